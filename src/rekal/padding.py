@@ -1,0 +1,75 @@
+"""Ragged series side by side: padding to one length, and cutting pieces out again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rekal.errors import RekalError
+
+
+def as_series(data: Any, what: str) -> list[np.ndarray]:
+    """Read one or several series as a list of (time, columns) float64 arrays.
+
+    Args:
+        data: a (time,) or (time, columns) array, a (batch, time, columns) array, or a list
+            of (time,) or (time, columns) arrays of different lengths.
+        what: what the array is called, for messages.
+
+    Returns:
+        One (time, columns) array for each series; never a view of `data`.
+
+    Raises:
+        RekalError: not numbers, a wrong number of axes, or series of different widths.
+    """
+    several = isinstance(data, list | tuple) and any(hasattr(item, "shape") for item in data)
+    try:
+        if several:
+            items = [np.array(item, dtype=np.float64) for item in data]
+        else:
+            whole = np.array(data, dtype=np.float64)
+            items = list(whole) if whole.ndim == 3 else [whole]
+    except (TypeError, ValueError) as error:
+        raise RekalError(f"{what} must be numbers in a rectangular array ({error}).") from None
+    if not items:
+        raise RekalError(f"{what} holds no series.")
+    items = [item[:, None] if item.ndim == 1 else item for item in items]
+    for i, item in enumerate(items):
+        if item.ndim != 2:
+            raise RekalError(
+                f"{what} must have the axes (time,), (time, columns) or (batch, time, columns), "
+                f"and series {i} has {item.ndim} axes."
+            )
+        if item.shape[1] != items[0].shape[1]:
+            raise RekalError(
+                f"{what} must have the same columns in every series, but series {i} has "
+                f"{item.shape[1]} and series 0 has {items[0].shape[1]}."
+            )
+    return items
+
+
+def pad(items: Sequence[np.ndarray], fill: float | bool = 0.0) -> np.ndarray:
+    """Stack (time, ...) arrays of different lengths as (batch, longest time, ...)."""
+    steps = max(len(item) for item in items)
+    out = np.full((len(items), steps, *items[0].shape[1:]), fill, dtype=items[0].dtype)
+    for row, item in zip(out, items, strict=True):
+        row[: len(item)] = item
+    return out
+
+
+def cut(
+    padded: np.ndarray, starts: np.ndarray, stops: np.ndarray, fill: float | bool = 0.0
+) -> np.ndarray:
+    """Take the steps starts[i] to stops[i] of each series i and pad them again.
+
+    Args:
+        padded: shape (batch, time, ...).
+        starts: first step taken of each series, shape (batch,).
+        stops: the step after the last one taken, shape (batch,).
+        fill: what to pad with.
+
+    Returns:
+        Shape (batch, longest piece, ...).
+    """
+    pieces = [row[a:b] for row, a, b in zip(np.asarray(padded), starts, stops, strict=True)]
+    return pad(pieces, fill)
