@@ -7,6 +7,7 @@ anything else is refused with the row, the two stamps and what would be right.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,10 +43,15 @@ class Grid:
         return self.steps - len(self.rows)
 
 
+def typical(steps: np.ndarray) -> float:
+    """The median step, to ten digits: stamps such as 0.1, 0.2, 0.3 differ by a bit less."""
+    return float(f"{np.median(steps):.10g}")
+
+
 def steps_between(
     times: np.ndarray,
     where: str,
-    stamps: Sequence[object] | None = None,
+    stamps: Any = None,
     numbers: Sequence[int] | None = None,
 ) -> np.ndarray:
     """The differences of consecutive stamps, all of them positive.
@@ -83,7 +89,7 @@ def steps_between(
 def regular_grid(
     times: np.ndarray,
     where: str,
-    stamps: Sequence[object] | None = None,
+    stamps: Any = None,
     numbers: Sequence[int] | None = None,
     unit: str | None = None,
 ) -> Grid:
@@ -109,7 +115,7 @@ def regular_grid(
     differences = steps_between(times, where, stamps, numbers)
     if len(differences) == 0:
         return Grid(np.zeros(len(times), int), None)
-    interval = float(np.median(differences))
+    interval = typical(differences)
     ratio = differences / interval
     whole = np.round(ratio)
     suffix = f" {unit}" if unit else ""
@@ -150,7 +156,7 @@ def common_interval(intervals: Sequence[float | None], labels: Sequence[str], wh
     known = [(v, label) for v, label in zip(intervals, labels, strict=True) if v is not None]
     if not known:
         return 1.0
-    median = float(np.median([value for value, _ in known]))
+    median = typical(np.array([value for value, _ in known]))
     for value, label in known:
         if abs(value - median) > 0.05 * median:
             raise RekalError(

@@ -1,23 +1,26 @@
 """The one data container: noisy series, as many as there are, missing entries and all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import equinox as eqx
 import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from rekal.errors import RekalError
-from rekal.padding import cut
+from rekal import labels, slicing
+from rekal.building import default_names
+from rekal.gridding import assemble
+from rekal.options import ReadOptions
+from rekal.units import unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from rekal.standardiser import Standardiser
 
-type_of_array = Array | np.ndarray
+AnyArray = Array | np.ndarray
 
 
 class Sequences(eqx.Module):
@@ -36,8 +39,8 @@ class Sequences(eqx.Module):
         inputs: known inputs (controls, covariates), 0 in the padding, or None.
         targets: what is wanted where that is not what is measured, or None; NaN = unknown.
         dt: time from the step before to this one, set only for irregular sampling (the
-            first step holds the median); None = regular.
-        times: time stamps as numbers, or None = the sample index. Dates are counted in
+            first step and the padding hold the median); None = regular.
+        times: time stamps as numbers, or None = the step number. Dates are counted in
             `time_unit` from `time_origin`. In the padding they run on regularly.
         names: names of the observations.
         units: their units, None where unknown.
@@ -51,13 +54,13 @@ class Sequences(eqx.Module):
         notes: what was assumed while reading, one sentence each.
     """
 
-    values: Float[type_of_array, "batch time obs"]
-    mask: Bool[type_of_array, "batch time obs"]
-    lengths: Int[type_of_array, " batch"]
-    inputs: Float[type_of_array, "batch time input"] | None = None
-    targets: Float[type_of_array, "batch time target"] | None = None
-    dt: Float[type_of_array, "batch time"] | None = None
-    times: Float[type_of_array, "batch time"] | None = None
+    values: Float[AnyArray, "batch time obs"]
+    mask: Bool[AnyArray, "batch time obs"]
+    lengths: Int[AnyArray, " batch"]
+    inputs: Float[AnyArray, "batch time input"] | None = None
+    targets: Float[AnyArray, "batch time target"] | None = None
+    dt: Float[AnyArray, "batch time"] | None = None
+    times: Float[AnyArray, "batch time"] | None = None
     names: tuple[str, ...] = eqx.field(static=True, default=())
     units: tuple[str | None, ...] = eqx.field(static=True, default=())
     input_names: tuple[str, ...] = eqx.field(static=True, default=())
@@ -89,23 +92,184 @@ class Sequences(eqx.Module):
         """Number of inputs; 0 without any."""
         return 0 if self.inputs is None else self.inputs.shape[2]
 
-    @classmethod
-    def from_arrays(cls, values: Any, **details: Any) -> "Sequences":
-        """Make sequences of arrays."""
-        from rekal.padding import as_series, pad
+    @property
+    def fraction_missing(self) -> float:
+        """Share of the entries of real steps that was not observed."""
+        entries = int(np.asarray(self.lengths).sum()) * self.observations
+        return 1.0 - float(np.asarray(self.mask).sum()) / entries
 
-        items = as_series(values, "values")
-        raw = pad(items, np.nan)
-        mask = ~np.isnan(raw)
-        inputs = details.get("inputs")
+    @classmethod
+    def from_arrays(
+        cls,
+        values: Any,
+        *,
+        inputs: Any = None,
+        mask: Any = None,
+        targets: Any = None,
+        times: Any = None,
+        dt: Any = None,
+        interval: float | None = None,
+        irregular: bool = False,
+        names: Sequence[str] | None = None,
+        units: Sequence[str | None] | None = None,
+        input_names: Sequence[str] | None = None,
+        series_names: Sequence[str] | None = None,
+        time_name: str | None = None,
+        time_unit: str | None = None,
+        where: str = "values",
+    ) -> "Sequences":
+        """Make sequences of arrays.
+
+        Args:
+            values: one series (time,) or (time, obs), several equally long ones
+                (batch, time, obs), or a list of series of any lengths. NaN = missing.
+            inputs: known inputs in the same form; no NaN.
+            mask: True = observed, in the same form; NaN is missing anyway.
+            targets: what is wanted, in the same form; NaN = unknown.
+            times: stamps (time,), (batch, time) or a list of (time,). They must increase and
+                lie on a regular grid; missing rows are put into gaps, where inputs hold.
+            dt: steps in the form of `times`; makes the sampling irregular.
+            interval: sampling interval, where there are neither `times` nor `dt`.
+            irregular: take the steps between `times` as `dt` instead of a regular grid.
+            names: names of the observations; default y, or y1, y2, ...
+            units: their units; default what the names say, as in `x_mm`.
+            input_names: names of the inputs; default u, or u1, u2, ...
+            series_names: names of the series; default 1, 2, ...
+            time_name: what the time axis is called.
+            time_unit: unit of `times`, `dt` and `interval`.
+            where: what an error message begins with.
+
+        Returns:
+            The sequences, padded to the longest series.
+
+        Raises:
+            RekalError: infinite values, missing inputs, shapes that do not match, stamps
+                that go backwards, repeat or are irregular.
+        """
+        arrays = assemble(
+            values, inputs, mask, targets, times, dt, interval, irregular,
+            series_names, time_unit, where,
+        )  # fmt: skip
+        batch, _, observations = arrays["values"].shape
+        n_inputs = 0 if inputs is None else arrays["inputs"].shape[2]
+        named = default_names(names, observations, "y", "names")
         return cls(
-            values=np.where(mask, raw, 0.0),
-            mask=mask,
-            lengths=np.array([len(item) for item in items]),
-            inputs=None if inputs is None else pad(as_series(inputs, "inputs")),
-            names=tuple(details.get("names") or (f"y{i + 1}" for i in range(raw.shape[2]))),
+            **arrays,
+            names=named,
+            units=tuple(unit_of(name) for name in named) if units is None else tuple(units),
+            input_names=default_names(input_names, n_inputs, "u", "input_names"),
+            series_names=default_names(series_names, batch, "", "series_names"),
+            time_name=time_name,
+            time_unit=time_unit,
+            time_kind="step" if arrays["times"] is None else "number",
         )
+
+    @classmethod
+    def from_pandas(
+        cls, frames: "pd.DataFrame | Sequence[pd.DataFrame]", **how: Unpack[ReadOptions]
+    ) -> "Sequences":
+        """Make sequences of one data frame, or of a list with a frame for each series.
+
+        Args:
+            frames: a row for each step.
+            **how: which column is what, see `rekal.options.ReadOptions`.
+
+        Raises:
+            RekalError: what cannot be read, with row and column.
+        """
+        from rekal.frames import read_frames
+
+        return read_frames(frames, **how)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: "str | Path | Sequence[str | Path]",
+        *,
+        sep: str | None = None,
+        decimal: str = ".",
+        pandas: Mapping[str, Any] | None = None,
+        **how: Unpack[ReadOptions],
+    ) -> "Sequences":
+        """Read a CSV file, or a list of files with the same columns, a series in each.
+
+        Args:
+            path: the file or files.
+            sep: what separates the columns; default found out: comma, semicolon, tab, spaces.
+            decimal: the decimal mark.
+            pandas: more arguments for `pandas.read_csv`, such as `encoding` or `skiprows`.
+            **how: which column is what, see `rekal.options.ReadOptions`.
+
+        Raises:
+            RekalError: what cannot be read, with file, row and column.
+        """
+        from rekal.tables import read_csv, sequences_of_files
+
+        return sequences_of_files(lambda p: read_csv(p, sep, decimal, pandas), path, **how)
+
+    @classmethod
+    def from_parquet(
+        cls, path: "str | Path | Sequence[str | Path]", **how: Unpack[ReadOptions]
+    ) -> "Sequences":
+        """Read a Parquet file, or a list of files; `how` as for `from_pandas`."""
+        from rekal.tables import read_parquet, sequences_of_files
+
+        return sequences_of_files(read_parquet, path, **how)
 
     def valid(self) -> Bool[np.ndarray, "batch time"]:
         """True for real steps, False for padding."""
         return np.arange(self.steps) < np.asarray(self.lengths)[:, None]
+
+    def window(self, start: int, stop: int | None = None) -> "Sequences":
+        """The steps start to stop (excluded) of every series; negative counts from its end.
+
+        Raises:
+            RekalError: a series has no step there.
+        """
+        return slicing.window(self, start, stop)
+
+    def split(self, at: int | float) -> "tuple[Sequences, Sequences]":
+        """Cut every series in two, in time.
+
+        Args:
+            at: a step (int), or a fraction of each series (float between 0 and 1).
+
+        Raises:
+            RekalError: a part of a series would be empty.
+        """
+        return slicing.split(self, at)
+
+    def series(self, which: int | str) -> "Sequences":
+        """One series by number or name, without padding; its batch axis has length 1."""
+        return slicing.series(self, which)
+
+    def select(self, names: Sequence[str]) -> "Sequences":
+        """Some of the observations, in the order given."""
+        return slicing.select(self, names)
+
+    def drop_random(self, fraction: float, seed: int) -> "Sequences":
+        """Remove that share of the observed entries, drawn at random without replacement."""
+        return slicing.drop_random(self, fraction, seed)
+
+    def standardiser(self) -> "Standardiser":
+        """The affine map that gives every observation and input mean 0 and deviation 1."""
+        from rekal.standardiser import Standardiser
+
+        return Standardiser.of(self)
+
+    def index(self, which: int = 0, ahead: int = 0) -> "pd.Index":
+        """Time stamps of one series as a pandas index: dates, numbers or steps.
+
+        Args:
+            which: number of the series.
+            ahead: so many steps after its last one are appended, to label a forecast.
+        """
+        return labels.index(self, which, ahead)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Observations and inputs as a data frame, NaN where missing.
+
+        Returns:
+            A row for each real step, indexed by time, or by series and time if several.
+        """
+        return labels.to_frame(self)

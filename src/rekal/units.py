@@ -4,13 +4,14 @@ import re
 
 _BRACKETED = re.compile(r"^(?P<stem>.*?)\s*[\[(](?P<unit>[^\[\]()]+)[\])]\s*$")
 
-_KNOWN = frozenset(
+_WORDS = (
     "s ms us ns min h hr d day days week month yr year years "
     "m mm cm km um nm in ft kg g mg t N mN kN Nm Pa kPa hPa MPa bar mbar psi "
     "V mV uV kV A mA uA W kW MW J kJ kWh MWh C F K degC degF deg rad mrad "
     "Hz kHz MHz GHz rpm bpm mmHg dB lux lx ppm ppb pct percent l ml L mL "
-    "EUR USD GBP m/s km/h m2 m3 m3/s mol mmol".split()
+    "EUR USD GBP m/s km/h m2 m3 m3/s mol mmol"
 )
+_KNOWN = frozenset(_WORDS.split())
 
 _TIME_UNITS = {
     "year": "year",

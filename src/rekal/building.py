@@ -1,0 +1,84 @@
+"""Reading loose arrays: one array for each series, shapes checked, what was observed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rekal.errors import RekalError
+from rekal.padding import as_series
+
+Series = list[np.ndarray]
+
+
+def matching(data: Any, values: Series, what: str) -> Series:
+    """Read `data` as one (time, columns) array for each series of `values`.
+
+    Raises:
+        RekalError: another number of series, or a series of another length.
+    """
+    items = as_series(data, what)
+    if len(items) != len(values):
+        raise RekalError(f"{what} has {len(items)} series but values has {len(values)}.")
+    for i, (item, value) in enumerate(zip(items, values, strict=True)):
+        if len(item) != len(value):
+            raise RekalError(
+                f"{what} has {len(item)} steps in series {i} but values has {len(value)}."
+            )
+    return items
+
+
+def scalars(data: Any, values: Series, what: str) -> Series:
+    """Read `data`, (time,) or (batch, time) or a list, as one (time,) array for each series."""
+    if getattr(data, "ndim", None) == 2 and len(data) == len(values):
+        data = list(data)
+    items = matching(data, values, what)
+    if items[0].shape[1] != 1:
+        raise RekalError(f"{what} must hold one number for each step of each series.")
+    return [item[:, 0] for item in items]
+
+
+def observed(values: Series, mask: Any, where: str) -> Series:
+    """Which entries were observed: neither NaN nor masked out.
+
+    Raises:
+        RekalError: an observed value is infinite, or `mask` has another shape.
+    """
+    masks = [~np.isnan(value) for value in values]
+    if mask is not None:
+        given = matching(mask, values, "mask")
+        if given[0].shape[1] != values[0].shape[1]:
+            raise RekalError(
+                f"mask has {given[0].shape[1]} columns but values has {values[0].shape[1]}."
+            )
+        masks = [found & (said != 0) for found, said in zip(masks, given, strict=True)]
+    for i, (value, seen) in enumerate(zip(values, masks, strict=True)):
+        if np.isinf(value[seen]).any():
+            row, column = np.argwhere(np.isinf(value) & seen)[0]
+            raise RekalError(
+                f"{where}: series {i} has an infinite value at step {row}, column {column}."
+            )
+    return masks
+
+
+def refuse_unknown_inputs(inputs: Series, where: str) -> None:
+    """Raise a RekalError where an input is NaN or infinite: a filter cannot do without."""
+    for i, item in enumerate(inputs):
+        if not np.isfinite(item).all():
+            row, column = np.argwhere(~np.isfinite(item))[0]
+            raise RekalError(
+                f"{where}: series {i} has a missing or infinite input at step {row}, column "
+                f"{column}; observations may be missing but inputs may not, so fill them first."
+            )
+
+
+def default_names(
+    given: Sequence[str] | None, count: int, letter: str, what: str
+) -> tuple[str, ...]:
+    """The names given, checked, or y1, y2, ... (y alone if there is one)."""
+    if given is None:
+        numbered = count > 1 or not letter
+        return tuple(f"{letter}{i + 1}" if numbered else letter for i in range(count))
+    if len(given) != count or len(set(given)) != count:
+        raise RekalError(f"{what} must be {count} different names, not {', '.join(given)}.")
+    return tuple(str(name) for name in given)

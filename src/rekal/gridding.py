@@ -1,0 +1,139 @@
+"""Several series on one time axis: gaps filled with missing rows, steps, padding."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rekal.building import Series, matching, observed, refuse_unknown_inputs, scalars
+from rekal.errors import RekalError
+from rekal.padding import as_series, pad
+from rekal.sampling import common_interval, regular_grid, steps_between, typical
+
+
+def assemble(
+    values: Any,
+    inputs: Any,
+    mask: Any,
+    targets: Any,
+    times: Any,
+    dt: Any,
+    interval: float | None,
+    irregular: bool,
+    labels: Sequence[str] | None,
+    unit: str | None,
+    where: str,
+) -> dict[str, Any]:
+    """Turn the arguments of `Sequences.from_arrays` into padded arrays.
+
+    Returns:
+        The arrays of a `Sequences` by name, with "interval", and "notes" on filled gaps.
+
+    Raises:
+        RekalError: as `Sequences.from_arrays`.
+    """
+    series = as_series(values, where)
+    seen = observed(series, mask, where)
+    driven = None if inputs is None else matching(inputs, series, "inputs")
+    wanted = None if targets is None else matching(targets, series, "targets")
+    stamps = None if times is None else scalars(times, series, "times")
+    steps = None if dt is None else scalars(dt, series, "dt")
+    notes: tuple[str, ...] = ()
+    if driven is not None:
+        refuse_unknown_inputs(driven, where)
+    if steps is not None:
+        if any(not (np.isfinite(step) & (step > 0)).all() for step in steps):
+            raise RekalError(f"{where}: every step in dt must be a positive number.")
+        interval = typical(np.concatenate(steps))
+        stamps = [np.cumsum(step) - step[0] for step in steps] if stamps is None else stamps
+    elif stamps is not None and irregular:
+        steps, interval = irregular_steps(stamps, where)
+    elif stamps is not None:
+        rows, interval, notes = grids(stamps, labels, where, unit)
+        series = [place(item, r, np.nan) for item, r in zip(series, rows, strict=True)]
+        seen = [place(item, r, False) for item, r in zip(seen, rows, strict=True)]
+        if driven is not None:
+            driven = [hold(item, r) for item, r in zip(driven, rows, strict=True)]
+        if wanted is not None:
+            wanted = [place(item, r, np.nan) for item, r in zip(wanted, rows, strict=True)]
+        stamps = [np.interp(np.arange(r[-1] + 1), r, s) for s, r in zip(stamps, rows, strict=True)]
+    elif irregular:
+        raise RekalError(f"{where}: irregular sampling needs times or dt.")
+    elif interval is not None:
+        stamps = [interval * np.arange(len(item)) for item in series]
+    entries = pad(seen, False)
+    return {
+        "values": np.where(entries, pad(series), 0.0),
+        "mask": entries,
+        "lengths": np.array([len(item) for item in series]),
+        "inputs": None if driven is None else pad(driven),
+        "targets": None if wanted is None else pad(wanted),
+        "dt": None if steps is None else pad(steps, interval or 1.0),
+        "times": None if stamps is None else run_on(stamps, interval or 1.0),
+        "interval": interval,
+        "notes": notes,
+    }
+
+
+def place(item: np.ndarray, rows: np.ndarray, fill: float | bool) -> np.ndarray:
+    """Put the rows of `item` at `rows` of a longer array filled with `fill`."""
+    out = np.full((rows[-1] + 1, *item.shape[1:]), fill, dtype=item.dtype)
+    out[rows] = item
+    return out
+
+
+def hold(item: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Put the rows of `item` at `rows` of a longer array and hold each until the next one."""
+    return item[np.searchsorted(rows, np.arange(rows[-1] + 1), side="right") - 1]
+
+
+def grids(
+    times: Series, labels: Sequence[str] | None, where: str, unit: str | None
+) -> tuple[list[np.ndarray], float, tuple[str, ...]]:
+    """The regular grid of every series.
+
+    Args:
+        times: stamps of each series, shape (time,).
+        labels: what each series is called; default 1, 2, ...
+        where: what the series belong to, the beginning of a message.
+        unit: unit of the stamps.
+
+    Returns:
+        The rows on the grid for each series, the common interval, and a note for each
+        series into which missing rows were put.
+    """
+    labels = [str(i + 1) for i in range(len(times))] if labels is None else labels
+    found = []
+    for time, label in zip(times, labels, strict=True):
+        source = where if len(labels) == 1 else f"{where}, series '{label}'"
+        found.append(regular_grid(time, source, unit=unit))
+    interval = common_interval([grid.interval for grid in found], labels, where)
+    notes = tuple(
+        f"{grid.missing} missing rows were put into gaps of series '{label}'."
+        for grid, label in zip(found, labels, strict=True)
+        if grid.missing
+    )
+    return [grid.rows for grid in found], interval, notes
+
+
+def irregular_steps(times: Series, where: str) -> tuple[Series, float]:
+    """Steps between stamps as they are; the first step of a series is the median.
+
+    Returns:
+        Steps of each series, shape (time,), and the median over all of them.
+    """
+    steps = [steps_between(time, where) for time in times]
+    everything = np.concatenate(steps)
+    interval = typical(everything) if len(everything) else 1.0
+    return [np.concatenate([[interval], step])[: len(step) + 1] for step in steps], interval
+
+
+def run_on(times: Series, interval: float) -> np.ndarray:
+    """Pad stamps to (batch, longest time), running on regularly after the last one."""
+    longest = max(len(time) for time in times)
+    out = np.empty((len(times), longest))
+    for row, time in zip(out, times, strict=True):
+        row[: len(time)] = time
+        last = time[-1] if len(time) else 0.0
+        row[len(time) :] = last + interval * np.arange(1, longest - len(time) + 1)
+    return out
