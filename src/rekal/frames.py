@@ -106,7 +106,7 @@ def assign_roles(table: pd.DataFrame, where: str, how: ReadOptions) -> Roles:
     free = [name for name in names if name not in taken]
     if series is not None:
         key = cells.column_of(table, series)
-        table = table[key == key.iloc[0]]
+        table = table.loc[key == key.iloc[0]]
     counters = [name for name in free if timecolumn.is_counter(cells.column_of(table, name))]
     free = [name for name in free if name not in counters]
     if time is None and (time := timecolumn.find(table, free)) is not None:
