@@ -176,7 +176,7 @@ def _join(pieces: list[Piece], roles: Roles, where: str, how: ReadOptions) -> Se
             times, unit, kind = [np.asarray(s) for s in stamps], time_unit_of(roles.time), "number"
         for piece, time in zip(pieces, times, strict=True):
             check = steps_between if irregular else regular_grid
-            check(time, piece.source, piece.stamps, list(piece.rows))
+            check(time, piece.source, piece.stamps, piece.rows.tolist())
     elif irregular:
         raise RekalError(f"{where}: irregular sampling needs a time column.")
 

@@ -18,7 +18,7 @@ def assemble(
     targets: Any,
     times: Any,
     dt: Any,
-    interval: float | None,
+    interval: int | float | None,
     irregular: bool,
     labels: Sequence[str] | None,
     unit: str | None,
@@ -60,6 +60,7 @@ def assemble(
     elif irregular:
         raise RekalError(f"{where}: irregular sampling needs times or dt.")
     elif interval is not None:
+        interval = float(interval)
         stamps = [interval * np.arange(len(item)) for item in series]
     entries = pad(seen, False)
     return {

@@ -108,7 +108,7 @@ class Sequences(eqx.Module):
         targets: Any = None,
         times: Any = None,
         dt: Any = None,
-        interval: float | None = None,
+        interval: int | float | None = None,
         irregular: bool = False,
         names: Sequence[str] | None = None,
         units: Sequence[str | None] | None = None,
@@ -247,7 +247,7 @@ class Sequences(eqx.Module):
         """Some of the observations, in the order given."""
         return slicing.select(self, names)
 
-    def drop_random(self, fraction: float, seed: int) -> "Sequences":
+    def drop_random(self, fraction: int | float, seed: int) -> "Sequences":
         """Remove that share of the observed entries, drawn at random without replacement."""
         return slicing.drop_random(self, fraction, seed)
 

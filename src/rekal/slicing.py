@@ -115,7 +115,7 @@ def select(sequences: "Sequences", names: Sequence[str]) -> "Sequences":
     )
 
 
-def drop_random(sequences: "Sequences", fraction: float, seed: int) -> "Sequences":
+def drop_random(sequences: "Sequences", fraction: int | float, seed: int) -> "Sequences":
     """See `Sequences.drop_random`."""
     if not 0 <= fraction < 1:
         raise RekalError(f"A fraction to drop is at least 0 and below 1, and {fraction} is not.")
