@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal.datasets import EXAMPLES, breathing, load_breathing, load_example
+from rekal.datasets import EXAMPLES, breathing, load_breathing, load_example, open_data
 from rekal.errors import RekalError
 
 
@@ -31,6 +31,38 @@ def test_every_example_is_there_and_others_are_refused():
     assert len({load_example(name).names for name in EXAMPLES}) == len(EXAMPLES)
     with pytest.raises(RekalError, match=r"no example 'moon'; there are sunspots, nile, lynx"):
         load_example("moon")
+
+
+def test_data_by_name_or_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nile = open_data("nile")
+    frame = nile.to_frame()
+    frame.to_csv("flow.csv", sep=";", decimal=",")
+    frame.to_parquet("flow.parquet")
+    for data in (
+        open_data("flow.csv", decimal=","),
+        open_data(tmp_path / "flow.parquet"),
+        open_data("nile", columns=["flow"]),
+    ):
+        np.testing.assert_array_equal(data.values, nile.values)
+        np.testing.assert_array_equal(data.times, nile.times)
+    (tmp_path / "lynx").write_text((tmp_path / "flow.csv").read_text())
+    assert open_data("lynx", decimal=",").names == ("flow",)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("moon", "moon: there is neither such a file nor such an example; the examples are sun"),
+        ("moon.csv", "moon.csv: there is no such file"),
+        ("moon.parquet", "moon.parquet: there is no such file"),
+    ],
+)
+def test_data_that_is_not_there(source, message):
+    with pytest.raises(RekalError, match=message):
+        open_data(source)
+    with pytest.raises(RekalError, match=r"nile: there is no column 'q'; there are 'year', 'flow'"):
+        open_data("nile", columns=["q"])
 
 
 @pytest.fixture(scope="module")

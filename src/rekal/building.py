@@ -7,6 +7,7 @@ import numpy as np
 
 from rekal.errors import RekalError
 from rekal.padding import as_series
+from rekal.units import unit_of
 
 Series = list[np.ndarray]
 
@@ -82,3 +83,29 @@ def default_names(
     if len(given) != count or len(set(given)) != count:
         raise RekalError(f"{what} must be {count} different names, not {', '.join(given)}.")
     return tuple(str(name) for name in given)
+
+
+def describe(
+    arrays: dict[str, Any],
+    names: Sequence[str] | None,
+    units: Sequence[str | None] | None,
+    input_names: Sequence[str] | None,
+    series_names: Sequence[str] | None,
+) -> dict[str, Any]:
+    """The static description of a `Sequences` with these arrays, by field.
+
+    Raises:
+        RekalError: as many names or units as columns are needed, and no name twice.
+    """
+    batch, _, observations = arrays["values"].shape
+    n_inputs = 0 if arrays["inputs"] is None else arrays["inputs"].shape[2]
+    named = default_names(names, observations, "y", "names")
+    if units is not None and len(units) != observations:
+        raise RekalError(f"units must be {observations}, one for each observation.")
+    return {
+        "names": named,
+        "units": tuple(unit_of(name) for name in named) if units is None else tuple(units),
+        "input_names": default_names(input_names, n_inputs, "u", "input_names"),
+        "series_names": default_names(series_names, batch, "", "series_names"),
+        "time_kind": "step" if arrays["times"] is None else "number",
+    }

@@ -85,7 +85,7 @@ def _business_days(dates: pd.DatetimeIndex) -> bool:
     """Over a week of dates, none on a weekend, all at the same time of day."""
     clocks = dates - dates.normalize()
     long_enough = np.ptp(dates.to_numpy()) > np.timedelta64(7, "D")
-    return bool(long_enough and (dates.dayofweek < 5).all() and (clocks == clocks[0]).all())
+    return bool(long_enough and (dates.day_of_week < 5).all() and (clocks == clocks[0]).all())
 
 
 def _unit(interval: float) -> str:

@@ -1,5 +1,7 @@
 """Cells of a table as numbers: what is missing, what is text, what is infinite."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,9 @@ MISSING = ("-", "--", "---", "?", ".", "none", "missing", "NAN", "Nan", "na", "n
 _ALL_MISSING = frozenset(MISSING) | {
     *("", "NA", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "#N/A", "<NA>", "NaT")
 }
+
+_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+"""A number with a decimal comma."""
 
 
 def column_of(table: pd.DataFrame, name: str) -> pd.Series:
@@ -42,9 +47,11 @@ def parsed(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_text(column: pd.Series) -> bool:
-    """True where no cell is a number but some hold something."""
+    """True where some cells hold something but none a number, not even one with a comma."""
     values, text = parsed(column)
-    return bool(text.any() and np.isnan(values).all())
+    if not text.any() or not np.isnan(values).all():
+        return False
+    return not pd.Series(column[text]).astype("string").str.fullmatch(_COMMA).any()
 
 
 def numbers(column: pd.Series, where: str) -> np.ndarray:
@@ -66,7 +73,7 @@ def numbers(column: pd.Series, where: str) -> np.ndarray:
         row = int(np.argmax(text))
         cell = str(column.iloc[row]).strip()
         hint = ""
-        if cell.replace(",", "", 1).lstrip("+-").isdigit():
+        if _COMMA.fullmatch(cell):
             hint = " (if its decimal mark is a comma, say decimal=',')"
         raise RekalError(
             f"{where}: row {row + 1} of column '{column.name}' holds '{_short(cell)}', which is "

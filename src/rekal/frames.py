@@ -14,7 +14,7 @@ from rekal.calendar import to_numbers
 from rekal.checks import check_learnable
 from rekal.errors import RekalError
 from rekal.options import ReadOptions
-from rekal.sampling import regular_grid, steps_between
+from rekal.sampling import common_interval, regular_grid, steps_between
 from rekal.sequences import Sequences
 from rekal.units import time_unit_of
 
@@ -174,9 +174,15 @@ def _join(pieces: list[Piece], roles: Roles, where: str, how: ReadOptions) -> Se
             raise RekalError(f"{where}: some tables have dates as time and others numbers.")
         else:
             times, unit, kind = [np.asarray(s) for s in stamps], time_unit_of(roles.time), "number"
+        intervals = []
         for piece, time in zip(pieces, times, strict=True):
-            check = steps_between if irregular else regular_grid
-            check(time, piece.source, piece.stamps, piece.rows.tolist())
+            details = (time, piece.source, piece.stamps, piece.rows.tolist())
+            if irregular:
+                steps_between(*details)
+            else:
+                intervals.append(regular_grid(*details, unit).interval)
+        if not irregular:
+            common_interval(intervals, [piece.label for piece in pieces], where)
     elif irregular:
         raise RekalError(f"{where}: irregular sampling needs a time column.")
 
@@ -195,7 +201,6 @@ def _join(pieces: list[Piece], roles: Roles, where: str, how: ReadOptions) -> Se
         series_names=[piece.label for piece in pieces],
         time_name=None if roles.time is None else str(roles.time),
         time_unit=unit,
-        where=where,
     )
     units = tuple(
         given.get(name, unit) for name, unit in zip(sequences.names, sequences.units, strict=True)

@@ -22,7 +22,6 @@ def assemble(
     irregular: bool,
     labels: Sequence[str] | None,
     unit: str | None,
-    where: str,
 ) -> dict[str, Any]:
     """Turn the arguments of `Sequences.from_arrays` into padded arrays.
 
@@ -32,6 +31,7 @@ def assemble(
     Raises:
         RekalError: as `Sequences.from_arrays`.
     """
+    where = "values"  # what messages call the data
     series = as_series(values, where)
     seen = observed(series, mask, where)
     driven = None if inputs is None else matching(inputs, series, "inputs")

@@ -20,9 +20,9 @@ def as_series(data: Any, what: str) -> list[np.ndarray]:
         One (time, columns) array for each series; never a view of `data`.
 
     Raises:
-        RekalError: not numbers, a wrong number of axes, or series of different widths.
+        RekalError: not numbers, nothing at all, a wrong number of axes, different widths.
     """
-    several = isinstance(data, list | tuple) and any(hasattr(item, "shape") for item in data)
+    several = isinstance(data, list | tuple) and any(getattr(item, "ndim", 0) > 0 for item in data)
     try:
         if several:
             items = [np.array(item, dtype=np.float64) for item in data]
@@ -39,6 +39,10 @@ def as_series(data: Any, what: str) -> list[np.ndarray]:
             raise RekalError(
                 f"{what} must have the axes (time,), (time, columns) or (batch, time, columns), "
                 f"and series {i} has {item.ndim} axes."
+            )
+        if item.size == 0:
+            raise RekalError(
+                f"{what} must not be empty, but series {i} has the shape {item.shape}."
             )
         if item.shape[1] != items[0].shape[1]:
             raise RekalError(

@@ -10,10 +10,9 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from rekal import labels, slicing
-from rekal.building import default_names
+from rekal.building import describe
 from rekal.gridding import assemble
 from rekal.options import ReadOptions
-from rekal.units import unit_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +25,9 @@ AnyArray = Array | np.ndarray
 class Sequences(eqx.Module):
     """Several series of the same quantities, padded to one length.
 
-    An Equinox module: its arrays are leaves, everything that describes them is static.
-    Arrays are numpy float64 as made by the class methods; inside `jax.jit` they are JAX
-    arrays. Two `Sequences` with different names or notes are different static structures,
-    so hand `values`, `mask` and so on, not the whole object, to a function that is compiled
-    once and used for many data sets.
+    An Equinox module: its arrays (numpy float64 as made here) are leaves, all that describes
+    them is static. A compiled function is compiled again for other names or notes, so hand it
+    `values`, `mask` and so on where it is used for many data sets.
 
     Attributes:
         values: observations; 0 wherever `mask` is False.
@@ -38,10 +35,10 @@ class Sequences(eqx.Module):
         lengths: number of real steps of each series; the steps after them are padding.
         inputs: known inputs (controls, covariates), 0 in the padding, or None.
         targets: what is wanted where that is not what is measured, or None; NaN = unknown.
-        dt: time from the step before to this one, set only for irregular sampling (the
-            first step and the padding hold the median); None = regular.
-        times: time stamps as numbers, or None = the step number. Dates are counted in
-            `time_unit` from `time_origin`. In the padding they run on regularly.
+        dt: time since the step before, for irregular sampling only; the first step and the
+            padding hold the median.
+        times: stamps as numbers, or None = the step number; dates are counted in `time_unit`
+            from `time_origin`; in the padding they run on regularly.
         names: names of the observations.
         units: their units, None where unknown.
         input_names: names of the inputs.
@@ -116,7 +113,6 @@ class Sequences(eqx.Module):
         series_names: Sequence[str] | None = None,
         time_name: str | None = None,
         time_unit: str | None = None,
-        where: str = "values",
     ) -> "Sequences":
         """Make sequences of arrays.
 
@@ -137,7 +133,6 @@ class Sequences(eqx.Module):
             series_names: names of the series; default 1, 2, ...
             time_name: what the time axis is called.
             time_unit: unit of `times`, `dt` and `interval`.
-            where: what an error message begins with.
 
         Returns:
             The sequences, padded to the longest series.
@@ -147,22 +142,10 @@ class Sequences(eqx.Module):
                 that go backwards, repeat or are irregular.
         """
         arrays = assemble(
-            values, inputs, mask, targets, times, dt, interval, irregular,
-            series_names, time_unit, where,
-        )  # fmt: skip
-        batch, _, observations = arrays["values"].shape
-        n_inputs = 0 if inputs is None else arrays["inputs"].shape[2]
-        named = default_names(names, observations, "y", "names")
-        return cls(
-            **arrays,
-            names=named,
-            units=tuple(unit_of(name) for name in named) if units is None else tuple(units),
-            input_names=default_names(input_names, n_inputs, "u", "input_names"),
-            series_names=default_names(series_names, batch, "", "series_names"),
-            time_name=time_name,
-            time_unit=time_unit,
-            time_kind="step" if arrays["times"] is None else "number",
+            values, inputs, mask, targets, times, dt, interval, irregular, series_names, time_unit
         )
+        described = describe(arrays, names, units, input_names, series_names)
+        return cls(**arrays, **described, time_name=time_name, time_unit=time_unit)
 
     @classmethod
     def from_pandas(
@@ -221,21 +204,14 @@ class Sequences(eqx.Module):
         return np.arange(self.steps) < np.asarray(self.lengths)[:, None]
 
     def window(self, start: int, stop: int | None = None) -> "Sequences":
-        """The steps start to stop (excluded) of every series; negative counts from its end.
-
-        Raises:
-            RekalError: a series has no step there.
-        """
+        """The steps start to stop (excluded) of every series; negative counts from its end."""
         return slicing.window(self, start, stop)
 
     def split(self, at: int | float) -> "tuple[Sequences, Sequences]":
-        """Cut every series in two, in time.
-
-        Args:
-            at: a step (int), or a fraction of each series (float between 0 and 1).
+        """Cut every series in two at a step (int) or a fraction of its length (float).
 
         Raises:
-            RekalError: a part of a series would be empty.
+            RekalError: a part of a series would be empty, here as in `window`.
         """
         return slicing.split(self, at)
 
@@ -258,11 +234,9 @@ class Sequences(eqx.Module):
         return Standardiser.of(self)
 
     def index(self, which: int = 0, ahead: int = 0) -> "pd.Index":
-        """Time stamps of one series as a pandas index: dates, numbers or steps.
+        """Time stamps of series `which` as a pandas index: dates, numbers or steps.
 
-        Args:
-            which: number of the series.
-            ahead: so many steps after its last one are appended, to label a forecast.
+        So many steps `ahead` of its last one are appended, to label a forecast.
         """
         return labels.index(self, which, ahead)
 

@@ -9,8 +9,10 @@ All three are data sets of R, where they are free to pass on:
 """
 
 from importlib import resources
+from typing import Unpack
 
 from rekal.errors import RekalError
+from rekal.options import ReadOptions
 from rekal.sequences import Sequences
 
 EXAMPLES = {
@@ -21,11 +23,12 @@ EXAMPLES = {
 """Names of the examples, each with what it is."""
 
 
-def load_example(name: str) -> Sequences:
+def load_example(name: str, **how: Unpack[ReadOptions]) -> Sequences:
     """Load an example by name.
 
     Args:
         name: a key of `EXAMPLES`.
+        **how: which column is what, as for `Sequences.from_csv`; nothing is needed.
 
     Returns:
         One series without missing entries, batch 1, observations 1, sampled once a year.
@@ -36,4 +39,6 @@ def load_example(name: str) -> Sequences:
     if name not in EXAMPLES:
         raise RekalError(f"There is no example '{name}'; there are {', '.join(EXAMPLES)}.")
     with resources.as_file(resources.files("rekal.datasets") / f"{name}.csv") as path:
-        return Sequences.from_csv(path, time="year", where=name)
+        options: ReadOptions = {"time": "year", "where": name}
+        options.update(how)
+        return Sequences.from_csv(path, **options)
