@@ -65,10 +65,11 @@ def read_frames(
     tables = [frames] if isinstance(frames, pd.DataFrame) else list(frames)
     if not tables:
         raise RekalError("There is no table to read.")
-    where = how.get("where") or (sources[0] if sources else "the table")
-    sources = sources or (
-        [where] if len(tables) == 1 else [f"table {i + 1}" for i in range(len(tables))]
-    )
+    count = len(tables)
+    if sources is None:
+        sources = [f"table {i + 1}" for i in range(count)] if count > 1 else ["the table"]
+    where = how.get("where") or (sources[0] if count == 1 else f"{sources[0]} and others")
+    sources = [where] if count == 1 else sources
     tables = [_with_index(table) for table in tables]
     for table, source in zip(tables, sources, strict=True):
         if len(table) == 0 or len(table.columns) == 0:
@@ -80,7 +81,7 @@ def read_frames(
     pieces = []
     for i, (table, source) in enumerate(zip(tables, sources, strict=True)):
         label = labels[i] if labels else str(i + 1)
-        pieces += split_series(table, roles, source, label, len(tables) > 1)
+        pieces += split_series(table, roles, source, label, count > 1)
     return _join(pieces, roles, where, how)
 
 
