@@ -1,0 +1,1 @@
+"""Recursions on a belief, forward in time."""

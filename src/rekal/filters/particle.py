@@ -1,0 +1,135 @@
+"""The particle filter: bootstrap, or guided by the model's own proposal.
+
+Paper, eq. 14-16, with two changes: particles are resampled only when the effective sample size falls
+below a threshold (systematically, not by independent draws from the mixture of eq. 15), and the
+guided filter draws each particle with a look at the new observation. The guided filter is needed
+when the observation noise is small against the process noise: the bootstrap filter then places
+nearly all its particles where the observation rules them out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from rekal.beliefs import Particles, normalise
+from rekal.errors import RekalError
+from rekal.filters.resampling import systematic
+from rekal.models.base import Evidence, StateSpaceModel
+
+Proposal = Literal["bootstrap", "guided"]
+
+
+class Draws(eqx.Module):
+    """The randomness of one or more steps: transition noise and one uniform for resampling."""
+
+    noise: PyTree
+    uniform: Float[Array, "*steps"]
+
+
+class ParticleFilter(eqx.Module):
+    """A particle filter for any `StateSpaceModel`.
+
+    Attributes:
+        model: the model that is filtered.
+        particles: number of particles.
+        proposal: "guided" looks at the observation before it moves a particle (the model must
+            implement `propose`, as all models with additive Gaussian noise do); "bootstrap" moves
+            particles by the transition alone and works with every model.
+        threshold: particles are resampled when the effective sample size is below this share.
+        seed: where the randomness starts when `init` is given no key.
+    """
+
+    model: StateSpaceModel
+    particles: int = eqx.field(static=True, default=100)
+    proposal: Proposal = eqx.field(static=True, default="guided")
+    threshold: float = eqx.field(static=True, default=0.5)
+    seed: int = eqx.field(static=True, default=0)
+
+    def __check_init__(self) -> None:
+        if self.particles < 2:
+            raise RekalError(f"particles must be at least 2, but is {self.particles}")
+        if self.proposal not in ("bootstrap", "guided"):
+            raise RekalError(f"proposal must be 'bootstrap' or 'guided', but is {self.proposal!r}")
+        if not 0 <= self.threshold <= 1:
+            raise RekalError(f"threshold must lie in [0, 1], but is {self.threshold}")
+
+    def draw(self, key: PRNGKeyArray, steps: int) -> Draws:
+        """All randomness of `steps` steps, drawn at once."""
+        noise_key, uniform_key = jax.random.split(key)
+        noise = self.model.draw(noise_key, steps, self.particles)
+        return Draws(noise, jax.random.uniform(uniform_key, (steps,)))
+
+    def _draw_one(self, key: PRNGKeyArray) -> Draws:
+        drawn = self.draw(key, 1)
+        return Draws(jax.tree.map(lambda leaf: leaf[0], drawn.noise), drawn.uniform[0])
+
+    def init(self, key: PRNGKeyArray | None = None) -> Particles:
+        """The belief about `x_1` before anything is observed."""
+        start_key, draw_key, rest = jax.random.split(
+            jax.random.key(self.seed) if key is None else key, 3
+        )
+        x = self.model.sample_initial(start_key, self.particles)
+        return Particles(
+            x=x,
+            log_weights=jnp.full(self.particles, -jnp.log(self.particles), x.dtype),
+            ancestors=jnp.arange(self.particles, dtype=jnp.int32),
+            key=rest,
+            pending=(None, self._draw_one(draw_key).noise, None, None),
+        )
+
+    def predict(
+        self,
+        belief: Particles,
+        u: Float[Array, " input"] | None = None,
+        dt: Float[Array, ""] | None = None,
+        draws: Draws | None = None,
+    ) -> Particles:
+        """One step through time. Without `draws` the belief's own key provides the randomness."""
+        key = belief.key
+        if draws is None:
+            key, step_key = jax.random.split(key)
+            draws = self._draw_one(step_key)
+        weights = belief.weights
+        poor = jnp.sum(weights**2) * (self.threshold * self.particles) > 1
+        stay = jnp.arange(self.particles, dtype=jnp.int32)
+        ancestors = jnp.where(poor, systematic(weights, draws.uniform, self.particles), stay)
+        level = jnp.full_like(belief.log_weights, -jnp.log(self.particles))
+        origin = belief.x[ancestors]
+        return Particles(
+            x=self.model.sample_transition(draws.noise, origin, u, dt),
+            log_weights=jnp.where(poor, level, belief.log_weights),
+            ancestors=ancestors,
+            key=key,
+            pending=(origin, draws.noise, u, dt),
+        )
+
+    def encode(
+        self,
+        y: Float[Array, "steps obs"],
+        mask: Array,
+        u: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> Evidence:
+        """All observations of a series, encoded outside the time loop."""
+        return jax.vmap(self.model.encode)(y, mask, u, dt)
+
+    def update(self, belief: Particles, evidence: Evidence) -> tuple[Particles, Float[Array, ""]]:
+        """One (encoded) observation enters; returns its log predictive density as well."""
+        if self.proposal == "guided" and belief.pending is not None:
+            origin, noise, u, dt = belief.pending
+            x, gain = self.model.propose(noise, origin, evidence, u, dt)
+        else:
+            x, gain = belief.x, self.model.log_observation(evidence, belief.x)
+        log_weights, log_evidence = normalise(belief.log_weights + gain)
+        return Particles(x, log_weights, belief.ancestors, belief.key), log_evidence
+
+    def observe(
+        self, belief: Particles, u: Float[Array, " input"] | None = None
+    ) -> tuple[Float[Array, "particles obs"], Float[Array, " particles"]]:
+        """What the belief says of `y`: the mean given each particle, and the log weights."""
+        return self.model.observation_mean(belief.x, u), belief.log_weights

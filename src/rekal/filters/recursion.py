@@ -1,0 +1,47 @@
+"""The recursion on a belief: one driver that runs any filter over a series."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+
+from rekal.beliefs import Particles, Path
+from rekal.filters.particle import ParticleFilter
+
+
+def run_filter(
+    algorithm: ParticleFilter,
+    values: Float[Array, "steps obs"],
+    mask: Bool[Array, "steps obs"],
+    inputs: Float[Array, "steps input"] | None,
+    dt: Float[Array, " steps"] | None,
+    key: PRNGKeyArray,
+) -> Path:
+    """Filter one series: update with `y_1`, then predict and update to the end.
+
+    Randomness is drawn and observations are encoded before the loop; entries where `mask` is False
+    change nothing, whatever stands in `values`.
+    """
+    steps = values.shape[0]
+    evidence = algorithm.encode(values, mask, inputs, dt)
+    start_key, draw_key = jax.random.split(key)
+    draws = algorithm.draw(draw_key, steps)
+    at = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
+
+    belief, first = algorithm.update(algorithm.init(start_key), at(evidence, 0))
+
+    def step(belief: Particles, row: PyTree) -> tuple[Particles, PyTree]:
+        evidence, draws, u, dt = row
+        belief, gain = algorithm.update(algorithm.predict(belief, u, dt, draws), evidence)
+        return belief, (belief.x, belief.log_weights, belief.ancestors, gain)
+
+    rest = jax.tree.map(lambda leaf: leaf[1:], (evidence, draws, inputs, dt))
+    _, (x, log_weights, ancestors, gains) = jax.lax.scan(step, belief, rest)
+    join = lambda head, tail: jnp.concatenate([head[None], tail])  # noqa: E731
+    return Path(
+        x=join(belief.x, x),
+        log_weights=join(belief.log_weights, log_weights),
+        ancestors=join(belief.ancestors, ancestors),
+        log_evidence=join(first, gains),
+    )

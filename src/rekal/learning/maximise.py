@@ -1,0 +1,83 @@
+"""The M-step of the stochastic network: closed form for every parameter (paper, section 3.2)."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+from rekal.learning.regression import NoiseShape, RegressionPrior, solve_noise, solve_weights
+from rekal.learning.statistics import Statistics, observation_weights, transition_weights
+from rekal.models.stochastic_rnn import StochasticRNN
+
+BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+
+
+class Priors(eqx.Module):
+    """One prior for each of the three regressions."""
+
+    transition: RegressionPrior
+    observation: RegressionPrior
+    initial: RegressionPrior
+
+
+class Constraints(eqx.Module):
+    """Which entries keep their value, and the shapes of the covariances.
+
+    Attributes:
+        transition: True where an entry of `[A B c]` is fixed, or None.
+        observation: the same for `[C D d]`.
+        frozen: covariances and initial moments that keep their value ("Q", "R", "m", "P").
+        process_noise: "diagonal" or "full" `Q`.
+        observation_noise: "diagonal" or "full" `R`.
+    """
+
+    transition: Bool[Array, "states q"] | None
+    observation: Bool[Array, "obs q"] | None
+    frozen: tuple[str, ...] = eqx.field(static=True)
+    process_noise: NoiseShape = eqx.field(static=True)
+    observation_noise: NoiseShape = eqx.field(static=True)
+
+
+def maximise(
+    model: StochasticRNN, statistics: Statistics, priors: Priors, constraints: Constraints
+) -> StochasticRNN:
+    """The parameters that maximise the expected complete log-likelihood plus the log prior."""
+    n, k = model.states, model.n_inputs
+    frozen = constraints.frozen
+
+    shape = constraints.process_noise
+    W = solve_weights(
+        statistics.transition, priors.transition, transition_weights(model), model.Q,
+        constraints.transition, shape,
+    )  # fmt: skip
+    Q = (
+        model.Q
+        if "Q" in frozen
+        else solve_noise(statistics.transition, priors.transition, W, shape)
+    )
+
+    shape = constraints.observation_noise
+    V = solve_weights(
+        statistics.observation, priors.observation, observation_weights(model), model.R,
+        constraints.observation, shape,
+    )  # fmt: skip
+    R = (
+        model.R
+        if "R" in frozen
+        else solve_noise(statistics.observation, priors.observation, V, shape)
+    )
+
+    m, P = model.m, model.P
+    if "m" not in frozen:
+        held = None
+        m = solve_weights(statistics.initial, priors.initial, m[:, None], P, held, "diagonal")[:, 0]
+    if "P" not in frozen:
+        P = solve_noise(statistics.initial, priors.initial, m[:, None], "full")
+
+    new = (W[:, :n], W[:, n : n + k], W[:, -1], V[:, :n], V[:, n : n + k], V[:, -1], Q, R, m, P)
+    return eqx.tree_at(
+        lambda t: tuple(getattr(t, name) for name in BLOCKS),
+        model,
+        tuple(jnp.asarray(v) for v in new),
+    )

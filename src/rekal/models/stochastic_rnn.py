@@ -1,0 +1,181 @@
+r"""The stochastic recurrent network of Unkelbach, Sun and Schmidhuber (2009), with inputs.
+
+    x_t = A f(x_{t-1}) + B u_t + c + w_t,   w_t ~ N(0, Q)          (paper, eq. 6)
+    y_t = C f(x_t)     + D u_t + d + v_t,   v_t ~ N(0, R)          (paper, eq. 7)
+
+`f` works element by element (tanh by default). With `linear_observation` the output layer reads
+`C x_t` instead. In the paper's letters our A, C, Q, R are A, B, Gamma, Sigma.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from rekal.errors import RekalError
+from rekal.models.activations import Activation, activation_function, activation_slope
+from rekal.models.gaussian import GaussianModel
+
+
+class StochasticRNN(GaussianModel):
+    """A recurrent network with process and observation noise.
+
+    Attributes:
+        A: recurrent weights `(states, states)`.
+        B: input weights `(states, inputs)`.
+        c: offset of the transition `(states,)`.
+        C: output weights `(obs, states)`.
+        D: direct input weights `(obs, inputs)`.
+        d: offset of the observation `(obs,)`.
+        Q: covariance of the process noise `(states, states)`.
+        R: covariance of the observation noise `(obs, obs)`.
+        m: mean of the state at the first observation `(states,)`.
+        P: its covariance `(states, states)`.
+        activation: name or elementwise function.
+        linear_observation: the observation reads `C x_t` instead of `C f(x_t)`.
+    """
+
+    A: Float[Array, "states states"]
+    B: Float[Array, "states inputs"]
+    c: Float[Array, " states"]
+    C: Float[Array, "obs states"]
+    D: Float[Array, "obs inputs"]
+    d: Float[Array, " obs"]
+    Q: Float[Array, "states states"]
+    R: Float[Array, "obs obs"]
+    m: Float[Array, " states"]
+    P: Float[Array, "states states"]
+    activation: Activation = eqx.field(static=True, default="tanh")
+    linear_observation: bool = eqx.field(static=True, default=False)
+
+    @classmethod
+    def create(
+        cls,
+        A: Array,
+        C: Array,
+        Q: Array,
+        R: Array,
+        *,
+        B: Array | None = None,
+        c: Array | None = None,
+        D: Array | None = None,
+        d: Array | None = None,
+        m: Array | None = None,
+        P: Array | None = None,
+        activation: Activation = "tanh",
+        linear_observation: bool = False,
+    ) -> StochasticRNN:
+        """Build a model from the blocks one cares about; the others are zero (`P`: `Q + I`).
+
+        Raises:
+            RekalError: a block has a shape that does not fit the others.
+        """
+        A, C, Q, R = (jnp.asarray(v, jnp.result_type(float)) for v in (A, C, Q, R))
+        if A.ndim != 2 or C.ndim != 2:
+            raise RekalError(
+                f"A and C must be matrices, but their shapes are {A.shape} and {C.shape}"
+            )
+        n, p = A.shape[0], C.shape[0]
+        k = B.shape[1] if B is not None else D.shape[1] if D is not None else 0
+        zero = lambda v, *shape: (  # noqa: E731
+            jnp.zeros(shape, A.dtype) if v is None else jnp.asarray(v, A.dtype)
+        )
+        model = cls(
+            A=A,
+            B=zero(B, n, k),
+            c=zero(c, n),
+            C=C,
+            D=zero(D, p, k),
+            d=zero(d, p),
+            Q=Q,
+            R=R,
+            m=zero(m, n),
+            P=Q + jnp.eye(n, dtype=A.dtype) if P is None else jnp.asarray(P, A.dtype),
+            activation=activation,
+            linear_observation=linear_observation,
+        )
+        shapes = {
+            "A": (n, n), "B": (n, k), "c": (n,), "C": (p, n), "D": (p, k), "d": (p,),
+            "Q": (n, n), "R": (p, p), "m": (n,), "P": (n, n),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            found = getattr(model, name).shape
+            if found != shape:
+                raise RekalError(f"{name} has shape {found}, but {shape} would fit A and C")
+        activation_function(activation)
+        return model
+
+    @classmethod
+    def init(
+        cls,
+        states: int,
+        observations: int,
+        *,
+        key: PRNGKeyArray,
+        inputs: int = 0,
+        activation: Activation = "tanh",
+        linear_observation: bool = False,
+    ) -> StochasticRNN:
+        """A random start as in the paper (section 4.3), for standardised data.
+
+        `A` is a diagonal matrix plus values of standard deviation 0.1, the entries of `C` have mean
+        one and standard deviation 0.1.
+        """
+        kA, kC, kB = jax.random.split(key, 3)
+        dtype = jnp.result_type(float)
+        normal = lambda k, *shape: jax.random.normal(k, shape, dtype)  # noqa: E731
+        return cls.create(
+            A=0.9 * jnp.eye(states) + 0.1 * normal(kA, states, states),
+            C=1 + 0.1 * normal(kC, observations, states),
+            Q=0.1 * jnp.eye(states),
+            R=0.1 * jnp.eye(observations),
+            B=0.1 * normal(kB, states, inputs),
+            D=jnp.zeros((observations, inputs)),
+            P=jnp.eye(states),
+            activation=activation,
+            linear_observation=linear_observation,
+        )
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of input variables."""
+        return self.B.shape[-1]
+
+    def f(self, x: Float[Array, "*batch states"]) -> Float[Array, "*batch states"]:
+        """The transfer function of the hidden units."""
+        return activation_function(self.activation)(x)
+
+    def transition_mean(
+        self,
+        x: Float[Array, "particles states"],
+        u: Float[Array, " inputs"] | None = None,
+        dt: Float[Array, ""] | None = None,
+    ) -> Float[Array, "particles states"]:
+        """`A f(x) + B u + c`."""
+        mean = self.f(x) @ self.A.T + self.c
+        return mean if u is None else mean + self.B @ u
+
+    def output_features(self, x: Float[Array, "*batch states"]) -> Float[Array, "*batch states"]:
+        """What the output layer reads: `f(x)`, or `x` itself with a linear observation."""
+        return x if self.linear_observation else self.f(x)
+
+    def observation_mean(
+        self, x: Float[Array, "particles states"], u: Float[Array, " inputs"] | None = None
+    ) -> Float[Array, "particles obs"]:
+        """`C f(x) + D u + d`."""
+        mean = self.output_features(x) @ self.C.T + self.d
+        return mean if u is None else mean + self.D @ u
+
+    def observation_jacobian(
+        self, x: Float[Array, "particles states"], u: Float[Array, " inputs"] | None
+    ) -> Float[Array, "particles_or_one obs states"]:
+        """`C diag(f'(x))`, or `C` once for all particles."""
+        if self.linear_observation:
+            return self.C[None]
+        return self.C * activation_slope(self.activation, x)[:, None, :]
+
+    def transition_jacobian(self, x: Float[Array, " states"]) -> Float[Array, "states states"]:
+        """`A diag(f'(x))` at one state."""
+        return self.A * activation_slope(self.activation, x)[None, :]

@@ -1,0 +1,1 @@
+"""Backward passes over what a filter left."""
