@@ -1,0 +1,102 @@
+"""Several starts, one winner: chosen by the log-likelihood of data held out from training.
+
+Local optima are the rule here (paper, section 4.3) and the training likelihood favours the model that
+overfits most, so each start is trained for a while on the first part of every series and scored on
+the rest, of which it has seen nothing; the winner is then trained on everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from rekal.filters.particle import ParticleFilter, Proposal
+from rekal.filters.recursion import run_filter
+from rekal.learning.batch import Batch
+from rekal.learning.em import EM, EMResult, Progress
+from rekal.models.stochastic_rnn import StochasticRNN
+
+
+class Trial(NamedTuple):
+    """One start after its trial run.
+
+    Attributes:
+        name: what kind of start it was.
+        result: the trial run on the training part.
+        held_out: log-likelihood of the held-out part in nats, given all that came before.
+    """
+
+    name: str
+    result: EMResult
+    held_out: float
+
+
+def hide_after(batch: Batch, share: float) -> tuple[Batch, Bool[np.ndarray, "batch steps"]]:
+    """A batch without the last `share` of each series, and True where it was hidden.
+
+    The shapes stay the same, so that the trial runs use the function already compiled.
+    """
+    valid = np.asarray(batch.valid)
+    keep = np.ceil(valid.sum(1) * (1 - share)).astype(int)
+    train = valid & (np.arange(valid.shape[1])[None, :] < keep[:, None])
+    hidden = valid & ~train
+    shown = batch._replace(
+        mask=batch.mask & jnp.asarray(train)[..., None], valid=jnp.asarray(train)
+    )
+    return shown, hidden
+
+
+@eqx.filter_jit
+def log_evidence(
+    model: StochasticRNN, algorithm: tuple[int, Proposal], batch: Batch, key: PRNGKeyArray
+) -> Float[Array, "batch steps"]:
+    """One-step predictive log densities of every step of every series, in nats."""
+    filtering = ParticleFilter(model, *algorithm)
+
+    def one(row: tuple[Batch, PRNGKeyArray]) -> Array:
+        series, key = row
+        inputs = series.inputs
+        return run_filter(filtering, series.values, series.mask, inputs, None, key).log_evidence
+
+    return jax.lax.map(one, (batch, jax.random.split(key, batch.values.shape[0])))
+
+
+def try_starts(
+    em: EM,
+    starts: Sequence[tuple[str, StochasticRNN]],
+    batch: Batch,
+    share: float,
+    key: PRNGKeyArray,
+    report: Callable[[str, Progress], None] | None = None,
+) -> list[Trial]:
+    """Train every start on the first part of the data and score it on the rest.
+
+    Args:
+        em: how each trial is trained (give it fewer iterations than the final run).
+        starts: named starting models.
+        batch: standardised series.
+        share: share of each series that is held out, at its end.
+        key: randomness; all trials are scored with the same draws.
+        report: called after each iteration with the name of the start.
+
+    Returns:
+        The trials, best first. A Ctrl-C ends the trials with those already made.
+    """
+    train, hidden = hide_after(batch, share)
+    run_key, score_key = jax.random.split(key)
+    weight = jnp.asarray(hidden, batch.values.dtype)
+    trials: list[Trial] = []
+    for name, start in starts:
+        told = None if report is None else lambda progress, name=name: report(name, progress)
+        result = em.run(start, train, run_key, told)
+        scores = log_evidence(result.model, (4 * em.particles, em.proposal), batch, score_key)
+        trials.append(Trial(name, result, float((scores * weight).sum())))
+        if result.stopped == "interrupted":
+            break
+    return sorted(trials, key=lambda trial: -trial.held_out)
