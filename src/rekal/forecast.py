@@ -1,0 +1,227 @@
+"""Forecasts from a filtered series: at every step of it, or after its end.
+
+From the cloud of particles at step t two forecasts are made, neither of which looks at anything after
+t. The distribution: every particle is pushed through the noisy dynamics, and the observation noise
+is added in closed form. The path (Unkelbach et al. 2009, section 4.1): the mean of the cloud is
+pushed through the dynamics without noise. The filter is not run again, and the randomness of an
+origin depends on its series and step alone, not on which other origins are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from rekal.beliefs import Particles, Path
+from rekal.errors import RekalError
+from rekal.filters.resampling import systematic
+from rekal.forecast_drive import Drive, check_horizons, check_origins
+from rekal.forecast_labels import Labels
+from rekal.forecast_result import Forecast
+from rekal.models.base import StateSpaceModel
+from rekal.models.gaussian import GaussianModel
+
+__all__ = ["Forecast", "Labels", "forecast_from", "rolling_forecast"]
+
+LARGEST_CHUNK = 4_000_000
+"""Numbers that one chunk of origins may hold at once."""
+
+
+def rolling_forecast(
+    model: StateSpaceModel,
+    path: Path,
+    horizons: int | Sequence[int],
+    key: PRNGKeyArray,
+    *,
+    inputs: Any = None,
+    future_inputs: Any = None,
+    dt: Any = None,
+    lengths: Any = None,
+    origins: Any = None,
+    particles: int | None = None,
+    input_names: Sequence[str] = (),
+) -> Forecast:
+    """Forecasts made at every step of one or more filtered series.
+
+    Args:
+        model: what was filtered.
+        path: its clouds, of one series or of several (leading axis).
+        horizons: steps ahead, one number or several.
+        key: randomness of the particles.
+        inputs: known inputs `(steps, input)` or `(batch, steps, input)`; a model with inputs needs
+            those of every step that is forecast.
+        future_inputs: inputs after the end of each series, in the same form.
+        dt: time since the step before, `(steps,)` or `(batch, steps)`; after the end of a series its
+            median holds.
+        lengths: number of real steps of each series `(batch,)`; default all.
+        origins: steps to forecast from, the same for every series; negative counts from its end.
+            Default: every step, for a model with inputs every step whose future inputs are known.
+        particles: push so many through the dynamics; default as many as were filtered.
+        input_names: what the inputs are called in messages.
+
+    Returns:
+        The forecasts, origin after origin and series after series, in the units of the model.
+
+    Raises:
+        RekalError: a horizon is not a whole number above 0; the model's observation noise is not
+            Gaussian; an origin lies outside a series; inputs of a step to be forecast are unknown.
+    """
+    model = _gaussian(model)
+    steps_ahead = check_horizons(horizons)
+    batched = path if path.x.ndim == 4 else jax.tree.map(lambda leaf: leaf[None], path)
+    batch, steps = batched.x.shape[:2]
+    ends = np.full(batch, steps) if lengths is None else np.asarray(lengths, int)
+    drive = Drive.of(model, np.zeros(batch, int), ends, inputs, future_inputs, dt, input_names)
+    found = [
+        check_origins(origins, int(end), drive.last_origin(i, int(end), steps_ahead[-1]))
+        for i, end in enumerate(ends)
+    ]
+    series = np.repeat(np.arange(batch), [len(steps) for steps in found])
+    at = np.concatenate(found)
+    cloud = batched.x[series, at], batched.log_weights[series, at]
+    return _forecast(model, cloud, drive, series, at, steps_ahead, key, particles)
+
+
+def forecast_from(
+    model: StateSpaceModel,
+    belief: Particles | Path,
+    horizon: int | Sequence[int],
+    key: PRNGKeyArray,
+    *,
+    future_inputs: Any = None,
+    lengths: Any = None,
+    dt: float | None = None,
+    origin: int = 0,
+    particles: int | None = None,
+    input_names: Sequence[str] = (),
+) -> Forecast:
+    """The forecast after the end of the data.
+
+    Args:
+        model: what was filtered.
+        belief: the belief after the last observation, or the path of one or more series.
+        horizon: a number means every step up to it; several numbers mean those steps.
+        key: randomness of the particles.
+        future_inputs: inputs of the steps to come, `(horizon, input)` or `(batch, horizon, input)`.
+        lengths: number of real steps of each series of a path `(batch,)`; default all.
+        dt: time between the steps to come, for models that use it.
+        origin: number of the step that a single belief stands at.
+        particles: push so many through the dynamics; default as many as there are.
+        input_names: what the inputs are called in messages.
+
+    Returns:
+        One origin for each series.
+
+    Raises:
+        RekalError: as for `rolling_forecast`.
+    """
+    model = _gaussian(model)
+    several = isinstance(horizon, Sequence | np.ndarray)
+    steps_ahead = check_horizons(horizon if several else range(1, check_horizons(horizon)[0] + 1))
+    if isinstance(belief, Particles):
+        x, log_weights = belief.x[None], belief.log_weights[None]
+        at = np.array([origin])
+    else:
+        whole = belief if belief.x.ndim == 4 else jax.tree.map(lambda leaf: leaf[None], belief)
+        batch, steps = whole.x.shape[:2]
+        at = (np.full(batch, steps) if lengths is None else np.asarray(lengths, int)) - 1
+        x = whole.x[np.arange(batch), at]
+        log_weights = whole.log_weights[np.arange(batch), at]
+    interval = None if dt is None else np.full(1, dt)
+    drive = Drive.of(model, at + 1, at + 1, None, future_inputs, interval, input_names)
+    series = np.arange(len(at))
+    return _forecast(model, (x, log_weights), drive, series, at, steps_ahead, key, particles)
+
+
+def _gaussian(model: StateSpaceModel) -> GaussianModel:
+    if not isinstance(model, GaussianModel):
+        raise RekalError(
+            f"a forecast needs a model with Gaussian observation noise; {type(model).__name__} "
+            "has none that is known to be"
+        )
+    return model
+
+
+def _forecast(
+    model: GaussianModel,
+    cloud: tuple[Array, Array],
+    drive: Drive,
+    series: np.ndarray,
+    at: np.ndarray,
+    horizons: tuple[int, ...],
+    key: PRNGKeyArray,
+    particles: int | None,
+) -> Forecast:
+    """Push the clouds forward, chunk by chunk of origins so that memory stays bounded."""
+    x, log_weights = (np.asarray(v) for v in cloud)
+    ahead, count = horizons[-1], len(at)
+    pushed = x.shape[1] if particles is None else particles
+    if pushed < 1:
+        raise RekalError(f"particles must be at least 1, but is {pushed}")
+    u, dt = drive.rows(series, at, ahead)
+    u, dt = (None if v is None else v.astype(x.dtype) for v in (u, dt))
+    size = ahead * pushed * (model.states + model.observations)
+    chunk = max(1, min(64, LARGEST_CHUNK // size, 1 << (count - 1).bit_length()))
+    means = np.empty((count, len(horizons), pushed, model.observations), x.dtype)
+    path = np.empty((count, len(horizons), model.observations), x.dtype)
+    weights = np.empty((count, pushed), x.dtype)
+    for first in range(0, count, chunk):
+        # The last chunk is filled up with its last origin, so that nothing is compiled again.
+        rows = np.minimum(np.arange(first, first + chunk), count - 1)
+        row = jax.tree.map(lambda leaf: leaf[rows], (x, log_weights, series, at, u, dt))  # noqa: B023
+        here = slice(first, min(first + chunk, count))
+        found = _push(model, key, row, horizons, pushed)
+        for whole, part in zip((means, weights, path), found, strict=True):
+            whole[here] = np.asarray(part)[: here.stop - here.start]
+    return Forecast(
+        means=means,
+        log_weights=weights,
+        cov=np.asarray(model.R),
+        path=path,
+        origins=at,
+        series=series,
+        horizons=horizons,
+        labels=Labels.plain(model.observations),
+    )
+
+
+@eqx.filter_jit
+def _push(
+    model: GaussianModel,
+    key: PRNGKeyArray,
+    rows: PyTree,
+    horizons: tuple[int, ...],
+    particles: int,
+) -> tuple[Array, Array, Array]:
+    """Means, log weights and paths of a chunk of origins."""
+
+    def one(row: PyTree) -> tuple[Array, Array, Array]:
+        x, log_weights, series, at, u, dt = row
+        noise_key, uniform_key = jax.random.split(
+            jax.random.fold_in(jax.random.fold_in(key, series), at)
+        )
+        mean = jnp.exp(log_weights) @ x
+        if particles != x.shape[0]:
+            uniform = jax.random.uniform(uniform_key, (), x.dtype)
+            x = x[systematic(jnp.exp(log_weights), uniform, particles)]
+            log_weights = jnp.full(particles, -jnp.log(particles), x.dtype)
+        noise = model.draw(noise_key, horizons[-1], particles)
+
+        def step(state: tuple[Array, Array], row: PyTree) -> tuple[tuple[Array, Array], PyTree]:
+            noise, u, dt = row
+            x = model.sample_transition(noise, state[0], u, dt)
+            mean = model.transition_mean(state[1], u, dt)
+            seen = model.observation_mean(x, u), model.observation_mean(mean, u)[0]
+            return (x, mean), seen
+
+        _, (means, path) = jax.lax.scan(step, (x, mean[None]), (noise, u, dt))
+        kept = np.array(horizons) - 1
+        return means[kept], log_weights, path[kept]
+
+    return jax.vmap(one)(rows)

@@ -1,0 +1,86 @@
+"""How a forecast is written for people: names, units and time stamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from rekal.calendar import to_dates
+
+if TYPE_CHECKING:
+    from rekal.sequences import Sequences
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Names, units and the clock of the data that a forecast belongs to.
+
+    Attributes:
+        names: names of the observed columns.
+        units: their units, None where unknown.
+        series_names: names of the series.
+        time_name: what the time axis is called.
+        time_unit: unit of the time stamps.
+        time_kind: "step" (no stamps), "number" or "date".
+        time_origin: ISO date that is zero of the stamps, for dates.
+        interval: sampling interval in `time_unit`.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str | None, ...]
+    series_names: tuple[str, ...] = ()
+    time_name: str | None = None
+    time_unit: str | None = None
+    time_kind: str = "step"
+    time_origin: str | None = None
+    interval: float = 1.0
+
+    @classmethod
+    def plain(cls, observations: int) -> Labels:
+        """Names y, or y1, y2, ..., and no units."""
+        names = ("y",) if observations == 1 else tuple(f"y{k + 1}" for k in range(observations))
+        return cls(names, (None,) * observations)
+
+    @classmethod
+    def of(cls, data: Sequences) -> Labels:
+        """The labels of a data set."""
+        return cls(
+            names=data.names,
+            units=data.units,
+            series_names=data.series_names,
+            time_name=data.time_name,
+            time_unit=data.time_unit,
+            time_kind=data.time_kind,
+            time_origin=data.time_origin,
+            interval=data.interval or 1.0,
+        )
+
+    @property
+    def axis(self) -> str:
+        """Title of the time axis, with its unit where that is not part of the name."""
+        name = self.time_name or ("step" if self.time_kind == "step" else "time")
+        if self.time_kind != "number" or self.time_unit is None or self.time_unit in name:
+            return name
+        return f"{name} ({self.time_unit})"
+
+    def column(self, k: int) -> str:
+        """Name of column `k`, with its unit where that is not part of the name."""
+        name, unit = self.names[k], self.units[k]
+        return name if unit is None or unit in name else f"{name} ({unit})"
+
+    def series(self, i: int) -> str:
+        """Name of series `i`."""
+        return self.series_names[i] if i < len(self.series_names) else str(i + 1)
+
+    def stamps(self, numbers: np.ndarray) -> pd.Index:
+        """Time stamps as a person writes them: dates, numbers or step numbers."""
+        if self.time_kind == "date":
+            origin = pd.Timestamp(self.time_origin or 0)
+            assert isinstance(origin, pd.Timestamp)
+            return to_dates(numbers, self.time_unit or "s", origin)
+        if np.all(numbers == np.round(numbers)):
+            return pd.Index(numbers.astype(np.int64))
+        return pd.Index(numbers)

@@ -1,0 +1,230 @@
+"""A forecast: a predictive distribution at every origin and horizon for every observed column."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from rekal import mixtures
+from rekal.errors import RekalError
+from rekal.forecast_labels import Labels
+from rekal.metrics import crps_mixture
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from rekal.sequences import Sequences
+
+AnyArray = Array | np.ndarray
+
+
+class Forecast(eqx.Module):
+    """Gaussian mixtures over particles, one for each origin, horizon and column.
+
+    Each particle of the filter was pushed through the noisy dynamics; the observation noise enters in
+    closed form, so that quantiles are smooth even with a hundred particles. The origins of all
+    series stand one after the other on the first axis, hence series may differ in length.
+
+    Attributes:
+        means: mean of the observation given each particle.
+        log_weights: normalised log weights of the particles at each origin.
+        cov: covariance of the observation given each particle: `R`, shape `(obs, obs)`, or
+            another for each origin and horizon, shape `(origins, horizons, obs, obs)`.
+        path: the forecast of Unkelbach et al. (2009): filter mean, then noise-free dynamics.
+        origins: step after whose observation each forecast was made, counted from 0.
+        series: which series each origin belongs to, counted from 0.
+        times: time stamp of each origin as a number, or None = the step number.
+        horizons: steps ahead, static.
+        labels: names, units and clock, static.
+    """
+
+    means: Float[AnyArray, "origins horizons particles obs"]
+    log_weights: Float[AnyArray, "origins particles"]
+    cov: Float[AnyArray, "*lead obs obs"]
+    path: Float[AnyArray, "origins horizons obs"]
+    origins: Int[AnyArray, " origins"]
+    series: Int[AnyArray, " origins"]
+    times: Float[AnyArray, " origins"] | None = None
+    horizons: tuple[int, ...] = eqx.field(static=True, kw_only=True)
+    labels: Labels = eqx.field(static=True, kw_only=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.labels.names
+
+    @property
+    def units(self) -> tuple[str | None, ...]:
+        """Units of the columns, None where unknown."""
+        return self.labels.units
+
+    @property
+    def var(self) -> Float[Array, "*lead obs"]:
+        """Variance of the observation given each particle: the diagonal of `R`."""
+        return jnp.diagonal(jnp.asarray(self.cov), axis1=-2, axis2=-1)
+
+    @property
+    def mean(self) -> Float[Array, "origins horizons obs"]:
+        """Mean of the distribution."""
+        return jnp.einsum("on,ohnk->ohk", jnp.exp(self.log_weights), self.means)
+
+    @property
+    def std(self) -> Float[Array, "origins horizons obs"]:
+        """Standard deviation of the distribution, observation noise included."""
+        return jnp.sqrt(self._by_origin(mixtures.mixture_var))
+
+    def quantile(self, q: float | Sequence[float]) -> Float[Array, "*levels origins horizons obs"]:
+        """Quantiles of each distribution.
+
+        Args:
+            q: a probability between 0 and 1, or several (a first axis for them is added).
+
+        Raises:
+            RekalError: a probability is not between 0 and 1.
+        """
+        if isinstance(q, Sequence | np.ndarray):
+            return jnp.stack([self.quantile(float(level)) for level in q])
+        if not 0 < q < 1:
+            raise RekalError(f"a quantile needs a probability between 0 and 1, not {q}")
+
+        every = np.full(np.shape(self.path), q)
+        return self._by_origin(mixtures.mixture_quantile, every)
+
+    def interval(
+        self, level: float
+    ) -> tuple[Float[Array, "origins horizons obs"], Float[Array, "origins horizons obs"]]:
+        """Lower and upper end of the central interval that holds `level` of the probability.
+
+        Raises:
+            RekalError: the level is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise RekalError(f"the level of an interval lies between 0 and 1, but is {level}")
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+
+    def cdf(
+        self, y: Float[AnyArray, "origins horizons obs"]
+    ) -> Float[Array, "origins horizons obs"]:
+        """Distribution functions at `y` (the PIT, where `y` is what was observed)."""
+        return self._by_origin(mixtures.mixture_cdf, y)
+
+    def log_score(
+        self, y: Float[AnyArray, "origins horizons obs"]
+    ) -> Float[Array, "origins horizons obs"]:
+        """Log density of `y` in nats; the higher the better."""
+        return self._by_origin(mixtures.mixture_log_density, y)
+
+    def crps(
+        self, y: Float[AnyArray, "origins horizons obs"]
+    ) -> Float[Array, "origins horizons obs"]:
+        """Continuous ranked probability score of `y` in its own unit; the lower the better."""
+        return self._by_origin(crps_mixture, y)
+
+    def _by_origin(
+        self, statistic: Callable[..., Array], *rest: AnyArray
+    ) -> Float[Array, "origins horizons obs"]:
+        means = jnp.asarray(self.means)
+        more = tuple(jnp.asarray(v, means.dtype) for v in rest)
+        return _by_origin(statistic, means, jnp.asarray(self.log_weights), self.var, more)
+
+    def samples(self, key: PRNGKeyArray, n: int) -> Float[Array, "samples origins horizons obs"]:
+        """Draw possible futures.
+
+        The horizons of one draw follow one particle and its columns share their noise, so a draw is
+        a joint one of all that is forecast from an origin.
+        """
+        pick_key, noise_key = jax.random.split(key)
+        log_weights, means = jnp.asarray(self.log_weights), jnp.asarray(self.means)
+        chosen = jax.random.categorical(pick_key, log_weights, shape=(n, log_weights.shape[0]))
+        drawn = means[jnp.arange(means.shape[0]), :, chosen]
+        root = jnp.linalg.cholesky(jnp.asarray(self.cov))
+        noise = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
+        return drawn + (root * noise[..., None, :]).sum(-1)
+
+    def score(self, values: Any, mask: Any = None, pooled: bool = False) -> pd.DataFrame:
+        """How good the forecasts were, by horizon and column: see `forecast_scores.score`."""
+        from rekal.forecast_scores import score
+
+        return score(self, values, mask, pooled)
+
+    def rescale(self, location: Any, scale: Any) -> Forecast:
+        """The forecast of `y * scale + location`, for instance in the units before standardising.
+
+        Args:
+            location: one number for each column.
+            scale: one positive number for each column.
+        """
+        location, scale = (np.asarray(v, self.means.dtype) for v in (location, scale))
+        return dataclasses.replace(
+            self,
+            means=self.means * scale + location,
+            path=self.path * scale + location,
+            cov=self.cov * (scale[:, None] * scale[None, :]),
+        )
+
+    def label(self, data: Sequences) -> Forecast:
+        """The same forecast with the names, units and time stamps of the data it was made on."""
+        labels = Labels.of(data)
+        if len(labels.names) != len(self.names):
+            raise RekalError(
+                f"the forecast has {len(self.names)} columns and the data {len(labels.names)}"
+            )
+        times = None
+        if data.times is not None:
+            known = np.asarray(data.times, np.float64)
+            last = np.minimum(self.origins, known.shape[1] - 1)
+            beyond = (self.origins - last) * labels.interval
+            times = known[np.asarray(self.series), last] + beyond
+        return dataclasses.replace(self, labels=labels, times=times)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each origin, horizon and column: see `forecast_tables.to_frame`."""
+        from rekal.forecast_tables import to_frame
+
+        return to_frame(self)
+
+    def plot(
+        self, data: Sequences | None = None, horizon: int | None = None, series: int = 0
+    ) -> go.Figure:
+        """The fan of a forecast, or the band of a rolling one: see `forecast_tables.plot`."""
+        from rekal.forecast_tables import plot
+
+        return plot(self, data, horizon, series)
+
+
+MIXTURES_AT_ONCE = 256
+
+
+@eqx.filter_jit
+def _by_origin(
+    statistic: Callable[..., Array],
+    means: Float[Array, "origins horizons particles obs"],
+    log_weights: Float[Array, "origins particles"],
+    var: Float[Array, "*lead obs"],
+    rest: tuple[Float[Array, "origins horizons obs"], ...],
+) -> Float[Array, "origins horizons obs"]:
+    """A statistic of all mixtures, a few origins at a time.
+
+    Whatever a statistic needs on the way (weights at every component, say) exists for those alone.
+    """
+    count, horizons, _, obs = means.shape
+    size = min(count, max(1, MIXTURES_AT_ONCE // (horizons * obs)))
+    chunks = -(-count // size)
+    # The last chunk is filled up with the last origin.
+    index = jnp.minimum(jnp.arange(chunks * size), count - 1)
+    var = jnp.broadcast_to(var, (count, horizons, obs))
+
+    def one(rows: Array) -> Array:
+        components = jnp.moveaxis(means[rows], -2, -1)
+        weights = log_weights[rows][:, None, None, :]
+        return statistic(*(v[rows] for v in rest), components, var[rows][..., None], weights)
+
+    return jax.lax.map(one, index.reshape(chunks, size)).reshape(-1, horizons, obs)[:count]

@@ -1,0 +1,109 @@
+"""Scores of a forecast against what came true, by horizon and column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from rekal import metrics
+from rekal.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekal.forecast_result import Forecast
+
+
+def pair(
+    forecast: Forecast, values: Any, mask: Any = None
+) -> tuple[
+    Float[np.ndarray, "origins horizons obs"],
+    Bool[np.ndarray, "origins horizons obs"],
+]:
+    """What was observed at the step that each forecast is for.
+
+    Args:
+        forecast: made on these data.
+        values: `(steps, obs)`, or `(batch, steps, obs)` for several series; NaN = missing.
+        mask: True = observed, in the same form (False in the padding of ragged series).
+
+    Returns:
+        The observations, and where there is one; beyond the data there is none.
+
+    Raises:
+        RekalError: the values do not fit the forecast.
+    """
+    y = np.asarray(values, np.asarray(forecast.means).dtype)
+    seen = np.isfinite(y) if mask is None else np.asarray(mask, bool) & np.isfinite(y)
+    if y.ndim == 2:
+        y, seen = y[None], seen[None]
+    series, origins = np.asarray(forecast.series), np.asarray(forecast.origins)
+    if y.ndim != 3 or y.shape[2] != len(forecast.names) or y.shape[0] <= series.max():
+        raise RekalError(
+            f"values of shape {np.shape(values)} do not fit a forecast of {len(forecast.names)} "
+            f"columns and {series.max() + 1} series: the axes are (batch, steps, obs)"
+        )
+    at = origins[:, None] + np.array(forecast.horizons)
+    inside = at < y.shape[1]
+    found = series[:, None], np.minimum(at, y.shape[1] - 1)
+    observed = seen[found] & inside[..., None]
+    return np.where(observed, y[found], 0), observed
+
+
+def score(forecast: Forecast, values: Any, mask: Any = None, pooled: bool = False) -> pd.DataFrame:
+    """Score a forecast: the forecast made at step t for t + h against the observation at t + h.
+
+    Args:
+        forecast: made on these data.
+        values: `(steps, obs)` or `(batch, steps, obs)`, in the units of the forecast; NaN = missing.
+        mask: True = observed; other entries are not scored.
+        pooled: one row for each horizon over all columns instead of a row for each column.
+
+    Returns:
+        A row for each horizon (and column): `rmse` of the path, `rmse_mean` of the mean of the
+        distribution, `log_score` (mean log density in nats, the higher the better), `crps`,
+        `coverage_50` and `coverage_90` of the central intervals, their mean `width_50` and `width_90`,
+        `count` of the observations scored. NaN where the count is 0.
+
+    Raises:
+        RekalError: the values do not fit the forecast.
+    """
+    y, seen = pair(forecast, values, mask)
+    tables = {
+        "path": np.asarray(forecast.path),
+        "mean": np.asarray(forecast.mean),
+        "pit": np.asarray(forecast.cdf(y)),
+        "log_score": np.asarray(forecast.log_score(y)),
+        "crps": np.asarray(forecast.crps(y)),
+    }
+    for level in (50, 90):
+        lower, upper = forecast.interval(level / 100)
+        tables[f"width_{level}"] = np.asarray(upper - lower)
+    columns = [slice(None)] if pooled else [slice(k, k + 1) for k in range(len(forecast.names))]
+    rows = []
+    for j, horizon in enumerate(forecast.horizons):
+        for k, part in enumerate(columns):
+            cut = {name: jnp.asarray(table[:, j, part]) for name, table in tables.items()}
+            truth, used = jnp.asarray(y[:, j, part]), jnp.asarray(seen[:, j, part])
+            row = (
+                {"horizon": horizon}
+                if pooled
+                else {"horizon": horizon, "column": forecast.names[k]}
+            )
+            rows.append(
+                {
+                    **row,
+                    "rmse": float(metrics.rmse(truth, cut["path"], used)),
+                    "rmse_mean": float(metrics.rmse(truth, cut["mean"], used)),
+                    "log_score": float(metrics.masked_mean(cut["log_score"], used)),
+                    "crps": float(metrics.masked_mean(cut["crps"], used)),
+                    "coverage_50": float(metrics.coverage_from_pit(cut["pit"], 0.5, used)),
+                    "coverage_90": float(metrics.coverage_from_pit(cut["pit"], 0.9, used)),
+                    "width_50": float(metrics.masked_mean(cut["width_50"], used)),
+                    "width_90": float(metrics.masked_mean(cut["width_90"], used)),
+                    "count": int(used.sum()),
+                }
+            )
+    return pd.DataFrame(rows)
