@@ -7,8 +7,8 @@ Backward recursion for the smoothed weights `v`, from `v_T = w_T`:
 and the joint weight of the pair (i at t, j at t+1) is the summand (eq. 20). The paper's eq. 23 has
 `w_t^k` in the denominator where eq. 20 needs the weight of the earlier step: ours follows eq. 20.
 
-Cost. With `r_j = v_{t+1}^j / sum_k w_t^k P_t^{kj}` one product `P_t [r, r g(x_{t+1})]` gives both the
-weights (first column, times `w_t`) and, per particle `i`, the sum over `j` of the joint weights times
+Cost. With `J^{ij} = w_t^i P_t^{ij}` and `r_j = v_{t+1}^j / sum_k J^{kj}` one product `J [r, r g(x_{t+1})]`
+gives both the weights (first column) and, per particle `i`, the sum over `j` of the joint weights times
 `g`; hence the pair moment `E[g(x_{t+1}) h(x_t)']` costs no second pass. No N x N table is kept: memory is
 O(T N), time O(T N^2).
 """
@@ -55,25 +55,23 @@ def smooth_marginal(
     Returns:
         The smoothed weights and `sum_t E[g(x_t) h(x_{t-1})']` over the valid transitions.
     """
-    w = jnp.exp(path.log_weights)
     tail = lambda leaf: None if leaf is None else leaf[1:]  # noqa: E731
     tables = model.pair_tables(path.x[:-1], path.x[1:], tail(inputs), tail(dt))
-    weighted_old = w[:-1, :, None] * old[:-1]
     ones_new = jnp.concatenate([jnp.ones_like(new[1:, :, :1]), new[1:]], -1)
 
     def step(carry: tuple[Array, Array], row: PyTree) -> tuple[tuple[Array, Array], Array]:
         v, moment = carry
-        (old_table, new_table), w_old, g, h, live = row
-        log_pairs = model.log_pairs(old_table, new_table)
-        pairs = jnp.exp(log_pairs - log_pairs.max(0))
-        mass = w_old @ pairs
-        r = v / jnp.where(mass > 0, mass, 1.0)
-        sums = pairs @ (r[:, None] * g)
-        v_old = jnp.where(live, w_old * sums[:, 0], w_old)
+        (old_table, new_table), log_w, g, h, live = row
+        # With the weights inside the exponent no column can underflow as a whole.
+        log_joint = model.log_pairs(old_table, new_table) + log_w[:, None]
+        joint = jnp.exp(log_joint - log_joint.max(0))
+        sums = joint @ ((v / joint.sum(0))[:, None] * g)
+        v_old = jnp.where(live, sums[:, 0], jnp.exp(log_w))
         moment = moment + jnp.where(live, sums[:, 1:].T @ h, 0.0)
         return (v_old, moment), v_old
 
-    start = (w[-1], jnp.zeros((new.shape[-1], old.shape[-1]), new.dtype))
-    rows = (tables, w[:-1], ones_new, weighted_old, valid[1:])
+    last = jnp.exp(path.log_weights[-1])
+    start = (last, jnp.zeros((new.shape[-1], old.shape[-1]), new.dtype))
+    rows = (tables, path.log_weights[:-1], ones_new, old[:-1], valid[1:])
     (_, moment), v = jax.lax.scan(step, start, rows, reverse=True)
-    return Smoothed(jnp.concatenate([v, w[-1:]]), moment)
+    return Smoothed(jnp.concatenate([v, last[None]]), moment)
