@@ -29,6 +29,9 @@ from rekal.learning.statistics import Statistics, expected_statistics
 from rekal.models.stochastic_rnn import StochasticRNN
 
 
+Inference = tuple[int, Proposal, int | None]
+
+
 class Progress(NamedTuple):
     """What a progress display is told after each iteration."""
 
@@ -64,6 +67,8 @@ class EM(eqx.Module):
         window: length of that window.
         average: the result averages the parameters over so many last iterations.
         proposal: "guided" or "bootstrap" (paper).
+        trajectories: None smooths by the paper's marginal smoother, O(N^2) a step; a number draws so
+            many trajectories by backward simulation, O(N) a step, for many particles.
         process_noise: "diagonal" or "full" `Q`.
         observation_noise: "diagonal" or "full" `R`.
         freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
@@ -77,6 +82,7 @@ class EM(eqx.Module):
     window: int = eqx.field(static=True, default=20)
     average: int = eqx.field(static=True, default=30)
     proposal: Proposal = eqx.field(static=True, default="guided")
+    trajectories: int | None = eqx.field(static=True, default=None)
     process_noise: NoiseShape = eqx.field(static=True, default="diagonal")
     observation_noise: NoiseShape = eqx.field(static=True, default="diagonal")
     freeze: tuple[str, ...] = eqx.field(static=True, default=())
@@ -84,8 +90,9 @@ class EM(eqx.Module):
     strength: PriorStrength = PriorStrength()
 
     def __check_init__(self) -> None:
-        for name in ("particles", "iterations", "window", "average"):
-            if getattr(self, name) < 1:
+        for name in ("particles", "iterations", "window", "average", "trajectories"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise RekalError(f"{name} must be at least 1, but is {getattr(self, name)}")
         if self.tolerance < 0:
             raise RekalError(f"tolerance must not be negative, but is {self.tolerance}")
@@ -113,7 +120,8 @@ class EM(eqx.Module):
         constraints = self.constraints(model)
         entries = int(batch.mask.sum())
         keys = jax.random.split(key, self.iterations + 1)
-        first, _ = e_step(model, self._algorithm(), batch, keys[-1])
+        how = (self.particles, self.proposal, self.trajectories)
+        first, _ = e_step(model, how, batch, keys[-1])
         priors = self.strength.priors(first)
 
         history: list[float] = []
@@ -121,7 +129,7 @@ class EM(eqx.Module):
         stopped, began = "iterations", time.perf_counter()
         try:
             for i in range(self.iterations):
-                new, value = _iterate(model, self._algorithm(), batch, keys[i], priors, constraints)
+                new, value = _iterate(model, how, batch, keys[i], priors, constraints)
                 value = float(value)
                 if not np.isfinite(value):
                     raise RekalError(
@@ -140,9 +148,6 @@ class EM(eqx.Module):
             stopped = "interrupted"
         result = _average(recent) if recent else model
         return EMResult(result, np.array(history), stopped, time.perf_counter() - began)
-
-    def _algorithm(self) -> tuple[int, Proposal]:
-        return self.particles, self.proposal
 
     def _settled(self, history: list[float], entries: int) -> bool:
         w = self.window
@@ -185,17 +190,31 @@ class EM(eqx.Module):
 
 @eqx.filter_jit
 def e_step(
-    model: StochasticRNN, algorithm: tuple[int, Proposal], batch: Batch, key: PRNGKeyArray
+    model: StochasticRNN, how: Inference, batch: Batch, key: PRNGKeyArray
 ) -> tuple[Statistics, Float[Array, ""]]:
-    """Statistics summed over all series, and the log-likelihood."""
-    particles, proposal = algorithm
+    """Statistics summed over all series, and the log-likelihood.
+
+    Args:
+        model: the current parameters.
+        how: number of particles, proposal, and number of trajectories (None: marginal smoother).
+        batch: the series.
+        key: the randomness.
+    """
+    particles, proposal, trajectories = how
     filtering = ParticleFilter(model, particles, proposal)
     keys = jax.random.split(key, batch.values.shape[0])
 
     def one(row: tuple[Batch, PRNGKeyArray]) -> tuple[Statistics, Array]:
         series, key = row
         statistics, path = expected_statistics(
-            model, filtering, series.values, series.mask, series.inputs, series.valid, key
+            model,
+            filtering,
+            series.values,
+            series.mask,
+            series.inputs,
+            series.valid,
+            key,
+            trajectories,
         )
         return statistics, path.log_likelihood
 
@@ -206,13 +225,13 @@ def e_step(
 @eqx.filter_jit
 def _iterate(
     model: StochasticRNN,
-    algorithm: tuple[int, Proposal],
+    how: Inference,
     batch: Batch,
     key: PRNGKeyArray,
     priors: Priors,
     constraints: Constraints,
 ) -> tuple[StochasticRNN, Float[Array, ""]]:
-    statistics, log_likelihood = e_step(model, algorithm, batch, key)
+    statistics, log_likelihood = e_step(model, how, batch, key)
     return maximise(model, statistics, priors, constraints), log_likelihood
 
 

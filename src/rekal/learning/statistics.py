@@ -20,6 +20,7 @@ vectors, so what was observed stands as it is. Steps without any observation are
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -27,6 +28,7 @@ from rekal.beliefs import Path
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.recursion import run_filter
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import smooth_marginal
 
 
@@ -65,11 +67,32 @@ def expected_statistics(
     inputs: Float[Array, "steps input"] | None,
     valid: Bool[Array, " steps"],
     key: PRNGKeyArray,
+    trajectories: int | None = None,
 ) -> tuple[Statistics, Path]:
-    """Filter and smooth one series and collect the statistics."""
-    path = run_filter(algorithm, values, mask, inputs, None, key)
+    """Filter and smooth one series and collect the statistics.
+
+    Args:
+        model: the current parameters.
+        algorithm: the filter of that model.
+        values: standardised observations.
+        mask: True where observed.
+        inputs: known inputs, or None.
+        valid: False on the padding at the end.
+        key: randomness of the filter and the smoother.
+        trajectories: None smooths marginally, in O(N^2) a step; a number draws so many trajectories
+            by backward simulation with Metropolis steps, in O(N) a step.
+    """
+    filter_key, smoother_key = jax.random.split(key)
+    path = run_filter(algorithm, values, mask, inputs, None, filter_key)
     x, hidden = path.x, model.f(path.x)
-    smoothed = smooth_marginal(model, path, inputs, None, valid, x, hidden)
+    if trajectories is None:
+        smoothed = smooth_marginal(model, path, inputs, None, valid, x, hidden)
+    else:
+        x = smooth_backward(
+            model, path, inputs, None, valid, trajectories, smoother_key, method="mcmc"
+        )
+        hidden = model.f(x)
+        smoothed = trajectory_moments(x, hidden, valid)
     live = valid.astype(x.dtype)
     v = smoothed.weights * live[:, None]
 
