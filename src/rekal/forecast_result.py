@@ -224,7 +224,13 @@ def _by_origin(
 
     def one(rows: Array) -> Array:
         components = jnp.moveaxis(means[rows], -2, -1)
-        weights = log_weights[rows][:, None, None, :]
-        return statistic(*(v[rows] for v in rest), components, var[rows][..., None], weights)
+        weights = jnp.broadcast_to(log_weights[rows][:, None, None, :], components.shape)
+        # Laid out flat in memory first: twice as fast as when the compiler fuses the transposition
+        # and the repetition of the weights into each loop over the components.
+        flat = jax.lax.optimization_barrier(
+            [v[rows].reshape(-1) for v in rest]
+            + [v.reshape(-1, v.shape[-1]) for v in (components, var[rows][..., None], weights)]
+        )
+        return statistic(*flat)
 
     return jax.lax.map(one, index.reshape(chunks, size)).reshape(-1, horizons, obs)[:count]
