@@ -167,7 +167,8 @@ def _forecast(
     u, dt = drive.rows(series, at, ahead)
     u, dt = (None if v is None else v.astype(x.dtype) for v in (u, dt))
     size = ahead * pushed * (model.states + model.observations)
-    chunk = max(1, min(64, LARGEST_CHUNK // size, 1 << (count - 1).bit_length()))
+    fitting = next(c for c in (1, 8, 64) if c >= min(count, 64))  # few sizes: compiled once each
+    chunk = max(1, min(fitting, LARGEST_CHUNK // size))
     means = np.empty((count, len(horizons), pushed, model.observations), x.dtype)
     path = np.empty((count, len(horizons), model.observations), x.dtype)
     weights = np.empty((count, pushed), x.dtype)

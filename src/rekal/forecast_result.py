@@ -81,7 +81,9 @@ class Forecast(eqx.Module):
         """Standard deviation of the distribution, observation noise included."""
         return jnp.sqrt(self._by_origin(mixtures.mixture_var))
 
-    def quantile(self, q: float | Sequence[float]) -> Float[Array, "*levels origins horizons obs"]:
+    def quantile(
+        self, q: int | float | Sequence[float]
+    ) -> Float[Array, "*levels origins horizons obs"]:
         """Quantiles of each distribution.
 
         Args:
@@ -90,7 +92,7 @@ class Forecast(eqx.Module):
         Raises:
             RekalError: a probability is not between 0 and 1.
         """
-        if isinstance(q, Sequence | np.ndarray):
+        if isinstance(q, Sequence):
             return jnp.stack([self.quantile(float(level)) for level in q])
         if not 0 < q < 1:
             raise RekalError(f"a quantile needs a probability between 0 and 1, not {q}")
@@ -99,7 +101,7 @@ class Forecast(eqx.Module):
         return self._by_origin(mixtures.mixture_quantile, every)
 
     def interval(
-        self, level: float
+        self, level: int | float
     ) -> tuple[Float[Array, "origins horizons obs"], Float[Array, "origins horizons obs"]]:
         """Lower and upper end of the central interval that holds `level` of the probability.
 

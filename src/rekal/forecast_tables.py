@@ -52,7 +52,7 @@ def to_frame(forecast: Forecast) -> pd.DataFrame:
         **{name: np.asarray(forecast.quantile(q)).ravel() for name, q in LEVELS.items()},
     }
     if len(np.unique(series)) > 1:
-        named = np.array([forecast.labels.series(i) for i in series], dtype=object)
+        named = np.array([forecast.labels.series(int(i)) for i in series], dtype=object)
         table = {"series": spread(named, (0,)), **table}
     return pd.DataFrame(table)
 

@@ -195,7 +195,7 @@ def _settle(
     kinds = [one.kind for one in found]
     common = max(dict.fromkeys(kinds), key=kinds.count)
     chosen = found[kinds.index(common)]
-    size = np.asarray(chosen.amplitude).max()
+    size = np.nan_to_num(chosen.amplitude).max()
     # A cycle mirrored about the origin, say, has the same amplitude about another centre.
     same = [
         one.kind == common

@@ -82,7 +82,7 @@ def crps_mixture(
     same = (weights**2 * jnp.sqrt(var)).sum(-1) / SQRT_PI  # half of A(0, 2 s^2) = 2 s / sqrt(pi)
     shared = var.shape[-1] == 1
     # With one variance for all, distances are counted in units of 2 s = sqrt(2 (s^2 + s^2)).
-    unit = 2 * jnp.sqrt(var) if shared else jnp.ones_like(var)
+    unit = 2 * _positive(jnp.sqrt(var)) if shared else jnp.ones_like(var)
     x = means / unit
     around = lambda v: jnp.concatenate([v, v], -1)  # noqa: E731
     turned = lambda v, k: jax.lax.dynamic_slice_in_dim(v, k, count, -1)  # noqa: E731
@@ -193,10 +193,14 @@ def uniformity(
 
 def _expected_distance(mu: Array, s: Array) -> Array:
     """`E|N(mu, s^2)| = 2 s phi(mu / s) + mu (2 Phi(mu / s) - 1)`, and `|mu|` where `s` is 0."""
-    unit = SQRT_2 * jnp.maximum(s, jnp.finfo(mu.dtype).tiny ** 0.5)
+    unit = SQRT_2 * _positive(s)
     return unit * _unit_distance(mu / unit)
 
 
 def _unit_distance(a: Array) -> Array:
     """`E|N(a, 1 / 2)| = exp(-a^2) / sqrt(pi) + a erf(a)`."""
     return jnp.exp(-a * a) / SQRT_PI + a * jax.scipy.special.erf(a)
+
+
+def _positive(s: Array) -> Array:
+    return jnp.maximum(s, jnp.finfo(s.dtype).tiny ** 0.5)

@@ -127,7 +127,7 @@ def _inputs(
 @eqx.filter_jit
 def _run(
     model: StateSpaceModel,
-    keys: PRNGKeyArray,
+    keys: Array,
     u: Float[Array, "*batch total input"] | None,
     start: Float[Array, "batch states"] | None,
     steps: int,
