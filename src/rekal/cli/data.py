@@ -1,0 +1,129 @@
+"""Reading what a command works on: data, models, and the inputs of steps to come."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rekal.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekal.fit import Fit
+    from rekal.sequences import Sequences
+
+
+def delimiter(sep: str | None) -> str | None:
+    """What separates columns, with a tab as a person can type it."""
+    return {"\\t": "\t", "tab": "\t"}.get(sep, sep) if sep is not None else None
+
+
+def open_for(
+    fit: Fit,
+    source: str,
+    *,
+    series: str | None = None,
+    sep: str | None = None,
+    decimal: str = ".",
+) -> Sequences:
+    """Read data for a model that is there already: its columns, inputs and time column.
+
+    Raises:
+        RekalError: the data cannot be read, lack a column of the model, or hold no value.
+    """
+    from rekal.datasets import open_data
+
+    data = open_data(
+        source,
+        time=fit.labels.time_name,
+        columns=fit.labels.names,
+        inputs=fit.input_names,
+        series=series,
+        sep=delimiter(sep),
+        decimal=decimal,
+        learnable=False,
+    )
+    if not np.asarray(data.mask).any():
+        raise RekalError(f"{source}: all values are missing.")
+    return data
+
+
+def example_of(fit: Fit) -> str | None:
+    """The example that a model was trained on, or None."""
+    from rekal.datasets import EXAMPLES, load_example
+
+    return next((name for name in EXAMPLES if trained_on(fit, load_example(name))), None)
+
+
+def trained_on(fit: Fit, data: Sequences) -> bool:
+    """Whether a model was trained on these data: the mean and deviation it keeps are theirs."""
+    from rekal.standardiser import Standardiser
+
+    if tuple(data.names) != tuple(fit.labels.names) or int(data.mask.sum()) != fit.history.entries:
+        return False
+    here, kept = Standardiser.of(data), fit.standardiser
+    return all(
+        np.allclose(ours, theirs, rtol=1e-6, atol=0)
+        for ours, theirs in ((here.location, kept.location), (here.scale, kept.scale))
+    )
+
+
+def read_inputs(
+    path: Path,
+    names: Sequence[str],
+    steps: int,
+    batch: int = 1,
+    *,
+    sep: str | None = None,
+    decimal: str = ".",
+) -> np.ndarray:
+    """Inputs of steps to come, from a CSV or Parquet file with a row for each step.
+
+    Args:
+        path: the file.
+        names: the input columns of the model.
+        steps: how many rows are needed.
+        batch: number of series, which all get the same inputs.
+        sep: what separates the columns.
+        decimal: the decimal mark.
+
+    Returns:
+        Inputs `(batch, steps, input)` in raw units.
+
+    Raises:
+        RekalError: a column is missing, a cell holds no number, or there are too few rows.
+    """
+    from rekal.columns import column_of, known, numbers
+    from rekal.tables import read_csv, read_parquet
+
+    where = str(path)
+    parquet = path.suffix.lower() in (".parquet", ".pq")
+    table: Any = read_parquet(path) if parquet else read_csv(path, delimiter(sep), decimal)
+    there = list(table.columns)
+    columns = [numbers(column_of(table, known(there, name, where)), where) for name in names]
+    if len(table) != steps:
+        raise RekalError(
+            f"{where}: the inputs have {len(table)} rows, but {steps} steps need {steps}."
+        )
+    values = np.stack(columns, -1)
+    if np.isnan(values).any():
+        row, column = np.argwhere(np.isnan(values))[0]
+        raise RekalError(
+            f"{where}: row {row + 1} of the input column '{names[column]}' is missing."
+        )
+    return np.broadcast_to(values, (batch, *values.shape))
+
+
+def open_model(path: Path, seed: int | None = None) -> Fit:
+    """Read a model file, with another start of its randomness where one is given.
+
+    Raises:
+        RekalError: the file is missing, cut short, altered or not a rekal model.
+    """
+    from rekal.fit import load
+
+    fitted = load(path)
+    return fitted if seed is None else dataclasses.replace(fitted, seed=seed)

@@ -1,0 +1,221 @@
+"""`rekal fit`: data in, a model file and a report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rekal.cli import options
+from rekal.cli.output import emit_json, emit_text, remark
+from rekal.cli.summary import summary
+from rekal.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekal.fit import Fit
+    from rekal.sequences import Sequences
+
+MODEL = "Model"
+TRAINING = "Training"
+
+
+def fit(
+    source: Annotated[
+        str, typer.Argument(help="A CSV or Parquet file, or an example: sunspots, nile, lynx.")
+    ],
+    states: Annotated[int, typer.Option(help="Number of hidden units.", rich_help_panel=MODEL)] = 5,
+    activation: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Function of the hidden units.", rich_help_panel=MODEL),
+    ] = "tanh",
+    linear_observation: Annotated[
+        bool,
+        typer.Option(
+            "--linear-observation",
+            help="The outputs read C x instead of C f(x).",
+            rich_help_panel=MODEL,
+        ),
+    ] = False,
+    process_noise: Annotated[
+        options.Noise, typer.Option(help="Shape of Q.", rich_help_panel=MODEL)
+    ] = options.Noise.diagonal,
+    observation_noise: Annotated[
+        options.Noise, typer.Option(help="Shape of R.", rich_help_panel=MODEL)
+    ] = options.Noise.diagonal,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A,C,...",
+            help="Blocks that keep the value they start with, any of A,B,c,C,D,d,Q,R,m,P.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    particles: Annotated[
+        int, typer.Option(help="Particles of the E-step.", rich_help_panel=TRAINING)
+    ] = 100,
+    iterations: Annotated[
+        int, typer.Option(help="At most so many EM iterations.", rich_help_panel=TRAINING)
+    ] = 150,
+    restarts: Annotated[
+        int,
+        typer.Option(help="Starts that compete on held-out data.", rich_help_panel=TRAINING),
+    ] = 3,
+    hold_out: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of each series that judges the starts.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0.2,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            help="Stop when the log-likelihood gains less than this per entry (nats); 0 = never.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 3e-4,
+    proposal: Annotated[
+        options.Proposal,
+        typer.Option(help="How the filter moves its particles.", rich_help_panel=TRAINING),
+    ] = options.Proposal.guided,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of time stamps; found out by default.",
+            rich_help_panel=options.READING,
+        ),
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Columns to learn; by default all that hold numbers.",
+            rich_help_panel=options.READING,
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="U,V,...", help="Columns of known inputs.", rich_help_panel=options.READING
+        ),
+    ] = None,
+    series: options.Series = None,
+    sep: options.Sep = None,
+    decimal: options.Decimal = ".",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the model goes; by default SOURCE.rekal in this folder.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the report goes; by default SOURCE.html in this folder.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    no_report: Annotated[
+        bool,
+        typer.Option("--no-report", help="Write no report.", rich_help_panel=options.OUTPUT),
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    seed: options.Seed = 0,
+) -> None:
+    """Learn the dynamics under a noisy series; write a model and a report.
+
+    Ctrl-C ends the training and keeps the best model so far.
+    """
+    from rekal.cli.writing import check_targets, stem_of
+
+    if no_report and report is not None:
+        raise RekalError("--report and --no-report exclude each other.")
+    model_path = out or Path(f"{stem_of(source)}.rekal")
+    report_path = None if no_report else report or Path(f"{stem_of(source)}.html")
+    check_targets([model_path, report_path], [source])
+
+    from rekal.cli.cache import keep_compiled
+    from rekal.cli.data import delimiter
+    from rekal.datasets import open_data
+
+    keep_compiled()
+    data = open_data(
+        source,
+        time=time,
+        columns=options.listed(columns),
+        inputs=options.listed(inputs),
+        series=series,
+        sep=delimiter(sep),
+        decimal=decimal,
+    )
+    for note in data.notes:
+        remark(note, quiet)
+
+    from rekal.learning.em import EM
+    from rekal.train import fit as train
+
+    learner = EM(
+        particles=particles,
+        iterations=iterations,
+        tolerance=tolerance,
+        proposal=proposal.value,
+        process_noise=process_noise.value,
+        observation_noise=observation_noise.value,
+        freeze=tuple(options.listed(freeze) or ()),
+    )
+    trained = train(
+        data,
+        learner=learner,
+        states=states,
+        restarts=restarts,
+        hold_out=hold_out,
+        activation=activation,
+        linear_observation=linear_observation,
+        seed=seed,
+        progress=not quiet,
+    )
+    trained.save(model_path)
+    if trained.history.stopped == "interrupted":
+        remark(f"Interrupted: {model_path} holds the best model so far.", quiet)
+    if report_path is not None:
+        from rekal.report import write_report
+
+        write_report(trained, data, report_path)
+    if json:
+        emit_json(_answer(trained, data, source, model_path, report_path))
+    elif not quiet:
+        emit_text(summary(trained, data))
+        files = [str(path) for path in (model_path, report_path) if path is not None]
+        emit_text(f"\nWrote {' and '.join(files)}.")
+
+
+def _answer(
+    trained: Fit, data: Sequences, source: str, model_path: Path, report_path: Path | None
+) -> dict[str, Any]:
+    from rekal.cli.identify import described
+
+    history = trained.history
+    return {
+        "source": source,
+        "model": str(model_path),
+        "report": None if report_path is None else str(report_path),
+        "columns": trained.labels.names,
+        "inputs": trained.input_names,
+        "series": data.batch,
+        "samples": int(data.lengths.sum()),
+        "entries": history.entries,
+        "notes": data.notes,
+        "states": trained.model.states,
+        "log_likelihood": history.log_likelihood[-1] if len(history.log_likelihood) else None,
+        "history": history.log_likelihood,
+        "trials": [{"start": name, "held_out": score} for name, score in history.trials],
+        "stopped": history.stopped,
+        "seconds": history.seconds,
+        "seed": trained.seed,
+        "learned": described(trained).to_dict(),
+    }

@@ -1,0 +1,60 @@
+"""`rekal report`: a model and its data as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rekal.cli import options
+from rekal.cli.output import emit_json, emit_text, remark
+
+
+def report(
+    model: options.Model,
+    source: Annotated[str, typer.Argument(help="A CSV or Parquet file, or an example.")],
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Data the model has not seen, to judge its calibration by."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the report goes; by default MODEL.html in this folder.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    series: options.Series = None,
+    sep: options.Sep = None,
+    decimal: options.Decimal = ".",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    seed: options.ModelSeed = None,
+) -> None:
+    """Write the report of a model on data: fit, forecasts, dynamics, calibration."""
+    from rekal.cli.writing import check_targets, stem_of
+
+    target = out or Path(f"{stem_of(model)}.html")
+    check_targets([target], [model, source, held_out])
+
+    from rekal.cli.cache import keep_compiled
+    from rekal.cli.data import open_for, open_model
+    from rekal.report import write_report
+
+    keep_compiled()
+    fitted = open_model(model, seed)
+    reading = {"series": series, "sep": sep, "decimal": decimal}
+    data = open_for(fitted, source, **reading)
+    judge = None if held_out is None else open_for(fitted, held_out, **reading)
+    for note in data.notes:
+        remark(note, quiet)
+    write_report(fitted, data, target, judge)
+    if json:
+        emit_json(
+            {"model": str(model), "source": source, "held_out": held_out, "report": str(target)}
+        )
+    elif not quiet:
+        emit_text(f"Wrote {target}.")

@@ -1,0 +1,103 @@
+"""`rekal study`: rerun a published experiment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rekal.cli import options
+from rekal.cli.output import emit_json, emit_rich, emit_table, emit_text
+from rekal.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekal.studies.base import Progress
+
+
+def study(
+    name: Annotated[
+        str | None, typer.Argument(help="Which one; without a name they are listed.")
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(show_default="the study's own", help="Number of repetitions."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller, never different.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the data set, if it needs one.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the figures as JSON there.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    seed: options.Seed = 0,
+) -> None:
+    """Rerun a published experiment and print its figures beside the published ones."""
+    from rekal.studies import STUDIES
+
+    if name is None:
+        if json:
+            about = ("name", "summary", "needs_data", "default_seeds")
+            emit_json({"studies": [{k: getattr(s, k) for k in about} for s in STUDIES.values()]})
+        else:
+            emit_table(["study", "what it reruns"], [(s.name, s.summary) for s in STUDIES.values()])
+        return
+    if name not in STUDIES:
+        raise RekalError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
+    chosen = STUDIES[name]
+    if data is not None and not chosen.needs_data:
+        raise RekalError(f"The study '{name}' needs no data, so leave out --data.")
+    if data is not None and not data.is_dir():
+        raise RekalError(f"{data}: there is no such folder.")
+
+    from rekal.cli.cache import keep_compiled
+    from rekal.cli.writing import check_targets
+    from rekal.files import write_whole
+    from rekal.studies.base import StudyOptions
+
+    check_targets([out], [])
+    keep_compiled()
+    with _progress(not quiet) as told:
+        result = chosen.run(
+            StudyOptions(seeds=seeds, quick=quick, data=data, seed=seed, progress=told)
+        )
+    if out is not None:
+        write_whole(out, result.to_json() + "\n")
+    if json:
+        emit_json(result.to_dict())
+    else:
+        emit_rich(result.table())
+        if out is not None:
+            emit_text(f"Wrote {out}.")
+
+
+@contextmanager
+def _progress(show: bool) -> Generator[Progress | None]:
+    """A bar on stderr that a study tells how far it is, or None for silence."""
+    if not show:
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=Console(file=sys.stderr)) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def told(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=escape(what))
+
+        yield told

@@ -1,0 +1,56 @@
+"""Where the commands write, made sure before the work begins."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rekal.errors import RekalError
+from rekal.files import check_writable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_targets(targets: list[Path | None], sources: list[str | Path | None]) -> None:
+    """Make sure that all files can be written and that none is read or written twice.
+
+    Args:
+        targets: files to be written; None is left out.
+        sources: files that are read; None is left out.
+
+    Raises:
+        RekalError: a folder is missing or cannot be written, or two files are the same.
+    """
+    real = {os.path.realpath(path): path for path in sources if path is not None}
+    taken: dict[str, Path] = {}
+    for path in targets:
+        if path is None:
+            continue
+        place = os.path.realpath(path)
+        if place in real:
+            raise RekalError(f"{path}: this file is read, so it cannot be written as well.")
+        if place in taken:
+            raise RekalError(f"{path}: two results cannot be written to the same file.")
+        taken[place] = path
+        check_writable(path)
+
+
+def stem_of(source: str | Path) -> str:
+    """What results are called after their source: `data/chest.csv` gives `chest`."""
+    return Path(source).stem or "rekal"
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV, or as Parquet where the name ends in `.parquet` or `.pq`.
+
+    Raises:
+        RekalError: the file cannot be written.
+    """
+    from rekal.files import write_whole
+
+    if path.suffix.lower() in (".parquet", ".pq"):
+        write_whole(path, frame.to_parquet(index=False))
+    else:
+        write_whole(path, frame.to_csv(index=False))

@@ -1,0 +1,270 @@
+"""The commands, each as a person uses it."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from cli_helpers import (
+    TINY,
+    answer,
+    call,
+    make_model,
+    oscillation,
+    spawn,
+    write_csv,
+)
+
+import rekal.cli.cache
+from rekal.datasets import load_example
+from rekal.fit import load
+from rekal.learning import em
+from rekal.sequences import Sequences
+from rekal.studies import STUDIES
+from rekal.studies.base import Row, Study, StudyResult
+
+pytest_plugins = ["cli_fixtures"]
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+
+
+def test_help_lists_the_commands_and_imports_nothing_heavy():
+    result = call("--help")
+    assert result.exit_code == 0
+    for command in ("fit", "forecast", "simulate", "identify", "report", "study"):
+        assert command in result.stdout
+        assert call(command, "--help").exit_code == 0
+    alone = (
+        "import sys, types; package = types.ModuleType('rekal')\n"
+        f"package.__path__ = [{str(SRC / 'rekal')!r}]; sys.modules['rekal'] = package\n"
+        "import rekal.cli; print([m for m in ('jax', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True)
+    assert out.stdout == "[]\n", out.stderr
+
+
+def test_version():
+    assert call("--version").stdout.startswith("rekal 0.")
+
+
+def test_usage_errors_end_with_2():
+    for wrong in (
+        ["nonsense"],
+        ["fit"],
+        ["fit", "a.csv", "--states", "many"],
+        ["fit", "--seed", "-1"],
+    ):
+        result = call(*wrong)
+        assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_fit_writes_a_model_and_a_report_here(here):
+    out = call("fit", "y.csv", *TINY, "--out", "new.rekal")
+    assert out.exit_code == 0, out.stderr
+    assert "Wrote new.rekal and y.html." in out.stdout
+    assert "Column 't_s' was taken as time." in out.stderr
+    assert load("new.rekal").labels.names == ("y_mm",)
+    assert Path("y.html").read_text().lstrip().lower().startswith("<!doctype html")
+    assert sorted(p.name for p in here.iterdir()) == ["new.rekal", "y.csv", "y.html", "y.rekal"]
+
+
+def test_fit_answers_with_one_json_object_and_the_same_for_the_same_seed(here):
+    told = [
+        answer(call("fit", "y.csv", *TINY, "--no-report", "--seed", 3, "--json", "-q"))
+        for _ in range(2)
+    ]
+    assert told[0]["history"] == told[1]["history"]
+    assert len(told[0]["history"]) == 3
+    assert (told[0]["model"], told[0]["report"], told[0]["seed"]) == ("y.rekal", None, 3)
+    assert told[0]["stopped"] == "iterations"
+    assert told[0]["samples"] == 60
+    assert not Path("y.html").exists()
+
+
+def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
+    table = pd.concat([oscillation(driven=True).assign(who=w, z=1.5) for w in ("a", "b")])
+    table.to_csv("marks.csv", sep="|", decimal=",", index=False)
+    reading = ("--time", "t_s", "--columns", "y_mm", "--inputs", "u", "--series", "who")
+    marks = ("--sep", "|", "--decimal", ",")
+    shape = ("--freeze", "c,d", "--process-noise", "full", "--linear-observation")
+    told = answer(
+        call("fit", "marks.csv", *TINY, *reading, *marks, *shape, "--no-report", "--json")
+    )
+    assert (told["columns"], told["inputs"], told["series"]) == (["y_mm"], ["u"], 2)
+    fitted = load("marks.rekal")
+    assert fitted.model.linear_observation
+    assert np.asarray(fitted.model.Q)[0, 1] != 0
+    quiet = call("forecast", "marks.rekal", "marks.csv", "--series", "who", *marks, "-n", 2, "-q")
+    assert quiet.exit_code == 2
+    assert "--future-inputs" in quiet.stderr
+
+
+def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):
+    iterate, calls = em._iterate, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return iterate(*args)
+
+    monkeypatch.setattr(em, "_iterate", interrupted)
+    out = call("fit", "y.csv", *TINY, "--no-report", "--out", "cut.rekal")
+    assert out.exit_code == 0, out.stderr
+    assert "Interrupted: cut.rekal holds the best model so far." in out.stderr
+    fitted = load("cut.rekal")
+    assert fitted.history.stopped == "interrupted"
+    assert len(fitted.history.log_likelihood) == 2
+
+
+def test_ctrl_c_elsewhere_ends_with_130(here, monkeypatch):
+    def interrupted(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rekal.fit.load", interrupted)
+    out = call("identify", "y.rekal")
+    assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekal: interrupted\n")
+
+
+def test_forecast_prints_a_table(here):
+    out = call("forecast", "y.rekal", "y.csv", "--horizon", 3)
+    assert out.exit_code == 0, out.stderr
+    assert "Forecast of y_mm after the end of y.csv" in out.stdout
+    assert "90 % interval" in out.stdout
+    for time in ("6 ", "6.1", "6.2"):
+        assert f"│ {time}" in out.stdout
+
+
+def test_forecast_as_json_with_nested_levels(here):
+    levels = ("--level", 0.5, "--level", 0.95)
+    told = answer(call("forecast", "y.rekal", "y.csv", "-n", 3, *levels, "--seed", 7, "--json"))
+    rows = told["forecast"]
+    assert (told["seed"], told["horizon"], len(rows)) == (7, 3, 3)
+    for row in rows:
+        assert row["lower_95"] < row["lower_50"] < row["mean"] < row["upper_50"] < row["upper_95"]
+    np.testing.assert_allclose([row["time"] for row in rows], [6.0, 6.1, 6.2])
+
+
+def test_forecast_writes_csv_and_parquet(here):
+    assert call("forecast", "y.rekal", "y.csv", "-n", 3, "--out", "f.csv").exit_code == 0
+    assert call("forecast", "y.rekal", "y.csv", "-n", 3, "--out", "f.parquet").exit_code == 0
+    frame = pd.read_csv("f.csv")
+    assert list(frame) == ["time", "column", "mean", "path", "lower_90", "upper_90"]
+    np.testing.assert_allclose(frame["mean"], pd.read_parquet("f.parquet")["mean"], rtol=1e-6)
+
+
+def test_forecast_of_an_example_needs_no_source(here):
+    make_model(load_example("nile")).save("nile.rekal")
+    out = call("forecast", "nile.rekal", "-n", 3, "--json")
+    assert answer(out)["source"] == "nile"
+    assert [row["time"] for row in answer(out)["forecast"]] == [1971, 1972, 1973]
+    assert "trained on the example 'nile'" in out.stderr
+
+
+def test_forecast_of_several_series_with_inputs(driven):
+    both = pd.concat([oscillation(driven=True).assign(who=w) for w in ("a", "b")])
+    write_csv(driven / "both.csv", both)
+    inputs = ("--future-inputs", "f.csv")
+    told = answer(
+        call("forecast", "d.rekal", "both.csv", "--series", "who", "-n", 5, *inputs, "--json")
+    )
+    assert [row["series"] for row in told["forecast"]] == ["a"] * 5 + ["b"] * 5
+
+
+def test_inputs_of_the_steps_to_come_matter(driven):
+    moved = oscillation(5, driven=True)[["u"]] + 3
+    write_csv(driven / "g.csv", moved)
+    means = [
+        answer(call("forecast", "d.rekal", "d.csv", "-n", 5, "--future-inputs", name, "--json"))
+        for name in ("f.csv", "g.csv")
+    ]
+    first, second = ([row["mean"] for row in told["forecast"]] for told in means)
+    assert not np.allclose(first, second)
+
+
+def test_rolling_forecasts_are_scored_by_horizon(here, monkeypatch):
+    out = call("forecast", "y.rekal", "y.csv", "-n", 3, "--rolling", "--json")
+    scores = answer(out)["scores"]
+    assert [row["horizon"] for row in scores] == [1, 2, 3]
+    assert [row["count"] for row in scores] == [59, 58, 57]
+    assert {"rmse", "log_score", "crps", "coverage_90"} <= set(scores[0])
+    assert "trained on these data" in out.stderr
+    assert "coverage 90" in call("forecast", "y.rekal", "y.csv", "-n", 3, "--rolling").stdout
+    monkeypatch.setattr("rekal.cli.forecast.MOST_NUMBERS", 1)
+    apart = answer(call("forecast", "y.rekal", "y.csv", "-n", 2, "--rolling", "--json"))["scores"]
+    assert [row["rmse"] for row in apart] == pytest.approx([row["rmse"] for row in scores[:2]])
+
+
+def test_simulate_prints_csv_that_rekal_reads_again(here):
+    out = call("simulate", "y.rekal", "--steps", 20, "--batch", 2, "--seed", 5)
+    table = pd.read_csv(io.StringIO(out.stdout))
+    assert len(table) == 40
+    assert call("simulate", "y.rekal", "--steps", 20, "--batch", 2, "--out", "s.csv").exit_code == 0
+    again = Sequences.from_csv("s.csv", series="series", columns=["y_mm"])
+    assert (again.batch, again.steps) == (2, 20)
+
+
+def test_simulate_as_json_with_inputs(driven):
+    told = answer(
+        call("simulate", "d.rekal", "--steps", 5, "--input-file", "f.csv", "--batch", 3, "--json")
+    )
+    assert np.shape(told["values"]["y_mm"]) == (3, 5)
+    assert call("simulate", "d.rekal", "--steps", 5).exit_code == 2
+
+
+def test_identify_and_report(here):
+    told = answer(call("identify", "y.rekal", "--json"))
+    assert told["model"] == "y.rekal"
+    assert call("identify", "y.rekal").stdout.strip()
+    out = call("report", "y.rekal", "y.csv", "--out", "page.html")
+    assert out.stdout == "Wrote page.html.\n", out.stderr
+    assert answer(call("report", "y.rekal", "y.csv", "--json"))["report"] == "y.html"
+
+
+def _fake_study(options):
+    options.report(1, 1, "the [only] step")
+    row = Row("oracle", "rmse", 1.0 * options.seeds, 2.0, 1.0, published=1.5, source="a paper")
+    return StudyResult("fake", (row,), options.seeds, 0.1, {"quick": options.quick})
+
+
+def test_studies_are_listed_and_run(tmp_path, monkeypatch):
+    listed = call("study")
+    assert all(name in listed.stdout for name in STUDIES)
+    assert len(answer(call("study", "--json"))["studies"]) == len(STUDIES)
+    module = types.ModuleType("fake_study")
+    monkeypatch.setattr(module, "run", _fake_study, raising=False)
+    monkeypatch.setitem(sys.modules, "fake_study", module)
+    monkeypatch.setitem(STUDIES, "fake", Study("fake", "for this test", "fake_study"))
+    told = answer(call("study", "fake", "--seeds", 2, "--quick", "--json"))
+    assert (told["study"], told["seeds"], told["config"]) == ("fake", 2, {"quick": True})
+    assert told["rows"][0]["ours"] == 2.0
+    target = tmp_path / "figures.json"
+    out = call("study", "fake", "--out", target)
+    assert "oracle" in out.stdout
+    assert json.loads(target.read_text())["rows"][0]["source"] == "a paper"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes close differently there")
+def test_a_closed_pipe_is_no_error(here):
+    command = f"{sys.executable} -m rekal.cli simulate y.rekal --steps 20000 | head -n 1"
+    out = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=here)
+    assert out.stdout.startswith("time") or "y_mm" in out.stdout
+    assert out.stderr == ""
+
+
+def test_no_cache_folder_is_no_error(here, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here / "y.csv" / "below a file"))
+    assert rekal.cli.cache._folder() is None
+    rekal.cli.cache.keep_compiled()
+
+
+def test_the_module_runs_as_a_program(here):
+    out = spawn("identify", "y.rekal", "--json", cwd=here)
+    assert out.returncode == 0, out.stderr
+    assert json.loads(out.stdout)["model"] == "y.rekal"
