@@ -1,0 +1,248 @@
+"""The numbers behind the report: the filtered signal, forecasts from many steps, their calibration."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import ndtri
+
+from rekal.fit import Fit
+from rekal.forecast_scores import pair
+from rekal.sequences import Sequences
+from rekal.standardiser import Standardiser
+
+CHUNK, OVERLAP = 8192, 512  # steps filtered at once, and steps that wash out where a piece starts
+ENTRIES = 3000  # forecasts that are scored at most
+LEVELS = np.arange(0.05, 1.0, 0.05)
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """What the filter says of one series, in raw units.
+
+    Attributes:
+        mean: filtered mean of the noise-free signal `(steps, obs)`.
+        low: lower end of its 90 % band.
+        high: upper end.
+        states: filtered mean of the hidden state `(steps, states)`.
+    """
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    states: np.ndarray
+
+
+def filter_series(fit: Fit, one: Sequences) -> Filtered:
+    """Filter one series, a long one piece by piece so that memory stays bounded."""
+    steps = int(one.lengths[0])
+    found: list[Filtered] = []
+    for start in range(0, steps, CHUNK):
+        before = min(start, OVERLAP)
+        piece = one.window(start - before, min(start + CHUNK, steps))
+        whole = _filter_piece(fit, piece)
+        found.append(
+            Filtered(*(getattr(whole, f.name)[before:] for f in dataclasses.fields(whole)))
+        )
+    if len(found) == 1:
+        return found[0]
+    parts = zip(*([getattr(p, f.name) for f in dataclasses.fields(p)] for p in found), strict=True)
+    return Filtered(*(np.concatenate(part) for part in parts))
+
+
+def _filter_piece(fit: Fit, piece: Sequences) -> Filtered:
+    path = fit.paths(piece)
+    inputs = fit.prepare(piece).inputs
+    u = None if inputs is None else jnp.asarray(inputs[0], path.x.dtype)
+    signal = np.asarray(jax.vmap(fit.model.observation_mean)(path.x[0], u))
+    weights = np.exp(np.asarray(path.log_weights[0]))
+    mean = np.einsum("tn,tnp->tp", weights, signal)
+    order = np.argsort(signal, axis=1)
+    rank = np.cumsum(np.take_along_axis(weights[:, :, None], order, 1), 1)
+    sorted_signal = np.take_along_axis(signal, order, 1)
+
+    def quantile(q: float) -> np.ndarray:
+        first = np.argmax(rank >= q * rank[:, -1:], axis=1)
+        return np.take_along_axis(sorted_signal, first[:, None], 1)[:, 0]
+
+    raw = fit.standardiser.invert
+    low, high = np.minimum(quantile(0.05), mean), np.maximum(quantile(0.95), mean)
+    mean, low, high = (np.asarray(raw(v)) for v in (mean, low, high))
+    return Filtered(mean, low, high, np.asarray(path.mean[0]))
+
+
+@dataclass(frozen=True)
+class Fans:
+    """Forecasts of every horizon up to the last from some steps of one series, in raw units.
+
+    Attributes:
+        origins: step that each was made at, increasing; the last is the fan at the end.
+        path: the noise-free forecast `(origins, horizons, obs)`.
+        quantiles: by probability, each `(origins, horizons, obs)`.
+        beyond: the last one starts at the end of the data, not before.
+    """
+
+    origins: np.ndarray
+    path: np.ndarray
+    quantiles: dict[float, np.ndarray]
+    beyond: bool
+
+
+def fan_series(fit: Fit, one: Sequences, horizon: int, rhythm: tuple[int, int], count: int) -> Fans:
+    """Forecasts started every few steps over the last stretch of a series, and at its end.
+
+    A model with inputs cannot look beyond the end of the known inputs: its last forecast starts
+    `horizon` steps earlier.
+
+    Args:
+        fit: the model.
+        one: a single series.
+        horizon: length of the forecast at the end.
+        rhythm: length of the others, and the distance between their starts.
+        count: how many, not counting the one at the end.
+    """
+    steps = int(one.lengths[0])
+    tail = one.window(max(0, steps - CHUNK), steps)
+    kept = int(tail.lengths[0])
+    beyond = one.inputs is None
+    end = kept - 1 if beyond else max(0, kept - 1 - horizon)
+    length, every = rhythm
+    starts = (kept - 1 - length if beyond else end) - every * np.arange(count)
+    starts = starts[starts >= 0]
+    origins = np.unique(np.append(starts, end))
+    ahead = min(horizon, kept - 1 - end) if not beyond else horizon
+    made = fit.roll(tail, list(range(1, ahead + 1)), origins=origins)
+    probabilities = (0.05, 0.25, 0.5, 0.75, 0.95)
+    table = np.asarray(made.quantile(probabilities))
+    return Fans(
+        origins=origins + steps - kept,
+        path=np.asarray(made.path),
+        quantiles=dict(zip(probabilities, table, strict=True)),
+        beyond=beyond,
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of every single forecast, `(origins, horizons, obs)` each.
+
+    Attributes:
+        horizons: steps ahead.
+        seen: True where the forecast can be scored.
+        pit: probability integral transform.
+        log_score: log density in nats per raw unit.
+        crps: continuous ranked probability score in raw units.
+        error: observed minus noise-free forecast.
+        series: series of each origin.
+        spread: standard deviation of the observed entries of each column.
+        whole: all steps were scored, not only the last ones.
+    """
+
+    horizons: tuple[int, ...]
+    seen: np.ndarray
+    pit: np.ndarray
+    log_score: np.ndarray
+    crps: np.ndarray
+    error: np.ndarray
+    series: np.ndarray
+    spread: np.ndarray
+    whole: bool
+
+    def mean(self, values: np.ndarray, h: int, k: int) -> float:
+        """Mean over the scored forecasts of horizon number `h` and column `k`."""
+        used = self.seen[:, h, k]
+        return float(values[used, h, k].mean()) if used.any() else float("nan")
+
+    def coverage(self, h: int, level: float, k: int | slice = slice(None)) -> float:
+        """Share of the observations inside the central interval of a level."""
+        used = self.seen[:, h, k]
+        inside = np.abs(self.pit[:, h, k] - 0.5) <= level / 2
+        return float(inside[used].mean()) if used.any() else float("nan")
+
+    @cached_property
+    def innovations(self) -> np.ndarray:
+        """One-step PIT values as standard normal numbers `(origins, obs)`; NaN where not scored."""
+        pit = np.clip(np.asarray(self.pit[:, 0], np.float64), 1e-6, 1 - 1e-6)
+        return np.where(self.seen[:, 0], ndtri(pit), np.nan)
+
+    def autocorrelation(self, k: int, lags: int) -> tuple[np.ndarray, np.ndarray]:
+        """Autocorrelation of the innovations of a column, and half the band of white noise.
+
+        Only pairs of which both are there count; no pair reaches from one series into another.
+        """
+        z = self.innovations[:, k] - np.nanmean(self.innovations[:, k])
+        power = np.nanmean(z**2)
+        values, bands = [], []
+        for lag in range(1, lags + 1):
+            product = np.where(self.series[lag:] == self.series[:-lag], z[lag:] * z[:-lag], np.nan)
+            pairs = int(np.isfinite(product).sum())
+            values.append(np.nanmean(product) / power if pairs else np.nan)
+            bands.append(1.96 / np.sqrt(pairs) if pairs else np.nan)
+        return np.array(values), np.array(bands)
+
+
+def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibration | None:
+    """Score the forecasts made at every step, or at the last ones of long data.
+
+    Returns:
+        None where no series is long enough for a single forecast.
+    """
+    long_enough = np.flatnonzero(np.asarray(data.lengths) >= horizons[-1] + 2)
+    budget = max(300, ENTRIES // data.observations)
+    chosen = long_enough[: max(1, budget // 200)]
+    if len(chosen) == 0:
+        return None
+    used = pick(data, chosen)
+    each = max(budget // len(chosen), horizons[-1] + 2)
+    burn = min(100, each)
+    cut = int(np.max(np.asarray(used.lengths))) > each + burn
+    if cut:
+        used = used.window(-(each + burn))
+    made = fit.roll(used, list(horizons))
+    y, seen = pair(made, used.values, used.mask)
+    if cut:
+        short = np.asarray(used.lengths)[np.asarray(made.series)] < each + burn
+        seen = seen & (short | (np.asarray(made.origins) >= burn))[:, None, None]
+    observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
+    return Calibration(
+        horizons=horizons,
+        seen=np.asarray(seen),
+        pit=np.asarray(made.cdf(y)),
+        log_score=np.asarray(made.log_score(y)),
+        crps=np.asarray(made.crps(y)),
+        error=np.asarray(y) - np.asarray(made.path),
+        series=np.asarray(made.series),
+        spread=np.nanstd(observed, axis=(0, 1)),
+        whole=not cut and len(chosen) == len(long_enough),
+    )
+
+
+def pick(data: Sequences, chosen: np.ndarray) -> Sequences:
+    """Some of the series."""
+    rows = jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], data)
+    names = tuple(data.series_names[i] for i in chosen) if data.series_names else ()
+    return dataclasses.replace(rows, series_names=names)
+
+
+def is_training_data(fit: Fit, data: Sequences) -> bool:
+    """Whether the model was trained on these data, as far as its standardisation tells."""
+    if int(np.asarray(data.mask).sum()) != fit.history.entries:
+        return False
+    told = fit.standardiser
+    if np.all(np.asarray(told.location) == 0) and np.all(np.asarray(told.scale) == 1):
+        return True  # a model of one's own, trained on raw units
+    own = Standardiser.of(data)
+    return bool(np.allclose(own.location, told.location) and np.allclose(own.scale, told.scale))
+
+
+def choose_horizons(data: Sequences, period: float | None) -> tuple[int, ...]:
+    """Steps ahead to score: one, and parts of the period up to all of it."""
+    typical = int(np.median(np.asarray(data.lengths)))
+    longest = max(1, min(200, typical // 5))
+    wanted = (1, 2, 5, 10) if period is None else (1, period / 4, period / 2, period)
+    return tuple(sorted({int(np.clip(round(h), 1, longest)) for h in wanted}))

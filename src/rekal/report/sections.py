@@ -1,0 +1,191 @@
+"""The sections of the report on the model: what was learned, how good it is, how it was found."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+import numpy as np
+
+from rekal.fit import Fit
+from rekal.forecast_labels import Labels
+from rekal.report.evidence import (
+    calibrate,
+    choose_horizons,
+    is_training_data,
+)
+from rekal.report.figures_calibration import coverage_figure, outside, pit_figure, whiteness_figure
+from rekal.report.figures_model import (
+    dynamics_figure,
+    likelihood_figure,
+    noise_free,
+    phase_figure,
+)
+from rekal.report.learned import learned_html, period_steps
+from rekal.report.page import Page, code
+from rekal.report.sections_data import View
+from rekal.report.style import text
+from rekal.report.tables import (
+    activation_name,
+    number,
+    pairs_table,
+    parameter_tables,
+    scores_table,
+    starts_table,
+)
+from rekal.sequences import Sequences
+
+LAGS = 20
+
+
+def add_learned(page: Page, seen: View) -> None:
+    """What was learned, in numbers."""
+    page.heading("What was learned")
+    page.add(learned_html(seen.found, seen.data))
+    page.add(parameter_tables(seen.fit))
+
+
+def add_dynamics(page: Page, seen: View) -> None:
+    """The motion without noise, and its phase portrait."""
+    page.heading("Dynamics without noise")
+    fit, data = seen.fit, seen.data
+    period = period_steps(seen.found)
+    steps = int(np.clip(round(6 * period) if period else 150, 40, 2000))
+    settles = seen.found.attractor not in ("fixed point", "diverges")
+    found = noise_free(fit, seen.filtered[0].states[-1], steps, settles)
+    labels = Labels.of(data)
+    titles = [labels.column(k) for k in seen.columns]
+    unit = data.time_unit if data.interval else None
+    axis = "time (steps)" if data.interval is None else f"time ({unit})" if unit else "time"
+    if found.runs_away:
+        says = "Without noise the motion grows without bound; its beginning is shown."
+    elif found.settled:
+        says = "The lasting motion, after a transient."
+    else:
+        says = (
+            "Without noise the model comes to rest, so the variation in the data is kept alive by "
+            "the process noise. Shown is the way towards rest from the last filtered state."
+        )
+    if fit.model.n_inputs:
+        centred = bool(np.any(np.asarray(fit.standardiser.input_location)))
+        says += f" Inputs are held at {'their mean' if centred else 'zero'}."
+    caption = f"<b>Output (thick) and hidden units (thin).</b> {says}"
+    if len(found.output) < 2:
+        page.add(f"<p>{says}</p>")
+        return
+    figure = dynamics_figure(found, titles, data.interval or 1.0, axis)
+    portrait = ""
+    if fit.model.states >= 2:
+        states = np.concatenate([f.states for f in seen.filtered])
+        portrait = page.figure(
+            phase_figure(found, states),
+            "<b>Phase portrait.</b> The motion without noise among the filtered states of the data.",
+        )
+    drawn = page.figure(figure, caption)
+    page.add(f'<div class="row tall">{drawn}{portrait}</div>' if portrait else drawn)
+
+
+def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
+    """Whether the forecasts keep what they promise."""
+    page.heading("Calibration")
+    data = seen.data if held_out is None else held_out
+    horizons = choose_horizons(data, period_steps(seen.found))
+    found = calibrate(seen.fit, data, horizons)
+    if found is None or not found.seen[:, 0].any():
+        page.add("<p>The series are too short, or have too few entries, to score a forecast.</p>")
+        return
+    if is_training_data(seen.fit, data):
+        which = (
+            "<b>Computed on the training data</b>: the parameters have seen what they are judged by "
+            "(the forecasts have not), so fresh data will be forecast somewhat less well."
+        )
+    else:
+        which = "<b>Computed on data that the model was not trained on.</b>"
+    part = "" if found.whole else " Of long data only the last steps are scored."
+    page.add(
+        f"<p>{which}{part} A forecast of h steps made at a step uses nothing after that step.</p>"
+    )
+    labels = Labels.of(data)
+    page.add(scores_table(found, labels))
+    pit = page.figure(
+        pit_figure(found),
+        "<b>PIT histograms.</b> Where the observation fell in its forecast distribution; flat if "
+        "calibrated, ∪ if overconfident, ∩ if too cautious. Grey: 95 % range by chance.",
+    )
+    coverage = page.figure(
+        coverage_figure(found),
+        "<b>Coverage.</b> Share of the observations inside the central interval of each level. "
+        "Grey: 95 % range by chance, one step ahead; horizons are in steps.",
+    )
+    page.add(f'<div class="row">{pit}{coverage}</div>')
+    steps = int(np.bincount(found.series).max())
+    lags = max(1, min(LAGS, steps // 4))
+    columns = [k for k in seen.columns if found.seen[:, 0, k].sum() > lags]
+    if not columns:
+        return
+    told = "; ".join(
+        f"{text(labels.names[k])}: {outside(found, k, lags)} of {lags} lags" for k in columns
+    )
+    names = [labels.names[k] for k in columns] if len(columns) > 1 else [""]
+    page.add(
+        page.figure(
+            whiteness_figure(found, columns, names, lags),
+            "<b>What the one-step forecast leaves over.</b> Autocorrelation of the innovations "
+            "(PIT values as normal numbers). A model that has found all there is leaves white noise, "
+            f"of which one lag in twenty falls outside the grey band. Outside here: {told}.",
+        )
+    )
+
+
+def add_learning(page: Page, fit: Fit) -> None:
+    """How the model was found."""
+    page.heading("How it was found")
+    history = fit.history
+    why = {
+        "tolerance": "it stopped because the log-likelihood no longer rose",
+        "iterations": "it stopped at the largest number of iterations allowed, still rising perhaps",
+        "interrupted": "it was interrupted, and the best so far was kept",
+    }.get(history.stopped, text(history.stopped))
+    count = len(history.log_likelihood)
+    last = float(history.log_likelihood[-1]) if count else float("nan")
+    page.add(
+        f"<p>{count} iteration{'' if count == 1 else 's'} in {number(history.seconds, 3)} s on "
+        f"{number(history.entries)} observed entries; {why}. Log-likelihood of the training data in "
+        f"the last iteration: {number(last, 6)} nats.</p>"
+    )
+    table = starts_table(fit)
+    if not count:
+        page.add(table)
+        return
+    figure = page.figure(likelihood_figure(fit), "<b>Log-likelihood over the iterations.</b>")
+    page.add(f'<div class="row tall">{figure}<div>{table}</div></div>')
+
+
+def add_settings(page: Page, fit: Fit) -> None:
+    """How to reproduce the model."""
+    page.heading("How to reproduce it")
+    model = fit.model
+    observation = "C x" if model.linear_observation else "C f(x)"
+    rows = [
+        ("hidden units", number(model.states)),
+        ("transfer function", text(activation_name(fit))),
+        ("observation", observation),
+        ("starts", number(max(1, len(fit.history.trials)))),
+        ("iterations", number(len(fit.history.log_likelihood))),
+        ("particles of filter and forecast", number(fit.particles)),
+        ("proposal", text(fit.proposal)),
+        ("seed", str(fit.seed)),
+        ("versions", f"rekal {version('rekal')}, JAX {version('jax')}, "
+                     f"Python {platform.python_version()}"),
+    ]  # fmt: skip
+    page.add(pairs_table(rows))
+    given = [f"states={model.states}"]
+    if fit.history.trials:
+        given.append(f"restarts={len(fit.history.trials)}")
+    if isinstance(model.activation, str) and model.activation != "tanh":
+        given.append(f'activation="{model.activation}"')
+    if model.linear_observation:
+        given.append("linear_observation=True")
+    given.append(f"seed={fit.seed}")
+    page.add("<p>On the same data, with an otherwise default learner:</p>")
+    page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))

@@ -1,0 +1,162 @@
+"""Tables of the report as HTML: the competing starts, scores, parameters, settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from rekal.fit import Fit
+from rekal.forecast_labels import Labels
+from rekal.report.evidence import Calibration
+from rekal.report.style import text
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+NOTHING = "–"
+MOST = 40  # rows and columns of a matrix that are shown
+
+
+def number(value: float | int | None, digits: int = 4) -> str:
+    """A number for people: few digits, no `e-17`, a true minus sign."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if abs(value) < 1e-12:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if -4 <= size < 6:
+        places = max(0, digits - 1 - size)
+        written = f"{value:.{places}f}"
+        written = written.rstrip("0").rstrip(".") if "." in written else written
+        if abs(value) >= 1e4:
+            whole, _, rest = written.partition(".")
+            written = f"{int(whole):,}".replace(",", "\u202f") + (f".{rest}" if rest else "")
+    else:
+        factor = f"{value / 10.0**size:.{digits - 1}f}".rstrip("0").rstrip(".")
+        written = f"{factor} × 10{str(size).translate(SUPERSCRIPT)}"
+    return written.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share as a percentage."""
+    return NOTHING if not math.isfinite(share) else f"{100 * share:.1f} %"
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", names: int = 1
+) -> str:
+    """A table; all cells are HTML already.
+
+    Args:
+        head: titles of the columns.
+        rows: the cells.
+        caption: what it shows.
+        names: number of columns at the left that hold words, the others hold numbers.
+    """
+
+    def cells(row: Sequence[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{'' if i < names else ' class=n'}>{cell}</{tag}>" for i, cell in enumerate(row)
+        )
+
+    top = f"<caption>{caption}</caption>" if caption else ""
+    titles = f"<thead><tr>{cells(head, 'th')}</tr></thead>" if head else ""
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f'<div class="wide"><table>{top}{titles}<tbody>{body}</tbody></table></div>'
+
+
+def starts_table(fit: Fit) -> str:
+    """The starts that competed on held-out likelihood."""
+    trials = fit.history.trials
+    if not trials:
+        return "<p>There was one start only, so none competed.</p>"
+    best = trials[0][1]
+    rows = [
+        (
+            f"<span class=k><b>{text(name)}</b> (chosen)</span>" if i == 0 else text(name),
+            number(score),
+            NOTHING if i == 0 else number(score - best, 3),
+        )
+        for i, (name, score) in enumerate(trials)
+    ]
+    return table(
+        ["start", "held-out log-likelihood per observation", "behind the best"],
+        rows,
+        "Starts that competed. Each was trained on the first part of the data and judged by the "
+        "rest (nats, standardised data); the best was then trained on everything.",
+    )
+
+
+def scores_table(found: Calibration, labels: Labels) -> str:
+    """RMSE, CRPS, log score and coverage by column and horizon."""
+    rows = []
+    for k, _ in enumerate(labels.names):
+        for h, horizon in enumerate(found.horizons):
+            rmse = math.sqrt(found.mean(found.error**2, h, k))
+            rows.append(
+                (
+                    text(labels.column(k)) if h == 0 else "",
+                    str(horizon),
+                    number(rmse, 3),
+                    percent(rmse / found.spread[k]) if found.spread[k] > 0 else NOTHING,
+                    number(found.mean(found.crps, h, k), 3),
+                    number(found.mean(found.log_score, h, k), 3),
+                    percent(found.coverage(h, 0.5, k)),
+                    percent(found.coverage(h, 0.9, k)),
+                    number(int(found.seen[:, h, k].sum())),
+                )
+            )
+    head = ["column", "steps ahead", "RMSE", "of the spread", "CRPS", "log score", "in 50 %",
+            "in 90 %", "scored"]  # fmt: skip
+    caption = (
+        "RMSE of the noise-free forecast, also as a share of the standard deviation of the column; "
+        "mean CRPS, both in the unit of the column (lower is better); mean log density in nats "
+        "(higher is better); share of the observations inside the 50 % and the 90 % interval."
+    )
+    return table(head, rows, caption)
+
+
+def parameter_tables(fit: Fit) -> str:
+    """Every block of parameters, folded away."""
+    meaning = {
+        "A": "recurrent weights", "B": "input weights", "c": "offset of the transition",
+        "C": "output weights", "D": "direct input weights", "d": "offset of the observation",
+        "Q": "covariance of the process noise", "R": "covariance of the observation noise",
+        "m": "mean of the first state", "P": "covariance of the first state",
+    }  # fmt: skip
+    blocks = []
+    for name, what in meaning.items():
+        block = np.atleast_2d(np.asarray(getattr(fit.model, name)))
+        if block.size == 0:
+            continue
+        scale = float(np.abs(block).max())
+        rows = [
+            [number(0.0 if abs(v) < 1e-7 * scale else float(v), 4) for v in row[:MOST]]
+            for row in block[:MOST]
+        ]
+        shape = " × ".join(str(n) for n in jnp.shape(getattr(fit.model, name)))
+        cut = f", the first {MOST} shown" if max(block.shape) > MOST else ""
+        title = f"<b>{name}</b>, {what} ({shape}{cut})"
+        blocks.append(table([], rows, title, names=0))
+    seen = "x" if fit.model.linear_observation else "f(x)"
+    drive, direct = (" + B u", " + D u") if fit.model.n_inputs else ("", "")
+    formula = (
+        f"<p>x<sub>t</sub> = A f(x<sub>t−1</sub>){drive} + c + w, &ensp; y<sub>t</sub> = C "
+        f"{seen}{direct} + d + v, &ensp; w ~ N(0, Q), v ~ N(0, R), &ensp; "
+        f"f = {text(activation_name(fit))}. The numbers are those of standardised data.</p>"
+    )
+    inside = formula + f'<div class="blocks">{"".join(blocks)}</div>'
+    return f"<details><summary>Parameters of the model</summary>{inside}</details>"
+
+
+def activation_name(fit: Fit) -> str:
+    """What the transfer function is called."""
+    chosen = fit.model.activation
+    return chosen if isinstance(chosen, str) else getattr(chosen, "__name__", "a function")
+
+
+def pairs_table(rows: Iterable[tuple[str, str]]) -> str:
+    """Names and values, both HTML already."""
+    inside = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
+    return f'<div class="wide"><table class="pairs"><tbody>{inside}</tbody></table></div>'
