@@ -65,7 +65,12 @@ def learned_html(found: Identification, data: Sequences) -> str:
         rows.append(("share of the fundamental sine", percent(found.harmonic_share)))
     warnings = "".join(f"<li>{text(sentence)}</li>" for sentence in found.warnings)
     remarks = f"<ul>{warnings}</ul>" if warnings else ""
-    return pairs_table(rows) + remarks + _noise(found, labels) + _modes(found, labels, unit)
+    return (
+        pairs_table(rows)
+        + remarks
+        + _noise(found, labels, data.n_inputs > 0)
+        + _modes(found, labels, unit)
+    )
 
 
 def _time_unit(found: Identification) -> str:
@@ -81,7 +86,7 @@ def _attractor(found: Identification) -> str:
     }.get(found.attractor, text(found.attractor))
 
 
-def _noise(found: Identification, labels: Labels) -> str:
+def _noise(found: Identification, labels: Labels, driven: bool) -> str:
     rows = []
     for k in range(len(found.names)):
         share = float(found.explained[k])
@@ -98,6 +103,7 @@ def _noise(found: Identification, labels: Labels) -> str:
             )
         )
     process = ", ".join(number(float(v), 3) for v in found.process_std[:MOST_MODES])
+    held = " Inputs are held constant." if driven else ""
     more = ", …" if len(found.process_std) > MOST_MODES else ""
     head = [
         "column",
@@ -109,7 +115,7 @@ def _noise(found: Identification, labels: Labels) -> str:
     caption = (
         "<b>Noise.</b> Standard deviations in the unit of the column, of the measurement noise and of "
         "what the model puts out under noise; the share of that variance which is signal. Process "
-        f"noise of the states, per step, in standardised units: {process}{more}."
+        f"noise of the states, per step, in standardised units: {process}{more}.{held}"
     )
     return table(head, rows, caption)
 
