@@ -96,7 +96,7 @@ def forecast_from(
     *,
     future_inputs: Any = None,
     lengths: Any = None,
-    dt: float | None = None,
+    dt: int | float | None = None,
     origin: int = 0,
     particles: int | None = None,
     input_names: Sequence[str] = (),
@@ -169,6 +169,7 @@ def _forecast(
     size = ahead * pushed * (model.states + model.observations)
     fitting = next(c for c in (1, 8, 64) if c >= min(count, 64))  # few sizes: compiled once each
     chunk = max(1, min(fitting, LARGEST_CHUNK // size))
+    kept = np.array(horizons) - 1
     means = np.empty((count, len(horizons), pushed, model.observations), x.dtype)
     path = np.empty((count, len(horizons), model.observations), x.dtype)
     weights = np.empty((count, pushed), x.dtype)
@@ -177,9 +178,9 @@ def _forecast(
         rows = np.minimum(np.arange(first, first + chunk), count - 1)
         row = jax.tree.map(lambda leaf: leaf[rows], (x, log_weights, series, at, u, dt))  # noqa: B023
         here = slice(first, min(first + chunk, count))
-        found = _push(model, key, row, horizons, pushed)
-        for whole, part in zip((means, weights, path), found, strict=True):
-            whole[here] = np.asarray(part)[: here.stop - here.start]
+        size = here.stop - here.start
+        seen, weight, mean = (np.asarray(v)[:size] for v in _push(model, key, row, ahead, pushed))
+        means[here], weights[here], path[here] = seen[:, kept], weight, mean[:, kept]
     return Forecast(
         means=means,
         log_weights=weights,
@@ -197,10 +198,10 @@ def _push(
     model: GaussianModel,
     key: PRNGKeyArray,
     rows: PyTree,
-    horizons: tuple[int, ...],
+    ahead: int,
     particles: int,
 ) -> tuple[Array, Array, Array]:
-    """Means, log weights and paths of a chunk of origins."""
+    """Means, log weights and paths of a chunk of origins, at every horizon up to `ahead`."""
 
     def one(row: PyTree) -> tuple[Array, Array, Array]:
         x, log_weights, series, at, u, dt = row
@@ -212,7 +213,7 @@ def _push(
             uniform = jax.random.uniform(uniform_key, (), x.dtype)
             x = x[systematic(jnp.exp(log_weights), uniform, particles)]
             log_weights = jnp.full(particles, -jnp.log(particles), x.dtype)
-        noise = model.draw(noise_key, horizons[-1], particles)
+        noise = model.draw(noise_key, ahead, particles)
 
         def step(state: tuple[Array, Array], row: PyTree) -> tuple[tuple[Array, Array], PyTree]:
             noise, u, dt = row
@@ -222,7 +223,6 @@ def _push(
             return (x, mean), seen
 
         _, (means, path) = jax.lax.scan(step, (x, mean[None]), (noise, u, dt))
-        kept = np.array(horizons) - 1
-        return means[kept], log_weights, path[kept]
+        return means, log_weights, path
 
     return jax.vmap(one)(rows)

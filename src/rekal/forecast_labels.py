@@ -36,7 +36,7 @@ class Labels:
     time_unit: str | None = None
     time_kind: str = "step"
     time_origin: str | None = None
-    interval: float = 1.0
+    interval: int | float = 1.0
 
     @classmethod
     def plain(cls, observations: int) -> Labels:

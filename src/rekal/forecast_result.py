@@ -144,9 +144,12 @@ class Forecast(eqx.Module):
         a joint one of all that is forecast from an origin.
         """
         pick_key, noise_key = jax.random.split(key)
-        log_weights, means = jnp.asarray(self.log_weights), jnp.asarray(self.means)
-        chosen = jax.random.categorical(pick_key, log_weights, shape=(n, log_weights.shape[0]))
-        drawn = means[jnp.arange(means.shape[0]), :, chosen]
+        means = jnp.asarray(self.means)
+        cumulative = jnp.cumsum(jnp.exp(jnp.asarray(self.log_weights)), axis=1)
+        uniform = jax.random.uniform(pick_key, (len(means), n), means.dtype) * cumulative[:, -1:]
+        chosen = jax.vmap(lambda c, u: jnp.searchsorted(c, u, side="right"))(cumulative, uniform)
+        chosen = jnp.minimum(chosen, means.shape[2] - 1).T
+        drawn = means[jnp.arange(len(means)), :, chosen]
         root = jnp.linalg.cholesky(jnp.asarray(self.cov))
         noise = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
         return drawn + (root * noise[..., None, :]).sum(-1)

@@ -103,7 +103,7 @@ class Identification:
 
 def identify(
     model: GaussianModel,
-    interval: float = 1.0,
+    interval: int | float = 1.0,
     scale: Any = None,
     location: Any = None,
     *,
@@ -211,7 +211,7 @@ def _points(
     u: np.ndarray | None,
     visited: np.ndarray,
     center: np.ndarray,
-    interval: float,
+    interval: int | float,
     location: np.ndarray,
     scale: np.ndarray,
 ) -> tuple[FixedPoint, ...]:

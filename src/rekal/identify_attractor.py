@@ -45,7 +45,7 @@ class Attractor:
 def attractor(
     states: Float[np.ndarray, "steps states"],
     outputs: Float[np.ndarray, "steps obs"],
-    level: float,
+    level: int | float,
     tolerance: float = 1e-3,
 ) -> Attractor:
     """Classify the end of a noise-free trajectory.

@@ -15,6 +15,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,7 +50,7 @@ class Mode:
     growing: bool
 
     @classmethod
-    def of(cls, eigenvalue: complex, interval: float) -> Mode:
+    def of(cls, eigenvalue: complex, interval: int | float) -> Mode:
         """The mode of an eigenvalue, with the time between two steps."""
         modulus, angle = abs(eigenvalue), abs(np.angle(eigenvalue))
         frequency = float(angle / (2 * math.pi * interval))
@@ -106,7 +107,7 @@ class FixedPoint:
         }
 
 
-def modes(jacobian: Any, interval: float = 1.0) -> tuple[Mode, ...]:
+def modes(jacobian: Any, interval: int | float = 1.0) -> tuple[Mode, ...]:
     """Modes of a linear step, the largest modulus first; of a conjugate pair one."""
     eigenvalues = np.linalg.eigvals(np.asarray(jacobian, np.float64))
     # Eigenvalues that differ from real ones by rounding alone are real.
@@ -124,7 +125,7 @@ def fixed_points(
     model: GaussianModel,
     starts: Float[Array, "starts states"],
     u: Float[Array, " input"] | None = None,
-    interval: float = 1.0,
+    interval: int | float = 1.0,
 ) -> list[FixedPoint]:
     """Fixed points that damped Newton iterations reach, each once, in the order of the starts.
 
@@ -137,36 +138,45 @@ def fixed_points(
         u: the input, held constant.
         interval: time between two steps, for the modes.
     """
-
-    def step(x: Array) -> Array:
-        return model.transition_mean(x[None], u)[0]
-
-    jacobian = jax.jacfwd(step)
     eps = float(jnp.finfo(starts.dtype).eps)
-
-    def newton(x: Array) -> tuple[Array, Array]:
-        def improve(_: int, x: Array) -> Array:
-            residual = step(x) - x
-            # A tiny ridge keeps the system solvable where the Jacobian has the eigenvalue 1.
-            matrix = jacobian(x) - (1 + 10 * eps) * jnp.eye(x.size, dtype=x.dtype)
-            direction = jnp.linalg.solve(matrix, -residual)
-            tried = x + 0.5 ** jnp.arange(8, dtype=x.dtype)[:, None] * direction
-            left = jnp.linalg.norm(jax.vmap(step)(tried) - tried, axis=-1)
-            best = jnp.argmin(jnp.where(jnp.isfinite(left), left, jnp.inf))
-            return jnp.where(left[best] < jnp.linalg.norm(residual), tried[best], x)
-
-        x = jax.lax.fori_loop(0, 50, improve, x)
-        return x, jnp.linalg.norm(step(x) - x)
-
-    solved, left = jax.jit(jax.vmap(newton))(starts)
+    solved, left, jacobians = _newton(model, starts, u)
     found: list[FixedPoint] = []
-    for x, residual in zip(np.asarray(solved), np.asarray(left), strict=True):
+    for x, residual, jacobian in zip(*map(np.asarray, (solved, left, jacobians)), strict=True):
         size = 1 + float(np.abs(x).max())
         if not np.isfinite(residual) or residual > 100 * eps * size:
             continue
         if any(np.abs(x - np.array(old.state)).max() < 1e5 * eps * size for old in found):
             continue
         output = np.asarray(model.observation_mean(jnp.asarray(x)[None], u))[0]
-        here = modes(jacobian(jnp.asarray(x)), interval)
+        here = modes(jacobian, interval)
         found.append(FixedPoint(tuple(map(float, x)), tuple(map(float, output)), here))
     return found
+
+
+@eqx.filter_jit
+def _newton(
+    model: GaussianModel, starts: Float[Array, "starts states"], u: Float[Array, " input"] | None
+) -> tuple[Array, Array, Array]:
+    """Where each start ends, how far from fixed it is, and the Jacobian of one step there."""
+
+    def step(x: Array) -> Array:
+        return model.transition_mean(x[None], u)[0]
+
+    jacobian = jax.jacfwd(step)
+    eps = jnp.finfo(starts.dtype).eps
+
+    def improve(_: Array, x: Array) -> Array:
+        residual = step(x) - x
+        # A tiny ridge keeps the system solvable where the Jacobian has the eigenvalue 1.
+        matrix = jacobian(x) - (1 + 10 * eps) * jnp.eye(x.size, dtype=x.dtype)
+        direction = jnp.linalg.solve(matrix, -residual)
+        tried = x + 0.5 ** jnp.arange(8, dtype=x.dtype)[:, None] * direction
+        left = jnp.linalg.norm(jax.vmap(step)(tried) - tried, axis=-1)
+        best = jnp.argmin(jnp.where(jnp.isfinite(left), left, jnp.inf))
+        return jnp.where(left[best] < jnp.linalg.norm(residual), tried[best], x)
+
+    def one(x: Array) -> tuple[Array, Array, Array]:
+        x = jax.lax.fori_loop(0, 50, improve, x)
+        return x, jnp.linalg.norm(step(x) - x), jacobian(x)
+
+    return jax.vmap(one)(starts)

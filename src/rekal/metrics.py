@@ -130,7 +130,7 @@ def interval_score(
     y: Float[Array, "*shape"],
     lower: Float[Array, "*#shape"],
     upper: Float[Array, "*#shape"],
-    level: float,
+    level: int | float,
 ) -> Float[Array, "*shape"]:
     """Winkler's score of a central interval: its width plus `2 / (1 - level)` times the miss."""
     miss = jnp.maximum(lower - y, 0) + jnp.maximum(y - upper, 0)
@@ -148,7 +148,7 @@ def coverage(
 
 
 def coverage_from_pit(
-    pit: Float[Array, "*shape"], level: float, mask: Bool[Array, "*#shape"] | None = None
+    pit: Float[Array, "*shape"], level: int | float, mask: Bool[Array, "*#shape"] | None = None
 ) -> Float[Array, ""]:
     """Coverage of the central intervals of a level: how often `|PIT - 1/2| <= level / 2`."""
     return masked_mean((jnp.abs(pit - 0.5) <= level / 2).astype(pit.dtype), mask)

@@ -58,7 +58,7 @@ def mixture_log_density(
 
 
 def mixture_quantile(
-    q: Float[Array, "*#lead"] | float,
+    q: Float[Array, "*#lead"] | int | float,
     means: Float[Array, "*lead components"],
     var: Float[Array, "*#lead #components"],
     log_weights: Float[Array, "*#lead components"],

@@ -78,7 +78,7 @@ def simulate_sequences(
     noise: bool = True,
     burn_in: int = 0,
     *,
-    interval: float | None = None,
+    interval: int | float | None = None,
     names: Sequence[str] | None = None,
 ) -> Sequences:
     """Like `simulate`, but the observations (and inputs) as `Sequences`.
