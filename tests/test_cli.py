@@ -135,7 +135,7 @@ def test_ctrl_c_elsewhere_ends_with_130(here, monkeypatch):
 def test_forecast_prints_a_table(here):
     out = call("forecast", "y.rekal", "y.csv", "--horizon", 3)
     assert out.exit_code == 0, out.stderr
-    assert "Forecast of y_mm after the end of y.csv" in out.stdout
+    assert "Forecast after the end of y.csv, column y_mm" in out.stdout
     assert "90 % interval" in out.stdout
     for time in ("6 ", "6.1", "6.2"):
         assert f"│ {time}" in out.stdout

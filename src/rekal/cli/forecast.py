@@ -75,7 +75,7 @@ def forecast(
 
     from rekal.cli.cache import keep_compiled
     from rekal.cli.data import open_model
-    from rekal.forecast import check_horizons
+    from rekal.forecast_drive import check_horizons
 
     check_horizons(horizon)
     for one in level or ():
@@ -194,8 +194,7 @@ def _show(frame: pd.DataFrame, levels: list[float], source: str) -> None:
             row.append(" to ".join(number(end) for end in ends))
         rows.append(row)
     headers = [*names, "mean", *(f"{100 * level:g} % interval" for level in levels)]
-    what = "" if several else f" of {frame['column'].iloc[0]}"
-    emit_table(headers, rows, f"Forecast{what} after the end of {source}")
+    emit_table(headers, rows, f"Forecast after the end of {source}{_of(frame)}")
 
 
 def _show_scores(frame: pd.DataFrame, source: str) -> None:
@@ -203,9 +202,14 @@ def _show_scores(frame: pd.DataFrame, source: str) -> None:
     several = len(set(frame["column"])) > 1
     names = ("rmse", "log_score", "crps", "coverage_50", "coverage_90", "width_90", "count")
     kept = ["horizon", *(["column"] if several else []), *names]
-    what = "" if several else f" of {frame['column'].iloc[0]}"
     emit_table(
         [name.replace("_", " ") for name in kept],
         frame.filter(kept).itertuples(index=False),
-        f"Forecasts{what} made at every step of {source}",
+        f"Forecasts made at every step of {source}{_of(frame)}",
     )
+
+
+def _of(frame: pd.DataFrame) -> str:
+    """The column of a table that has one column only."""
+    names = list(dict.fromkeys(frame["column"]))
+    return f", column {names[0]}" if len(names) == 1 else ""
