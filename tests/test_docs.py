@@ -1,0 +1,45 @@
+"""The code of the tutorial runs, in order, as it stands there; the README says what is run here."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    text = (ROOT / "docs" / "tutorial.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "tutorial"}
+    blocks = list(BLOCK.finditer(text))
+    assert len(blocks) >= 8
+    for block in blocks:
+        line = text[: block.start(1)].count("\n")
+        code = compile("\n" * line + block[1], "docs/tutorial.md", "exec")
+        exec(code, names)
+    printed = capsys.readouterr().out
+    assert "('x_mm',) ('mm',) 1.7% missing" in printed
+
+
+def test_the_commands_of_the_readme_are_the_ones_that_are_run():
+    readme = (ROOT / "README.md").read_text()
+    for command in ("pip install . && rekal fit sunspots", 'pip install -e ".[test]"'):
+        assert command in readme
+    tests = "python -m pytest -n 2"
+    assert tests in readme
+    assert f"\n{tests}\n" in (ROOT / ".ci" / "run").read_text() + "\n"
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{n}.md" for n in ("index", "concepts"))])
+def test_links_between_pages_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_changelog_knows_this_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
