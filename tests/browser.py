@@ -98,7 +98,7 @@ def look(page: str, folder: Path, width: int = 1280) -> Seen:
         target.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(
-        arguments, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+        arguments, capture_output=True, text=True, encoding="utf-8", timeout=240, check=False
     )
     answer = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.DOTALL)
     assert answer, f"the browser did not finish (status {done.returncode}): {done.stderr[-2000:]}"

@@ -100,7 +100,9 @@ def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool) -> Dynamics
     )
 
 
-def dynamics_figure(found: Dynamics, titles: list[str], interval: float, axis: str) -> go.Figure:
+def dynamics_figure(
+    found: Dynamics, titles: list[str], interval: float | int, axis: str
+) -> go.Figure:
     """Output thick, hidden units thin (paper, figures 2 and 4).
 
     Args:

@@ -137,7 +137,7 @@ def band(
     ]  # fmt: skip
 
 
-def points(x: Any, y: Any, name: str, colour: str, size: float = 4, **more: Any) -> go.Scatter:
+def points(x: Any, y: Any, name: str, colour: str, size: int = 4, **more: Any) -> go.Scatter:
     """Markers, without a line between them."""
     marker = {"color": colour, "size": size, "line": {"width": 0}}
     settings = {"mode": "markers", "hovertemplate": "%{y:.4~g}", **more}
