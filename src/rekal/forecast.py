@@ -74,8 +74,8 @@ def rolling_forecast(
     """
     model = _gaussian(model)
     steps_ahead = check_horizons(horizons)
-    batched = path if path.x.ndim == 4 else jax.tree.map(lambda leaf: leaf[None], path)
-    batch, steps = batched.x.shape[:2]
+    x, log_weights = _clouds(path)
+    batch, steps = x.shape[:2]
     ends = np.full(batch, steps) if lengths is None else np.asarray(lengths, int)
     drive = Drive.of(model, np.zeros(batch, int), ends, inputs, future_inputs, dt, input_names)
     found = [
@@ -84,7 +84,7 @@ def rolling_forecast(
     ]
     series = np.repeat(np.arange(batch), [len(steps) for steps in found])
     at = np.concatenate(found)
-    cloud = batched.x[series, at], batched.log_weights[series, at]
+    cloud = x[series, at], log_weights[series, at]
     return _forecast(model, cloud, drive, series, at, steps_ahead, key, particles)
 
 
@@ -125,18 +125,23 @@ def forecast_from(
     several = isinstance(horizon, Sequence | np.ndarray)
     steps_ahead = check_horizons(horizon if several else range(1, check_horizons(horizon)[0] + 1))
     if isinstance(belief, Particles):
-        x, log_weights = belief.x[None], belief.log_weights[None]
         at = np.array([origin])
+        cloud = np.asarray(belief.x)[None], np.asarray(belief.log_weights)[None]
     else:
-        whole = belief if belief.x.ndim == 4 else jax.tree.map(lambda leaf: leaf[None], belief)
-        batch, steps = whole.x.shape[:2]
+        x, log_weights = _clouds(belief)
+        batch, steps = x.shape[:2]
         at = (np.full(batch, steps) if lengths is None else np.asarray(lengths, int)) - 1
-        x = whole.x[np.arange(batch), at]
-        log_weights = whole.log_weights[np.arange(batch), at]
+        cloud = x[np.arange(batch), at], log_weights[np.arange(batch), at]
     interval = None if dt is None else np.full(1, dt)
     drive = Drive.of(model, at + 1, at + 1, None, future_inputs, interval, input_names)
     series = np.arange(len(at))
-    return _forecast(model, (x, log_weights), drive, series, at, steps_ahead, key, particles)
+    return _forecast(model, cloud, drive, series, at, steps_ahead, key, particles)
+
+
+def _clouds(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Particles and log weights with a leading axis for the series."""
+    x, log_weights = np.asarray(path.x), np.asarray(path.log_weights)
+    return (x, log_weights) if x.ndim == 4 else (x[None], log_weights[None])
 
 
 def _gaussian(model: StateSpaceModel) -> GaussianModel:
@@ -150,7 +155,7 @@ def _gaussian(model: StateSpaceModel) -> GaussianModel:
 
 def _forecast(
     model: GaussianModel,
-    cloud: tuple[Array, Array],
+    cloud: tuple[np.ndarray, np.ndarray],
     drive: Drive,
     series: np.ndarray,
     at: np.ndarray,
@@ -159,7 +164,7 @@ def _forecast(
     particles: int | None,
 ) -> Forecast:
     """Push the clouds forward, chunk by chunk of origins so that memory stays bounded."""
-    x, log_weights = (np.asarray(v) for v in cloud)
+    x, log_weights = cloud
     ahead, count = horizons[-1], len(at)
     pushed = x.shape[1] if particles is None else particles
     if pushed < 1:
