@@ -21,6 +21,8 @@ from rekal.smoothers import backward
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import smooth_marginal
 
+filter_jit = jax.jit(run_filter)
+marginal_jit = jax.jit(smooth_marginal)
 smooth_jit = jax.jit(smooth_backward, static_argnames=("trajectories", "method", "mcmc_steps"))
 
 
@@ -33,7 +35,7 @@ def small_case(activation: str = "tanh", particles: int = 9, steps: int = 6, **k
     model = random_linear(2, 1, 1, seed=3, activation=activation, **kwargs)
     y, mask, u = simulate_linear(model, steps, seed=4)
     algorithm = ParticleFilter(model, particles)
-    return model, run_filter(algorithm, y, mask, u, None, jax.random.key(0)), u
+    return model, filter_jit(algorithm, y, mask, u, None, jax.random.key(0)), u
 
 
 @pytest.mark.parametrize("x64", [False, True])
@@ -42,7 +44,7 @@ def test_marginal_smoother_is_the_double_loop_of_the_paper(x64, activation):
     with jax.enable_x64(x64):
         model, path, u = small_case(activation)
         new, old = path.x, model.f(path.x)
-        ours = smooth_marginal(model, path, u, None, everywhere(6), new, old)
+        ours = marginal_jit(model, path, u, None, everywhere(6), new, old)
     # The reference is always in float64, on the very same particles.
     with jax.enable_x64(True):
         double = lambda tree: jax.tree.map(lambda a: jnp.asarray(a, float), tree)  # noqa: E731
@@ -57,8 +59,8 @@ def test_marginal_smoother_of_any_model_is_the_double_loop():
     model = StochasticVolatility()
     y = jnp.asarray(np.random.default_rng(0).normal(size=(5, 1)))
     algorithm = ParticleFilter(model, 8, "bootstrap")
-    path = run_filter(algorithm, y, jnp.ones((5, 1), bool), None, None, jax.random.key(1))
-    ours = smooth_marginal(model, path, None, None, everywhere(5), path.x, path.x**2)
+    path = filter_jit(algorithm, y, jnp.ones((5, 1), bool), None, None, jax.random.key(1))
+    ours = marginal_jit(model, path, None, None, everywhere(5), path.x, path.x**2)
     v, moment = marginal_smoother(model, path, None, path.x, path.x**2)
     np.testing.assert_allclose(ours.weights, v, atol=2e-6)
     np.testing.assert_allclose(ours.pair_moment, moment, rtol=1e-5, atol=1e-5)
@@ -76,8 +78,8 @@ def test_smoothers_approach_the_exact_gaussian_smoother(linear_observation):
     pair = sum(cov[t, :, t - 1] + np.outer(mean[t], mean[t - 1]) for t in range(1, steps))
     size = np.sqrt(sum((sd[t] ** 2 + mean[t] ** 2).max() for t in range(steps)) * steps)
 
-    path = run_filter(ParticleFilter(model, particles), y, mask, u, None, jax.random.key(2))
-    smoothed = smooth_marginal(model, path, u, None, everywhere(steps), path.x, path.x)
+    path = filter_jit(ParticleFilter(model, particles), y, mask, u, None, jax.random.key(2))
+    smoothed = marginal_jit(model, path, u, None, everywhere(steps), path.x, path.x)
     v = np.asarray(smoothed.weights)
     centre = np.einsum("tn,tns->ts", v, path.x)
     spread = np.sqrt(np.einsum("tn,tns->ts", v, path.x**2) - centre**2)
@@ -100,7 +102,7 @@ def test_backward_simulation_draws_particles_by_their_smoothed_weights(method, m
     count, steps = 50_000, 5
     model, path, u = small_case(particles=10, steps=steps)
     label = jnp.broadcast_to(jnp.eye(10), (steps, 10, 10))
-    smoothed = smooth_marginal(model, path, u, None, everywhere(steps), label, label)
+    smoothed = marginal_jit(model, path, u, None, everywhere(steps), label, label)
     key = jax.random.key(5)
     x = smooth_jit(model, path, u, None, everywhere(steps), count, key, method, mcmc_steps)
     drawn = jnp.all(x[:, :, None] == path.x[:, None], -1).astype(float)
@@ -120,7 +122,7 @@ def test_one_metropolis_step_undoes_the_degenerate_genealogy():
     model = random_linear(1, 1, 0, seed=8)
     y, mask, _ = simulate_linear(model, steps, seed=9)
     algorithm = ParticleFilter(model, particles, "bootstrap")
-    path = run_filter(algorithm, y, mask, None, None, jax.random.key(0))
+    path = filter_jit(algorithm, y, mask, None, None, jax.random.key(0))
     line = np.arange(particles)
     for t in reversed(range(1, steps)):
         line = np.asarray(path.ancestors[t])[line]
@@ -134,8 +136,8 @@ def test_padding_changes_nothing_before_it(method):
     model, path, u = small_case(steps=9, particles=40)
     valid = jnp.arange(9) < 6
     cut = jax.tree.map(lambda leaf: leaf[:6], (path, u))
-    whole = smooth_marginal(model, path, u, None, valid, path.x, path.x)
-    short = smooth_marginal(model, cut[0], cut[1], None, everywhere(6), cut[0].x, cut[0].x)
+    whole = marginal_jit(model, path, u, None, valid, path.x, path.x)
+    short = marginal_jit(model, cut[0], cut[1], None, everywhere(6), cut[0].x, cut[0].x)
     np.testing.assert_allclose(whole.weights[:6], short.weights, atol=1e-6)
     np.testing.assert_allclose(whole.weights[5:], jnp.exp(path.log_weights[5:]), atol=1e-6)
     np.testing.assert_allclose(whole.pair_moment, short.pair_moment, rtol=1e-5)
@@ -157,8 +159,8 @@ def test_any_model_with_densities_can_be_smoothed():
     model = StochasticVolatility()
     _, _, exact = on_grid(model, y, mask)
     algorithm = ParticleFilter(model, 600, "bootstrap")
-    path = run_filter(algorithm, jnp.asarray(y), jnp.asarray(mask), None, None, jax.random.key(0))
-    smoothed = smooth_marginal(model, path, None, None, everywhere(15), path.x, path.x)
+    path = filter_jit(algorithm, jnp.asarray(y), jnp.asarray(mask), None, None, jax.random.key(0))
+    smoothed = marginal_jit(model, path, None, None, everywhere(15), path.x, path.x)
     assert abs(jnp.einsum("tn,tns->t", smoothed.weights, path.x) - exact).max() < 0.15
     for method in ("exact", "mcmc"):
         key = jax.random.key(1)
@@ -170,8 +172,8 @@ def test_float32_survives_a_tiny_observation_noise():
     model = random_linear(2, 1, 0, seed=11, activation="tanh")
     model = eqx.tree_at(lambda m: (m.Q, m.R), model, (1e-5 * jnp.eye(2), 1e-8 * jnp.eye(1)))
     y, mask, _ = simulate_linear(model, 60, seed=12)
-    path = run_filter(ParticleFilter(model, 50), y, mask, None, None, jax.random.key(0))
-    smoothed = smooth_marginal(model, path, None, None, everywhere(60), path.x, path.x)
+    path = filter_jit(ParticleFilter(model, 50), y, mask, None, None, jax.random.key(0))
+    smoothed = marginal_jit(model, path, None, None, everywhere(60), path.x, path.x)
     np.testing.assert_allclose(smoothed.weights.sum(1), 1, atol=1e-4)
     x = smooth_jit(model, path, None, None, everywhere(60), 50, jax.random.key(1))
     assert jnp.isfinite(x).all()

@@ -35,6 +35,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.models.base import StateSpaceModel
+from rekal.models.products import rows_times
+from rekal.normals import standard_normals
 
 LOG_2PI = 1.8378770664093453
 
@@ -89,13 +91,13 @@ class GaussianModel(StateSpaceModel):
     def sample_initial(self, key: PRNGKeyArray, particles: int) -> Float[Array, "particles states"]:
         """Draw `x_1 ~ N(m, P)`."""
         noise = self.draw(key, 1, particles)[0]
-        return self.m + noise @ jnp.linalg.cholesky(self.P).T
+        return self.m + rows_times(noise, jnp.linalg.cholesky(self.P))
 
     def draw(
         self, key: PRNGKeyArray, steps: int, particles: int
     ) -> Float[Array, "steps particles states"]:
         """Standard normals for `steps` transitions."""
-        return jax.random.normal(key, (steps, particles, self.states), self.m.dtype)
+        return standard_normals(key, steps, (particles, self.states), self.m.dtype)
 
     def sample_transition(
         self,
@@ -105,7 +107,7 @@ class GaussianModel(StateSpaceModel):
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, "particles states"]:
         """`g(x_{t-1}) + L noise`."""
-        return self.transition_mean(x, u, dt) + noise @ jnp.linalg.cholesky(self.Q).T
+        return self.transition_mean(x, u, dt) + rows_times(noise, jnp.linalg.cholesky(self.Q))
 
     def log_transition(
         self,
@@ -133,8 +135,7 @@ class GaussianModel(StateSpaceModel):
             inverse = 1 / L
         else:
             L = jnp.linalg.cholesky(R)
-            eye = jnp.eye(self.observations, dtype=R.dtype)
-            inverse = jax.scipy.linalg.solve_triangular(L, eye, lower=True)
+            inverse = _inverse_factor(L)
         whitener = inverse * mask[None, :]
         log_norm = -jnp.log(jnp.diagonal(L)).sum() - 0.5 * LOG_2PI * mask.sum()
         target = whitener @ jnp.where(mask, y, 0.0)
@@ -145,7 +146,7 @@ class GaussianModel(StateSpaceModel):
     ) -> Float[Array, " particles"]:
         """Log density of the observed entries given each particle, in nats."""
         mean = self.observation_mean(x, evidence.u)
-        residual = evidence.target - mean @ evidence.whitener.T
+        residual = evidence.target - rows_times(mean, evidence.whitener)
         return evidence.log_norm - 0.5 * (residual * residual).sum(-1)
 
     def sample_observation(
@@ -156,7 +157,7 @@ class GaussianModel(StateSpaceModel):
     ) -> Float[Array, "particles obs"]:
         """Draw `y_t` given each particle."""
         noise = jax.random.normal(key, (x.shape[0], self.observations), x.dtype)
-        return self.observation_mean(x, u) + noise @ jnp.linalg.cholesky(self.R).T
+        return self.observation_mean(x, u) + rows_times(noise, jnp.linalg.cholesky(self.R))
 
     def propose(
         self,
@@ -172,15 +173,14 @@ class GaussianModel(StateSpaceModel):
         else:
             prior, S0 = self.transition_mean(origin, u, dt), jnp.linalg.cholesky(self.Q)
         H = evidence.whitener @ self.observation_jacobian(prior, evidence.u)
-        innovation = (
-            evidence.target - self.observation_mean(prior, evidence.u) @ evidence.whitener.T
-        )
+        mean = self.observation_mean(prior, evidence.u)
+        innovation = evidence.target - rows_times(mean, evidence.whitener)
         shift, S, log_a = _potter(S0, H, innovation)
-        draw = noise @ S[0].T if S.shape[0] == 1 else (S * noise[:, None, :]).sum(-1)
+        draw = rows_times(noise, S[0]) if S.shape[0] == 1 else (S * noise[:, None, :]).sum(-1)
         move = shift + draw
         x = prior + move
-        white = jax.scipy.linalg.solve_triangular(S0, move.T, lower=True)
-        log_ratio = 0.5 * ((noise * noise).sum(-1) - (white * white).sum(0) - log_a)
+        white = rows_times(move, _inverse_factor(S0))
+        log_ratio = 0.5 * ((noise * noise).sum(-1) - (white * white).sum(-1) - log_a)
         return x, self.log_observation(evidence, x) + log_ratio
 
     def pair_tables(
@@ -191,12 +191,9 @@ class GaussianModel(StateSpaceModel):
         dt: Float[Array, " steps"] | None,
     ) -> tuple[Array, Array]:
         """Whitened means and next states, with the columns that make the density one product."""
-        L = jnp.linalg.cholesky(self.Q)
-        whiten = jax.scipy.linalg.solve_triangular(
-            L, jnp.eye(self.states, dtype=L.dtype), lower=True
-        )
-        s = jax.vmap(self.transition_mean)(x, u, dt) @ whiten.T
-        z = x_next @ whiten.T
+        whiten = _inverse_factor(jnp.linalg.cholesky(self.Q))
+        s = rows_times(jax.vmap(self.transition_mean)(x, u, dt), whiten)
+        z = rows_times(x_next, whiten)
         # Moving both by the same vector changes only the term in z; it keeps float32 exact.
         centre = z.mean(1, keepdims=True)
         s, z = s - centre, z - centre
@@ -215,6 +212,11 @@ class GaussianModel(StateSpaceModel):
     ) -> Float[Array, " particles"]:
         """Densities of the pairs `(old_i, new_i)`."""
         return (old * new).sum(-1)
+
+
+def _inverse_factor(L: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """Inverse of a lower triangular factor."""
+    return jax.scipy.linalg.solve_triangular(L, jnp.eye(L.shape[0], dtype=L.dtype), lower=True)
 
 
 def _potter(

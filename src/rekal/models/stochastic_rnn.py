@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from rekal.errors import RekalError
 from rekal.models.activations import Activation, activation_function, activation_slope
 from rekal.models.gaussian import GaussianModel
+from rekal.models.products import rows_times
 
 
 class StochasticRNN(GaussianModel):
@@ -154,7 +155,7 @@ class StochasticRNN(GaussianModel):
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, "particles states"]:
         """`A f(x) + B u + c`."""
-        mean = self.f(x) @ self.A.T + self.c
+        mean = rows_times(self.f(x), self.A) + self.c
         return mean if u is None else mean + self.B @ u
 
     def output_features(self, x: Float[Array, "*batch states"]) -> Float[Array, "*batch states"]:
@@ -165,7 +166,7 @@ class StochasticRNN(GaussianModel):
         self, x: Float[Array, "particles states"], u: Float[Array, " inputs"] | None = None
     ) -> Float[Array, "particles obs"]:
         """`C f(x) + D u + d`."""
-        mean = self.output_features(x) @ self.C.T + self.d
+        mean = rows_times(self.output_features(x), self.C) + self.d
         return mean if u is None else mean + self.D @ u
 
     def observation_jacobian(
