@@ -1,9 +1,49 @@
 """rekal: learns the dynamics under noisy time series and says how sure it is."""
 
+from rekal.beliefs import Particles, Path
+from rekal.datasets import EXAMPLES, load_example
 from rekal.errors import RekalError
+from rekal.filters.particle import ParticleFilter
+from rekal.fit import Fit, load
+from rekal.forecast import Forecast
+from rekal.identify import Identification, identify
+from rekal.learning.em import EM
+from rekal.models.base import StateSpaceModel
+from rekal.models.gaussian import GaussianModel
+from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.posterior import Posterior
 from rekal.sequences import Sequences
+from rekal.simulate import simulate
+from rekal.standardiser import Standardiser
+from rekal.stream import Stream
+from rekal.studies import STUDIES
+from rekal.train import fit
+from rekal.verbs import filter, smooth
 
-# The public namespace grows here, one import for each public name.
-
-__all__ = ["RekalError", "Sequences"]
+__all__ = [
+    "EM",
+    "EXAMPLES",
+    "STUDIES",
+    "Fit",
+    "Forecast",
+    "GaussianModel",
+    "Identification",
+    "ParticleFilter",
+    "Particles",
+    "Path",
+    "Posterior",
+    "RekalError",
+    "Sequences",
+    "Standardiser",
+    "StateSpaceModel",
+    "StochasticRNN",
+    "Stream",
+    "filter",
+    "fit",
+    "identify",
+    "load",
+    "load_example",
+    "simulate",
+    "smooth",
+]
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Key, PRNGKeyArray
 
 from rekal.beliefs import Path
 from rekal.filters.particle import ParticleFilter
@@ -18,7 +18,7 @@ from rekal.smoothers.marginal import smooth_marginal
 
 
 @eqx.filter_jit
-def _run(algorithm: ParticleFilter, batch: Batch, keys: PRNGKeyArray) -> Path:
+def _run(algorithm: ParticleFilter, batch: Batch, keys: Key[Array, " batch"]) -> Path:
     def one(row: tuple[Batch, PRNGKeyArray]) -> Path:
         series, key = row
         return run_filter(algorithm, series.values, series.mask, series.inputs, None, key)

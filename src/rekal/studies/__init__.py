@@ -6,6 +6,18 @@ STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
         Study(
+            name="em-rnn-synthetic",
+            summary="the noisy oscillation of the EM paper (section 4.1), complete and with gaps",
+            module="rekal.studies.em_rnn_synthetic",
+            default_seeds=20,
+        ),
+        Study(
+            name="particles",
+            summary="how many particles and hidden units the noisy oscillation needs (section 4.3)",
+            module="rekal.studies.particle_counts",
+            default_seeds=5,
+        ),
+        Study(
             name="breathing",
             summary="chest markers of nine people, forecast up to 2.1 s ahead (section 4.2)",
             module="rekal.studies.breathing",

@@ -1,0 +1,248 @@
+"""The result of learning: a model with its units, how it was found, and all one asks of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rekal.archive import load_archive, save_archive
+from rekal.beliefs import Path
+from rekal.errors import RekalError
+from rekal.filters.particle import ParticleFilter, Proposal
+from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
+from rekal.history import History
+from rekal.identify import Identification, identify
+from rekal.models.serial import model_arrays, model_config, model_from
+from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.posterior import Posterior
+from rekal.sequences import Sequences
+from rekal.simulate import simulate
+from rekal.standardiser import Standardiser
+from rekal.stream import Stream
+from rekal.verbs import filter_paths, filtered_posterior
+
+
+class Fit(eqx.Module):
+    """A trained model together with the units of the data it was trained on.
+
+    The model speaks of standardised data; every method takes and returns raw units.
+
+    Attributes:
+        model: the trained network.
+        standardiser: from raw to standardised units and back.
+        history: how it was found.
+        particles: particles used by `filter` and `forecast`.
+        proposal: their proposal.
+        seed: start of their randomness.
+        labels: names, units and clock of the training data.
+        input_names: names of its inputs.
+    """
+
+    model: StochasticRNN
+    standardiser: Standardiser
+    history: History
+    particles: int = eqx.field(static=True)
+    proposal: Proposal = eqx.field(static=True)
+    seed: int = eqx.field(static=True)
+    labels: Labels = eqx.field(static=True)
+    input_names: tuple[str, ...] = eqx.field(static=True)
+
+    def prepare(self, data: Sequences) -> Sequences:
+        """Standardise data of the kind the model was trained on.
+
+        Raises:
+            RekalError: other columns or inputs, or another sampling interval.
+        """
+        for expected, found, what in (
+            (self.labels.names, data.names, "columns"),
+            (self.input_names, data.input_names, "input columns"),
+        ):
+            if tuple(found) != tuple(expected):
+                raise RekalError(
+                    f"the model was trained on the {what} {', '.join(expected) or '(none)'}, "
+                    f"but the data have {', '.join(found) or '(none)'}"
+                )
+        interval = self.labels.interval
+        if data.interval and abs(data.interval / interval - 1) > 0.25:
+            raise RekalError(
+                f"the model was trained on a sampling interval of {interval:g}, "
+                f"but the data have {data.interval:g}"
+            )
+        return self.standardiser.apply(data)
+
+    def paths(self, data: Sequences) -> Path:
+        """Particle clouds of every series of the data, in standardised units."""
+        return filter_paths(self._filter(), self.prepare(data), jax.random.key(self.seed))
+
+    def filter(self, data: Sequences) -> Posterior:
+        """Filtered moments of the state, the likelihood being that of the raw data."""
+        path = self.paths(data)
+        posterior = filtered_posterior(self._filter(), self.prepare(data), path)
+        volume = np.sum(np.asarray(data.mask) * np.log(np.asarray(self.standardiser.scale)), -1)
+        return Posterior(
+            mean=posterior.mean,
+            var=posterior.var,
+            observed_mean=np.asarray(self.standardiser.invert(np.asarray(posterior.observed_mean))),
+            log_evidence=np.asarray(posterior.log_evidence) - volume,
+            kind="filtered",
+            data=data,
+        )
+
+    def forecast(self, data: Sequences, horizon: int, future_inputs: Any = None) -> Forecast:
+        """Forecast `horizon` steps beyond the end of every series, in raw units.
+
+        Args:
+            data: what has been observed so far.
+            horizon: number of steps, at least 1.
+            future_inputs: inputs of those steps `(batch, horizon, input)` or `(horizon, input)` in
+                raw units; needed when the model has inputs.
+
+        Raises:
+            RekalError: the horizon is below 1, or future inputs are missing.
+        """
+        made = forecast_from(
+            self.model,
+            self.paths(data),
+            horizon,
+            self._key(1),
+            future_inputs=self._standard_inputs(future_inputs),
+            lengths=data.lengths,
+            input_names=data.input_names,
+        )
+        return self._raw(made).label(data)
+
+    def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
+        """Forecast from every step of the data without running the filter again, in raw units.
+
+        Args:
+            data: the series to roll over; nothing after a step enters the forecasts made there.
+            horizons: steps ahead.
+            origins: steps to forecast from; default every step.
+        """
+        made = rolling_forecast(
+            self.model,
+            self.paths(data),
+            horizons,
+            self._key(1),
+            inputs=self.prepare(data).inputs,
+            lengths=data.lengths,
+            origins=origins,
+            input_names=data.input_names,
+        )
+        return self._raw(made).label(data)
+
+    def stream(self) -> Stream:
+        """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
+        return Stream(self._filter(), self.standardiser, self.labels, self.seed)
+
+    def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
+        """Draw new series from the model, in raw units."""
+        u = self._standard_inputs(inputs)
+        _, y = simulate(self.model, steps, jax.random.key(seed), batch=batch, inputs=u, burn_in=200)
+        return Sequences.from_arrays(
+            np.asarray(self.standardiser.invert(np.asarray(y, np.float64))),
+            inputs=inputs,
+            names=self.labels.names,
+            units=self.labels.units,
+            input_names=self.input_names,
+            interval=self.labels.interval,
+        )
+
+    def identify(self) -> Identification:
+        """The learned dynamics in numbers, in the units of the data."""
+        return identify(
+            self.model,
+            interval=self.labels.interval,
+            scale=np.asarray(self.standardiser.scale),
+            location=np.asarray(self.standardiser.location),
+            names=self.labels.names,
+            time_unit=self.labels.time_unit,
+        )
+
+    def summary(self) -> str:
+        """A page of text: how the training went, and the dynamics in numbers."""
+        driven = f", driven by {', '.join(self.input_names)}" if self.input_names else ""
+        lines = [
+            f"model           {self.model.states} states, {', '.join(self.labels.names)}{driven}"
+        ]
+        lines += self.history.lines()
+        return "\n".join([*lines, "", self.identify().summary()])
+
+    def save(self, path: str | FilePath) -> None:
+        """Write one file: JSON configuration and arrays, never code.
+
+        Raises:
+            RekalError: the folder does not exist or cannot be written, or the activation is a
+                function of your own, which a file cannot hold.
+        """
+        config = {
+            "kind": "fit",
+            "model": model_config(self.model),
+            "history": self.history.settings(),
+            "particles": self.particles,
+            "proposal": self.proposal,
+            "seed": self.seed,
+            "labels": dataclasses.asdict(self.labels),
+            "input_names": self.input_names,
+        }
+        arrays = {f"model.{name}": array for name, array in model_arrays(self.model).items()}
+        arrays["log_likelihood"] = np.asarray(self.history.log_likelihood)
+        for name in ("location", "scale", "input_location", "input_scale"):
+            value = getattr(self.standardiser, name)
+            if value is not None:
+                arrays[f"standardiser.{name}"] = np.asarray(value)
+        save_archive(path, config, arrays)
+
+    def _filter(self) -> ParticleFilter:
+        return ParticleFilter(self.model, self.particles, self.proposal, seed=self.seed)
+
+    def _key(self, stream: int) -> Any:
+        return jax.random.fold_in(jax.random.key(self.seed), stream)
+
+    def _standard_inputs(self, inputs: Any) -> Any:
+        location, scale = self.standardiser.input_location, self.standardiser.input_scale
+        if inputs is None or location is None or scale is None:
+            return None
+        return jnp.asarray(
+            (np.asarray(inputs, np.float64) - location) / scale, jnp.result_type(float)
+        )
+
+    def _raw(self, result: Forecast) -> Forecast:
+        return result.rescale(self.standardiser.location, self.standardiser.scale)
+
+
+def load(path: str | FilePath) -> Fit:
+    """Read what `Fit.save` wrote.
+
+    Raises:
+        RekalError: the file is missing, truncated, altered or not a rekal model.
+    """
+    config, arrays = load_archive(path)
+    if config.get("kind") != "fit":
+        raise RekalError(f"{path} holds {config.get('kind')!r}, not a trained model")
+    part = lambda prefix: {  # noqa: E731
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+    def plain(value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    return Fit(
+        model=model_from(config["model"], part("model.")),
+        standardiser=Standardiser(**part("standardiser.")),
+        history=History.of(config["history"], arrays["log_likelihood"]),
+        particles=config["particles"],
+        proposal=config["proposal"],
+        seed=config["seed"],
+        labels=Labels(**{name: plain(value) for name, value in config["labels"].items()}),
+        input_names=tuple(config["input_names"]),
+    )

@@ -1,0 +1,73 @@
+"""How a model was found: likelihood by iteration, competing starts, why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from rekal.sequences import AnyArray
+
+REASONS = {
+    "tolerance": "it had settled",
+    "iterations": "all iterations were used",
+    "interrupted": "it was interrupted",
+}
+
+
+class History(eqx.Module):
+    """How a model was found.
+
+    Attributes:
+        log_likelihood: training log-likelihood per iteration, in nats of the raw units.
+        trials: (name of the start, held-out log-likelihood in nats per observed entry), best first;
+            empty when there was one start only.
+        stopped: "tolerance", "iterations" or "interrupted".
+        seconds: wall time of the training.
+        entries: number of observed entries trained on.
+    """
+
+    log_likelihood: Float[AnyArray, " iterations"]
+    trials: tuple[tuple[str, float], ...] = eqx.field(static=True)
+    stopped: str = eqx.field(static=True)
+    seconds: float = eqx.field(static=True)
+    entries: int = eqx.field(static=True)
+
+    def lines(self) -> list[str]:
+        """What a summary says of the training."""
+        lines = []
+        count = len(self.log_likelihood)
+        if count:
+            last = float(self.log_likelihood[-1])
+            lines.append(
+                f"log-likelihood  {last:.1f} nats ({last / self.entries:.3f} per value) after "
+                f"{count} iterations; {REASONS[self.stopped]}"
+            )
+        if self.trials:
+            held = ", ".join(f"{name} {score:.3f}" for name, score in self.trials)
+            lines.append(f"starts          {held} (held-out nats per value, the best was kept)")
+        return lines
+
+    def settings(self) -> dict[str, Any]:
+        """All but the arrays, as JSON types."""
+        return {
+            "trials": self.trials,
+            "stopped": self.stopped,
+            "seconds": self.seconds,
+            "entries": self.entries,
+        }
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], log_likelihood: np.ndarray) -> History:
+        """What `settings` and the array were made from."""
+        trials = tuple((name, float(score)) for name, score in settings["trials"])
+        return cls(
+            log_likelihood=log_likelihood,
+            trials=trials,
+            stopped=settings["stopped"],
+            seconds=settings["seconds"],
+            entries=settings["entries"],
+        )

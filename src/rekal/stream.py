@@ -1,0 +1,114 @@
+"""A trained model that follows a sensor: one belief, updated as samples arrive."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from rekal.beliefs import Particles
+from rekal.errors import RekalError
+from rekal.filters.particle import ParticleFilter
+from rekal.forecast import Forecast, Labels, forecast_from
+from rekal.standardiser import Standardiser
+
+
+class Stream:
+    """A belief that takes one sample after the other, in raw units.
+
+    Attributes:
+        belief: the particles after the last update, in standardised units.
+        step: number of samples taken so far.
+        log_likelihood: of all samples so far, in nats of the raw units.
+    """
+
+    belief: Particles
+    step: int
+    log_likelihood: float
+
+    def __init__(
+        self, algorithm: ParticleFilter, standardiser: Standardiser, labels: Labels, seed: int = 0
+    ) -> None:
+        """Start before the first sample."""
+        self._algorithm = algorithm
+        self._standardiser = standardiser
+        self._labels = labels
+        self._key = jax.random.key(seed)
+        self.belief = algorithm.init(self._key)
+        self.step, self.log_likelihood = 0, 0.0
+
+    def update(self, y: Any, u: Any = None) -> None:
+        """Take one sample.
+
+        Args:
+            y: one number for each column; NaN = missing.
+            u: inputs of this step, for a model that has inputs.
+
+        Raises:
+            RekalError: a wrong number of columns or inputs, or an infinite value.
+        """
+        model = self._algorithm.model
+        values = np.atleast_1d(np.asarray(y, np.float64))
+        if values.shape != (model.observations,):
+            raise RekalError(
+                f"a sample has {model.observations} columns, but {values.shape} was given"
+            )
+        if np.isinf(values).any():
+            raise RekalError(f"sample {self.step + 1} holds an infinite value")
+        seen = ~np.isnan(values)
+        scaled = (values - self._standardiser.location) / self._standardiser.scale
+        dtype = self.belief.x.dtype
+        row = jnp.asarray(np.where(seen, scaled, 0.0), dtype)
+        self.belief, gain = _advance(
+            self._algorithm, self.belief, row, jnp.asarray(seen), self._inputs(u), self.step == 0
+        )
+        volume = float(np.sum(np.log(np.asarray(self._standardiser.scale))[seen]))
+        self.log_likelihood += float(gain) - volume
+        self.step += 1
+
+    def forecast(self, horizon: int, future_inputs: Any = None) -> Forecast:
+        """Forecast the next `horizon` samples, in raw units.
+
+        Raises:
+            RekalError: no sample was taken yet, or as for `Fit.forecast`.
+        """
+        if self.step == 0:
+            raise RekalError("a stream can forecast after its first sample")
+        made = forecast_from(
+            self._algorithm.model,
+            self.belief,
+            horizon,
+            jax.random.fold_in(self._key, self.step),
+            future_inputs=None if future_inputs is None else self._inputs(future_inputs),
+            origin=self.step - 1,
+        )
+        return dataclasses.replace(
+            made.rescale(self._standardiser.location, self._standardiser.scale), labels=self._labels
+        )
+
+    def _inputs(self, u: Any) -> Array | None:
+        count = self._algorithm.model.n_inputs
+        location, scale = self._standardiser.input_location, self._standardiser.input_scale
+        if location is None or scale is None:
+            return None
+        if u is None or np.shape(u)[-1:] != (count,):
+            raise RekalError(f"the model has {count} inputs, which every sample must bring")
+        return jnp.asarray((np.asarray(u, np.float64) - location) / scale, self.belief.x.dtype)
+
+
+@eqx.filter_jit
+def _advance(
+    algorithm: ParticleFilter,
+    belief: Particles,
+    row: Array,
+    seen: Array,
+    u: Array | None,
+    first: bool,
+) -> tuple[Particles, Array]:
+    moved = belief if first else algorithm.predict(belief, u)
+    return algorithm.update(moved, algorithm.model.encode(row, seen, u, None))
