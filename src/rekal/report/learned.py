@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from rekal.fit import Fit
 from rekal.forecast_labels import Labels
-from rekal.identify import Identification, identify
+from rekal.identify import Identification
 from rekal.identify_modes import Mode
 from rekal.report.style import text
 from rekal.report.tables import NOTHING, number, pairs_table, percent, table
@@ -16,18 +13,6 @@ from rekal.sequences import Sequences
 
 MOST_MODES = 12
 WORDS = ("year", "quarter", "month", "week", "business day", "day", "hour", "minute", "second")
-
-
-def identified(fit: Fit) -> Identification:
-    """The dynamics of a trained model, in the units of its data."""
-    return identify(
-        fit.model,
-        interval=fit.labels.interval,
-        scale=np.asarray(fit.standardiser.scale),
-        location=np.asarray(fit.standardiser.location),
-        names=fit.labels.names,
-        time_unit=fit.labels.time_unit,
-    )
 
 
 def period_steps(found: Identification) -> float | None:

@@ -16,7 +16,7 @@ from rekal.report.evidence import (
     filter_series,
 )
 from rekal.report.figures import rolling_figure, signal_figure
-from rekal.report.learned import identified, period_steps
+from rekal.report.learned import period_steps
 from rekal.report.page import Page
 from rekal.report.style import text
 from rekal.report.tables import (
@@ -60,7 +60,7 @@ class View:
 
 def view(fit: Fit, data: Sequences) -> View:
     """Filter and forecast what will be drawn: the first columns of the first series."""
-    found = identified(fit)
+    found = fit.identify()
     columns = list(range(min(data.observations, MOST_COLUMNS)))
     count = min(data.batch, MOST_SERIES, max(1, MOST_PANELS // len(columns)))
     series = [data.series(i) for i in range(count)]
