@@ -9,7 +9,6 @@ import typer
 
 from rekal.cli import options
 from rekal.cli.output import emit_json, emit_text, remark
-from rekal.cli.summary import summary
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
@@ -189,9 +188,18 @@ def fit(
     if json:
         emit_json(_answer(trained, data, source, model_path, report_path))
     elif not quiet:
-        emit_text(summary(trained, data))
+        emit_text(f"data            {_extent(data)}")
+        emit_text(trained.summary())
         files = [str(path) for path in (model_path, report_path) if path is not None]
         emit_text(f"\nWrote {' and '.join(files)}.")
+
+
+def _extent(data: Sequences) -> str:
+    """How much there was to learn from."""
+    series = "" if data.batch == 1 else f" in {data.batch} series"
+    missing = data.fraction_missing
+    gaps = f", {100 * missing:.0f} % of the entries missing" if missing > 0 else ""
+    return f"{int(data.lengths.sum())} samples{series}{gaps}"
 
 
 def _answer(
