@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, settings
+# Tests run side by side, one worker a core: threads of their own would only wait for each other.
+os.environ.setdefault("PJRT_NPROC", "1")
+
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile(
     "rekal",
