@@ -77,8 +77,9 @@ class Path(eqx.Module):
     @property
     def var(self) -> Float[Array, "*batch steps states"]:
         """Filtered variance of each state variable."""
-        second = jnp.einsum("...n,...ns->...s", jnp.exp(self.log_weights), self.x**2)
-        return jnp.maximum(second - self.mean**2, 0.0)
+        # Centred first: in float32 the difference of two second moments may have no digit left.
+        centred = self.x - self.mean[..., None, :]
+        return jnp.einsum("...n,...ns->...s", jnp.exp(self.log_weights), centred**2)
 
 
 def normalise(log_weights: Float[Array, " particles"]) -> tuple[Array, Array]:
