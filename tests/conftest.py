@@ -6,8 +6,8 @@ from pathlib import Path
 # Tests run side by side, one worker a core: threads of their own would only wait for each other.
 os.environ.setdefault("PJRT_NPROC", "1")
 
-import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+import pytest
+from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "rekal",
