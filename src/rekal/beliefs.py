@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
@@ -84,5 +83,8 @@ class Path(eqx.Module):
 
 def normalise(log_weights: Float[Array, " particles"]) -> tuple[Array, Array]:
     """Log weights that sum to one, and the log of the old sum."""
-    total = jax.scipy.special.logsumexp(log_weights)
-    return log_weights - total, total
+    # Around the largest, so that the small differences that matter keep their digits in float32.
+    top = jnp.max(log_weights)
+    shifted = log_weights - jnp.where(jnp.isfinite(top), top, 0.0)
+    total = jnp.log(jnp.exp(shifted).sum())
+    return shifted - total, top + total
