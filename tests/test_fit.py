@@ -33,6 +33,22 @@ def test_the_same_seed_gives_the_same_fit(wave, trained):
     assert trained.history.trials[0][1] >= trained.history.trials[1][1]
 
 
+def test_an_interrupt_during_the_trials_ends_the_fit(wave):
+    def stop(stage, progress):
+        if stage == "random 2" and progress.iteration == 2:
+            raise KeyboardInterrupt
+
+    cut = rekal.fit(wave, learner=QUICK, states=3, restarts=3, trial_iterations=4, progress=stop)
+    assert cut.history.stopped == "interrupted"
+    assert len(cut.history.trials) == 2
+    assert np.isfinite(cut.filter(wave).log_likelihood)
+
+
+def test_held_out_likelihood_is_in_raw_units(wave, trained):
+    # About half a nat per value less than the entropy of noise of standard deviation 0.4.
+    assert -4 < trained.history.trials[0][1] < -0.5
+
+
 def test_a_saved_fit_comes_back(wave, trained, tmp_path):
     path = tmp_path / "wave.rekal"
     trained.save(path)
@@ -48,7 +64,9 @@ def test_likelihood_is_in_raw_units(wave, trained):
     scaled = rekal.Sequences.from_arrays(
         np.where(wave.mask[0], wave.values[0] * 10, np.nan), names=wave.names, interval=0.1
     )
-    other = rekal.fit(scaled, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False)
+    other = rekal.fit(
+        scaled, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
+    )
     seen = int(wave.mask.sum())
     shift = trained.filter(wave).log_likelihood - other.filter(scaled).log_likelihood
     assert shift == pytest.approx(seen * np.log(10), abs=0.5)
@@ -70,7 +88,9 @@ def test_a_stream_follows_the_filter(wave, trained):
     assert stream.log_likelihood == pytest.approx(exact, abs=8)
     assert stream.step == 160
     ahead = stream.forecast(3)
-    np.testing.assert_allclose(ahead.mean[0, :, 0], trained.forecast(wave, 3).mean[0, :, 0], atol=0.6)
+    np.testing.assert_allclose(
+        ahead.mean[0, :, 0], trained.forecast(wave, 3).mean[0, :, 0], atol=0.6
+    )
     with pytest.raises(rekal.RekalError, match="1 columns"):
         stream.update([1.0, 2.0])
 
@@ -104,7 +124,9 @@ def test_inputs_several_columns_and_series():
             rows.append([x, -x])
         y.append(np.array(rows) + 0.1 * rng.normal(size=(len(drive), 2)))
     data = rekal.Sequences.from_arrays(y, inputs=u, names=("a", "b"), input_names=("u",))
-    result = rekal.fit(data, learner=QUICK, states=2, restarts=2, trial_iterations=6, progress=False)
+    result = rekal.fit(
+        data, learner=QUICK, states=2, restarts=2, trial_iterations=6, progress=False
+    )
     driven = result.forecast(data, 3, future_inputs=np.zeros((2, 3, 1)))
     assert driven.mean.shape == (2, 3, 2)
     with pytest.raises(rekal.RekalError, match="u"):
@@ -137,3 +159,13 @@ def test_a_rotated_network_is_the_same_while_linear():
 def test_bad_arguments_are_refused(wave, changes, word):
     with pytest.raises(rekal.RekalError, match=word):
         rekal.fit(wave, **({"learner": QUICK, "progress": False} | changes))
+
+
+def test_smoothing_knows_more_than_filtering(trained, wave):
+    prepared = trained.prepare(wave)
+    algorithm = rekal.ParticleFilter(trained.model, 200)
+    filtered, smoothed = rekal.filter(algorithm, prepared), rekal.smooth(algorithm, prepared)
+    assert smoothed.var.mean() < 0.95 * filtered.var.mean()
+    np.testing.assert_allclose(smoothed.mean[:, -1], filtered.mean[:, -1], atol=1e-4)
+    assert smoothed.log_likelihood == filtered.log_likelihood
+    assert len(smoothed.to_frame()) == wave.steps

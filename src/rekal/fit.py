@@ -28,6 +28,10 @@ from rekal.standardiser import Standardiser
 from rekal.stream import Stream
 from rekal.verbs import filter_paths, filtered_posterior
 
+FAN_PARTICLES = (
+    2000  # a forecast beyond the data is one origin: smooth quantiles cost nothing there
+)
+
 
 class Fit(eqx.Module):
     """A trained model together with the units of the data it was trained on.
@@ -114,6 +118,7 @@ class Fit(eqx.Module):
             self._key(1),
             future_inputs=self._standard_inputs(future_inputs),
             lengths=data.lengths,
+            particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
         return self._raw(made).label(data)
@@ -164,6 +169,7 @@ class Fit(eqx.Module):
             location=np.asarray(self.standardiser.location),
             names=self.labels.names,
             time_unit=self.labels.time_unit,
+            seed=self.seed,
         )
 
     def summary(self) -> str:

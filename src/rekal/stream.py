@@ -37,7 +37,8 @@ class Stream:
         """Start before the first sample."""
         self._algorithm = algorithm
         self._standardiser = standardiser
-        self._labels = labels
+        # Samples bring no time stamps: forecasts are labelled by the step.
+        self._labels = dataclasses.replace(labels, time_kind="step", time_name=None, interval=1.0)
         self._key = jax.random.key(seed)
         self.belief = algorithm.init(self._key)
         self.step, self.log_likelihood = 0, 0.0

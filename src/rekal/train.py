@@ -18,7 +18,7 @@ from rekal.forecast import Labels
 from rekal.history import History
 from rekal.learning.batch import Batch, as_batch
 from rekal.learning.em import EM, Progress
-from rekal.learning.restarts import try_starts
+from rekal.learning.restarts import Trial, hide_after, try_starts
 from rekal.learning.subspace import subspace_start
 from rekal.models.activations import Activation
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -82,6 +82,8 @@ def fit(
 
     with progress_bar(progress, volume) as report:
         trials: tuple[tuple[str, float], ...] = ()
+        ranked: list[Trial] = []
+        interrupted: Trial | None = None
         if isinstance(model, StochasticRNN):
             best = model
         else:
@@ -99,11 +101,13 @@ def fit(
                 trial = dataclasses.replace(em, iterations=min(trial_iterations, em.iterations))
                 ranked = try_starts(trial, starts, batch, hold_out, trial_key, report)
                 best = ranked[0].result.model
-                hidden = max(1, round(hold_out * entries))
-                trials = tuple((t.name, t.held_out / hidden) for t in ranked)
-        result = em.run(
-            best, batch, run_key, None if report is None else lambda p: report("training", p)
-        )
+                trials = _in_raw_units(ranked, batch, hold_out, standardiser)
+                interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)
+        if interrupted is not None:
+            result = ranked[0].result._replace(stopped="interrupted")
+        else:
+            told = None if report is None else lambda p: report("training", p)
+            result = em.run(best, batch, run_key, told)
     return Fit(
         model=result.model,
         standardiser=standardiser,
@@ -185,6 +189,17 @@ def rotate(model: StochasticRNN, U: Float[Array, "states states"]) -> Stochastic
         U @ model.m,
     )
     return eqx.tree_at(lambda m: (m.A, m.B, m.c, m.C, m.Q, m.m), model, blocks)
+
+
+def _in_raw_units(
+    ranked: list[Trial], batch: Batch, hold_out: float, standardiser: Standardiser
+) -> tuple[tuple[str, float], ...]:
+    """Held-out log-likelihood per observed entry, in nats of the raw units."""
+    hidden = hide_after(batch, hold_out)[1]
+    counts = np.sum(np.asarray(batch.mask) & hidden[..., None], axis=(0, 1))
+    volume = float(np.sum(counts * np.log(np.asarray(standardiser.scale))))
+    entries = max(1, int(counts.sum()))
+    return tuple((trial.name, (trial.held_out - volume) / entries) for trial in ranked)
 
 
 def _identity(data: Sequences) -> Standardiser:

@@ -121,13 +121,11 @@ class EM(eqx.Module):
         entries = int(batch.mask.sum())
         keys = jax.random.split(key, self.iterations + 1)
         how = (self.particles, self.proposal, self.trajectories)
-        first, _ = e_step(model, how, batch, keys[-1])
-        priors = self.strength.priors(first)
-
         history: list[float] = []
         recent: list[StochasticRNN] = []
         stopped, began = "iterations", time.perf_counter()
         try:
+            priors = self.strength.priors(e_step(model, how, batch, keys[-1])[0])
             for i in range(self.iterations):
                 new, value = _iterate(model, how, batch, keys[i], priors, constraints)
                 value = float(value)

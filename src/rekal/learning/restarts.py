@@ -95,8 +95,12 @@ def try_starts(
     for name, start in starts:
         told = None if report is None else lambda progress, name=name: report(name, progress)
         result = em.run(start, train, run_key, told)
-        scores = log_evidence(result.model, (4 * em.particles, em.proposal), batch, score_key)
-        trials.append(Trial(name, result, float((scores * weight).sum())))
+        try:
+            scores = log_evidence(result.model, (4 * em.particles, em.proposal), batch, score_key)
+            held_out = float((scores * weight).sum())
+        except KeyboardInterrupt:  # not judged: behind all others
+            result, held_out = result._replace(stopped="interrupted"), -np.inf
+        trials.append(Trial(name, result, held_out))
         if result.stopped == "interrupted":
             break
     return sorted(trials, key=lambda trial: -trial.held_out)

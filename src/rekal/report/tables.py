@@ -84,7 +84,7 @@ def starts_table(fit: Fit) -> str:
         ["start", "held-out log-likelihood per observation", "behind the best"],
         rows,
         "Starts that competed. Each was trained on the first part of the data and judged by the "
-        "rest (nats, standardised data); the best was then trained on everything.",
+        "rest (nats per value); the best was then trained on everything.",
     )
 
 

@@ -57,7 +57,7 @@ def smooth_marginal(
     """
     tail = lambda leaf: None if leaf is None else leaf[1:]  # noqa: E731
     tables = model.pair_tables(path.x[:-1], path.x[1:], tail(inputs), tail(dt))
-    ones_new = jnp.concatenate([jnp.ones_like(new[1:, :, :1]), new[1:]], -1)
+    ones_new = jnp.concatenate([jnp.ones((*new[1:].shape[:2], 1), new.dtype), new[1:]], -1)
 
     def step(carry: tuple[Array, Array], row: PyTree) -> tuple[tuple[Array, Array], Array]:
         v, moment = carry
