@@ -15,7 +15,7 @@ STUDIES: dict[str, Study] = {
             name="particles",
             summary="how many particles and hidden units the noisy oscillation needs (section 4.3)",
             module="rekal.studies.particle_counts",
-            default_seeds=5,
+            default_seeds=3,
         ),
         Study(
             name="breathing",

@@ -17,7 +17,7 @@ def run(options: StudyOptions) -> StudyResult:
     """The experiment of section 4.1 at every number of particles, then of hidden units."""
     began = time.perf_counter()
     seeds = options.seeds or 1
-    base = Setting(iterations=100, restarts=1)
+    base = Setting(iterations=60, restarts=1)
     if options.quick:
         base = base._replace(iterations=20, test_steps=2000)
     settings = [(f"N = {n}", base._replace(particles=n)) for n in PARTICLES]
