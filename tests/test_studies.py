@@ -1,0 +1,81 @@
+"""The studies of the paper's oscillation: what they run and what they print."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from rekal.errors import RekalError
+from rekal.studies import STUDIES
+from rekal.studies.base import Row, StudyOptions, StudyResult
+from rekal.studies.em_rnn_synthetic import make_rows
+from rekal.studies.oscillation import PAPER_TRAINED, PAPER_TRUE, Outcome, Setting, run_once
+
+SMALL = Setting(
+    states=2,
+    particles=40,
+    train_steps=300,
+    test_steps=600,
+    iterations=20,
+    restarts=1,
+    test_particles=60,
+)
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    return run_once(3, SMALL)
+
+
+def test_the_true_system_forecasts_as_the_paper_says(outcome):
+    published = np.array([PAPER_TRUE[h] for h in (1, 5, 10)])
+    np.testing.assert_allclose(outcome.true, published, rtol=0.15)
+    assert np.all(np.diff(outcome.true) > 0)
+    np.testing.assert_allclose(outcome.true_coverage, 0.9, atol=0.06)
+
+
+def test_the_trained_network_comes_near_it(outcome):
+    assert np.all(outcome.ratio < 1.4)
+    assert outcome.ratio[0] < 1.12
+    assert outcome.log_likelihood > outcome.true_log_likelihood - 0.15
+
+
+def test_gaps_cost_little(outcome):
+    gappy = run_once(3, SMALL._replace(missing=0.3))
+    np.testing.assert_array_equal(gappy.true, outcome.true)
+    assert not np.array_equal(gappy.trained, outcome.trained)
+    assert gappy.ratio[0] < 1.2
+
+
+def test_rows_say_median_worst_and_spread():
+    make = lambda k: Outcome(*(np.full(3, v) for v in (0.1 * k, 0.1, 0.9 + 0.01 * k, 0.9)),  # noqa: E731
+                             -1.0, -0.9, 2.0, "random 1")  # fmt: skip
+    rows = make_rows("em-rnn", [make(1), make(2), make(4)])
+    ratio = next(r for r in rows if r.metric == "rmse_ratio" and r.horizon == 5)
+    assert (ratio.ours, ratio.worst, ratio.spread) == pytest.approx((2, 4, 3))
+    assert ratio.published == pytest.approx(PAPER_TRAINED[5] / PAPER_TRUE[5])
+    assert ratio.source is not None
+    coverage = next(r for r in rows if r.metric == "coverage_90")
+    assert coverage.worst == pytest.approx(0.94)
+    gaps = make_rows("em-rnn, 30 % missing", [make(1)])
+    assert all(row.published is None for row in gaps)
+
+
+def test_results_are_json_and_a_published_figure_needs_its_source():
+    row = Row("a", "rmse", 1.0, 2.0, 1.0, horizon=5)
+    result = StudyResult("s", (row,), 2, 0.5, {"x": np.float32(1), "y": float("nan")})
+    told = json.loads(result.to_json())
+    assert told["rows"] == [
+        {"system": "a", "metric": "rmse", "ours": 1.0, "worst": 2.0, "spread": 1.0,
+         "better": "lower", "horizon": 5}
+    ]  # fmt: skip
+    assert told["config"] == {"x": 1.0, "y": None}
+    with pytest.raises(RekalError, match="source"):
+        dataclasses.replace(row, published=1.0)
+
+
+def test_every_study_can_be_found_and_refuses_no_seeds():
+    assert {"em-rnn-synthetic", "particles", "breathing"} <= set(STUDIES)
+    with pytest.raises(RekalError, match="seed"):
+        STUDIES["particles"].run(StudyOptions(seeds=0))
