@@ -1,0 +1,135 @@
+"""The breathing study: baselines against stored figures, causality, and that it runs."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from rekal import adaptive
+from rekal.adaptive import TRAINING, AdaptiveForecaster
+from rekal.datasets.breathing import load_breathing
+from rekal.errors import RekalError
+from rekal.learning.em import EMResult
+from rekal.learning.subspace import subspace_start
+from rekal.studies import STUDIES, breathing, breathing_baselines, breathing_noise
+from rekal.studies.base import Row, StudyOptions
+from rekal.studies.breathing_scores import HORIZONS, rmse_3d
+
+STORED = "published_results/breathing_10Hz_our_reproduction_per_seq_horizon.csv"
+SMALL = dataclasses.replace(TRAINING, iterations=2, average=1)
+
+
+@pytest.fixture(scope="module")
+def record(data_root):
+    """The shortest record, 72.6 s."""
+    return np.asarray(load_breathing(data_root / "breathing").series("seq7").values)[0]
+
+
+@pytest.fixture(scope="module")
+def stored(data_root):
+    """RMSE of record 7 by method and horizon."""
+    with open(data_root / STORED) as file:
+        rows = [row for row in csv.DictReader(file) if row["seq"] == "7"]
+    names = {"OLS published protocol": "OLS", "RLS causal": "RLS"}
+    return {
+        (names.get(row["method"], row["method"]), int(row["h_steps"])): float(row["RMSE"])
+        for row in rows
+    }
+
+
+def test_baselines_reproduce_the_stored_figures(record, stored):
+    single, averaged = breathing_baselines.rls(record)
+    made = {
+        "no prediction": breathing_baselines.no_prediction(record),
+        "OLS": breathing_baselines.least_squares(record),
+        "RLS": single,
+    }
+    for name, issued in made.items():
+        found = [stored[name, h] for h in HORIZONS]
+        assert rmse_3d(issued, record) == pytest.approx(found, rel=0.03), name
+    assert rmse_3d(averaged, record)[-1] < rmse_3d(single, record)[-1]
+
+
+def test_baselines_see_no_future(record, monkeypatch):
+    monkeypatch.setattr(breathing_baselines, "RLS_GRID", [(12, 1.0, 1.0), (12, 0.997, 10.0)])
+    changed = record.copy()
+    changed[651:] += 5 * np.random.default_rng(0).normal(size=changed[651:].shape)
+    for forecast in (breathing_baselines.lms, lambda y: breathing_baselines.rls(y)[0]):
+        one, other = forecast(record), forecast(changed)
+        assert np.array_equal(one[600:651], other[600:651])
+        assert not np.array_equal(one[651:], other[651:])
+
+
+def test_networks_are_causal_and_scored(record, monkeypatch):
+    """With one marker and few states, to compile fast."""
+    record = record[:, [0, 3, 6]]
+    monkeypatch.setattr(breathing, "SINGLE", (4, 0.998))
+    forecaster = AdaptiveForecaster(HORIZONS, 300, (600,), sizes=(4,), em=SMALL, particles=50)
+    scores = breathing.network_scores(forecaster, record, {}, lambda what: None)
+    last = rmse_3d(breathing_baselines.no_prediction(record), record)
+    assert len(scores) == 4
+    for each in scores.values():
+        assert all(np.isfinite(each[name]).all() for name in each)
+    assert (scores["EM network adaptive"]["rmse"] < last).all()
+    changed = record.copy()
+    changed[651:] += 20 * np.random.default_rng(0).normal(size=changed[651:].shape)
+    one, other = forecaster.run(record), forecaster.run(changed)
+    for made in (lambda a: a.mean[300:651], lambda a: a.quantile(0.95)[400:651]):
+        assert np.allclose(made(one), made(other), rtol=0, atol=1e-9)
+
+
+def test_the_study_puts_rows_together(data_root, monkeypatch):
+    """All of it but the training, which the test above has."""
+    linear = {}
+
+    def quick_scores(forecaster, values, seconds, report):
+        report("nothing")
+        return {"EM network adaptive": linear["no prediction"]}
+
+    def quick_linear(values, seconds):
+        issued = breathing_baselines.no_prediction(values)
+        mask = np.ones(values.shape, bool)
+        around = AdaptiveForecaster(HORIZONS, 300).with_intervals(issued, values, mask)
+        linear["no prediction"] = breathing.score(around, values)
+        return linear
+
+    monkeypatch.setattr(breathing, "network_scores", quick_scores)
+    monkeypatch.setattr(breathing, "linear_scores", quick_linear)
+    monkeypatch.setattr(breathing, "noise_rows", lambda *a: ([], {}))
+    said = []
+    options = StudyOptions(
+        seeds=2, quick=True, data=data_root / "breathing", progress=lambda *a: said.append(a)
+    )
+    result = STUDIES["breathing"].run(options)
+    whole = json.loads(result.to_json())
+    assert set(whole) == {"study", "rows", "seeds", "seconds", "config"}
+    assert whole["seeds"] == 2 and len(whole["rows"]) == 2 * 4 * len(HORIZONS)
+    assert not any("published" in row for row in whole["rows"])
+    assert whole["rows"][-1]["metric"] == "coverage_90" and 0.8 < whole["rows"][-1]["ours"] < 1
+    assert said and all(done < total for done, total, _ in said)
+    assert result.table().row_count == len(whole["rows"])
+
+
+def test_noise_is_too_large_with_the_bootstrap_filter(record, monkeypatch):
+    """Precise parameters look worse to the bootstrap filter than to the guided one."""
+
+    def untrained(z, mask, states, *_, start=None):
+        start = subspace_start(z, mask, states) if start is None else start
+        return EMResult(start, np.zeros(1), "iterations", 0.0)
+
+    monkeypatch.setattr(adaptive, "train", lambda z, mask, n, *_, **__: untrained(z, mask, n))
+    monkeypatch.setattr(breathing_noise, "train", untrained)
+    monkeypatch.setattr(breathing_noise, "STATES", 6)
+    rows, figures = breathing_noise.noise_rows(record[:304, :4], "seq7", 1, 0)
+    guided, bootstrap = list(figures.values())[:2]
+    assert guided["noise_sd_mm"] == bootstrap["noise_sd_mm"] < 0.3
+    assert guided["effective_sample_size"] > 3 * bootstrap["effective_sample_size"]
+    assert guided["log_likelihood"] > bootstrap["log_likelihood"] + 2
+    assert len(rows) == 12
+
+
+def test_a_published_figure_needs_its_source():
+    with pytest.raises(RekalError, match="source"):
+        Row("RLS", "rmse", 1.0, 1.0, 0.0, published=1.0)
