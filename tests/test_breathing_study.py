@@ -121,10 +121,9 @@ def test_noise_is_too_large_with_the_bootstrap_filter(record, monkeypatch):
 
     monkeypatch.setattr(adaptive, "train", lambda z, mask, n, *_, **__: untrained(z, mask, n))
     monkeypatch.setattr(breathing_noise, "train", untrained)
-    monkeypatch.setattr(breathing_noise, "STATES", 6)
     rows, figures = breathing_noise.noise_rows(record[:304, :4], "seq7", 1, 0)
     guided, bootstrap = list(figures.values())[:2]
-    assert guided["noise_sd_mm"] == bootstrap["noise_sd_mm"] < 0.3
+    assert guided["noise_sd_mm"] == bootstrap["noise_sd_mm"] < 0.2
     assert guided["effective_sample_size"] > 3 * bootstrap["effective_sample_size"]
     assert guided["log_likelihood"] > bootstrap["log_likelihood"] + 2
     assert len(rows) == 12
