@@ -33,22 +33,21 @@ def standard_normals(
         dtype: float32 uses one 32-bit word for each number, float64 two.
     """
     count = math.prod(shape)
-    wide = jnp.dtype(dtype).itemsize == 8
-    blocks = count if wide else -(-count // 2)
+    half = -(-count // 2)
     key_words = jax.random.bits(key, (2,), jnp.uint32)
     step = jnp.arange(steps, dtype=jnp.uint32)[:, None]
-    position = jnp.arange(blocks, dtype=jnp.uint32)[None, :]
-    first, second = threefry(key_words, *jnp.broadcast_arrays(step, position))
-    if wide:
-        high, low = first.astype(dtype), second.astype(dtype)
-        uniform = (high * 2.0**32 + low) * 2.0**-63 - 1
+
+    def words(start: int) -> tuple[Array, Array]:
+        position = jnp.arange(start, start + half, dtype=jnp.uint32)[None, :]
+        return threefry(key_words, *jnp.broadcast_arrays(step, position))
+
+    # Two halves side by side: the concatenation also keeps XLA from computing in the shape of the
+    # result, whose short last axis costs float64 its vector instructions (38 ns instead of 16).
+    if jnp.dtype(dtype).itemsize == 8:
+        halves = [_normal(_wide_uniform(*words(start))) for start in (0, half)]
     else:
-        # Cut after the second half: an odd count leaves one number unused.
-        words = jnp.concatenate([first, second], 1)[:, :count]
-        uniform = _symmetric(words).astype(dtype)
-    edge = 1 - jnp.finfo(dtype).epsneg
-    normal = math.sqrt(2) * jax.lax.erf_inv(jnp.clip(uniform, -edge, edge))
-    return normal.reshape(steps, *shape)
+        halves = [_normal(_uniform(word).astype(dtype)) for word in words(0)]
+    return jnp.concatenate(halves, 1)[:, :count].reshape(steps, *shape)
 
 
 def threefry(
@@ -67,7 +66,20 @@ def threefry(
     return first, second
 
 
-def _symmetric(words: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+def _normal(uniform: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Standard normals from uniforms on (-1, 1)."""
+    return math.sqrt(2) * jax.lax.erf_inv(uniform)
+
+
+def _uniform(word: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Words as odd multiples of 2^-24 in (-1, 1): symmetric about zero, which is never hit."""
-    signed = (words >> 8).astype(jnp.int32)
+    signed = (word >> 8).astype(jnp.int32)
     return ((2 * signed + 1) - (1 << 24)).astype(jnp.float32) * jnp.float32(2.0**-24)
+
+
+def _wide_uniform(
+    high: UInt32[Array, "*shape"], low: UInt32[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Two words as an odd multiple of 2^-53 in (-1, 1)."""
+    upper = high.astype(jnp.int32).astype(jnp.float64) * 2.0**-31
+    return upper + (2.0 * (low >> 11).astype(jnp.int32).astype(jnp.float64) + 1) * 2.0**-53

@@ -96,13 +96,20 @@ class ParticleFilter(eqx.Module):
             draws = self._draw_one(step_key)
         weights = belief.weights
         poor = jnp.sum(weights**2) * (self.threshold * self.particles) > 1
-        stay = jnp.arange(self.particles, dtype=jnp.int32)
-        ancestors = jnp.where(poor, systematic(weights, draws.uniform, self.particles), stay)
-        level = jnp.full_like(belief.log_weights, -jnp.log(self.particles))
-        origin = belief.x[ancestors]
+
+        def resample() -> tuple[Array, Array, Array]:
+            ancestors = systematic(weights, draws.uniform, self.particles)
+            level = jnp.full_like(belief.log_weights, -jnp.log(self.particles))
+            return ancestors, belief.x[ancestors], level
+
+        def keep() -> tuple[Array, Array, Array]:
+            stay = jnp.arange(self.particles, dtype=jnp.int32)
+            return stay, belief.x, belief.log_weights
+
+        ancestors, origin, log_weights = jax.lax.cond(poor, resample, keep)
         return Particles(
             x=self.model.sample_transition(draws.noise, origin, u, dt),
-            log_weights=jnp.where(poor, level, belief.log_weights),
+            log_weights=log_weights,
             ancestors=ancestors,
             key=key,
             pending=(origin, draws.noise, u, dt),

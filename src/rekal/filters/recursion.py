@@ -26,7 +26,7 @@ def run_filter(
     steps = values.shape[0]
     evidence = algorithm.encode(values, mask, inputs, dt)
     start_key, draw_key = jax.random.split(key)
-    draws = algorithm.draw(draw_key, steps)
+    draws = algorithm.draw(draw_key, steps - 1)
     at = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
 
     belief, first = algorithm.update(algorithm.init(start_key), at(evidence, 0))
@@ -36,8 +36,9 @@ def run_filter(
         belief, gain = algorithm.update(algorithm.predict(belief, u, dt, draws), evidence)
         return belief, (belief.x, belief.log_weights, belief.ancestors, gain)
 
-    rest = jax.tree.map(lambda leaf: leaf[1:], (evidence, draws, inputs, dt))
-    _, (x, log_weights, ancestors, gains) = jax.lax.scan(step, belief, rest)
+    evidence, inputs, dt = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))
+    rows = (evidence, draws, inputs, dt)
+    _, (x, log_weights, ancestors, gains) = jax.lax.scan(step, belief, rows)
     join = lambda head, tail: jnp.concatenate([head[None], tail])  # noqa: E731
     return Path(
         x=join(belief.x, x),
