@@ -126,7 +126,7 @@ def test_noise_is_too_large_with_the_bootstrap_filter(record, monkeypatch):
     assert guided["noise_sd_mm"] == bootstrap["noise_sd_mm"] < 0.2
     assert guided["effective_sample_size"] > 3 * bootstrap["effective_sample_size"]
     assert guided["log_likelihood"] > bootstrap["log_likelihood"] + 2
-    assert len(rows) == 12
+    assert len(rows) == 18
 
 
 def test_a_published_figure_needs_its_source():
