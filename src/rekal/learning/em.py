@@ -28,7 +28,6 @@ from rekal.learning.regression import NoiseShape
 from rekal.learning.statistics import Statistics, expected_statistics
 from rekal.models.stochastic_rnn import StochasticRNN
 
-
 Inference = tuple[int, Proposal, int | None]
 
 

@@ -27,6 +27,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from rekal.beliefs import Path
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.recursion import run_filter
+from rekal.models.products import rows_times
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import smooth_marginal
@@ -93,38 +94,18 @@ def expected_statistics(
         )
         hidden = model.f(x)
         smoothed = trajectory_moments(x, hidden, valid)
-    live = valid.astype(x.dtype)
-    v = smoothed.weights * live[:, None]
+    v = smoothed.weights * valid[:, None]
 
-    def moments(features: Array) -> tuple[Array, Array]:
-        """Per-step first and second moments of `[features; u; 1]`."""
-        first = jnp.einsum("tn,tnq->tq", v, features)
-        second = jnp.einsum("tnq,tnr->tqr", v[..., None] * features, features)
-        tail = live[:, None] if inputs is None else jnp.c_[inputs * live[:, None], live]
-        side = first[:, :, None] * tail[:, None, :]
-        corner = tail[:, :, None] * tail[:, None, :]
-        full = jnp.concatenate(
-            [jnp.concatenate([second, side], 2), jnp.concatenate([side.mT, corner], 2)], 1
-        )
-        return jnp.concatenate([first, tail], 1), full
-
-    mean_x = jnp.einsum("tn,tns->ts", v, x)
-    second_x = jnp.einsum("tns,tnr->sr", v[1:, :, None] * x[1:], x[1:])
-    # phi_t pairs the hidden units at t-1 with the input at t.
-    before = (v[:-1] * live[1:, None], hidden[:-1])
-    hidden_first = jnp.einsum("tn,tns->ts", *before)
-    hidden_second = jnp.einsum("tns,tnr->sr", before[0][..., None] * before[1], before[1])
-    tail = live[1:, None] if inputs is None else jnp.c_[inputs[1:] * live[1:, None], live[1:]]
-    side = hidden_first.T @ tail
+    # Transition: features at t-1 with the input at t, weighted by the law of x_{t-1}.
+    tail = _tail(model, inputs, valid)
+    before = _beside(hidden[:-1], tail[1:])
+    mean_x = jnp.einsum("tn,tns->ts", v[1:], x[1:])
     transition = Regression(
-        features=jnp.block([[hidden_second, side], [side.T, tail.T @ tail]]),
-        cross=jnp.concatenate([smoothed.pair_moment, mean_x[1:].T @ tail], 1),
-        targets=second_x,
-        count=live[1:].sum(),
+        features=_second_moment(before, smoothed.weights[:-1] * valid[1:, None]),
+        cross=jnp.concatenate([smoothed.pair_moment, mean_x.T @ tail[1:]], 1),
+        targets=_second_moment(x[1:], v[1:]),
+        count=valid[1:].sum().astype(x.dtype),
     )
-
-    psi_first, psi_second = moments(x if model.linear_observation else hidden)
-    observation = _observation(model, algorithm, values, mask, inputs, psi_first, psi_second)
     first_x = v[0] @ x[0]
     initial = Regression(
         features=jnp.ones((1, 1), x.dtype),
@@ -132,7 +113,33 @@ def expected_statistics(
         targets=(v[0][:, None] * x[0]).T @ x[0],
         count=jnp.ones((), x.dtype),
     )
+    features = _beside(x if model.linear_observation else hidden, tail)
+    observation = _observation(model, algorithm, values, mask, inputs, features, v)
     return Statistics(transition, observation, initial), path
+
+
+def _tail(
+    model: StochasticRNN, inputs: Array | None, valid: Bool[Array, " steps"]
+) -> Float[Array, "steps tail"]:
+    """`[u_t; 1]`, zero in the padding."""
+    one = valid[:, None].astype(model.m.dtype)
+    return one if inputs is None else jnp.concatenate([inputs * one, one], 1)
+
+
+def _beside(
+    each: Float[Array, "steps particles one"], shared: Float[Array, "steps other"]
+) -> Float[Array, "steps particles both"]:
+    """A function of every particle with what all particles of a step share."""
+    spread = jnp.broadcast_to(shared[:, None, :], (*each.shape[:2], shared.shape[1]))
+    return jnp.concatenate([each, spread], -1)
+
+
+def _second_moment(
+    z: Float[Array, "steps particles q"], weights: Float[Array, "steps particles"]
+) -> Float[Array, "q q"]:
+    """`sum_t E[z_t z_t']` as one matrix product over all steps and particles."""
+    flat = z.reshape(-1, z.shape[-1])
+    return (flat * weights.reshape(-1, 1)).T @ flat
 
 
 def _observation(
@@ -141,25 +148,22 @@ def _observation(
     values: Array,
     mask: Array,
     inputs: Array | None,
-    first: Array,
-    second: Array,
+    features: Float[Array, "steps particles q"],
+    v: Float[Array, "steps particles"],
 ) -> Regression:
-    """The observation regression, with missing entries completed."""
-    seen = mask.any(1).astype(first.dtype)
-    first, second = first * seen[:, None], second * seen[:, None, None]
+    """The observation regression, every particle with its own completed observation."""
+    seen = mask.any(1).astype(v.dtype)
     whitener = algorithm.encode(values, mask, inputs).whitener
     K = model.R @ (whitener.mT @ whitener)
-    a = jnp.einsum("tpq,tq->tp", K, jnp.where(mask, values, 0.0))
-    rest = jnp.eye(model.observations, dtype=a.dtype) - K
-    B = rest @ observation_weights(model)
-    a_first = a[:, :, None] * first[:, None, :]
-    B_second = B @ second
-    cross_B = a_first @ B.mT
-    targets = (a * seen[:, None])[:, :, None] * a[:, None, :] + cross_B + cross_B.mT
-    targets = targets + B_second @ B.mT + (rest @ model.R) * seen[:, None, None]
+    rest = jnp.eye(model.observations, dtype=v.dtype) - K
+    known = jnp.einsum("tpq,tq->tp", K, jnp.where(mask, values, 0.0))
+    guess = rows_times(features, observation_weights(model))
+    completed = known[:, None, :] + jnp.einsum("tpq,tnq->tnp", rest, guess)
+    q = features.shape[-1]
+    moment = _second_moment(jnp.concatenate([features, completed], -1), v * seen[:, None])
     return Regression(
-        features=second.sum(0),
-        cross=(a_first + B_second).sum(0),
-        targets=targets.sum(0),
+        features=moment[:q, :q],
+        cross=moment[q:, :q],
+        targets=moment[q:, q:] + jnp.einsum("tpq,qr,t->pr", rest, model.R, seen),
         count=seen.sum(),
     )
