@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from rekal.cli import app
 from rekal.fit import Fit, History
-from rekal.forecast_labels import Labels
+from rekal.forecast.labels import Labels
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.sequences import Sequences
-from rekal.standardiser import Standardiser
+from rekal.sequences.standardiser import Standardiser
 
 TINY = ("--states", "2", "--particles", "20", "--iterations", "3", "--restarts", "1")
 """Options of `rekal fit` with which it takes a moment."""

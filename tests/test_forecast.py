@@ -11,7 +11,7 @@ from rekal import RekalError, Sequences
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.recursion import run_filter
 from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
-from rekal.forecast_drive import check_horizons
+from rekal.forecast.drive import check_horizons
 from rekal.metrics import crps_ensemble
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.simulate import simulate

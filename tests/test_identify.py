@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from rekal import RekalError
 from rekal.identify import identify
-from rekal.identify_attractor import attractor, find_period
-from rekal.identify_modes import fixed_points, modes
+from rekal.identify.attractor import attractor, find_period
+from rekal.identify.modes import fixed_points, modes
 from rekal.models.stochastic_rnn import StochasticRNN
 
 

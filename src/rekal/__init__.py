@@ -13,8 +13,8 @@ from rekal.models.gaussian import GaussianModel
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
+from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
-from rekal.standardiser import Standardiser
 from rekal.stream import Stream
 from rekal.studies import STUDIES
 from rekal.train import fit

@@ -23,8 +23,8 @@ from rekal.models.serial import model_arrays, model_config, model_from
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
+from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
-from rekal.standardiser import Standardiser
 from rekal.stream import Stream
 from rekal.verbs import filter_paths, filtered_posterior
 

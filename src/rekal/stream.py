@@ -15,7 +15,7 @@ from rekal.beliefs import Particles
 from rekal.errors import RekalError
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from
-from rekal.standardiser import Standardiser
+from rekal.sequences.standardiser import Standardiser
 
 
 class Stream:

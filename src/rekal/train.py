@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.checks import check_learnable
 from rekal.errors import RekalError
 from rekal.fit import Fit
 from rekal.forecast import Labels
@@ -24,7 +23,8 @@ from rekal.models.activations import Activation
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.progress import progress_bar
 from rekal.sequences import Sequences
-from rekal.standardiser import Standardiser
+from rekal.sequences.checks import check_learnable
+from rekal.sequences.standardiser import Standardiser
 
 MODELS = ("em-rnn",)
 

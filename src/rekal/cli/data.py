@@ -60,7 +60,7 @@ def example_of(fit: Fit) -> str | None:
 
 def trained_on(fit: Fit, data: Sequences) -> bool:
     """Whether a model was trained on these data: the mean and deviation it keeps are theirs."""
-    from rekal.standardiser import Standardiser
+    from rekal.sequences.standardiser import Standardiser
 
     if tuple(data.names) != tuple(fit.labels.names) or int(data.mask.sum()) != fit.history.entries:
         return False
@@ -96,8 +96,8 @@ def read_inputs(
     Raises:
         RekalError: a column is missing, a cell holds no number, or there are too few rows.
     """
-    from rekal.columns import column_of, known, numbers
-    from rekal.tables import read_csv, read_parquet
+    from rekal.sequences.columns import column_of, known, numbers
+    from rekal.sequences.tables import read_csv, read_parquet
 
     where = str(path)
     parquet = path.suffix.lower() in (".parquet", ".pq")

@@ -75,7 +75,7 @@ def forecast(
 
     from rekal.cli.cache import keep_compiled
     from rekal.cli.data import open_model
-    from rekal.forecast_drive import check_horizons
+    from rekal.forecast.drive import check_horizons
 
     check_horizons(horizon)
     for one in level or ():

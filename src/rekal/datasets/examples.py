@@ -12,8 +12,8 @@ from importlib import resources
 from typing import Unpack
 
 from rekal.errors import RekalError
-from rekal.options import ReadOptions
 from rekal.sequences import Sequences
+from rekal.sequences.options import ReadOptions
 
 EXAMPLES = {
     "sunspots": "yearly sunspot numbers, 1700-1988: a noisy cycle of changing height",

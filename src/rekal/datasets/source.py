@@ -5,8 +5,8 @@ from typing import Unpack
 
 from rekal.datasets.examples import EXAMPLES, load_example
 from rekal.errors import RekalError
-from rekal.options import ReadOptions
 from rekal.sequences import Sequences
+from rekal.sequences.options import ReadOptions
 
 _PARQUET = frozenset([".parquet", ".pq"])
 

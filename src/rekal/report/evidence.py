@@ -12,9 +12,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from rekal.fit import Fit
-from rekal.forecast_scores import pair
+from rekal.forecast.scores import pair
 from rekal.sequences import Sequences
-from rekal.standardiser import Standardiser
+from rekal.sequences.standardiser import Standardiser
 
 CHUNK, OVERLAP = 8192, 512  # steps filtered at once, and steps that wash out where a piece starts
 ENTRIES = 3000  # forecasts that are scored at most

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from rekal.forecast_labels import Labels
+from rekal.forecast.labels import Labels
 from rekal.identify import Identification
-from rekal.identify_modes import Mode
+from rekal.identify.modes import Mode
 from rekal.report.style import text
 from rekal.report.tables import NOTHING, number, pairs_table, percent, table
 from rekal.sequences import Sequences

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 
 from rekal.fit import Fit
-from rekal.forecast_labels import Labels
+from rekal.forecast.labels import Labels
 from rekal.report.evidence import (
     calibrate,
     choose_horizons,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rekal.fit import Fit
-from rekal.forecast_labels import Labels
+from rekal.forecast.labels import Labels
 from rekal.identify import Identification
 from rekal.report.evidence import (
     Fans,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekal.fit import Fit
-from rekal.forecast_labels import Labels
+from rekal.forecast.labels import Labels
 from rekal.report.evidence import Calibration
 from rekal.report.style import text
 

@@ -10,7 +10,7 @@ import numpy as np
 from rekal.datasets.synthetic import em_paper_system
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, rolling_forecast
-from rekal.forecast_scores import pair
+from rekal.forecast.scores import pair
 from rekal.learning.em import EM
 from rekal.sequences import Sequences
 from rekal.simulate import simulate

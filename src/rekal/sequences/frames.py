@@ -8,15 +8,15 @@ from typing import Unpack
 import numpy as np
 import pandas as pd
 
-from rekal import columns as cells
-from rekal import timecolumn
-from rekal.calendar import to_numbers
-from rekal.checks import check_learnable
 from rekal.errors import RekalError
-from rekal.options import ReadOptions
-from rekal.sampling import common_interval, regular_grid, steps_between
-from rekal.sequences import Sequences
-from rekal.units import time_unit_of
+from rekal.sequences import columns as cells
+from rekal.sequences import timecolumn
+from rekal.sequences.calendar import to_numbers
+from rekal.sequences.checks import check_learnable
+from rekal.sequences.container import Sequences
+from rekal.sequences.options import ReadOptions
+from rekal.sequences.sampling import common_interval, regular_grid, steps_between
+from rekal.sequences.units import time_unit_of
 
 
 @dataclass(frozen=True)

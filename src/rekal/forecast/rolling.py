@@ -21,9 +21,9 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from rekal.beliefs import Particles, Path
 from rekal.errors import RekalError
 from rekal.filters.resampling import systematic
-from rekal.forecast_drive import Drive, check_horizons, check_origins
-from rekal.forecast_labels import Labels
-from rekal.forecast_result import Forecast
+from rekal.forecast.drive import Drive, check_horizons, check_origins
+from rekal.forecast.labels import Labels
+from rekal.forecast.result import Forecast
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
 

@@ -9,15 +9,15 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from rekal import labels, slicing
-from rekal.building import describe
-from rekal.gridding import assemble
-from rekal.options import ReadOptions
+from rekal.sequences import labels, slicing
+from rekal.sequences.building import describe
+from rekal.sequences.gridding import assemble
+from rekal.sequences.options import ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rekal.standardiser import Standardiser
+    from rekal.sequences.standardiser import Standardiser
 
 AnyArray = Array | np.ndarray
 
@@ -155,12 +155,12 @@ class Sequences(eqx.Module):
 
         Args:
             frames: a row for each step.
-            **how: which column is what, see `rekal.options.ReadOptions`.
+            **how: which column is what, see `rekal.sequences.options.ReadOptions`.
 
         Raises:
             RekalError: what cannot be read, with row and column.
         """
-        from rekal.frames import read_frames
+        from rekal.sequences.frames import read_frames
 
         return read_frames(frames, **how)
 
@@ -181,12 +181,12 @@ class Sequences(eqx.Module):
             sep: what separates the columns; default found out: comma, semicolon, tab, spaces.
             decimal: the decimal mark.
             pandas: more arguments for `pandas.read_csv`, such as `encoding` or `skiprows`.
-            **how: which column is what, see `rekal.options.ReadOptions`.
+            **how: which column is what, see `rekal.sequences.options.ReadOptions`.
 
         Raises:
             RekalError: what cannot be read, with file, row and column.
         """
-        from rekal.tables import read_csv, sequences_of_files
+        from rekal.sequences.tables import read_csv, sequences_of_files
 
         return sequences_of_files(lambda p: read_csv(p, sep, decimal, pandas), path, **how)
 
@@ -195,7 +195,7 @@ class Sequences(eqx.Module):
         cls, path: "str | Path | Sequence[str | Path]", **how: Unpack[ReadOptions]
     ) -> "Sequences":
         """Read a Parquet file, or a list of files; `how` as for `from_pandas`."""
-        from rekal.tables import read_parquet, sequences_of_files
+        from rekal.sequences.tables import read_parquet, sequences_of_files
 
         return sequences_of_files(read_parquet, path, **how)
 
@@ -229,7 +229,7 @@ class Sequences(eqx.Module):
 
     def standardiser(self) -> "Standardiser":
         """The affine map that gives every observation and input mean 0 and deviation 1."""
-        from rekal.standardiser import Standardiser
+        from rekal.sequences.standardiser import Standardiser
 
         return Standardiser.of(self)
 

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
-from rekal.identify_attractor import Attractor, attractor
-from rekal.identify_modes import FixedPoint, fixed_points
-from rekal.identify_text import find_warnings, summary
+from rekal.identify.attractor import Attractor, attractor
+from rekal.identify.modes import FixedPoint, fixed_points
+from rekal.identify.text import find_warnings, summary
 from rekal.models.gaussian import GaussianModel
 from rekal.simulate import simulate
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from rekal import mixtures
 from rekal.errors import RekalError
-from rekal.forecast_labels import Labels
+from rekal.forecast.labels import Labels
 from rekal.metrics import crps_mixture
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class Forecast(eqx.Module):
         return drawn + (root * noise[..., None, :]).sum(-1)
 
     def score(self, values: Any, mask: Any = None, pooled: bool = False) -> pd.DataFrame:
-        """How good the forecasts were, by horizon and column: see `forecast_scores.score`."""
-        from rekal.forecast_scores import score
+        """How good the forecasts were, by horizon and column: see `forecast.scores.score`."""
+        from rekal.forecast.scores import score
 
         return score(self, values, mask, pooled)
 
@@ -191,16 +191,16 @@ class Forecast(eqx.Module):
         return dataclasses.replace(self, labels=labels, times=times)
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each origin, horizon and column: see `forecast_tables.to_frame`."""
-        from rekal.forecast_tables import to_frame
+        """A row for each origin, horizon and column: see `forecast.tables.to_frame`."""
+        from rekal.forecast.tables import to_frame
 
         return to_frame(self)
 
     def plot(
         self, data: Sequences | None = None, horizon: int | None = None, series: int = 0
     ) -> go.Figure:
-        """The fan of a forecast, or the band of a rolling one: see `forecast_tables.plot`."""
-        from rekal.forecast_tables import plot
+        """The fan of a forecast, or the band of a rolling one: see `forecast.tables.plot`."""
+        from rekal.forecast.tables import plot
 
         return plot(self, data, horizon, series)
 

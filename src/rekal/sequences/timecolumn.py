@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from rekal.columns import column_of, is_number_like, is_text, parsed
 from rekal.errors import RekalError
-from rekal.units import stem_of
+from rekal.sequences.columns import column_of, is_number_like, is_text, parsed
+from rekal.sequences.units import stem_of
 
 _WORDS = (
     "t time times date dates datetime date_time timestamp timestamps time_stamp year month day hour"

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.forecast_result import Forecast
+    from rekal.forecast.result import Forecast
     from rekal.sequences import Sequences
 
 LEVELS = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}

@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from rekal.sequences import AnyArray, Sequences
+from rekal.sequences.container import AnyArray, Sequences
 
 
 class Standardiser(eqx.Module):

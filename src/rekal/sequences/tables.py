@@ -8,11 +8,11 @@ from typing import Any, Unpack
 
 import pandas as pd
 
-from rekal.columns import MISSING
 from rekal.errors import RekalError
-from rekal.frames import read_frames
-from rekal.options import ReadOptions
-from rekal.sequences import Sequences
+from rekal.sequences.columns import MISSING
+from rekal.sequences.container import Sequences
+from rekal.sequences.frames import read_frames
+from rekal.sequences.options import ReadOptions
 
 _DELIMITERS = (";", "\t", ",", "|")
 

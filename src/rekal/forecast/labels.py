@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rekal.calendar import to_dates
+from rekal.sequences.calendar import to_dates
 
 if TYPE_CHECKING:
     from rekal.sequences import Sequences

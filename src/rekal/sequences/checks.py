@@ -7,7 +7,7 @@ import numpy as np
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.sequences import Sequences
+    from rekal.sequences.container import Sequences
 
 FEWEST = 10
 """With fewer samples in its longest series a data set is refused."""

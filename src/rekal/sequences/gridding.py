@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from rekal.building import Series, matching, observed, refuse_unknown_inputs, scalars
 from rekal.errors import RekalError
-from rekal.padding import as_series, pad
-from rekal.sampling import common_interval, regular_grid, steps_between, typical
+from rekal.sequences.building import Series, matching, observed, refuse_unknown_inputs, scalars
+from rekal.sequences.padding import as_series, pad
+from rekal.sequences.sampling import common_interval, regular_grid, steps_between, typical
 
 
 def assemble(

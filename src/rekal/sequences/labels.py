@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rekal.calendar import to_dates
+from rekal.sequences.calendar import to_dates
 
 if TYPE_CHECKING:
-    from rekal.sequences import Sequences
+    from rekal.sequences.container import Sequences
 
 
 def index(sequences: "Sequences", which: int = 0, ahead: int = 0) -> pd.Index:

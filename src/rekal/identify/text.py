@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from rekal.identify import Identification
-    from rekal.identify_attractor import Attractor
-    from rekal.identify_modes import FixedPoint, Mode
+    from rekal.identify.attractor import Attractor
+    from rekal.identify.identification import Identification
+    from rekal.identify.modes import FixedPoint, Mode
 
 
 def find_warnings(

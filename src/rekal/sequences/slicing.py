@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.gridding import run_on
-from rekal.padding import cut
+from rekal.sequences.gridding import run_on
+from rekal.sequences.padding import cut
 
 if TYPE_CHECKING:
-    from rekal.sequences import AnyArray, Sequences
+    from rekal.sequences.container import AnyArray, Sequences
 
 
 def pieces(sequences: "Sequences", starts: np.ndarray, stops: np.ndarray) -> "Sequences":

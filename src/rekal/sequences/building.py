@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.padding import as_series
-from rekal.units import unit_of
+from rekal.sequences.padding import as_series
+from rekal.sequences.units import unit_of
 
 Series = list[np.ndarray]
 

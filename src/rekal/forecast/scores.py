@@ -13,7 +13,7 @@ from rekal import metrics
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.forecast_result import Forecast
+    from rekal.forecast.result import Forecast
 
 
 def pair(
