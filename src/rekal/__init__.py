@@ -1,5 +1,6 @@
 """rekal: learns the dynamics under noisy time series and says how sure it is."""
 
+from rekal.adaptive import AdaptiveForecaster, fit_adaptive
 from rekal.beliefs import Particles, Path
 from rekal.datasets import EXAMPLES, load_example
 from rekal.errors import RekalError
@@ -24,6 +25,7 @@ __all__ = [
     "EM",
     "EXAMPLES",
     "STUDIES",
+    "AdaptiveForecaster",
     "Fit",
     "Forecast",
     "GaussianModel",
@@ -40,6 +42,7 @@ __all__ = [
     "Stream",
     "filter",
     "fit",
+    "fit_adaptive",
     "identify",
     "load",
     "load_example",
