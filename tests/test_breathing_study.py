@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,3 +133,24 @@ def test_noise_is_too_large_with_the_bootstrap_filter(record, monkeypatch):
 def test_a_published_figure_needs_its_source():
     with pytest.raises(RekalError, match="source"):
         Row("RLS", "rmse", 1.0, 1.0, 0.0, published=1.0)
+
+
+def test_the_page_shows_the_recorded_figures():
+    """Every row of a table by horizon in docs/breathing.md is a row of results/breathing.json."""
+    root = Path(__file__).parents[1]
+    recorded: dict[str, list[list[str]]] = {}
+    whole = json.loads((root / "results" / "breathing.json").read_text())
+    for row in whole["rows"]:
+        if "horizon" in row:
+            tables = recorded.setdefault(row["system"].split(", its own")[0], [])
+            if row["horizon"] == HORIZONS[0]:
+                tables.append([])
+            tables[-1].append(f"{row['ours']:.3f}")
+    page = (root / "docs" / "breathing.md").read_text().splitlines()
+    shown = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]] for line in page if line[:1] == "|"
+    ]
+    rows = [cells for cells in shown if len(cells) == 6 and cells[0] and "-" not in cells[1]]
+    assert len(rows) == 26
+    for name, *figures in rows:
+        assert figures in recorded[name.split(", its own")[0]], name
