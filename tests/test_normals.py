@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rekal.models.products import UNROLLED, rows_times
-from rekal.normals import standard_normals, threefry
+from rekal.models.products import UNROLLED, row_dots, rows_times
+from rekal.normals import open_uniforms, standard_normals, threefry
 
 
 def test_threefry_gives_the_published_words():
@@ -42,6 +42,16 @@ def test_normals_are_standard_and_independent(x64):
     assert (len(np.unique(flat)) == flat.size) == x64
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_uniforms_fill_the_open_interval(x64):
+    with jax.enable_x64(x64):
+        dtype = jnp.float64 if x64 else jnp.float32
+        u = np.asarray(open_uniforms(jax.random.key(3), 300, (2, 501), dtype)).reshape(-1)
+    assert 0 < u.min() < 1e-4 and 1 - 1e-4 < u.max() < 1
+    assert stats.kstest(u, "uniform").pvalue > 1e-3
+    assert np.log(u).mean() == pytest.approx(-1, abs=0.01)
+
+
 def test_a_longer_draw_begins_with_the_shorter_one():
     draw = lambda steps: standard_normals(jax.random.key(0), steps, (5, 3), jnp.float32)  # noqa: E731
     np.testing.assert_array_equal(draw(4), draw(9)[:4])
@@ -61,3 +71,9 @@ def test_products_are_plain_products(inner):
     rows, matrix = rng.normal(size=(2, 7, inner)), rng.normal(size=(4, inner))
     ours = rows_times(jnp.asarray(rows), jnp.asarray(matrix))
     np.testing.assert_allclose(ours, rows @ matrix.T, rtol=2e-5, atol=2e-5)
+
+
+def test_inner_products_of_rows():
+    left, right = np.random.default_rng(0).normal(size=(2, 3, 7, 5))
+    ours = row_dots(jnp.asarray(left), jnp.asarray(right))
+    np.testing.assert_allclose(ours, (left * right).sum(-1), rtol=1e-5, atol=1e-5)

@@ -35,7 +35,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.models.base import StateSpaceModel
-from rekal.models.products import rows_times
+from rekal.models.products import row_dots, rows_times
 from rekal.normals import standard_normals
 
 LOG_2PI = 1.8378770664093453
@@ -147,7 +147,7 @@ class GaussianModel(StateSpaceModel):
         """Log density of the observed entries given each particle, in nats."""
         mean = self.observation_mean(x, evidence.u)
         residual = evidence.target - rows_times(mean, evidence.whitener)
-        return evidence.log_norm - 0.5 * (residual * residual).sum(-1)
+        return evidence.log_norm - 0.5 * row_dots(residual, residual)
 
     def sample_observation(
         self,
@@ -180,7 +180,7 @@ class GaussianModel(StateSpaceModel):
         move = shift + draw
         x = prior + move
         white = rows_times(move, _inverse_factor(S0))
-        log_ratio = 0.5 * ((noise * noise).sum(-1) - (white * white).sum(-1) - log_a)
+        log_ratio = 0.5 * (row_dots(noise, noise) - row_dots(white, white) - log_a)
         return x, self.log_observation(evidence, x) + log_ratio
 
     def pair_tables(
@@ -197,7 +197,7 @@ class GaussianModel(StateSpaceModel):
         # Moving both by the same vector changes only the term in z; it keeps float32 exact.
         centre = z.mean(1, keepdims=True)
         s, z = s - centre, z - centre
-        old = jnp.concatenate([s, -0.5 * (s * s).sum(-1, keepdims=True)], -1)
+        old = jnp.concatenate([s, -0.5 * row_dots(s, s)[..., None]], -1)
         new = jnp.concatenate([z, jnp.ones_like(z[..., :1])], -1)
         return old, new
 
@@ -211,7 +211,7 @@ class GaussianModel(StateSpaceModel):
         self, old: Float[Array, "particles table"], new: Float[Array, "particles table"]
     ) -> Float[Array, " particles"]:
         """Densities of the pairs `(old_i, new_i)`."""
-        return (old * new).sum(-1)
+        return row_dots(old, new)
 
 
 def _inverse_factor(L: Float[Array, "n n"]) -> Float[Array, "n n"]:

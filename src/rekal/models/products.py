@@ -23,3 +23,14 @@ def rows_times(
     for k in range(1, inner):
         total = total + rows[..., k : k + 1] * matrix[:, k]
     return total
+
+
+def row_dots(
+    left: Float[Array, "*many inner"], right: Float[Array, "*many inner"]
+) -> Float[Array, "*many"]:
+    """Inner product of each pair of rows.
+
+    As a product with a vector of ones: a sum over the short last axis would be fused with all that
+    produces the rows, and computed without vector instructions (five times slower).
+    """
+    return (left * right) @ jnp.ones(left.shape[-1], left.dtype)

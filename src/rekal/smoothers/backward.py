@@ -47,6 +47,7 @@ from rekal.beliefs import Path
 from rekal.errors import RekalError
 from rekal.filters.resampling import systematic
 from rekal.models.base import StateSpaceModel
+from rekal.normals import open_uniforms
 from rekal.smoothers.marginal import Smoothed
 
 Method = Literal["exact", "mcmc"]
@@ -99,7 +100,7 @@ def smooth_backward(
     start_key, uniform_key, slot_key, shift_key = jax.random.split(key, 4)
     rounds = mcmc_steps if method == "mcmc" else 1
     dtype = path.log_weights.dtype
-    uniforms = jax.random.uniform(uniform_key, (steps - 1, rounds, trajectories), dtype)
+    uniforms = open_uniforms(uniform_key, steps - 1, (rounds, trajectories), dtype)
     turns = jax.random.bits(slot_key, (steps - 1, rounds, 2), jnp.uint32)
     shifts = jax.random.uniform(shift_key, (steps - 1, rounds), dtype)
     at = lambda leaf, t: None if leaf is None else leaf[t][None]  # noqa: E731
