@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rekal import adaptive
 from rekal.adaptive import TRAINING, AdaptiveForecaster
 from rekal.datasets.breathing import load_breathing
 from rekal.errors import RekalError
+from rekal.learning import tracked
 from rekal.learning.em import EMResult
 from rekal.learning.subspace import subspace_start
 from rekal.studies import STUDIES, breathing, breathing_baselines, breathing_noise
@@ -120,7 +120,7 @@ def test_noise_is_too_large_with_the_bootstrap_filter(record, monkeypatch):
         start = subspace_start(z, mask, states) if start is None else start
         return EMResult(start, np.zeros(1), "iterations", 0.0)
 
-    monkeypatch.setattr(adaptive, "train", lambda z, mask, n, *_, **__: untrained(z, mask, n))
+    monkeypatch.setattr(tracked, "train", lambda z, mask, n, *_, **__: untrained(z, mask, n))
     monkeypatch.setattr(breathing_noise, "train", untrained)
     rows, figures = breathing_noise.noise_rows(record[:304, :4], "seq7", 1, 0)
     guided, bootstrap = list(figures.values())[:2]

@@ -27,8 +27,7 @@ from rekal.intervals import LEVELS, RunningIntervals, running_intervals
 from rekal.learning.em import EM
 from rekal.learning.priors import PriorStrength
 from rekal.learning.readout import readout_forecasts
-from rekal.learning.tracked import features, track, train
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.learning.tracked import Network, features, fit_network, moments, track
 from rekal.sequences import Sequences
 
 TRAINING = EM(
@@ -39,25 +38,6 @@ TRAINING = EM(
     strength=PriorStrength(weight_steps=1e-3, noise_share=1e-3),
 )
 """Thirty iterations with 100 particles, full Q, and priors weak enough for precise sensors."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """One trained network, with the numbers that standardise what it sees.
-
-    Attributes:
-        model: the network, in standardised units.
-        location: mean of each column over the training steps.
-        scale: their standard deviation.
-        trained_on: number of steps it was trained on.
-        log_likelihood: of the training data after each iteration, in nats of standardised data.
-    """
-
-    model: StochasticRNN
-    location: np.ndarray
-    scale: np.ndarray
-    trained_on: int
-    log_likelihood: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +143,7 @@ class AdaptiveForecaster:
         self, mean: np.ndarray, values: np.ndarray, mask: np.ndarray
     ) -> RunningIntervals:
         """Intervals around any point forecasts `(time, horizons, obs)` issued after the warm-up."""
-        _, scale = _moments(values[: self.warmup], mask[: self.warmup])
+        _, scale = moments(values[: self.warmup], mask[: self.warmup])
         start = self.warmup + max(self.horizons)
         return running_intervals(
             mean, values, mask, self.horizons, start=start, floor=0.01 * scale, levels=LEVELS
@@ -205,24 +185,6 @@ class AdaptiveForecaster:
         return np.clip(forecasts, low - reach, high + reach)
 
 
-def fit_network(
-    values: np.ndarray,
-    mask: np.ndarray,
-    states: int,
-    em: EM = TRAINING,
-    seed: int = 0,
-    length: int = 0,
-) -> Network:
-    """Standardise one series `(time, obs)` and train a network of so many states on it.
-
-    It is padded to at least `length` steps, to share what is compiled with a longer series.
-    """
-    location, scale = _moments(values, mask)
-    z = np.where(mask, (values - location) / scale, 0.0)
-    result = train(z, mask, states, em, jax.random.key(seed), length=length)
-    return Network(result.model, location, scale, len(values), result.log_likelihood)
-
-
 def fit_adaptive(
     data: Sequences,
     horizons: Sequence[int],
@@ -257,15 +219,3 @@ def fit_adaptive(
     return [
         forecaster.run(v[:n], m[:n], report) for v, m, n in zip(values, mask, ends, strict=True)
     ]
-
-
-def _moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the observed entries of each column; 1 where that is 0.
-
-    Rounded to single precision, so that they are the same wherever the sums are taken in memory.
-    """
-    count = np.maximum(mask.sum(0), 1)
-    mean = np.where(mask, values, 0.0).sum(0) / count
-    deviation = np.sqrt(np.where(mask, (values - mean) ** 2, 0.0).sum(0) / count)
-    scale = np.where(deviation > 1e-9, deviation, 1.0)
-    return mean.astype(np.float32).astype(float), scale.astype(np.float32).astype(float)

@@ -8,6 +8,7 @@ network's own Kalman gain, which the state alone does not: it already carries th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +28,25 @@ from rekal.models.stochastic_rnn import StochasticRNN
 INNOVATION_SHARE = 0.3
 
 
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One trained network, with the numbers that standardise what it sees.
+
+    Attributes:
+        model: the network, in standardised units.
+        location: mean of each column over the training steps.
+        scale: their standard deviation.
+        trained_on: number of steps it was trained on.
+        log_likelihood: of the training data after each iteration, in nats of standardised data.
+    """
+
+    model: StochasticRNN
+    location: np.ndarray
+    scale: np.ndarray
+    trained_on: int
+    log_likelihood: np.ndarray
+
+
 class Tracked(NamedTuple):
     """What a causal pass of the filter leaves at each step.
 
@@ -43,6 +63,24 @@ class Tracked(NamedTuple):
     own: Float[Array, "time horizons obs"]
     effective: Float[Array, " time"]
     log_evidence: Float[Array, " time"]
+
+
+def fit_network(
+    values: np.ndarray,
+    mask: np.ndarray,
+    states: int,
+    em: EM,
+    seed: int = 0,
+    length: int = 0,
+) -> Network:
+    """Standardise one series `(time, obs)` and train a network of so many states on it.
+
+    It is padded to at least `length` steps, to share what is compiled with a longer series.
+    """
+    location, scale = moments(values, mask)
+    z = np.where(mask, (values - location) / scale, 0.0)
+    result = train(z, mask, states, em, jax.random.key(seed), length=length)
+    return Network(result.model, location, scale, len(values), result.log_likelihood)
 
 
 def train(
@@ -112,6 +150,18 @@ def features(tracked: Tracked, training: int) -> np.ndarray:
     e = INNOVATION_SHARE * e / np.where(spread > 0, spread, 1.0)
     before = np.concatenate([np.zeros_like(e[:1]), e[:-1]])
     return np.concatenate([scaled, e, before, np.ones_like(e[:, :1])], 1)
+
+
+def moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the observed entries of each column; 1 where that is 0.
+
+    Rounded to single precision, so that they are the same wherever the sums are taken in memory.
+    """
+    count = np.maximum(mask.sum(0), 1)
+    mean = np.where(mask, values, 0.0).sum(0) / count
+    deviation = np.sqrt(np.where(mask, (values - mean) ** 2, 0.0).sum(0) / count)
+    scale = np.where(deviation > 1e-9, deviation, 1.0)
+    return mean.astype(np.float32).astype(float), scale.astype(np.float32).astype(float)
 
 
 @eqx.filter_jit
