@@ -9,6 +9,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 from rekal.beliefs import Particles, Path
 from rekal.filters.particle import ParticleFilter
 
+MANY = 2048  # particles from which one step's randomness is worth a call of its own
+
 
 def run_filter(
     algorithm: ParticleFilter,
@@ -20,13 +22,15 @@ def run_filter(
 ) -> Path:
     """Filter one series: update with `y_1`, then predict and update to the end.
 
-    Randomness is drawn and observations are encoded before the loop; entries where `mask` is False
+    Observations are encoded before the loop, and the randomness of few particles is drawn there;
+    that of many is drawn step by step, where it stays in the cache. Entries where `mask` is False
     change nothing, whatever stands in `values`.
     """
     steps = values.shape[0]
     evidence = algorithm.encode(values, mask, inputs, dt)
     start_key, draw_key = jax.random.split(key)
-    draws = algorithm.draw(draw_key, steps - 1)
+    ahead = algorithm.particles < MANY
+    draws = algorithm.draw(draw_key, steps - 1) if ahead else None
     at = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
 
     belief, first = algorithm.update(algorithm.init(start_key), at(evidence, 0))

@@ -27,7 +27,6 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from rekal.beliefs import Path
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.recursion import run_filter
-from rekal.models.products import rows_times
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import smooth_marginal
@@ -94,28 +93,37 @@ def expected_statistics(
         )
         hidden = model.f(x)
         smoothed = trajectory_moments(x, hidden, valid)
-    v = smoothed.weights * valid[:, None]
+    # All that is needed of the particles, step by step: the moments of x and of f(x).
+    v = smoothed.weights
+    E_h, E_hh = _moments(hidden, v)
+    E_x, E_xx = _moments(x, v)
 
     # Transition: features at t-1 with the input at t, weighted by the law of x_{t-1}.
+    live, moved = valid.astype(x.dtype), valid[1:].astype(x.dtype)
     tail = _tail(model, inputs, valid)
-    before = _beside(hidden[:-1], tail[1:])
-    mean_x = jnp.einsum("tn,tns->ts", v[1:], x[1:])
     transition = Regression(
-        features=_second_moment(before, smoothed.weights[:-1] * valid[1:, None]),
-        cross=jnp.concatenate([smoothed.pair_moment, mean_x.T @ tail[1:]], 1),
-        targets=_second_moment(x[1:], v[1:]),
-        count=valid[1:].sum().astype(x.dtype),
+        features=_beside(E_h[:-1], E_hh[:-1], tail[1:], moved),
+        cross=jnp.concatenate([smoothed.pair_moment, (E_x[1:] * moved[:, None]).T @ tail[1:]], 1),
+        targets=jnp.einsum("tij,t->ij", E_xx[1:], moved),
+        count=moved.sum(),
     )
-    first_x = v[0] @ x[0]
     initial = Regression(
         features=jnp.ones((1, 1), x.dtype),
-        cross=first_x[:, None],
-        targets=(v[0][:, None] * x[0]).T @ x[0],
+        cross=live[0] * E_x[0][:, None],
+        targets=live[0] * E_xx[0],
         count=jnp.ones((), x.dtype),
     )
-    features = _beside(x if model.linear_observation else hidden, tail)
-    observation = _observation(model, algorithm, values, mask, inputs, features, v)
+    E_f, E_ff = (E_x, E_xx) if model.linear_observation else (E_h, E_hh)
+    observation = _observation(model, algorithm, values, mask, inputs, (E_f, E_ff, tail))
     return Statistics(transition, observation, initial), path
+
+
+def _moments(
+    z: Float[Array, "steps particles n"], weights: Float[Array, "steps particles"]
+) -> tuple[Float[Array, "steps n"], Float[Array, "steps n n"]]:
+    """`E[z_t]` and `E[z_t z_t']` of every step."""
+    weighted = z * weights[:, :, None]
+    return weighted.sum(1), jnp.einsum("tni,tnj->tij", weighted, z)
 
 
 def _tail(
@@ -127,19 +135,15 @@ def _tail(
 
 
 def _beside(
-    each: Float[Array, "steps particles one"], shared: Float[Array, "steps other"]
-) -> Float[Array, "steps particles both"]:
-    """A function of every particle with what all particles of a step share."""
-    spread = jnp.broadcast_to(shared[:, None, :], (*each.shape[:2], shared.shape[1]))
-    return jnp.concatenate([each, spread], -1)
-
-
-def _second_moment(
-    z: Float[Array, "steps particles q"], weights: Float[Array, "steps particles"]
+    mean: Float[Array, "steps n"],
+    second: Float[Array, "steps n n"],
+    tail: Float[Array, "steps other"],
+    live: Float[Array, " steps"],
 ) -> Float[Array, "q q"]:
-    """`sum_t E[z_t z_t']` as one matrix product over all steps and particles."""
-    flat = z.reshape(-1, z.shape[-1])
-    return (flat * weights.reshape(-1, 1)).T @ flat
+    """`sum_t E[z z']` of `z_t = [f_t; tail_t]`, from the moments of `f_t`."""
+    cross = (mean * live[:, None]).T @ tail
+    corner = (tail * live[:, None]).T @ tail
+    return jnp.block([[jnp.einsum("tij,t->ij", second, live), cross], [cross.T, corner]])
 
 
 def _observation(
@@ -148,22 +152,32 @@ def _observation(
     values: Array,
     mask: Array,
     inputs: Array | None,
-    features: Float[Array, "steps particles q"],
-    v: Float[Array, "steps particles"],
+    features: tuple[Array, Array, Array],
 ) -> Regression:
-    """The observation regression, every particle with its own completed observation."""
-    seen = mask.any(1).astype(v.dtype)
+    """The observation regression, every state with its own completed observation.
+
+    With `y^ = K y + G psi`, `G = (I - K) V`, all moments of `y^` follow from those of `psi`.
+    """
+    mean, second, tail = features
+    seen = mask.any(1).astype(mean.dtype)
     whitener = algorithm.encode(values, mask, inputs).whitener
     K = model.R @ (whitener.mT @ whitener)
-    rest = jnp.eye(model.observations, dtype=v.dtype) - K
+    rest = jnp.eye(model.observations, dtype=mean.dtype) - K
     known = jnp.einsum("tpq,tq->tp", K, jnp.where(mask, values, 0.0))
-    guess = rows_times(features, observation_weights(model))
-    completed = known[:, None, :] + jnp.einsum("tpq,tnq->tnp", rest, guess)
-    q = features.shape[-1]
-    moment = _second_moment(jnp.concatenate([features, completed], -1), v * seen[:, None])
+    G = rest @ observation_weights(model)
+    psi = jnp.concatenate([mean, tail], 1)
+    # E[psi G'] of each step: the rows of f, then those of the tail.
+    both = jnp.einsum("tp,tr->tpr", mean, tail)
+    rows = jnp.concatenate([second, both], 2), jnp.einsum("tr,tq->trq", tail, psi)
+    spread = jnp.einsum("tiq,tpq->tip", jnp.concatenate(rows, 1), G)
+    guess = jnp.einsum("tpq,tq->tp", G, psi)
+    cross = known[:, :, None] * psi[:, None, :] + spread.mT
+    known_guess = jnp.einsum("tp,tq->tpq", known, guess)
+    targets = known[:, :, None] * known[:, None, :] + known_guess + known_guess.mT
+    targets = targets + jnp.einsum("tpq,tqr->tpr", G, spread) + rest @ model.R
     return Regression(
-        features=moment[:q, :q],
-        cross=moment[q:, :q],
-        targets=moment[q:, q:] + jnp.einsum("tpq,qr,t->pr", rest, model.R, seen),
+        features=_beside(mean, second, tail, seen),
+        cross=jnp.einsum("tpq,t->pq", cross, seen),
+        targets=jnp.einsum("tpq,t->pq", targets, seen),
         count=seen.sum(),
     )
