@@ -81,6 +81,131 @@ class Path(eqx.Module):
         return jnp.einsum("...n,...ns->...s", jnp.exp(self.log_weights), centred**2)
 
 
+class Gaussian(eqx.Module):
+    """A Gaussian belief about the state.
+
+    The mean is a column, followed by one column for each diffuse coordinate of the first state: how the
+    mean moves with that coordinate (none once a start is proper).
+
+    Attributes:
+        columns: `(states, 1 + flat)`.
+        carry: covariance, or a square root of it, given the diffuse coordinates.
+        squares: summed products of the columns of the white innovations.
+        step: number of the step it stands at, counted from 0.
+        withheld: log density of what was observed before the diffuse coordinates were determined.
+        root: whether `carry` is a square root.
+    """
+
+    columns: Float[Array, "*batch states columns"]
+    carry: Float[Array, "*batch states states"]
+    squares: Float[Array, "*batch columns columns"]
+    step: Int[Array, "*batch"]
+    withheld: Float[Array, "*batch"]
+    root: bool = eqx.field(static=True, default=False)
+
+    @property
+    def mean(self) -> Float[Array, "*batch states"]:
+        """Mean of the state."""
+        return combined(self.columns, self.given, self.squares)[0]
+
+    @property
+    def cov(self) -> Float[Array, "*batch states states"]:
+        """Covariance of the state."""
+        return combined(self.columns, self.given, self.squares)[1]
+
+    @property
+    def given(self) -> Float[Array, "*batch states states"]:
+        """Covariance given the diffuse coordinates."""
+        return self.carry @ self.carry.mT if self.root else self.carry
+
+
+class GaussianPath(eqx.Module):
+    """The beliefs of all steps of a filtered series.
+
+    Attributes:
+        mean: after each update `(steps, states)`.
+        cov: its covariance `(steps, states, states)`.
+        prior_mean: before each update.
+        prior_cov: its covariance.
+        log_evidence: one-step predictive log densities in nats `(steps,)`.
+        white: innovations scaled to unit covariance `(steps, obs)`; zero where nothing was seen or where
+            the start was not determined yet.
+    """
+
+    mean: Float[Array, "*steps states"]
+    cov: Float[Array, "*steps states states"]
+    prior_mean: Float[Array, "*steps states"]
+    prior_cov: Float[Array, "*steps states states"]
+    log_evidence: Float[Array, "*steps"]
+    white: Float[Array, "*steps obs"]
+
+    @property
+    def log_likelihood(self) -> Float[Array, "*batch"]:
+        """Sum of the one-step predictive log densities over the observed entries."""
+        return self.log_evidence.sum(-1)
+
+    @property
+    def var(self) -> Float[Array, "*steps states"]:
+        """Filtered variance of each state variable."""
+        return jnp.diagonal(self.cov, axis1=-2, axis2=-1)
+
+
+class SmoothedPath(eqx.Module):
+    """Moments of the states given a whole series.
+
+    Attributes:
+        mean: `(steps, states)`.
+        cov: `(steps, states, states)`.
+        lag: `Cov(x_t, x_{t-1})`; zero at the first step.
+    """
+
+    mean: Float[Array, "*steps states"]
+    cov: Float[Array, "*steps states states"]
+    lag: Float[Array, "*steps states states"]
+
+
+def combined(
+    columns: Float[Array, "*batch states columns"],
+    given: Float[Array, "*batch states states"],
+    squares: Float[Array, "*#batch columns columns"],
+) -> tuple[Float[Array, "*batch states"], Float[Array, "*batch states states"]]:
+    """Mean and covariance of the state, the diffuse coordinates integrated out.
+
+    A direction of which the data say nothing yet has a huge variance, not an infinite one.
+    """
+    mean, effect = columns[..., 0], columns[..., 1:]
+    if effect.shape[-1] == 0:
+        return mean, given
+    center, cov = flat_law(squares)
+    mean = mean + (effect * center[..., None, :]).sum(-1)
+    return mean, given + effect @ cov @ effect.mT
+
+
+def flat_law(
+    squares: Float[Array, "*batch columns columns"],
+) -> tuple[Float[Array, "*batch flat"], Float[Array, "*batch flat flat"]]:
+    """Mean and covariance of the diffuse coordinates, from the products of the white innovations."""
+    S, s = squares[..., 1:, 1:], squares[..., 1:, 0]
+    values, vectors = jnp.linalg.eigh(S)
+    known = floored(values)
+    cov = (vectors / known[..., None, :]) @ vectors.mT
+    return -(cov * s[..., None, :]).sum(-1), cov
+
+
+def floored(values: Float[Array, "*batch flat"]) -> Float[Array, "*batch flat"]:
+    """Eigenvalues of an information matrix, those that are rounding raised to just above it."""
+    top = values[..., -1:]
+    floor = UNKNOWN * jnp.finfo(values.dtype).eps * jnp.where(top > 0, top, NOTHING)
+    return jnp.maximum(values, floor)
+
+
+NOTHING = 1e-6  # what stands for the largest information before there is any
+
+
+UNKNOWN = 256
+"""Multiples of the machine epsilon below which a share of the information counts as none."""
+
+
 def normalise(log_weights: Float[Array, " particles"]) -> tuple[Array, Array]:
     """Log weights that sum to one, and the log of the old sum."""
     # Around the largest, so that the small differences that matter keep their digits in float32.

@@ -1,0 +1,107 @@
+"""What all filters with a Gaussian belief share: the recursion, written once.
+
+A subclass gives `init`, `predict`, `encode`, `update` and `observe`. `run` drives them over a series; a
+filter that knows a faster way overrides it.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+
+from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
+from rekal.models.gaussian import GaussianModel
+
+
+class GaussianFilter(eqx.Module):
+    """A filter whose belief is a mean and a covariance.
+
+    Attributes:
+        model: the model that is filtered.
+    """
+
+    model: eqx.AbstractVar[GaussianModel]
+
+    @abc.abstractmethod
+    def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
+        """The belief about `x_1` before anything is observed (`key` is not used)."""
+
+    @abc.abstractmethod
+    def predict(
+        self,
+        belief: Gaussian,
+        u: Float[Array, " input"] | None = None,
+        dt: Float[Array, ""] | None = None,
+    ) -> Gaussian:
+        """One step through time."""
+
+    @abc.abstractmethod
+    def encode(
+        self,
+        y: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"] | None,
+        u: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> PyTree:
+        """All work on the observations of a series that needs no belief."""
+
+    @abc.abstractmethod
+    def update(
+        self, belief: Gaussian, evidence: PyTree
+    ) -> tuple[Gaussian, tuple[Float[Array, ""], Float[Array, " obs"]]]:
+        """One encoded observation enters; also its log predictive density and white innovation."""
+
+    @abc.abstractmethod
+    def observe(
+        self, belief: Gaussian, u: Float[Array, " input"] | None = None
+    ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
+        """Mean and covariance of `y`, observation noise included."""
+
+    @abc.abstractmethod
+    def smooth(
+        self,
+        values: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"] | None,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+        length: Array | None = None,
+    ) -> tuple[GaussianPath, SmoothedPath]:
+        """Filter and smooth one series; steps from `length` on are padding."""
+
+    def belief(
+        self, mean: Float[Array, " states"], cov: Float[Array, "states states"], step: Array
+    ) -> Gaussian:
+        """A belief with given moments."""
+        zero = jnp.zeros((1, 1), mean.dtype)
+        return Gaussian(mean[:, None], cov, zero, jnp.asarray(step), zero[0, 0])
+
+    def run(
+        self,
+        values: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"] | None,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> GaussianPath:
+        """Filter one series: update with `y_1`, then predict and update to the end."""
+        steps = values.shape[0]
+        evidence = self.encode(values, mask, inputs, dt)
+        prior = self.init()
+        first, seen = self.update(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
+
+        def row(prior: Gaussian, belief: Gaussian, seen: tuple[Array, Array]) -> GaussianPath:
+            return GaussianPath(belief.mean, belief.cov, prior.mean, prior.cov, *seen)
+
+        def step(belief: Gaussian, rows: PyTree) -> tuple[Gaussian, GaussianPath]:
+            evidence, u, dt = rows
+            prior = self.predict(belief, u, dt)
+            belief, seen = self.update(prior, evidence)
+            return belief, row(prior, belief, seen)
+
+        rows = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))
+        _, rest = jax.lax.scan(step, first, rows, length=steps - 1)
+        head = row(prior, first, seen)
+        return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), head, rest)

@@ -1,0 +1,87 @@
+r"""The recursion of the means, given the gains: `x_t = x_t^- + K_t (y_t - C_t x_t^-)`.
+
+With `J_t = I - K_t C_t` it is affine in the mean before, `x_t = J_t A_t x_{t-1} + (K_t y_t + J_t a_t)`: all
+products but one are formed outside the loop. Columns (see `system.py`) run together.
+
+A diffuse start. Let `e_t = U_t (y_t - C_t x_t^-)` be the white innovations, one column for the data (`e0`)
+and one for each flat coordinate (`E`). Given `delta` they are `e0 + E delta`, hence up to step `t`
+
+    S_t = sum E'E,   s_t = sum E'e0,   delta ~ N(-S_t^{-1} s_t, S_t^{-1}),
+
+and the likelihood of the data that do not serve to find `delta` is (de Jong 1991, with the flat law's
+constant such that an observation that just fixes one unit-weight coordinate counts for nothing)
+
+    -1/2 [sum (log f + k log 2 pi) + e0'e0 - s'S^{-1}s + log det S] + q/2 log 2 pi.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rekal.filters.gains import Gains
+from rekal.filters.system import UNROLLED, LinearSystem
+
+LOG_2PI = 1.8378770664093453
+
+
+class Means(NamedTuple):
+    """Columns of every step.
+
+    Attributes:
+        prior: means before each observation.
+        posterior: means after it.
+        white: white innovations.
+    """
+
+    prior: Float[Array, "steps n columns"]
+    posterior: Float[Array, "steps n columns"]
+    white: Float[Array, "steps p columns"]
+
+
+def means(system: LinearSystem, found: Gains) -> Means:
+    """Run the recursion of the means over the series."""
+    J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(found.gain, system.C)
+    closed = small(J, system.A)
+    pull = each(found.gain[found.index], system.y) + each(J[found.index], system.drift)
+    first = each(J[:1], system.start[None])[0] + each(found.gain[:1], system.y[:1])[0]
+
+    def step(x: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        i, pull = row
+        x = _apply(closed[i], x) + pull
+        return x, x
+
+    _, rest = jax.lax.scan(step, first, (found.index[1:], pull[1:]))
+    posterior = jnp.concatenate([first[None], rest])
+    moved = each(system.A[1:] if system.A.shape[0] > 1 else system.A, posterior[:-1])
+    drift = system.drift[1:] if system.drift.shape[0] > 1 else system.drift
+    prior = jnp.concatenate([system.start[None], moved + drift])
+    innovation = system.y - each(system.C, prior)
+    return Means(prior, posterior, each(found.whitener[found.index], innovation))
+
+
+def small(left: Float[Array, "t a b"], right: Float[Array, "s b c"]) -> Float[Array, "u a c"]:
+    """Products of small matrices along time, written out."""
+    inner = left.shape[2]
+    if not 0 < inner <= UNROLLED:
+        return left @ right
+    total = left[:, :, :1] * right[:, :1, :]
+    for k in range(1, inner):
+        total = total + left[:, :, k : k + 1] * right[:, k : k + 1, :]
+    return total
+
+
+def each(matrix: Float[Array, "t a b"], columns: Float[Array, "s b k"]) -> Float[Array, "u a k"]:
+    """`matrix_t columns_t` of every step, one matrix for all steps as a single product."""
+    if matrix.shape[0] == 1 and columns.shape[0] > 1:
+        return jnp.einsum("ab,tbk->tak", matrix[0], columns)
+    return small(matrix, columns)
+
+
+def _apply(matrix: Float[Array, "n n"], x: Float[Array, "n columns"]) -> Float[Array, "n columns"]:
+    if x.shape[1] == 1:
+        return (matrix * x[:, 0]).sum(-1)[:, None]
+    return matrix @ x

@@ -1,0 +1,143 @@
+"""The Kalman filter and smoother against the joint Gaussian, in every form."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from naive import JointGaussian, random_linear, simulate_linear
+
+from rekal.errors import RekalError
+from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.kalman import Kalman
+from rekal.filters.system import linear_system
+from rekal.learning.score import log_likelihood
+from rekal.models.linear import LinearGaussian
+
+BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+FORMS = ("covariance", "square-root")
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def linear(states: int, obs: int, inputs: int, seed: int, **more) -> LinearGaussian:
+    network = random_linear(states, obs, inputs, seed)
+    blocks = {name: getattr(network, name) for name in BLOCKS}
+    return LinearGaussian.create(**blocks, **more)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize(("states", "obs", "inputs"), [(1, 1, 0), (2, 1, 1), (3, 2, 0), (4, 3, 2)])
+def test_filter_and_smoother_equal_the_joint_gaussian(states, obs, inputs, missing, form):
+    model = linear(states, obs, inputs, seed=states)
+    y, mask, u = simulate_linear(model, 8, seed=1)
+    mask = mask if missing else jnp.ones_like(mask)
+    joint = JointGaussian(model, y, mask, u)
+    path, smoothed = Kalman(model, form).smooth(y, mask if missing else None, u)
+    mean, cov = joint.given(8)
+    steps = range(8)
+    np.testing.assert_allclose(smoothed.mean, mean, atol=1e-10)
+    np.testing.assert_allclose(smoothed.cov, [cov[t, :, t] for t in steps], atol=1e-10)
+    np.testing.assert_allclose(smoothed.lag[1:], [cov[t, :, t - 1] for t in steps[1:]], atol=1e-10)
+    assert float(path.log_likelihood) == pytest.approx(joint.log_likelihood(), abs=1e-9)
+    mean, cov = joint.filtered()
+    np.testing.assert_allclose(path.mean, mean, atol=1e-10)
+    np.testing.assert_allclose(path.cov, cov, atol=1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("initial", ["given", "stationary", "diffuse"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_recursion_on_beliefs_equals_the_whole_run(initial, missing, form):
+    model = linear(3, 2, 1, seed=2, initial=initial)
+    y, mask, u = simulate_linear(linear(3, 2, 1, seed=2), 12, seed=3)
+    algorithm, shown = Kalman(model, form), mask if missing else None
+    whole, steps = algorithm.run(y, shown, u), GaussianFilter.run(algorithm, y, shown, u)
+    # Before a diffuse start is determined its moments are huge: they agree in fewer digits.
+    relative = 1e-4 if initial == "diffuse" else 1e-9
+    for name in ("mean", "cov", "log_evidence", "white"):
+        one, other = getattr(whole, name), getattr(steps, name)
+        np.testing.assert_allclose(one, other, atol=1e-9, rtol=relative)
+
+
+def test_values_behind_the_mask_change_nothing():
+    model = linear(3, 2, 0, seed=4)
+    y, mask, _ = simulate_linear(model, 30, seed=5)
+    a = Kalman(model).run(y, mask)
+    b = Kalman(model).run(jnp.where(mask, y, jnp.nan), mask)
+    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("initial", ["given", "diffuse"])
+def test_the_score_equals_finite_differences(initial, missing, form):
+    model = linear(3, 2, 1, seed=6, initial=initial)
+    y, mask, u = simulate_linear(linear(3, 2, 1, seed=6), 40, seed=7)
+    arithmetic = Kalman(model, form).arithmetic
+
+    @eqx.filter_jit
+    def value(model: LinearGaussian):
+        return log_likelihood(linear_system(model, y, mask if missing else None, u), arithmetic)
+
+    gradient = eqx.filter_grad(value)(model)
+    rng = np.random.default_rng(0)
+    for name in BLOCKS:
+        if initial == "diffuse" and name in ("m", "P"):
+            continue
+        block = getattr(model, name)
+        way = rng.normal(size=block.shape)
+        if name in "QRP":
+            way = way + way.T
+        moved = [
+            float(value(eqx.tree_at(lambda m: getattr(m, name), model, block + s * way)))  # noqa: B023
+            for s in (1e-6, -1e-6)
+        ]
+        expected = (moved[0] - moved[1]) / 2e-6
+        assert float((getattr(gradient, name) * way).sum()) == pytest.approx(
+            expected, rel=1e-5, abs=1e-5
+        ), name
+
+
+def test_the_settled_covariance_is_the_one_of_the_full_recursion():
+    model = linear(4, 2, 0, seed=8)
+    y, _, _ = simulate_linear(model, 400, seed=9)
+    whole = Kalman(model).run(y, None)
+    slow = GaussianFilter.run(Kalman(model), y, None)
+    np.testing.assert_allclose(whole.cov, slow.cov, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(whole.mean, slow.mean, rtol=1e-9, atol=1e-12)
+
+
+def test_nile_with_a_diffuse_level(data_root):
+    """Durbin and Koopman (2012), section 2.2.5; statsmodels, KFAS and R agree on this value."""
+    y = pd.read_csv(data_root / "classic_ssm" / "Nile.csv")["value"].to_numpy(float)[:, None]
+    one = np.eye(1)
+    model = LinearGaussian.create(one, one, 1469.1 * one, 15099.0 * one, initial="diffuse")
+    assert float(Kalman(model).run(jnp.asarray(y), None).log_likelihood) == pytest.approx(
+        -632.5456, abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"Q": -np.eye(2)}, "Q, the covariance of the process noise, .*smallest eigenvalue is -1"),
+        ({"R": np.ones((2, 2))}, r"R has shape \(2, 2\).*\(1, 1\) would fit"),
+        ({"initial": "stationary", "A": np.eye(2)}, "largest eigenvalue of A has modulus 1"),
+        ({"A": np.ones((3, 2, 2))}, "LinearTimeVarying"),
+        ({"P": np.array([[1.0, 2.0], [0.0, 1.0]])}, "P, .* is not symmetric"),
+    ],
+)
+def test_what_is_refused(change, sentence):
+    given = {"A": 0.5 * np.eye(2), "C": np.ones((1, 2)), "Q": np.eye(2), "R": np.eye(1)}
+    with pytest.raises(RekalError, match=sentence):
+        LinearGaussian.create(**{**given, **change})
