@@ -21,7 +21,7 @@ ROUNDING = 16  # multiples of the machine epsilon by which a settled covariance 
 
 
 class Gains(NamedTuple):
-    """Leading axis: the steps that were worked out; step `t` is found at `index[t]`.
+    """Leading axis: the steps that were worked out; step `t` is found at `where[t]`.
 
     Attributes:
         prior: carry (covariance or square root) before each observation.
@@ -29,8 +29,8 @@ class Gains(NamedTuple):
         gain: of the joint innovation.
         whitener: of the joint innovation.
         log_f: log determinant of the innovation's covariance.
-        index: where each step is found.
-        count: number of steps worked out.
+        where: where each step is found.
+        worked: number of steps worked out.
     """
 
     prior: Float[Array, "steps n n"]
@@ -38,8 +38,8 @@ class Gains(NamedTuple):
     gain: Float[Array, "steps n p"]
     whitener: Float[Array, "steps p p"]
     log_f: Float[Array, " steps"]
-    index: Int[Array, " steps"]
-    count: Int[Array, ""]
+    where: Int[Array, " steps"]
+    worked: Int[Array, ""]
 
 
 def gains(system: LinearSystem, form: Form = CovarianceForm) -> Gains:
@@ -82,6 +82,6 @@ def gains(system: LinearSystem, form: Form = CovarianceForm) -> Gains:
     zero = jnp.zeros((), jnp.int32)
     new = form.update(first, at(system.C, 0), at(system.noise, 0))
     state = (zero + 1, new.carry, jnp.asarray(False), *record(buffers, zero, first, new))
-    count, _, _, *found = jax.lax.while_loop(going, step, state)
-    index = jnp.minimum(jnp.arange(steps), count - 1)
-    return Gains(*found, index, count)
+    worked, _, _, prior, posterior, gain, whitener, log_f = jax.lax.while_loop(going, step, state)
+    where = jnp.minimum(jnp.arange(steps), worked - 1)
+    return Gains(prior, posterior, gain, whitener, log_f, where, worked)

@@ -14,17 +14,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
-from rekal.models.gaussian import GaussianModel
 
 
 class GaussianFilter(eqx.Module):
     """A filter whose belief is a mean and a covariance.
 
-    Attributes:
-        model: the model that is filtered.
+    A subclass has a field `model`, the model that is filtered.
     """
-
-    model: eqx.AbstractVar[GaussianModel]
 
     @abc.abstractmethod
     def init(self, key: PRNGKeyArray | None = None) -> Gaussian:

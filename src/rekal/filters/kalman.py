@@ -189,9 +189,9 @@ class Kalman(GaussianFilter):
     def _path(self, system: LinearSystem, found: Gains, run: Means) -> GaussianPath:
         form = self.arithmetic
         leave = jax.vmap(form.leave)
-        given = leave(found.posterior)[found.index]
-        given_before = leave(found.prior)[found.index]
-        constant = found.log_f[found.index] + LOG_2PI * system.seen
+        given = leave(found.posterior)[found.where]
+        given_before = leave(found.prior)[found.where]
+        constant = found.log_f[found.where] + LOG_2PI * system.seen
         if system.start.shape[1] == 1:
             evidence = -0.5 * ((run.white[..., 0] ** 2).sum(-1) + constant)
             return GaussianPath(

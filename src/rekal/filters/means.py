@@ -46,7 +46,7 @@ def means(system: LinearSystem, found: Gains) -> Means:
     """Run the recursion of the means over the series."""
     J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(found.gain, system.C)
     closed = small(J, system.A)
-    pull = each(found.gain[found.index], system.y) + each(J[found.index], system.drift)
+    pull = each(found.gain[found.where], system.y) + each(J[found.where], system.drift)
     first = each(J[:1], system.start[None])[0] + each(found.gain[:1], system.y[:1])[0]
 
     def step(x: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -54,13 +54,13 @@ def means(system: LinearSystem, found: Gains) -> Means:
         x = _apply(closed[i], x) + pull
         return x, x
 
-    _, rest = jax.lax.scan(step, first, (found.index[1:], pull[1:]))
+    _, rest = jax.lax.scan(step, first, (found.where[1:], pull[1:]))
     posterior = jnp.concatenate([first[None], rest])
     moved = each(system.A[1:] if system.A.shape[0] > 1 else system.A, posterior[:-1])
     drift = system.drift[1:] if system.drift.shape[0] > 1 else system.drift
     prior = jnp.concatenate([system.start[None], moved + drift])
     innovation = system.y - each(system.C, prior)
-    return Means(prior, posterior, each(found.whitener[found.index], innovation))
+    return Means(prior, posterior, each(found.whitener[found.where], innovation))
 
 
 def small(left: Float[Array, "t a b"], right: Float[Array, "s b c"]) -> Float[Array, "u a c"]:

@@ -38,7 +38,7 @@ def log_likelihood(system: LinearSystem, form: Form) -> Float[Array, ""]:
 
 def _value(system: LinearSystem, found: Gains, run: Means) -> tuple[Array, StartLaw]:
     law = start_law(products(run.white).sum(0))
-    constant = (found.log_f[found.index] + LOG_2PI * system.seen).sum()
+    constant = (found.log_f[found.where] + LOG_2PI * system.seen).sum()
     return law.log_evidence - 0.5 * constant, law
 
 
@@ -57,8 +57,8 @@ def _backward(
     back = adjoint(system, found, run)
     mean = law.moment[:, 0]
     leave = jax.vmap(form.leave)
-    prior, posterior = leave(found.prior)[found.index], leave(found.posterior)[found.index]
-    whitener, gain = found.whitener[found.index], found.gain[found.index]
+    prior, posterior = leave(found.prior)[found.where], leave(found.posterior)[found.where]
+    whitener, gain = found.whitener[found.where], found.gain[found.where]
 
     rr = small(back.r @ law.moment, back.r.mT) - back.N
     later = system.A[1:] if system.A.shape[0] > 1 else system.A

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 from rekal.errors import RekalError
@@ -43,7 +43,7 @@ def check_covariances(blocks: Mapping[str, Array]) -> None:
         RekalError: one is not; its name and smallest eigenvalue are given.
     """
     for name, block in blocks.items():
-        if isinstance(block, jax.core.Tracer):
+        if isinstance(block, Tracer):
             continue
         what = f"{name}, the covariance of the {MEANING[name]},"
         for i, matrix in enumerate(np.atleast_3d(np.asarray(block, np.float64).T).T):
@@ -67,7 +67,7 @@ def check_stable(A: Array) -> None:
     Raises:
         RekalError: an eigenvalue of A lies on or outside the unit circle.
     """
-    if isinstance(A, jax.core.Tracer):
+    if isinstance(A, Tracer):
         return
     radius = float(np.abs(np.linalg.eigvals(np.asarray(A, np.float64))).max(initial=0.0))
     if radius >= 1 - 4 * float(jnp.finfo(A.dtype).eps):

@@ -54,15 +54,15 @@ def adjoint(
 
     def backwards(state: tuple[Array, ...]) -> tuple[Array, ...]:
         t, later, end, buffer = state
-        i = found.index[t]
+        i = found.where[t]
         after = jnp.minimum(t + 1, steps - 1)
         Phi = _product(at(system.A, after), J[i])
         N = information[i] + _product(_product(Phi.T, later), Phi)
         N = 0.5 * (N + N.T)
         still = jnp.max(jnp.abs(N - later), initial=0.0) <= tolerance * jnp.max(N, initial=0.0)
-        jump = still & (t >= found.count) & (end < 0)
+        jump = still & (t >= found.worked) & (end < 0)
         return (
-            jnp.where(jump, found.count - 2, t - 1),
+            jnp.where(jump, found.worked - 2, t - 1),
             N,
             jnp.where(jump, t, end),
             buffer.at[t].set(N),
@@ -71,12 +71,12 @@ def adjoint(
     start = (last, jnp.zeros((n, n), dtype), jnp.asarray(-1), jnp.zeros((steps, n, n), dtype))
     _, _, end, buffer = jax.lax.while_loop(lambda state: state[0] >= 0, backwards, start)
     where = jnp.arange(steps)
-    skipped = (where >= found.count - 1) & (where <= end)
+    skipped = (where >= found.worked - 1) & (where <= end)
     N = buffer[jnp.where(skipped, end, where)]
 
     white = jnp.where((where <= last)[:, None, None], run.white, 0.0)
-    push = each(UC.mT[found.index], white)
-    tail = J[found.index].mT
+    push = each(UC.mT[found.where], white)
+    tail = J[found.where].mT
 
     def step(r: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         A, J_t, push = row
@@ -113,7 +113,7 @@ def smooth_linear(
     """Smoothed moments of one series from the adjoint."""
     back = adjoint(system, found, run, length)
     leave = jax.vmap(form.leave)
-    prior, posterior = leave(found.prior)[found.index], leave(found.posterior)[found.index]
+    prior, posterior = leave(found.prior)[found.where], leave(found.posterior)[found.where]
     NP = small(back.N, prior)
     cov = prior - small(prior, NP)
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
