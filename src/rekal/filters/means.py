@@ -51,7 +51,7 @@ def means(system: LinearSystem, found: Gains) -> Means:
 
     def step(x: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
         i, pull = row
-        x = _apply(closed[i], x) + pull
+        x = applied(closed[i], x) + pull
         return x, x
 
     _, rest = jax.lax.scan(step, first, (found.where[1:], pull[1:]))
@@ -81,7 +81,13 @@ def each(matrix: Float[Array, "t a b"], columns: Float[Array, "s b k"]) -> Float
     return small(matrix, columns)
 
 
-def _apply(matrix: Float[Array, "n n"], x: Float[Array, "n columns"]) -> Float[Array, "n columns"]:
+def product(left: Float[Array, "a b"], right: Float[Array, "b c"]) -> Float[Array, "a c"]:
+    """Product of two small matrices."""
+    return small(left[None], right[None])[0]
+
+
+def applied(matrix: Float[Array, "n n"], x: Float[Array, "n columns"]) -> Float[Array, "n columns"]:
+    """`matrix @ x`, without a call of a library for a single column."""
     if x.shape[1] == 1:
         return (matrix * x[:, 0]).sum(-1)[:, None]
     return matrix @ x

@@ -16,6 +16,8 @@ With a diffuse start every vector is affine in `delta` (its columns), and a prod
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,12 +25,10 @@ from jaxtyping import Array, Float
 
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains, gains
-from rekal.filters.means import Means, each, means, small
+from rekal.filters.means import LOG_2PI, Means, each, means, product, small
 from rekal.filters.start import StartLaw, products, start_law
-from rekal.filters.system import LinearSystem
-from rekal.smoothers.adjoint import adjoint
-
-LOG_2PI = 1.8378770664093453
+from rekal.filters.system import LinearSystem, at
+from rekal.smoothers.adjoint import Step, curvatures, gradients
 
 
 def log_likelihood(system: LinearSystem, form: Form) -> Float[Array, ""]:
@@ -52,54 +52,105 @@ def _backward(
     form: Form, kept: tuple[LinearSystem, Gains, Means], slope: Float[Array, ""]
 ) -> tuple[LinearSystem]:
     system, found, run = kept
-    steps = system.y.shape[0]
     law = start_law(products(run.white).sum(0))
-    back = adjoint(system, found, run)
-    mean = law.moment[:, 0]
+    M, mean = law.moment, law.moment[:, 0]
     leave = jax.vmap(form.leave)
-    prior, posterior = leave(found.prior)[found.where], leave(found.posterior)[found.where]
-    whitener, gain = found.whitener[found.where], found.gain[found.where]
+    prior, posterior = leave(found.prior), leave(found.posterior)
+    spread = _spread(system, found, prior, posterior)
 
-    rr = small(back.r @ law.moment, back.r.mT) - back.N
+    # The means: products of columns, averaged over the diffuse coordinates.
+    r = gradients(system, found, run)
     later = system.A[1:] if system.A.shape[0] > 1 else system.A
-    moved_r, moved_N = each(later.mT, back.r[1:]), small(later.mT, small(back.N[1:], later))
-    zero = lambda leaf: jnp.concatenate([leaf, jnp.zeros_like(leaf[:1])])  # noqa: E731
-    moved_r, moved_N = zero(moved_r), zero(moved_N)
+    before = jnp.concatenate([each(later.mT, r[1:]), jnp.zeros_like(r[:1])])
+    u = each(found.whitener.mT[found.where], run.white) - each(found.gain.mT[found.where], before)
+    smoothed = run.prior + each(prior[found.where], r)
+    rM, uM = r @ M, u @ M
+    data = lambda column, like: jnp.zeros_like(like).at[..., 0].set(column)  # noqa: E731
+    gradient = LinearSystem(
+        A=_over_time(rM[1:], smoothed[:-1].mT, system.A, first=False) - spread.A,
+        Q=0.5 * (_over_time(rM[1:], r[1:].mT, system.Q, first=False) - spread.Q),
+        C=_over_time(uM, smoothed.mT, system.C) - spread.C,
+        noise=0.5 * (_summed((uM * u).sum(-1), system.noise) - spread.noise),
+        y=data(-(u @ mean), system.y),
+        drift=data(_summed(r[1:] @ mean, system.drift, first=False), system.drift),
+        start=data(r[0] @ mean, system.start),
+        P=0.5 * (rM[0] @ r[0].T - spread.P),
+        seen=jnp.full_like(system.seen, -0.5 * LOG_2PI),
+        settled=jnp.zeros(()),
+    )
+    gradient = jax.tree.map(lambda leaf: slope * leaf, gradient)
+    return (gradient._replace(settled=np.zeros((), jax.dtypes.float0)),)
 
-    u = each(whitener.mT, run.white) - each(gain.mT, moved_r)
-    KN = small(gain.mT, moved_N)
-    Delta = small(whitener.mT, whitener) + small(KN, gain)
-    Gamma = small(Delta, system.C) - KN
-    smoothed = run.prior + each(prior, back.r)
-    uu = small(u @ law.moment, u.mT) - Delta
 
-    dA = small(back.r[1:] @ law.moment, run.posterior[:-1].mT)
-    dA = dA + small(rr[1:], small(later, posterior[:-1]))
-    dA = jnp.concatenate([jnp.zeros_like(dA[:1]), dA])
-    dQ = 0.5 * jnp.concatenate([jnp.zeros_like(rr[:1]), rr[1:]])
-    dC = small(u @ law.moment, smoothed.mT) - small(Gamma, prior)
-    drift = jnp.concatenate([jnp.zeros_like(back.r[:1, :, 0]), back.r[1:] @ mean])
-    first = lambda column, like: jnp.zeros_like(like).at[..., 0].set(column)  # noqa: E731
-    fit = lambda leaf, like: (
-        slope
-        * (  # noqa: E731
-            leaf.sum(0, keepdims=True) if like.shape[0] == 1 and steps > 1 else leaf
+class Spread(NamedTuple):
+    """What the curvature takes from the gradient of each block."""
+
+    A: Float[Array, "times_A n n"]
+    Q: Float[Array, "times_Q n n"]
+    C: Float[Array, "times_C p n"]
+    noise: Float[Array, "times_C p"]
+    P: Float[Array, "n n"]
+
+
+def _spread(
+    system: LinearSystem,
+    found: Gains,
+    prior: Float[Array, "steps n n"],
+    posterior: Float[Array, "steps n n"],
+) -> Spread:
+    """`N_t A_t P_{t-1}`, `N_t`, `Gamma_t P_t^-` and the diagonal of `Delta_t`, summed where constant."""
+
+    def sink(sums: Spread, t: Array, step: Step) -> Spread:
+        i = found.where[t]
+        C, K, U = at(system.C, i), found.gain[i], found.whitener[i]
+        KN = product(K.T, step.moved)
+        Delta = product(U.T, U) + product(KN, K)
+        Gamma = product(Delta, C) - KN
+        inner = step.times * (t > 0)
+        A_P = product(at(system.A, t), posterior[found.where[jnp.maximum(t - 1, 0)]])
+        return Spread(
+            _sunk(sums.A, t, product(step.N, A_P), inner),
+            _sunk(sums.Q, t, step.N, inner),
+            _sunk(sums.C, t, product(Gamma, prior[i]), step.times),
+            _sunk(sums.noise, t, jnp.diagonal(Delta), step.times),
+            step.N,
         )
-    )
-    return (
-        LinearSystem(
-            A=fit(dA, system.A),
-            Q=fit(dQ, system.Q),
-            C=fit(dC, system.C),
-            noise=fit(0.5 * jnp.diagonal(uu, axis1=1, axis2=2), system.noise),
-            y=slope * first(-(u @ mean), system.y),
-            drift=first(fit(drift, system.drift), system.drift),
-            start=slope * first(back.r[0] @ mean, system.start),
-            P=slope * 0.5 * rr[0],
-            seen=slope * jnp.full_like(system.seen, -0.5 * LOG_2PI),
-            settled=np.zeros((), jax.dtypes.float0),  # pyright: ignore
-        ),
-    )
+
+    like = (system.A, system.Q, system.C, system.noise, system.P)
+    return curvatures(system, found, sink, Spread(*map(jnp.zeros_like, like)))[0]
+
+
+def _sunk(
+    sums: Float[Array, "times ..."], t: Array, row: Float[Array, "..."], times: Array
+) -> Float[Array, "times ..."]:
+    """A step's share: added up where the block is constant, kept where it changes."""
+    if sums.shape[0] == 1:
+        return sums + times * row
+    return sums.at[t].set(jnp.where(times > 0, row, 0.0))
+
+
+def _summed(
+    rows: Float[Array, "t ..."], like: Float[Array, "u ..."], first: bool = True
+) -> Array:
+    """The gradient of a block: a sum over time where the block is constant.
+
+    The rows of a block that acts on the step into `t` (`first` is False) begin at the second step.
+    """
+    if like.shape[0] == 1:
+        return rows.sum(0, keepdims=True)
+    return rows if first else jnp.concatenate([jnp.zeros_like(rows[:1]), rows])
+
+
+def _over_time(
+    left: Float[Array, "t a b"],
+    right: Float[Array, "t b c"],
+    like: Float[Array, "u a c"],
+    first: bool = True,
+) -> Array:
+    """Products along time, or their sum, which is one matrix product, where the block is constant."""
+    if like.shape[0] == 1:
+        return jnp.einsum("tab,tbc->ac", left, right)[None]
+    return _summed(small(left, right), like, first)
 
 
 _log_likelihood = jax.custom_vjp(

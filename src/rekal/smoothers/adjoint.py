@@ -14,29 +14,23 @@ While the gains are settled, so is `N`, from either end of its own transient: th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from rekal.filters.forms import CovarianceForm, Form
 from rekal.filters.gains import ROUNDING, Gains
-from rekal.filters.means import Means, each, small
+from rekal.filters.means import Means, applied, each, product, small
 from rekal.filters.system import LinearSystem, at
 
 
-class Adjoint(NamedTuple):
-    """Gradient (as columns) and curvature of the later log-likelihood at every step."""
-
-    r: Float[Array, "steps n columns"]
-    N: Float[Array, "steps n n"]
-
-
-def adjoint(
+def gradients(
     system: LinearSystem, found: Gains, run: Means, length: Int[Array, ""] | int | None = None
-) -> Adjoint:
-    """Run both recursions from the end of a series to its beginning.
+) -> Float[Array, "steps n columns"]:
+    """`r_t` of every step, as columns.
 
     Args:
         system: the model and the data.
@@ -44,49 +38,83 @@ def adjoint(
         run: the means.
         length: number of real steps; later ones are padding and count for nothing.
     """
+    steps, n = system.y.shape[0], system.P.shape[0]
+    white = run.white
+    if length is not None:
+        white = jnp.where((jnp.arange(steps) < length)[:, None, None], white, 0.0)
+    J = jnp.eye(n, dtype=system.P.dtype) - small(found.gain, system.C)
+    UC = small(found.whitener, system.C)
+    push = each(UC.mT[found.where], white)
+    A = system.A
+    Phi = small(jnp.concatenate([A[1:], A[-1:]]) if A.shape[0] > 1 else A, J)
+
+    def step(r: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        i, push = row
+        r = applied(Phi[i].T, r) + push
+        return r, r
+
+    return jax.lax.scan(step, jnp.zeros_like(push[0]), (found.where, push), reverse=True)[1]
+
+
+class Step(NamedTuple):
+    """One step of the curvature recursion.
+
+    Attributes:
+        N: curvature at the predicted mean.
+        moved: curvature of the later data at the filtered mean, `A_{t+1}' N_{t+1} A_{t+1}`.
+        times: how many steps it stands for.
+    """
+
+    N: Float[Array, "n n"]
+    moved: Float[Array, "n n"]
+    times: Int[Array, ""]
+
+
+def curvatures(
+    system: LinearSystem,
+    found: Gains,
+    sink: Callable[[PyTree, Int[Array, ""], Step], PyTree],
+    start: PyTree,
+    length: Int[Array, ""] | int | None = None,
+) -> tuple[PyTree, Int[Array, " steps"]]:
+    """Run the recursion of `N` from the end of a series to its beginning.
+
+    Args:
+        system: the model and the data.
+        found: the gains.
+        sink: told of every step that is worked out, with what it has collected so far.
+        start: what it starts with.
+        length: number of real steps.
+
+    Returns:
+        What the sink has collected, and which worked-out step stands for each step.
+    """
     steps = system.y.shape[0]
     n, dtype = system.P.shape[0], system.P.dtype
     last = jnp.asarray(steps if length is None else length, jnp.int32) - 1
-    J = jnp.eye(n, dtype=dtype) - small(found.gain, system.C)
-    UC = small(found.whitener, system.C)
-    information = small(UC.mT, UC)
     tolerance = ROUNDING * jnp.finfo(dtype).eps
 
-    def backwards(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        t, later, end, buffer = state
+    def backwards(state: tuple[Array, Array, Array, PyTree]) -> tuple[Array, Array, Array, PyTree]:
+        t, later, end, collected = state
         i = found.where[t]
-        after = jnp.minimum(t + 1, steps - 1)
-        Phi = _product(at(system.A, after), J[i])
-        N = information[i] + _product(_product(Phi.T, later), Phi)
+        C, A = at(system.C, i), at(system.A, jnp.minimum(t + 1, steps - 1))
+        UC = product(found.whitener[i], C)
+        J = jnp.eye(n, dtype=dtype) - product(found.gain[i], C)
+        moved = product(A.T, product(later, A))
+        N = product(UC.T, UC) + product(J.T, product(moved, J))
         N = 0.5 * (N + N.T)
         still = jnp.max(jnp.abs(N - later), initial=0.0) <= tolerance * jnp.max(N, initial=0.0)
         jump = still & (t >= found.worked) & (end < 0)
-        return (
-            jnp.where(jump, found.worked - 2, t - 1),
-            N,
-            jnp.where(jump, t, end),
-            buffer.at[t].set(N),
-        )
+        times = jnp.where(jump, t - found.worked + 2, 1)
+        collected = sink(collected, t, Step(N, moved, times))
+        following = jnp.where(jump, found.worked - 2, t - 1)
+        return following, N, jnp.where(jump, t, end), collected
 
-    start = (last, jnp.zeros((n, n), dtype), jnp.asarray(-1), jnp.zeros((steps, n, n), dtype))
-    _, _, end, buffer = jax.lax.while_loop(lambda state: state[0] >= 0, backwards, start)
-    where = jnp.arange(steps)
-    skipped = (where >= found.worked - 1) & (where <= end)
-    N = buffer[jnp.where(skipped, end, where)]
-
-    white = jnp.where((where <= last)[:, None, None], run.white, 0.0)
-    push = each(UC.mT[found.where], white)
-    tail = J[found.where].mT
-
-    def step(r: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        A, J_t, push = row
-        r = J_t @ (A.T @ r) + push if r.shape[1] > 1 else _twice(J_t, A, r) + push
-        return r, r
-
-    A = jnp.broadcast_to(system.A, (steps, n, n))
-    after = jnp.concatenate([A[1:], A[-1:]])
-    _, r = jax.lax.scan(step, jnp.zeros_like(push[0]), (after, tail, push), reverse=True)
-    return Adjoint(r, N)
+    state = (last, jnp.zeros((n, n), dtype), jnp.asarray(-1, jnp.int32), start)
+    _, _, end, collected = jax.lax.while_loop(lambda state: state[0] >= 0, backwards, state)
+    every = jnp.arange(steps)
+    skipped = (every >= found.worked - 1) & (every <= end)
+    return collected, jnp.where(skipped, end, every)
 
 
 class LinearSmoothed(NamedTuple):
@@ -111,23 +139,18 @@ def smooth_linear(
     length: Int[Array, ""] | int | None = None,
 ) -> LinearSmoothed:
     """Smoothed moments of one series from the adjoint."""
-    back = adjoint(system, found, run, length)
+    r = gradients(system, found, run, length)
+    steps, n, _ = r.shape
+    empty = jnp.zeros((steps, n, n), r.dtype)
+    record = lambda buffer, t, step: buffer.at[t].set(step.N)  # noqa: E731
+    buffer, where = curvatures(system, found, record, empty, length)
+    N = buffer[where]
     leave = jax.vmap(form.leave)
     prior, posterior = leave(found.prior)[found.where], leave(found.posterior)[found.where]
-    NP = small(back.N, prior)
+    NP = small(N, prior)
     cov = prior - small(prior, NP)
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
     gained = small(A, posterior[:-1])
     lag = gained - small(NP[1:].mT, gained)
     lag = jnp.concatenate([jnp.zeros_like(lag[:1]), lag])
-    return LinearSmoothed(run.prior + each(prior, back.r), 0.5 * (cov + cov.mT), lag)
-
-
-def _product(left: Float[Array, "n n"], right: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    return small(left[None], right[None])[0]
-
-
-def _twice(J_t: Array, A: Array, r: Float[Array, "n one"]) -> Float[Array, "n one"]:
-    """`J' A' r` of a single column."""
-    inner = (A * r).sum(0)
-    return (J_t * inner[None, :]).sum(-1)[:, None]
+    return LinearSmoothed(run.prior + each(prior, r), 0.5 * (cov + cov.mT), lag)
