@@ -1,6 +1,8 @@
-"""The M-step of the stochastic network: closed form for every parameter (paper, section 3.2)."""
+"""The M-step of models that are linear in their parameters: closed form for all (paper, section 3.2)."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,7 +10,10 @@ from jaxtyping import Array, Bool
 
 from rekal.learning.regression import NoiseShape, RegressionPrior, solve_noise, solve_weights
 from rekal.learning.statistics import Statistics, observation_weights, transition_weights
+from rekal.models.linear import LinearGaussian
 from rekal.models.stochastic_rnn import StochasticRNN
+
+Model = TypeVar("Model", StochasticRNN, LinearGaussian)
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 
@@ -40,8 +45,8 @@ class Constraints(eqx.Module):
 
 
 def maximise(
-    model: StochasticRNN, statistics: Statistics, priors: Priors, constraints: Constraints
-) -> StochasticRNN:
+    model: Model, statistics: Statistics, priors: Priors, constraints: Constraints
+) -> Model:
     """The parameters that maximise the expected complete log-likelihood plus the log prior."""
     n, k = model.states, model.n_inputs
     frozen = constraints.frozen

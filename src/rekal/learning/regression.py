@@ -60,8 +60,9 @@ def solve_weights(
     Lambda = jnp.diag(prior.precision)
     S_xx = moments.features + Lambda
     S_yx = moments.cross + prior.mean @ Lambda
-    # A relative jitter keeps float32 solvable when features are collinear.
-    S_xx = S_xx + 1e-7 * jnp.trace(S_xx) / S_xx.shape[0] * jnp.eye(S_xx.shape[0], dtype=S_xx.dtype)
+    # A relative jitter keeps the system solvable when features are collinear.
+    jitter = min(1e-7, float(jnp.finfo(S_xx.dtype).eps)) * jnp.trace(S_xx) / S_xx.shape[0]
+    S_xx = S_xx + jitter * jnp.eye(S_xx.shape[0], dtype=S_xx.dtype)
     if fixed is None:
         return jax.scipy.linalg.solve(S_xx, S_yx.T, assume_a="pos").T
     if shape == "diagonal":

@@ -27,6 +27,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from rekal.beliefs import Path
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.recursion import run_filter
+from rekal.models.linear import LinearGaussian
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import smooth_marginal
@@ -49,12 +50,12 @@ class Statistics(eqx.Module):
     initial: Regression
 
 
-def transition_weights(model: StochasticRNN) -> Float[Array, "states q"]:
+def transition_weights(model: StochasticRNN | LinearGaussian) -> Float[Array, "states q"]:
     """`[A B c]`."""
     return jnp.concatenate([model.A, model.B, model.c[:, None]], 1)
 
 
-def observation_weights(model: StochasticRNN) -> Float[Array, "obs q"]:
+def observation_weights(model: StochasticRNN | LinearGaussian) -> Float[Array, "obs q"]:
     """`[C D d]`."""
     return jnp.concatenate([model.C, model.D, model.d[:, None]], 1)
 

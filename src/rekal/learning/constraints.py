@@ -1,0 +1,93 @@
+"""Which parameters EM may move: frozen blocks, fixed entries, diagonal or full covariances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from rekal.errors import RekalError
+from rekal.learning.maximise import BLOCKS, Constraints
+from rekal.learning.regression import NoiseShape
+from rekal.models.linear import LinearGaussian
+from rekal.models.stochastic_rnn import StochasticRNN
+
+
+def constrain(
+    model: StochasticRNN | LinearGaussian,
+    freeze: tuple[str, ...] = (),
+    fixed: Mapping[str, Any] | None = None,
+    *,
+    process_noise: NoiseShape = "diagonal",
+    observation_noise: NoiseShape = "diagonal",
+) -> Constraints:
+    """The frozen and fixed entries, as masks on `[A B c]` and `[C D d]`.
+
+    Args:
+        model: the model that is to be trained.
+        freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
+        fixed: for a block of weights, an array that is True where an entry keeps its value.
+        process_noise: "diagonal" or "full" `Q`.
+        observation_noise: "diagonal" or "full" `R`.
+
+    Raises:
+        RekalError: an unknown block, or a mask in `fixed` whose shape does not fit its block.
+    """
+    fixed = fixed or {}
+    for name in (*freeze, *fixed):
+        if name not in BLOCKS:
+            raise RekalError(f"there is no block {name!r}: use one of {', '.join(BLOCKS)}")
+    for name in fixed:
+        if name not in ("A", "B", "c", "C", "D", "d"):
+            raise RekalError(
+                f"single entries of {name} cannot be fixed, only all of them (freeze) or none"
+            )
+    for shape in (process_noise, observation_noise):
+        if shape not in ("diagonal", "full"):
+            raise RekalError(f"a noise covariance is 'diagonal' or 'full', not {shape!r}")
+
+    def mask(name: str) -> np.ndarray:
+        value = getattr(model, name)
+        if name in freeze:
+            return np.ones(value.shape, bool)
+        given = np.asarray(fixed.get(name, np.zeros(value.shape, bool)), bool)
+        if given.shape != value.shape:
+            raise RekalError(
+                f"fixed[{name!r}] has shape {given.shape}, but {name} has {value.shape}"
+            )
+        return given
+
+    def join(weight: str, inputs: str, offset: str) -> Array | None:
+        joined = np.concatenate([mask(weight), mask(inputs), mask(offset)[:, None]], 1)
+        return jnp.asarray(joined) if joined.any() else None
+
+    return Constraints(
+        transition=join("A", "B", "c"),
+        observation=join("C", "D", "d"),
+        frozen=tuple(name for name in ("Q", "R", "m", "P") if name in freeze),
+        process_noise=process_noise,
+        observation_noise=observation_noise,
+    )
+
+
+def check_flat_columns(model: LinearGaussian, constraints: Constraints) -> None:
+    """With a diffuse start the effect of the flat coordinates is no parameter.
+
+    The law of a flat coordinate has no scale of its own, so that a likelihood that integrates it out rises
+    without bound as its effect on the data goes to zero.
+
+    Raises:
+        RekalError: a column of A or C that belongs to a flat coordinate has a free entry.
+    """
+    if model.initial != "diffuse":
+        return
+    flat = list(model.flat)
+    for fixed in (constraints.transition, constraints.observation):
+        if fixed is None or not bool(np.asarray(fixed)[:, flat].all()):
+            raise RekalError(
+                "with a diffuse start the likelihood is unbounded in the columns of A and C that belong "
+                f"to the flat coordinates {tuple(flat)}: freeze A and C, fix those columns, or give m and P"
+            )

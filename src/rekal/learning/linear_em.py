@@ -1,0 +1,189 @@
+r"""Expectation-maximisation for a linear Gaussian model (Shumway and Stoffer 1982).
+
+The E-step is exact (`linear_statistics.py`) and the M-step is closed form (`maximise.py`), so that without
+priors the log-likelihood rises at every iteration. Many iterations run inside one compiled loop: small
+models would otherwise spend their time between the calls.
+
+A diffuse start stays diffuse; `m` and `P` are then no parameters, and how a flat coordinate reaches the data
+must be fixed: the likelihood grows without bound as its effect vanishes. A stationary start ties `m` and `P`
+to `A`, `c` and `Q`, which leaves no closed form: it is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from rekal.errors import RekalError
+from rekal.learning.batch import Batch
+from rekal.learning.constraints import check_flat_columns, constrain
+from rekal.learning.em import EMResult, Progress
+from rekal.learning.linear_statistics import linear_e_step
+from rekal.learning.maximise import Constraints, Priors, maximise
+from rekal.learning.priors import PriorStrength
+from rekal.learning.regression import NoiseShape, RegressionPrior
+from rekal.models.linear import LinearGaussian
+
+State = tuple[Any, Array, Array, Array, Array]  # parameters, likelihoods, count, the last, settled
+
+CHUNK = 64  # iterations at most between two looks at the keyboard and the progress display
+BREATH = 0.25  # seconds that such a stretch may take
+
+
+def linear_em(
+    model: LinearGaussian,
+    batch: Batch,
+    *,
+    iterations: int = 100,
+    tolerance: int | float = 1e-6,
+    freeze: tuple[str, ...] = (),
+    fixed: Mapping[str, Any] | None = None,
+    process_noise: NoiseShape = "full",
+    observation_noise: NoiseShape = "full",
+    strength: PriorStrength | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> EMResult:
+    """Train a linear Gaussian model by EM.
+
+    An interrupt (Ctrl-C) ends the run with the parameters found so far.
+
+    Args:
+        model: where to begin; its start must be given or diffuse.
+        batch: the series (`as_batch`), any lengths, entries missing or not.
+        iterations: at most so many.
+        tolerance: stop when the log-likelihood per observed entry changes by less than this (in nats)
+            in one iteration; 0 never stops early.
+        freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
+        fixed: for a block of weights, an array that is True where an entry keeps its value.
+        process_noise: "full" or "diagonal" `Q`.
+        observation_noise: "full" or "diagonal" `R`.
+        strength: priors, or None for maximum likelihood.
+        report: told after each iteration.
+
+    Returns:
+        The model after the last iteration, the log-likelihood before each iteration, why it stopped
+        ("tolerance", "iterations" or "interrupted"), and the seconds it took.
+
+    Raises:
+        RekalError: the start is stationary, shapes do not fit, or the likelihood is not finite.
+    """
+    _check(model, batch)
+    if model.initial == "diffuse":
+        freeze = tuple(dict.fromkeys((*freeze, "m", "P")))
+    constraints = constrain(
+        model, freeze, fixed, process_noise=process_noise, observation_noise=observation_noise
+    )
+    check_flat_columns(model, constraints)
+    valid = np.asarray(batch.valid)
+    lengths = valid.sum(1)
+    shape = bool((np.asarray(batch.mask) == valid[..., None]).all()), bool(np.ptp(lengths) == 0)
+    gain = jnp.asarray(tolerance * int(batch.mask.sum()), model.A.dtype)
+
+    history: list[float] = []
+    stopped, began = "iterations", time.perf_counter()
+    try:
+        priors = no_priors(model)
+        if strength is not None:
+            priors = strength.priors(_e_step(model, batch, shape))
+        stretch = 1
+        while len(history) < iterations:
+            stretch = min(stretch, iterations - len(history))
+            since = time.perf_counter()
+            before = jnp.asarray(history[-1] if history else -jnp.inf, model.A.dtype)
+            new, values, count, settled = _stretch(
+                model, batch, priors, constraints, shape, gain, jnp.asarray(stretch), before
+            )
+            found = np.asarray(values, np.float64)[: int(count)]
+            for value in found:
+                if not np.isfinite(value):
+                    raise RekalError(
+                        f"the log-likelihood is not finite at iteration {len(history) + 1}: scale "
+                        "the data, or give EM priors (strength) or another start"
+                    )
+                history.append(float(value))
+                if report is not None:
+                    report(Progress(len(history), iterations, float(value)))
+            model = new
+            if bool(settled):
+                stopped = "tolerance"
+                break
+            if time.perf_counter() - since < BREATH:
+                stretch = min(CHUNK, 2 * stretch)
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    return EMResult(cast(Any, model), np.array(history), stopped, time.perf_counter() - began)
+
+
+def no_priors(model: LinearGaussian) -> Priors:
+    """Priors that weigh nothing."""
+    n, p, k, dtype = model.states, model.observations, model.n_inputs, model.A.dtype
+
+    def flat(rows: int, features: int) -> RegressionPrior:
+        return RegressionPrior(
+            mean=jnp.zeros((rows, features), dtype),
+            precision=jnp.zeros(features, dtype),
+            noise=jnp.zeros((rows, rows), dtype),
+            noise_weight=jnp.zeros((), dtype),
+        )
+
+    return Priors(flat(n, n + k + 1), flat(p, n + k + 1), flat(n, 1))
+
+
+@eqx.filter_jit
+def _e_step(model: LinearGaussian, batch: Batch, shape: tuple[bool, bool]) -> Any:
+    return linear_e_step(model, batch, *shape)[0]
+
+
+@eqx.filter_jit
+def _stretch(
+    model: LinearGaussian,
+    batch: Batch,
+    priors: Priors,
+    constraints: Constraints,
+    shape: tuple[bool, bool],
+    gain: Float[Array, ""],
+    limit: Int[Array, ""],
+    before: Float[Array, ""],
+) -> tuple[LinearGaussian, Float[Array, " chunk"], Int[Array, ""], Array]:
+    """So many iterations at once: the model, the likelihoods, their number, and whether it settled."""
+    arrays, rest = eqx.partition(model, eqx.is_array)
+
+    def going(state: State) -> Array:
+        _, _, i, last, settled = state
+        return (i < limit) & ~settled & ((i == 0) | jnp.isfinite(last))
+
+    def iterate(state: State) -> State:
+        arrays, values, i, last, _ = state
+        current = eqx.combine(arrays, rest)
+        statistics, value = linear_e_step(current, batch, *shape)
+        new = maximise(current, statistics, priors, constraints)
+        settled = jnp.abs(value - last) < gain
+        return eqx.filter(new, eqx.is_array), values.at[i].set(value), i + 1, value, settled
+
+    zero = jnp.zeros((), jnp.asarray(limit).dtype)
+    state = (arrays, jnp.zeros(CHUNK, model.A.dtype), zero, before, jnp.asarray(False))
+    arrays, values, count, _, settled = jax.lax.while_loop(going, iterate, state)
+    return eqx.combine(arrays, rest), values, count, settled
+
+
+def _check(model: LinearGaussian, batch: Batch) -> None:
+    if model.initial == "stationary":
+        raise RekalError(
+            "EM has no closed form for a model with a stationary start: use MaximumLikelihood, or "
+            "give the model initial='given' or 'diffuse'"
+        )
+    observed, inputs = batch.values.shape[-1], 0 if batch.inputs is None else batch.inputs.shape[-1]
+    if observed != model.observations or inputs != model.n_inputs:
+        raise RekalError(
+            f"the model has {model.observations} observations and {model.n_inputs} inputs, but the "
+            f"data have {observed} and {inputs}"
+        )
+    if not bool(batch.mask.any()):
+        raise RekalError("there is nothing to learn from: no entry was observed")

@@ -1,0 +1,191 @@
+r"""The E-step of a linear Gaussian model: exact expected sufficient statistics (Shumway and Stoffer 1982).
+
+With the smoothed moments `E x_t`, `P_t = Cov x_t` and `L_t = Cov(x_t, x_{t-1})` given the whole series, and
+`phi_t = [x_{t-1}; u_t; 1]`, `psi_t = [x_t; u_t; 1]`, all sums are products of means plus summed covariances:
+
+    sum E[x_t phi_t']   = sum E[x_t] E[phi_t]' + [sum L_t, 0],
+    sum E[phi phi']     = sum E[phi] E[phi]'   + diag(sum P_{t-1}, 0),     and likewise for psi and x_t.
+
+Missing entries. Given the state, the missing entries of `y_t` are Gaussian: with `K` the regression of all
+entries on the observed ones (unit rows for those), `G = (I - K) V` and `V = [C D d]`,
+
+    E[y_t | x_t] = K y_t + G psi_t,   Cov[y_t | x_t] = R - K R,
+
+so that `E[y psi'] = E[y] E[psi]' + G Cov(psi)` and `E[y y'] = E[y] E[y]' + G Cov(psi) G' + R - K R`. Steps
+without any observation are left out of the observation regression.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from rekal.beliefs import combined
+from rekal.filters.forms import Form
+from rekal.filters.gains import Gains, gains
+from rekal.filters.kalman import Kalman
+from rekal.filters.means import LOG_2PI, means, small
+from rekal.filters.start import products, start_law
+from rekal.filters.system import decorrelate, linear_system
+from rekal.learning.batch import Batch
+from rekal.learning.statistics import Regression, Statistics
+from rekal.models.linear import LinearGaussian
+from rekal.smoothers.adjoint import smooth_linear
+
+Moments = tuple[Float[Array, "steps n"], Float[Array, "steps n n"], Float[Array, "steps n n"]]
+
+
+def linear_e_step(
+    model: LinearGaussian, batch: Batch, complete: bool, even: bool
+) -> tuple[Statistics, Float[Array, ""]]:
+    """Statistics summed over all series, and their exact log-likelihood in nats.
+
+    Args:
+        model: the current parameters.
+        batch: the series, padded at their ends.
+        complete: no entry of a real step is missing; the settled covariance is then worked out once.
+        even: all series are equally long; they are then filtered side by side.
+    """
+    form = Kalman(model).arithmetic
+    lengths = batch.valid.sum(1)
+    first = jax.tree.map(lambda leaf: leaf[0], batch)
+    shared = None
+    if complete:
+        shared = gains(linear_system(model, first.values, None, first.inputs), form)
+
+    def one(row: tuple[Batch, Int[Array, ""]]) -> tuple[Statistics, Array]:
+        return linear_statistics(model, *row, form, shared)
+
+    if complete and even:
+        each, value = jax.vmap(lambda series: one((series, lengths[0])))(batch)
+    else:
+        each, value = jax.lax.map(one, (batch, lengths))
+    return jax.tree.map(lambda leaf: leaf.sum(0), each), value.sum()
+
+
+def linear_statistics(
+    model: LinearGaussian,
+    series: Batch,
+    length: Int[Array, ""],
+    form: Form,
+    shared: Gains | None = None,
+) -> tuple[Statistics, Float[Array, ""]]:
+    """Smooth one series and collect its statistics; also its log-likelihood.
+
+    Args:
+        model: the current parameters.
+        series: one series (no batch axis).
+        length: number of real steps.
+        form: how covariances are carried.
+        shared: the gains, where nothing is missing; None works them out from the mask.
+    """
+    mask = None if shared is not None else series.mask
+    system = linear_system(model, series.values, mask, series.inputs)
+    found = gains(system, form) if shared is None else shared
+    run = means(system, found)
+    live = jnp.arange(series.values.shape[0]) < length
+    white = jnp.where(live[:, None, None], run.white, 0.0)
+    total = products(white).sum(0)
+    law = start_law(total)
+    constant = jnp.where(live, found.log_f[found.where] + LOG_2PI * system.seen, 0.0)
+
+    smoothed = smooth_linear(system, found, run, form, length)
+    mean, cov = combined(smoothed.mean, smoothed.cov, total)
+    lag = smoothed.lag
+    if total.shape[0] > 1:
+        effect = smoothed.mean[..., 1:]
+        lag = lag.at[1:].add(effect[1:] @ law.cov @ effect[:-1].mT)
+    value = law.log_evidence - 0.5 * constant.sum()
+    return _collected(model, series, live, mask, (mean, cov, lag)), value
+
+
+def _collected(
+    model: LinearGaussian,
+    series: Batch,
+    live: Bool[Array, " steps"],
+    mask: Bool[Array, "steps obs"] | None,
+    moments: Moments,
+) -> Statistics:
+    """The statistics from the smoothed moments of one series."""
+    mean, cov, lag = moments
+    one = live.astype(mean.dtype)
+    tail = one[:, None]
+    if series.inputs is not None and model.n_inputs:
+        tail = jnp.concatenate([series.inputs * tail, tail], 1)
+    moved = one[1:, None]
+    phi = jnp.concatenate([mean[:-1] * moved, tail[1:]], 1)
+    target = mean[1:] * moved
+    transition = Regression(
+        features=_widened(phi.T @ phi, _summed(cov[:-1], one[1:])),
+        cross=_widened(target.T @ phi, _summed(lag[1:], one[1:])),
+        targets=target.T @ target + _summed(cov[1:], one[1:]),
+        count=one[1:].sum(),
+    )
+    initial = Regression(
+        features=jnp.ones((1, 1), mean.dtype),
+        cross=one[0] * mean[0][:, None],
+        targets=one[0] * (cov[0] + mean[0][:, None] * mean[0][None, :]),
+        count=jnp.ones((), mean.dtype),
+    )
+    if mask is None:
+        psi = jnp.concatenate([mean * one[:, None], tail], 1)
+        y = series.values * one[:, None]
+        observation = Regression(
+            features=_widened(psi.T @ psi, _summed(cov, one)),
+            cross=y.T @ psi,
+            targets=y.T @ y,
+            count=one.sum(),
+        )
+    else:
+        observation = _completed(model, series.values, mask, jnp.concatenate([mean, tail], 1), cov)
+    return Statistics(transition, observation, initial)
+
+
+def _completed(
+    model: LinearGaussian,
+    values: Float[Array, "steps obs"],
+    mask: Bool[Array, "steps obs"],
+    psi: Float[Array, "steps q"],
+    cov: Float[Array, "steps n n"],
+) -> Regression:
+    """The observation regression, missing entries completed by their conditional moments."""
+    seen = mask.any(1).astype(psi.dtype)
+    eye = jnp.eye(mask.shape[1], dtype=psi.dtype)
+    K = jax.vmap(_regression_on_observed, in_axes=(None, 0))(model.R, mask)
+    rest = eye - K
+    V = jnp.concatenate([model.C, model.D, model.d[:, None]], 1)
+    y = jnp.where(mask, values, 0.0)
+    z = (K * y[:, None, :]).sum(-1) + (rest * (psi @ V.T)[:, None, :]).sum(-1)
+    G = small(rest, model.C[None])
+    spread = small(G, cov)
+    psi, z = psi * seen[:, None], z * seen[:, None]
+    return Regression(
+        features=_widened(psi.T @ psi, _summed(cov, seen)),
+        cross=_widened(z.T @ psi, _summed(spread, seen)),
+        targets=z.T @ z + _summed(small(spread, G.mT) + small(rest, model.R[None]), seen),
+        count=seen.sum(),
+    )
+
+
+def _regression_on_observed(
+    R: Float[Array, "obs obs"], mask: Bool[Array, " obs"]
+) -> Float[Array, "obs obs"]:
+    """`K`: the rows of observed entries are unit vectors, those of missing ones `R_mo R_oo^{-1}`."""
+    eye = jnp.eye(R.shape[0], dtype=R.dtype)
+    shape, noise = decorrelate(jnp.where(mask[:, None] & mask[None, :], R, eye))
+    shape = shape * mask[None, :] * mask[:, None]
+    inverse = jnp.where(noise > 0, 1 / jnp.where(noise > 0, noise, 1.0), 0.0)
+    half = small(R[None], shape.T[None])[0] * inverse
+    return jnp.where(mask[:, None], eye, small(half[None], shape[None])[0])
+
+
+def _summed(
+    matrices: Float[Array, "steps a b"], weights: Float[Array, " steps"]
+) -> Float[Array, "a b"]:
+    return (matrices * weights[:, None, None]).sum(0)
+
+
+def _widened(outer: Float[Array, "p q"], corner: Float[Array, "a b"]) -> Float[Array, "p q"]:
+    """`outer` with `corner` added to its upper left."""
+    return outer.at[: corner.shape[0], : corner.shape[1]].add(corner)

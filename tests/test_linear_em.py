@@ -1,0 +1,263 @@
+"""EM for linear Gaussian models: exact statistics, monotone likelihood, constraints, speed of shape."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import JointGaussian, random_linear, simulate_linear
+
+from rekal.errors import RekalError
+from rekal.learning.batch import Batch, as_batch
+from rekal.learning.linear_em import linear_em
+from rekal.learning.linear_statistics import linear_e_step
+from rekal.learning.priors import PriorStrength
+from rekal.models.linear import LinearGaussian
+from rekal.sequences import Sequences
+
+BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def linear(states: int, obs: int, inputs: int, seed: int, **more) -> LinearGaussian:
+    network = random_linear(states, obs, inputs, seed)
+    return LinearGaussian.create(**{name: getattr(network, name) for name in BLOCKS}, **more)
+
+
+def batch_of(model: LinearGaussian, lengths: list[int], seed: int, missing: bool) -> Batch:
+    """Series of several lengths; in each, the last real step has an observation."""
+    size = max(lengths)
+    values, masks, inputs, valid = [], [], [], []
+    for i, steps in enumerate(lengths):
+        y, mask, u = simulate_linear(model, steps, seed + i)
+        mask = np.asarray(mask) if missing else np.ones_like(mask)
+        pad = ((0, size - steps), (0, 0))
+        values.append(np.pad(np.where(mask, y, 0.0), pad))
+        masks.append(np.pad(mask, pad))
+        inputs.append(None if u is None else np.pad(np.asarray(u), pad))
+        valid.append(np.arange(size) < steps)
+    u = None if inputs[0] is None else jnp.asarray(np.stack(inputs))
+    stack = lambda rows: jnp.asarray(np.stack(rows))  # noqa: E731
+    return Batch(stack(values), stack(masks), u, stack(valid))
+
+
+def brute_force(model: LinearGaussian, y, mask, u):
+    """The statistics of one series by conditioning the joint law of all states and observations."""
+    T, n, p = len(y), model.states, model.observations
+    joint = JointGaussian(model, y, mask, u)
+    seen = np.flatnonzero(joint.mask)
+    cov = np.block([[joint.x_cov, joint.xy_cov], [joint.xy_cov.T, joint.y_cov]])
+    mean = np.concatenate([joint.x_mean, joint.y_mean])
+    gain = np.linalg.solve(joint.y_cov[np.ix_(seen, seen)], cov[T * n :][seen]).T
+    mean = mean + gain @ (joint.y.reshape(-1)[seen] - joint.y_mean[seen])
+    cov = cov - gain @ cov[T * n :][seen]
+    second = cov + np.outer(mean, mean)
+    u = np.zeros((T, 0)) if u is None else np.asarray(u)
+
+    def moment(rows, columns):
+        """`E[a b']` of lists of index arrays and known vectors."""
+        a_index, a_known = rows
+        b_index, b_known = columns
+        return np.block(
+            [
+                [second[np.ix_(a_index, b_index)], np.outer(mean[a_index], b_known)],
+                [np.outer(a_known, mean[b_index]), np.outer(a_known, b_known)],
+            ]
+        )
+
+    x = lambda t: np.arange(t * n, (t + 1) * n)  # noqa: E731
+    obs = lambda t: T * n + np.arange(t * p, (t + 1) * p)  # noqa: E731
+    none = np.zeros(0)
+    sums = {"transition": [0, 0, 0], "observation": [0, 0, 0]}
+    for t in range(T):
+        tail = np.append(u[t], 1.0)
+        if t:
+            phi, target = (x(t - 1), tail), (x(t), none)
+            for i, pair in enumerate(((phi, phi), (target, phi), (target, target))):
+                sums["transition"][i] = sums["transition"][i] + moment(*pair)
+        if joint.mask[t].any():
+            psi, target = (x(t), tail), (obs(t), none)
+            for i, pair in enumerate(((psi, psi), (target, psi), (target, target))):
+                sums["observation"][i] = sums["observation"][i] + moment(*pair)
+    first = moment((x(0), none), (x(0), np.ones(1)))
+    return sums, first
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize(("states", "obs", "inputs"), [(1, 1, 0), (2, 3, 1), (3, 2, 2)])
+def test_statistics_equal_the_joint_gaussian(states, obs, inputs, missing):
+    model = linear(states, obs, inputs, seed=states)
+    lengths = [7, 5]
+    batch = batch_of(model, lengths, seed=1, missing=missing)
+    found, value = jax.jit(lambda: linear_e_step(model, batch, not missing, False))()
+    expected = {"transition": 0.0, "observation": 0.0}
+    likelihood, first = 0.0, 0.0
+    totals = {name: [0.0, 0.0, 0.0] for name in expected}
+    for i, steps in enumerate(lengths):
+        u = None if batch.inputs is None else batch.inputs[i, :steps]
+        one = batch.values[i, :steps], batch.mask[i, :steps], u
+        sums, start = brute_force(model, *one)
+        first = first + start
+        likelihood += JointGaussian(model, *one).log_likelihood()
+        for name, parts in sums.items():
+            totals[name] = [a + b for a, b in zip(totals[name], parts, strict=True)]
+    for name, parts in totals.items():
+        regression = getattr(found, name)
+        for leaf, part in zip(("features", "cross", "targets"), parts, strict=True):
+            np.testing.assert_allclose(getattr(regression, leaf), part, atol=1e-9, err_msg=name)
+    np.testing.assert_allclose(found.initial.targets, first[:, :-1], atol=1e-10)
+    np.testing.assert_allclose(found.initial.cross, first[:, -1:], atol=1e-10)
+    assert float(value) == pytest.approx(likelihood, abs=1e-8)
+
+
+def test_series_side_by_side_equal_one_after_the_other():
+    model = linear(3, 2, 1, seed=3)
+    batch = batch_of(model, [40, 40, 40], seed=2, missing=False)
+    fast, slow, general = (
+        jax.jit(lambda how=how: linear_e_step(model, batch, *how))()
+        for how in ((True, True), (True, False), (False, False))
+    )
+    for other in (slow, general):
+        for a, b in zip(jax.tree.leaves(fast), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=12)
+@given(
+    seed=st.integers(0, 10_000),
+    case=st.sampled_from(
+        [
+            ((3, 2, 0), False, "given", "full"),
+            ((2, 2, 1), True, "given", "diagonal"),
+            ((2, 2, 0), False, "diffuse", "full"),
+        ]
+    ),
+)
+def test_the_likelihood_never_falls(seed, case):
+    shape, missing, initial, noise = case
+    truth = linear(*shape, seed=seed)
+    batch = batch_of(truth, [30, 24], seed=seed, missing=missing)
+    start = linear(*shape, seed=seed + 1, initial=initial)
+    if noise == "diagonal":
+        blocks = {name: getattr(start, name) for name in BLOCKS}
+        blocks |= {name: jnp.diag(jnp.diagonal(blocks[name])) for name in "QR"}
+        start = LinearGaussian.create(**blocks, initial=initial)
+    result = linear_em(
+        start,
+        batch,
+        iterations=15,
+        tolerance=0,
+        freeze=("A", "C") if initial == "diffuse" else (),
+        process_noise=noise,
+        observation_noise=noise,
+    )
+    rise = np.diff(result.log_likelihood)
+    assert rise.min() > -1e-8 * abs(result.log_likelihood).max()
+    assert rise.max() > 0
+
+
+@pytest.mark.parametrize("freeze", [("A",), ("C", "d"), ("Q", "R"), ("m", "P"), ("B", "D")])
+def test_frozen_blocks_stay(freeze):
+    truth = linear(2, 2, 1, seed=5)
+    batch = batch_of(truth, [60], seed=6, missing=True)
+    start = linear(2, 2, 1, seed=7)
+    result = linear_em(start, batch, iterations=5, tolerance=0, freeze=freeze)
+    for name in BLOCKS:
+        same = np.array_equal(getattr(result.model, name), getattr(start, name))
+        assert same == (name in freeze), name
+    assert np.diff(result.log_likelihood).min() > 0
+
+
+def test_fixed_entries_stay_and_the_others_move():
+    start = linear(2, 1, 0, seed=8)
+    batch = batch_of(linear(2, 1, 0, seed=9), [80], seed=1, missing=False)
+    held = np.array([[True, False], [False, True]])
+    model = linear_em(start, batch, iterations=4, tolerance=0, fixed={"A": held}).model
+    np.testing.assert_array_equal(np.asarray(model.A) == np.asarray(start.A), held)
+
+
+def test_ragged_series_equal_masked_ones():
+    """Padding and steps without any observation at the end of a series say the same of the likelihood."""
+    model = linear(2, 2, 0, seed=10)
+    ragged = batch_of(model, [40, 25], seed=3, missing=False)
+    masked = ragged._replace(valid=jnp.ones_like(ragged.valid))
+    values = [
+        jax.jit(lambda b=b, c=c: linear_e_step(model, b, c, False))()[1]
+        for b, c in ((ragged, True), (ragged, False), (masked, False))
+    ]
+    np.testing.assert_allclose(values, values[0], rtol=1e-12)
+    apart = [
+        JointGaussian(model, ragged.values[i, :n], ragged.mask[i, :n], None).log_likelihood()
+        for i, n in enumerate((40, 25))
+    ]
+    np.testing.assert_allclose(values[0], sum(apart), rtol=1e-10)
+
+
+def test_a_diffuse_start_keeps_its_moments():
+    start = LinearGaussian.create(
+        np.eye(1), np.eye(1), np.eye(1), np.eye(1), m=np.zeros(1), initial="diffuse"
+    )
+    y = np.cumsum(np.random.default_rng(0).normal(size=200))[:, None]
+    result = linear_em(
+        start, as_batch(Sequences.from_arrays(y)), iterations=20, freeze=("A", "c", "C")
+    )
+    assert result.model.initial == "diffuse"
+    np.testing.assert_array_equal(result.model.m, start.m)
+    np.testing.assert_array_equal(result.model.P, start.P)
+    assert float(result.model.Q[0, 0]) == pytest.approx(1.0, abs=0.3)
+
+
+def test_it_stops_by_tolerance_and_tells_every_iteration():
+    truth = linear(1, 1, 0, seed=11)
+    batch = batch_of(truth, [200], seed=4, missing=False)
+    told = []
+    result = linear_em(truth, batch, iterations=500, tolerance=1e-4, report=told.append)
+    assert result.stopped == "tolerance"
+    assert [t.iteration for t in told] == list(range(1, len(result.log_likelihood) + 1))
+    assert abs(np.diff(result.log_likelihood)[-1]) < 1e-4 * 200
+
+
+def test_an_interrupt_keeps_what_was_found():
+    truth = linear(2, 1, 0, seed=12)
+    batch = batch_of(truth, [50], seed=5, missing=False)
+
+    def interrupt(progress):
+        if progress.iteration == 3:
+            raise KeyboardInterrupt
+
+    result = linear_em(linear(2, 1, 0, seed=13), batch, tolerance=0, report=interrupt)
+    assert result.stopped == "interrupted"
+    assert len(result.log_likelihood) == 3
+
+
+def test_priors_hold_the_initial_covariance_up():
+    truth = linear(2, 1, 0, seed=14)
+    batch = batch_of(truth, [100], seed=6, missing=False)
+    result = linear_em(truth, batch, iterations=100, tolerance=0, strength=PriorStrength())
+    assert float(jnp.linalg.eigvalsh(result.model.P)[0]) > 0.01
+
+
+def test_what_is_refused():
+    truth = linear(2, 1, 0, seed=15)
+    batch = batch_of(truth, [30], seed=7, missing=False)
+    stationary = dataclasses.replace(truth, initial="stationary")
+    with pytest.raises(RekalError, match=r"no closed form .* stationary start: use MaximumLik"):
+        linear_em(stationary, batch)
+    with pytest.raises(RekalError, match=r"unbounded in the columns .* coordinates \(0, 1\)"):
+        linear_em(dataclasses.replace(truth, initial="diffuse", flat=(0, 1)), batch)
+    with pytest.raises(RekalError, match="model has 2 observations and 0 inputs, but the data"):
+        linear_em(linear(2, 2, 0, seed=1), batch)
+    with pytest.raises(RekalError, match="no entry was observed"):
+        linear_em(truth, batch._replace(mask=jnp.zeros_like(batch.mask)))
+    with pytest.raises(RekalError, match="not finite at iteration 1"):
+        linear_em(truth, batch._replace(values=batch.values * jnp.nan))
