@@ -145,9 +145,14 @@ class GaussianModel(StateSpaceModel):
         self, evidence: WhitenedObservation, x: Float[Array, "particles states"]
     ) -> Float[Array, " particles"]:
         """Log density of the observed entries given each particle, in nats."""
-        mean = self.observation_mean(x, evidence.u)
-        residual = evidence.target - rows_times(mean, evidence.whitener)
+        residual = self.innovation(evidence, self.observation_mean(x, evidence.u))
         return evidence.log_norm - 0.5 * row_dots(residual, residual)
+
+    def innovation(
+        self, evidence: WhitenedObservation, mean: Float[Array, "particles obs"]
+    ) -> Float[Array, "particles obs"]:
+        """What an encoded observation differs from each predicted one, scaled to unit noise."""
+        return evidence.target - rows_times(mean, evidence.whitener)
 
     def sample_observation(
         self,
@@ -173,8 +178,7 @@ class GaussianModel(StateSpaceModel):
         else:
             prior, S0 = self.transition_mean(origin, u, dt), jnp.linalg.cholesky(self.Q)
         H = evidence.whitener @ self.observation_jacobian(prior, evidence.u)
-        mean = self.observation_mean(prior, evidence.u)
-        innovation = evidence.target - rows_times(mean, evidence.whitener)
+        innovation = self.innovation(evidence, self.observation_mean(prior, evidence.u))
         shift, S, log_a = _potter(S0, H, innovation)
         draw = rows_times(noise, S[0]) if S.shape[0] == 1 else (S * noise[:, None, :]).sum(-1)
         move = shift + draw

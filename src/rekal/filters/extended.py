@@ -1,0 +1,117 @@
+r"""The extended Kalman filter: both functions of the model replaced by their tangents.
+
+    prediction   m^- = g(m),  P^- = A P A' + Q,  A = dg/dx at m
+    update       K = P^- C' (C P^- C' + R)^{-1},  m = m^- + K r(y, h(m^-)),  P = (I - K C) P^-,  C = dh/dx
+
+(Särkkä 2013, section 5.2). Jacobians are those of the functions as written, by automatic differentiation.
+
+Iterations. The tangent at the predicted mean can be a poor one where the observation is precise and curved.
+The iterated filter (Jazwinski 1970, section 8.7) takes it at the latest estimate `x_i` of the posterior mean,
+but always combines it with the prediction: `h(x) ~ h(x_i) + C_i (x - x_i)`, so that seen from `m^-`
+
+    x_{i+1} = m^- + K_i (r(y, h(x_i)) + C_i r(x_i, m^-)),
+
+a Gauss-Newton step towards the posterior mode (Bell and Cathey 1993). On a linear `h` every iteration gives
+the same answer. The log evidence is that of the last linearisation.
+
+Use it where the functions are nearly linear over the width of the belief; otherwise `UnscentedKalman`, which
+feels the curvature, or `ParticleFilter`, which makes no such assumption.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from rekal.beliefs import Gaussian
+from rekal.errors import RekalError
+from rekal.filters.forms import CovarianceForm, RootForm
+from rekal.filters.nonlinear import NonlinearFilter, Observed
+from rekal.models.gaussian import LOG_2PI
+from rekal.models.jacobians import transition_jacobian
+from rekal.models.products import rows_times
+from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
+
+
+class ExtendedKalman(NonlinearFilter):
+    """The extended Kalman filter, with its Rauch-Tung-Striebel smoother.
+
+    Attributes:
+        model: a model with additive Gaussian noise.
+        form: "auto", "covariance" or "square-root" (see `NonlinearFilter`).
+        iterations: how often each observation is linearised; 1 is the ordinary filter.
+    """
+
+    iterations: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self) -> None:
+        if self.iterations < 1:
+            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
+
+    def moved(
+        self,
+        belief: Gaussian,
+        noise: Float[Array, "states states"],
+        u: Float[Array, " input"] | None,
+        dt: Float[Array, ""] | None,
+    ) -> Gaussian:
+        """One step through time along the tangent."""
+        m = belief.columns[:, 0]
+        form = RootForm if belief.root else CovarianceForm
+        A = transition_jacobian(self.model, m, u, dt)
+        mean = self.model.transition_mean(m[None], u, dt)[0]
+        return self._belief(mean, form.predict(belief.carry, A, noise), belief.step + 1)
+
+    def update(
+        self, belief: Gaussian, evidence: Observed
+    ) -> tuple[Gaussian, tuple[Float[Array, ""], Float[Array, " obs"]]]:
+        """One encoded observation enters; also its log predictive density and white innovation."""
+        m, carry = belief.columns[:, 0], belief.carry
+        form = RootForm if belief.root else CovarianceForm
+        y, shape, noise, seen, u = evidence
+
+        def linearised(x: Array) -> tuple[Array, Array]:
+            """Rows of the tangent at `x`, and the innovation that it has at the predicted mean."""
+            C = self.model.observation_jacobian(x[None], u)[0]
+            e = self.observation_residual(y, self.model.observation_mean(x[None], u)[0])
+            if self.iterations > 1:
+                e = e + rows_times(self.state_residual(x, m)[None], C)[0]
+            return rows_times(C.T, shape).T, rows_times(e[None], shape)[0]
+
+        def improve(_: Array, x: Array) -> Array:
+            C, e = linearised(x)
+            return m + rows_times(e[None], form.update(carry, C, noise).gain)[0]
+
+        x = m
+        if self.iterations > 1:
+            x = jax.lax.fori_loop(0, self.iterations - 1, improve, m)
+        C, e = linearised(x)
+        new = form.update(carry, C, noise)
+        white = rows_times(e[None], new.whitener)[0]
+        gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * seen)
+        after = self._belief(m + rows_times(e[None], new.gain)[0], new.carry, belief.step)
+        return after, (gain, white)
+
+    def observe(
+        self, belief: Gaussian, u: Float[Array, " input"] | None = None
+    ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
+        """Mean and covariance of `y`, observation noise included, along the tangent."""
+        m = belief.mean[None]
+        C = self.model.observation_jacobian(m, u)[0]
+        cov = C @ belief.cov @ C.T + self.model.R
+        return self.model.observation_mean(m, u)[0], 0.5 * (cov + cov.T)
+
+    def backward(
+        self,
+        belief: Gaussian,
+        prior: Gaussian,
+        noise: Float[Array, "states states"],
+        u: Float[Array, " input"] | None,
+        dt: Float[Array, ""] | None,
+    ) -> Backward:
+        """Smoother gain from the tangent of the transition."""
+        A = transition_jacobian(self.model, belief.columns[:, 0], u, dt)
+        if belief.root:
+            return backward_roots(belief.carry, A @ belief.carry, noise)
+        return backward_covariance(belief.carry, rows_times(belief.carry, A), prior.carry)

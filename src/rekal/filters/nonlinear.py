@@ -1,0 +1,241 @@
+r"""What filters of nonlinear models with a Gaussian belief share: beliefs, evidence, the sweep, smoothing.
+
+A subclass says how a Gaussian goes through the two functions of the model. It carries a covariance or a
+square root of it (`forms.py`); observations are decorrelated before the loop, `R = L diag(r) L'`, so that
+they enter one scalar at a time, and missing entries become rows of zeros. Innovations and differences of
+states go through the residual functions of the model (`models/nonlinear.py`).
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+
+from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
+from rekal.errors import RekalError
+from rekal.filters.finite import check_finite
+from rekal.filters.forms import CovarianceForm, Form, RootForm
+from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.roots import semidefinite_root
+from rekal.filters.system import decorrelate
+from rekal.models.gaussian import GaussianModel
+from rekal.models.linear import LinearGaussian, LinearModel
+from rekal.models.nonlinear import NonlinearGaussian
+from rekal.models.residuals import Residual, difference
+from rekal.smoothers.rts import Backward, smooth_backwards
+
+NonlinearForm = Literal["auto", "covariance", "square-root"]
+
+
+class Observed(NamedTuple):
+    """One observation: its entries, `L^{-1}` without missing rows, `r`, how many were seen, the input."""
+
+    y: Float[Array, "*steps obs"]
+    shape: Float[Array, "*steps obs obs"]
+    noise: Float[Array, "*steps obs"]
+    seen: Float[Array, "*steps"]
+    u: Float[Array, "*steps input"] | None
+
+
+class Sweep(NamedTuple):
+    """Beliefs of all steps of a series before and after each update."""
+
+    prior: Gaussian
+    posterior: Gaussian
+    log_evidence: Float[Array, " steps"]
+    white: Float[Array, "steps obs"]
+
+
+class NonlinearFilter(GaussianFilter):
+    """A filter of a Gaussian model whose functions need not be linear.
+
+    Attributes:
+        model: a `NonlinearGaussian`, `StochasticRNN`, `RBFNetwork`, `LinearGaussian`, or any other model
+            with additive Gaussian noise.
+        form: "covariance", "square-root", or "auto": square-root in float32, else covariance.
+    """
+
+    model: GaussianModel
+    form: NonlinearForm = eqx.field(static=True, default="auto")
+
+    def __check_init__(self) -> None:
+        name = type(self).__name__
+        if not isinstance(self.model, GaussianModel):
+            raise RekalError(
+                f"{name} needs a model with additive Gaussian noise, not a "
+                f"{type(self.model).__name__}: use ParticleFilter"
+            )
+        if isinstance(self.model, LinearModel):
+            constant = isinstance(self.model, LinearGaussian)
+            if not constant or self.model.diffuse:
+                what = "a diffuse start" if constant else f"a {type(self.model).__name__}"
+                raise RekalError(f"{name} does not take {what}: use Kalman, which is exact")
+        if self.form not in ("auto", "covariance", "square-root"):
+            raise RekalError(
+                f"form must be 'auto', 'covariance' or 'square-root', but is {self.form!r}"
+            )
+
+    @property
+    def arithmetic(self) -> Form:
+        """How the covariance is carried."""
+        if self.form == "auto":
+            return RootForm if self.model.Q.dtype == jnp.float32 else CovarianceForm
+        return RootForm if self.form == "square-root" else CovarianceForm
+
+    @abc.abstractmethod
+    def moved(
+        self,
+        belief: Gaussian,
+        noise: Float[Array, "states states"],
+        u: Float[Array, " input"] | None,
+        dt: Float[Array, ""] | None,
+    ) -> Gaussian:
+        """One step through time; `noise` is `Q`, or a square root of it, as the belief carries it."""
+
+    @abc.abstractmethod
+    def backward(
+        self,
+        belief: Gaussian,
+        prior: Gaussian,
+        noise: Float[Array, "states states"],
+        u: Float[Array, " input"] | None,
+        dt: Float[Array, ""] | None,
+    ) -> Backward:
+        """Smoother gain, and law of `x_t` given `x_{t+1}`, of a belief and the prediction made from it."""
+
+    def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
+        """The belief about `x_1` before anything is observed (`key` is not used)."""
+        model = self.model
+        linear = isinstance(model, LinearModel)
+        m, P = model.initial_moments() if linear else (model.m, model.P)
+        return self._belief(m, self._entered(P), jnp.asarray(0))
+
+    def belief(
+        self, mean: Float[Array, " states"], cov: Float[Array, "states states"], step: Array
+    ) -> Gaussian:
+        """A belief with given moments."""
+        return self._belief(mean, self._entered(cov), step)
+
+    def predict(
+        self,
+        belief: Gaussian,
+        u: Float[Array, " input"] | None = None,
+        dt: Float[Array, ""] | None = None,
+    ) -> Gaussian:
+        """One step through time."""
+        return self.moved(belief, self._entered(self.model.Q), u, dt)
+
+    def encode(
+        self,
+        y: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"] | None,
+        u: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> Observed:
+        """The observations with what decorrelates them."""
+        steps, p = y.shape
+        R = self.model.R
+        if mask is None:
+            wide = lambda block: jnp.broadcast_to(block, (steps, *block.shape))  # noqa: E731
+            shape, noise = (wide(block) for block in decorrelate(R))
+            return Observed(y, shape, noise, jnp.full(steps, float(p), R.dtype), u)
+        both = mask[:, :, None] & mask[:, None, :]
+        shape, noise = jax.vmap(decorrelate)(jnp.where(both, R, jnp.eye(p, dtype=R.dtype)))
+        seen = mask.sum(1).astype(R.dtype)
+        return Observed(jnp.where(mask, y, 0.0), shape * mask[:, :, None], noise, seen, u)
+
+    def run(
+        self,
+        values: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"] | None,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> GaussianPath:
+        """Filter one series.
+
+        Raises:
+            RekalError: a Jacobian that is not finite (see `finite.py`).
+        """
+        path = _path(self.sweep(values, mask, inputs, dt))
+        check_finite(self.model, path, inputs, dt)
+        return path
+
+    def smooth(
+        self,
+        values: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"] | None,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+        length: Array | None = None,
+    ) -> tuple[GaussianPath, SmoothedPath]:
+        """Filter and smooth one series; steps from `length` on are padding.
+
+        Raises:
+            RekalError: a Jacobian that is not finite (see `finite.py`).
+        """
+        sweep = self.sweep(values, mask, inputs, dt)
+        path = _path(sweep)
+        check_finite(self.model, path, inputs, dt)
+        noise = self._entered(self.model.Q)
+        here = jax.tree.map(lambda leaf: leaf[:-1], sweep.posterior)
+        ahead = jax.tree.map(lambda leaf: leaf[1:], (sweep.prior, inputs, dt))
+        back = jax.vmap(lambda a, b: self.backward(a, b[0], noise, *b[1:]))(here, ahead)
+        residual = self.state_residual
+        return path, smooth_backwards(sweep, back, residual, self.arithmetic, length)
+
+    def sweep(
+        self,
+        values: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"] | None,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> Sweep:
+        """All beliefs of one series."""
+        steps = values.shape[0]
+        evidence = self.encode(values, mask, inputs, dt)
+        noise = self._entered(self.model.Q)
+        prior = self.init()
+        first, seen = self.update(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
+
+        def step(belief: Gaussian, rows: PyTree) -> tuple[Gaussian, Sweep]:
+            evidence, u, dt = rows
+            prior = self.moved(belief, noise, u, dt)
+            belief, seen = self.update(prior, evidence)
+            return belief, Sweep(prior, belief, *seen)
+
+        rows = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))
+        _, rest = jax.lax.scan(step, first, rows, length=steps - 1)
+        head = Sweep(prior, first, *seen)
+        return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), head, rest)
+
+    @property
+    def state_residual(self) -> Residual:
+        """How two states are subtracted."""
+        model = self.model
+        return model.state_residual if isinstance(model, NonlinearGaussian) else difference
+
+    @property
+    def observation_residual(self) -> Residual:
+        """How two observations are subtracted."""
+        model = self.model
+        return model.observation_residual if isinstance(model, NonlinearGaussian) else difference
+
+    def _entered(self, cov: Float[Array, "n n"]) -> Float[Array, "n n"]:
+        return semidefinite_root(cov) if self.arithmetic is RootForm else cov
+
+    def _belief(self, mean: Array, carry: Array, step: Array) -> Gaussian:
+        zero = jnp.zeros((1, 1), mean.dtype)
+        root = self.arithmetic is RootForm
+        return Gaussian(mean[:, None], carry, zero, step, zero[0, 0], root=root)
+
+
+def _path(sweep: Sweep) -> GaussianPath:
+    before, after = sweep.prior, sweep.posterior
+    return GaussianPath(
+        after.mean, after.cov, before.mean, before.cov, sweep.log_evidence, sweep.white
+    )
