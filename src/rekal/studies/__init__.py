@@ -23,6 +23,12 @@ STUDIES: dict[str, Study] = {
             module="rekal.studies.breathing",
             needs_data=True,
         ),
+        Study(
+            name="kalman-floors",
+            summary="what Kalman filters and smoothers reach on the systems of KalmanNet and RTSNet",
+            module="rekal.studies.kalman_floors",
+            needs_data=True,
+        ),
     )
 }
 """Every study by its name."""
