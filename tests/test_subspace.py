@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rekal.errors import RekalError
-from rekal.learning.subspace import fill, subspace_start
+from rekal.learning.projection import fill
+from rekal.learning.subspace import subspace_start
 
 
 def oscillation(steps, seed, noise=0.1, outputs=3, inputs=None):
