@@ -7,7 +7,7 @@ import pytest
 
 import rekal
 from rekal.learning.em import EM
-from rekal.train import rotate
+from rekal.train_network import rotate
 
 QUICK = EM(particles=30, iterations=8, average=3)
 

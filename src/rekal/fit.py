@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,14 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekal.archive import load_archive, save_archive
-from rekal.beliefs import Path
+from rekal.beliefs import GaussianPath, Path
 from rekal.errors import RekalError
-from rekal.filters.particle import ParticleFilter, Proposal
+from rekal.filters.choice import Filtering
+from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
 from rekal.history import History
 from rekal.identify import Identification, identify
+from rekal.models.gaussian import GaussianModel
 from rekal.models.serial import model_arrays, model_config, model_from
-from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
@@ -33,30 +35,40 @@ FAN_PARTICLES = (
 )
 
 
+class Estimate(NamedTuple):
+    """A parameter of a structure: its name, value and standard error (NaN where there is none)."""
+
+    name: str
+    value: float
+    standard_error: float
+
+
 class Fit(eqx.Module):
     """A trained model together with the units of the data it was trained on.
 
     The model speaks of standardised data; every method takes and returns raw units.
 
     Attributes:
-        model: the trained network.
+        model: the trained model.
         standardiser: from raw to standardised units and back.
         history: how it was found.
-        particles: particles used by `filter` and `forecast`.
-        proposal: their proposal.
+        filtering: the filter behind `filter`, `forecast` and `stream`.
         seed: start of their randomness.
         labels: names, units and clock of the training data.
         input_names: names of its inputs.
+        kind: what `rekal.fit` was asked for: "em-rnn", "linear", the name of a structure, or "own".
+        estimates: the parameters of a structure with their standard errors, in raw units.
     """
 
-    model: StochasticRNN
+    model: GaussianModel
     standardiser: Standardiser
     history: History
-    particles: int = eqx.field(static=True)
-    proposal: Proposal = eqx.field(static=True)
+    filtering: Filtering = eqx.field(static=True)
     seed: int = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
     input_names: tuple[str, ...] = eqx.field(static=True)
+    kind: str = eqx.field(static=True, default="own")
+    estimates: tuple[Estimate, ...] = eqx.field(static=True, default=())
 
     def prepare(self, data: Sequences) -> Sequences:
         """Standardise data of the kind the model was trained on.
@@ -81,14 +93,19 @@ class Fit(eqx.Module):
             )
         return self.standardiser.apply(data)
 
-    def paths(self, data: Sequences) -> Path:
-        """Particle clouds of every series of the data, in standardised units."""
-        return filter_paths(self._filter(), self.prepare(data), jax.random.key(self.seed))
+    @property
+    def algorithm(self) -> ParticleFilter | GaussianFilter:
+        """The filter of the model, in standardised units."""
+        return self.filtering.of(self.model, self.seed)
+
+    def paths(self, data: Sequences) -> Path | GaussianPath:
+        """Beliefs about every series of the data, in standardised units."""
+        return filter_paths(self.algorithm, self.prepare(data), jax.random.key(self.seed))
 
     def filter(self, data: Sequences) -> Posterior:
         """Filtered moments of the state, the likelihood being that of the raw data."""
         path = self.paths(data)
-        posterior = filtered_posterior(self._filter(), self.prepare(data), path)
+        posterior = filtered_posterior(self.algorithm, self.prepare(data), path)
         volume = np.sum(np.asarray(data.mask) * np.log(np.asarray(self.standardiser.scale)), -1)
         return Posterior(
             mean=posterior.mean,
@@ -97,6 +114,7 @@ class Fit(eqx.Module):
             log_evidence=np.asarray(posterior.log_evidence) - volume,
             kind="filtered",
             data=data,
+            white=posterior.white,
         )
 
     def forecast(self, data: Sequences, horizon: int, future_inputs: Any = None) -> Forecast:
@@ -112,7 +130,7 @@ class Fit(eqx.Module):
             RekalError: the horizon is below 1, or future inputs are missing.
         """
         made = forecast_from(
-            self.model,
+            self._source(),
             self.paths(data),
             horizon,
             self._key(1),
@@ -132,7 +150,7 @@ class Fit(eqx.Module):
             origins: steps to forecast from; default every step.
         """
         made = rolling_forecast(
-            self.model,
+            self._source(),
             self.paths(data),
             horizons,
             self._key(1),
@@ -145,7 +163,7 @@ class Fit(eqx.Module):
 
     def stream(self) -> Stream:
         """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
-        return Stream(self._filter(), self.standardiser, self.labels, self.seed)
+        return Stream(self.algorithm, self.standardiser, self.labels, self.seed)
 
     def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
         """Draw new series from the model, in raw units."""
@@ -175,10 +193,15 @@ class Fit(eqx.Module):
     def summary(self) -> str:
         """A page of text: how the training went, and the dynamics in numbers."""
         driven = f", driven by {', '.join(self.input_names)}" if self.input_names else ""
+        kind = "" if self.kind == "own" else f"{self.kind}, "
         lines = [
-            f"model           {self.model.states} states, {', '.join(self.labels.names)}{driven}"
+            f"model           {kind}{self.model.states} states, {', '.join(self.labels.names)}{driven}"
         ]
         lines += self.history.lines()
+        lines += [
+            f"{each.name:<15} {each.value:.6g} (standard error {each.standard_error:.2g})"
+            for each in self.estimates
+        ]
         return "\n".join([*lines, "", self.identify().summary()])
 
     def save(self, path: str | FilePath) -> None:
@@ -192,11 +215,12 @@ class Fit(eqx.Module):
             "kind": "fit",
             "model": model_config(self.model),
             "history": self.history.settings(),
-            "particles": self.particles,
-            "proposal": self.proposal,
+            "filtering": dataclasses.asdict(self.filtering),
             "seed": self.seed,
             "labels": dataclasses.asdict(self.labels),
             "input_names": self.input_names,
+            "model_kind": self.kind,
+            "estimates": [list(estimate) for estimate in self.estimates],
         }
         arrays = {f"model.{name}": array for name, array in model_arrays(self.model).items()}
         arrays["log_likelihood"] = np.asarray(self.history.log_likelihood)
@@ -206,8 +230,9 @@ class Fit(eqx.Module):
                 arrays[f"standardiser.{name}"] = np.asarray(value)
         save_archive(path, config, arrays)
 
-    def _filter(self) -> ParticleFilter:
-        return ParticleFilter(self.model, self.particles, self.proposal, seed=self.seed)
+    def _source(self) -> GaussianModel | GaussianFilter:
+        algorithm = self.algorithm
+        return algorithm if isinstance(algorithm, GaussianFilter) else self.model
 
     def _key(self, stream: int) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), stream)
@@ -246,9 +271,10 @@ def load(path: str | FilePath) -> Fit:
         model=model_from(config["model"], part("model.")),
         standardiser=Standardiser(**part("standardiser.")),
         history=History.of(config["history"], arrays["log_likelihood"]),
-        particles=config["particles"],
-        proposal=config["proposal"],
+        filtering=Filtering(**config["filtering"]),
         seed=config["seed"],
         labels=Labels(**{name: plain(value) for name, value in config["labels"].items()}),
         input_names=tuple(config["input_names"]),
+        kind=config["model_kind"],
+        estimates=tuple(Estimate(*each) for each in config["estimates"]),
     )

@@ -11,6 +11,8 @@ from jaxtyping import Float
 
 from rekal.sequences import AnyArray, Sequences
 
+Kind = Literal["filtered", "smoothed"]
+
 
 class Posterior(eqx.Module):
     """Moments of the state at every step of every series.
@@ -22,14 +24,17 @@ class Posterior(eqx.Module):
         log_evidence: one-step predictive log densities `(batch, steps)` in nats; zero in padding.
         kind: "filtered" (given the data up to each step) or "smoothed" (given all).
         data: the series that were filtered.
+        white: innovations of a Gaussian filter scaled to unit covariance `(batch, steps, obs)`, NaN where
+            nothing was observed; None for particles.
     """
 
     mean: Float[AnyArray, "batch steps states"]
     var: Float[AnyArray, "batch steps states"]
     observed_mean: Float[AnyArray, "batch steps obs"]
     log_evidence: Float[AnyArray, "batch steps"]
-    kind: Literal["filtered", "smoothed"] = eqx.field(static=True)
+    kind: Kind = eqx.field(static=True)
     data: Sequences
+    white: Float[AnyArray, "batch steps obs"] | None = None
 
     @property
     def log_likelihood(self) -> float:

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from rekal.beliefs import Particles
+from rekal.beliefs import Gaussian, Particles
 from rekal.errors import RekalError
+from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from
+from rekal.models.base import StateSpaceModel
 from rekal.sequences.standardiser import Standardiser
 
 
@@ -22,17 +24,21 @@ class Stream:
     """A belief that takes one sample after the other, in raw units.
 
     Attributes:
-        belief: the particles after the last update, in standardised units.
+        belief: what is believed after the last update, in standardised units.
         step: number of samples taken so far.
         log_likelihood: of all samples so far, in nats of the raw units.
     """
 
-    belief: Particles
+    belief: Particles | Gaussian
     step: int
     log_likelihood: float
 
     def __init__(
-        self, algorithm: ParticleFilter, standardiser: Standardiser, labels: Labels, seed: int = 0
+        self,
+        algorithm: ParticleFilter | GaussianFilter,
+        standardiser: Standardiser,
+        labels: Labels,
+        seed: int = 0,
     ) -> None:
         """Start before the first sample."""
         self._algorithm = algorithm
@@ -63,8 +69,7 @@ class Stream:
             raise RekalError(f"sample {self.step + 1} holds an infinite value")
         seen = ~np.isnan(values)
         scaled = (values - self._standardiser.location) / self._standardiser.scale
-        dtype = self.belief.x.dtype
-        row = jnp.asarray(np.where(seen, scaled, 0.0), dtype)
+        row = jnp.asarray(np.where(seen, scaled, 0.0), jnp.result_type(float))
         self.belief, gain = _advance(
             self._algorithm, self.belief, row, jnp.asarray(seen), self._inputs(u), self.step == 0
         )
@@ -81,7 +86,7 @@ class Stream:
         if self.step == 0:
             raise RekalError("a stream can forecast after its first sample")
         made = forecast_from(
-            self._algorithm.model,
+            self._source(),
             self.belief,
             horizon,
             jax.random.fold_in(self._key, self.step),
@@ -92,6 +97,10 @@ class Stream:
             made.rescale(self._standardiser.location, self._standardiser.scale), labels=self._labels
         )
 
+    def _source(self) -> StateSpaceModel | GaussianFilter:
+        algorithm = self._algorithm
+        return algorithm if isinstance(algorithm, GaussianFilter) else algorithm.model
+
     def _inputs(self, u: Any) -> Array | None:
         count = self._algorithm.model.n_inputs
         location, scale = self._standardiser.input_location, self._standardiser.input_scale
@@ -99,17 +108,19 @@ class Stream:
             return None
         if u is None or np.shape(u)[-1:] != (count,):
             raise RekalError(f"the model has {count} inputs, which every sample must bring")
-        return jnp.asarray((np.asarray(u, np.float64) - location) / scale, self.belief.x.dtype)
+        return jnp.asarray((np.asarray(u, np.float64) - location) / scale, jnp.result_type(float))
 
 
 @eqx.filter_jit
 def _advance(
-    algorithm: ParticleFilter,
-    belief: Particles,
+    algorithm: Any,
+    belief: Particles | Gaussian,
     row: Array,
     seen: Array,
     u: Array | None,
     first: bool,
-) -> tuple[Particles, Array]:
+) -> tuple[Particles | Gaussian, Array]:
     moved = belief if first else algorithm.predict(belief, u)
-    return algorithm.update(moved, algorithm.model.encode(row, seen, u, None))
+    evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])
+    belief, gain = algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))
+    return belief, gain[0] if isinstance(gain, tuple) else gain

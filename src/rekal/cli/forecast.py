@@ -169,13 +169,21 @@ def _scores(fitted: Fit, data: Sequences, horizon: int, quiet: bool) -> pd.DataF
 
     if trained_on(fitted, data):
         remark("The model was trained on these data, so the scores flatter it.", quiet)
-    size = int(data.lengths.sum()) * fitted.particles * data.observations
+    size = int(data.lengths.sum()) * _width(fitted) * data.observations
     at_once = max(1, MOST_NUMBERS // size)
     parts = []
     for first in range(1, horizon + 1, at_once):
         ahead = range(first, min(first + at_once, horizon + 1))
         parts.append(fitted.roll(data, ahead).score(data.values, np.asarray(data.mask)))
     return pd.concat(parts, ignore_index=True)
+
+
+def _width(fitted: Fit) -> int:
+    """Numbers that a forecast holds for each entry: one for each particle, or mean and variances."""
+    filtering = fitted.filtering
+    if filtering.kind == "particles":
+        return filtering.particles
+    return 1 + fitted.model.observations
 
 
 def _show(frame: pd.DataFrame, levels: list[float], source: str) -> None:

@@ -7,6 +7,7 @@ filter that knows a faster way overrides it.
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,8 +20,11 @@ from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
 class GaussianFilter(eqx.Module):
     """A filter whose belief is a mean and a covariance.
 
-    A subclass has a field `model`, the model that is filtered.
+    Attributes:
+        model: the model that is filtered, a `GaussianModel`.
     """
+
+    model: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
     def init(self, key: PRNGKeyArray | None = None) -> Gaussian:

@@ -1,10 +1,11 @@
 """Forecasts from a filtered series: at every step of it, or after its end.
 
-From the cloud of particles at step t two forecasts are made, neither of which looks at anything after
-t. The distribution: every particle is pushed through the noisy dynamics, and the observation noise
-is added in closed form. The path (Unkelbach et al. 2009, section 4.1): the mean of the cloud is
-pushed through the dynamics without noise. The filter is not run again, and the randomness of an
-origin depends on its series and step alone, not on which other origins are asked for.
+A filter with a Gaussian belief predicts by itself (`gaussian.py`). From the cloud of particles at step t
+two forecasts are made, neither of which looks at anything after t. The distribution: every particle is
+pushed through the noisy dynamics, and the observation noise is added in closed form. The path (Unkelbach
+et al. 2009, section 4.1): the mean of the cloud is pushed through the dynamics without noise. The filter
+is not run again, and the randomness of an origin depends on its series and step alone, not on which other
+origins are asked for.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from rekal.beliefs import Particles, Path
+from rekal.beliefs import Gaussian, GaussianPath, Particles, Path
 from rekal.errors import RekalError
+from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.resampling import systematic
 from rekal.forecast.drive import Drive, check_horizons, check_origins
+from rekal.forecast.gaussian import forecast_gaussian
 from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
 from rekal.models.base import StateSpaceModel
@@ -34,8 +37,8 @@ LARGEST_CHUNK = 4_000_000
 
 
 def rolling_forecast(
-    model: StateSpaceModel,
-    path: Path,
+    source: StateSpaceModel | GaussianFilter,
+    path: Path | GaussianPath,
     horizons: int | Sequence[int],
     key: PRNGKeyArray,
     *,
@@ -50,8 +53,8 @@ def rolling_forecast(
     """Forecasts made at every step of one or more filtered series.
 
     Args:
-        model: what was filtered.
-        path: its clouds, of one series or of several (leading axis).
+        source: the model whose particles were filtered, or the Gaussian filter that was run.
+        path: its beliefs, of one series or of several (leading axis).
         horizons: steps ahead, one number or several.
         key: randomness of the particles.
         inputs: known inputs `(steps, input)` or `(batch, steps, input)`; a model with inputs needs
@@ -72,10 +75,10 @@ def rolling_forecast(
         RekalError: a horizon is not a whole number above 0; the model's observation noise is not
             Gaussian; an origin lies outside a series; inputs of a step to be forecast are unknown.
     """
-    model = _gaussian(model)
+    model = source.model if isinstance(source, GaussianFilter) else _gaussian(source)
     steps_ahead = check_horizons(horizons)
-    x, log_weights = _clouds(path)
-    batch, steps = x.shape[:2]
+    first, second = _beliefs(path)
+    batch, steps = first.shape[:2]
     ends = np.full(batch, steps) if lengths is None else np.asarray(lengths, int)
     drive = Drive.of(model, np.zeros(batch, int), ends, inputs, future_inputs, dt, input_names)
     found = [
@@ -84,13 +87,15 @@ def rolling_forecast(
     ]
     series = np.repeat(np.arange(batch), [len(steps) for steps in found])
     at = np.concatenate(found)
-    cloud = x[series, at], log_weights[series, at]
-    return _forecast(model, cloud, drive, series, at, steps_ahead, key, particles)
+    belief = first[series, at], second[series, at]
+    if isinstance(source, GaussianFilter):
+        return forecast_gaussian(source, belief, drive, series, at, steps_ahead)
+    return _forecast(_gaussian(source), belief, drive, series, at, steps_ahead, key, particles)
 
 
 def forecast_from(
-    model: StateSpaceModel,
-    belief: Particles | Path,
+    source: StateSpaceModel | GaussianFilter,
+    belief: Particles | Path | Gaussian | GaussianPath,
     horizon: int | Sequence[int],
     key: PRNGKeyArray,
     *,
@@ -104,7 +109,7 @@ def forecast_from(
     """The forecast after the end of the data.
 
     Args:
-        model: what was filtered.
+        source: the model whose particles were filtered, or the Gaussian filter that was run.
         belief: the belief after the last observation, or the path of one or more series.
         horizon: a number means every step up to it; several numbers mean those steps.
         key: randomness of the particles.
@@ -121,27 +126,35 @@ def forecast_from(
     Raises:
         RekalError: as for `rolling_forecast`.
     """
-    model = _gaussian(model)
+    model = source.model if isinstance(source, GaussianFilter) else _gaussian(source)
     several = isinstance(horizon, Sequence | np.ndarray)
     steps_ahead = check_horizons(horizon if several else range(1, check_horizons(horizon)[0] + 1))
     if isinstance(belief, Particles):
         at = np.array([origin])
-        cloud = np.asarray(belief.x)[None], np.asarray(belief.log_weights)[None]
+        last = np.asarray(belief.x)[None], np.asarray(belief.log_weights)[None]
+    elif isinstance(belief, Gaussian):
+        at = np.array([origin])
+        last = np.asarray(belief.mean)[None], np.asarray(belief.cov)[None]
     else:
-        x, log_weights = _clouds(belief)
-        batch, steps = x.shape[:2]
+        first, second = _beliefs(belief)
+        batch, steps = first.shape[:2]
         at = (np.full(batch, steps) if lengths is None else np.asarray(lengths, int)) - 1
-        cloud = x[np.arange(batch), at], log_weights[np.arange(batch), at]
+        last = first[np.arange(batch), at], second[np.arange(batch), at]
     interval = None if dt is None else np.full(1, dt)
     drive = Drive.of(model, at + 1, at + 1, None, future_inputs, interval, input_names)
     series = np.arange(len(at))
-    return _forecast(model, cloud, drive, series, at, steps_ahead, key, particles)
+    if isinstance(source, GaussianFilter):
+        return forecast_gaussian(source, last, drive, series, at, steps_ahead)
+    return _forecast(_gaussian(source), last, drive, series, at, steps_ahead, key, particles)
 
 
-def _clouds(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Particles and log weights with a leading axis for the series."""
-    x, log_weights = np.asarray(path.x), np.asarray(path.log_weights)
-    return (x, log_weights) if x.ndim == 4 else (x[None], log_weights[None])
+def _beliefs(path: Path | GaussianPath) -> tuple[np.ndarray, np.ndarray]:
+    """Particles and log weights, or means and covariances, with a leading axis for the series."""
+    if isinstance(path, GaussianPath):
+        first, second, axes = np.asarray(path.mean), np.asarray(path.cov), 3
+    else:
+        first, second, axes = np.asarray(path.x), np.asarray(path.log_weights), 4
+    return (first, second) if first.ndim == axes else (first[None], second[None])
 
 
 def _gaussian(model: StateSpaceModel) -> GaussianModel:

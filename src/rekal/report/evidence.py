@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtri
 
+from rekal.beliefs import GaussianPath
 from rekal.fit import Fit
 from rekal.forecast.scores import pair
 from rekal.sequences import Sequences
@@ -57,6 +58,8 @@ def filter_series(fit: Fit, one: Sequences) -> Filtered:
 
 def _filter_piece(fit: Fit, piece: Sequences) -> Filtered:
     path = fit.paths(piece)
+    if isinstance(path, GaussianPath):
+        return _gaussian_piece(fit, piece, path)
     inputs = fit.prepare(piece).inputs
     u = None if inputs is None else jnp.asarray(inputs[0], path.x.dtype)
     signal = np.asarray(jax.vmap(fit.model.observation_mean)(path.x[0], u))
@@ -74,6 +77,20 @@ def _filter_piece(fit: Fit, piece: Sequences) -> Filtered:
     low, high = np.minimum(quantile(0.05), mean), np.maximum(quantile(0.95), mean)
     mean, low, high = (np.asarray(raw(v)) for v in (mean, low, high))
     return Filtered(mean, low, high, np.asarray(path.mean[0]))
+
+
+def _gaussian_piece(fit: Fit, piece: Sequences, path: GaussianPath) -> Filtered:
+    """The same of a Gaussian belief, the observation linearised at its mean."""
+    inputs = fit.prepare(piece).inputs
+    mean = path.mean[0]
+    u = None if inputs is None else jnp.asarray(inputs[0], mean.dtype)
+    x = mean[:, None]
+    signal = np.asarray(jax.vmap(fit.model.observation_mean)(x, u))[:, 0]
+    H = jax.vmap(fit.model.observation_jacobian)(x, u)[:, 0]
+    var = np.einsum("tij,tjk,tik->ti", H, path.cov[0], H)
+    reach = ndtri(0.95) * np.sqrt(np.maximum(var, 0.0))
+    raw = lambda v: np.asarray(fit.standardiser.invert(v))  # noqa: E731
+    return Filtered(raw(signal), raw(signal - reach), raw(signal + reach), np.asarray(mean))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rekal.fit import Fit
+from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.style import (
     BLUE,
     CYCLE,
@@ -79,13 +80,13 @@ def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool) -> Dynamics
     @jax.jit
     def run(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         def step(x: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            following = model.transition_mean(x[None])[0]
+            following = model.transition_mean(x[None], None)[0]
             return following, following
 
         path = jnp.concatenate([x[None], jax.lax.scan(step, x, None, length=TRANSIENT + steps)[1]])
-        return path, model.observation_mean(path)
+        return path, model.observation_mean(path, None)
 
-    path, signal = (np.asarray(v, np.float64) for v in run(jnp.asarray(start, model.A.dtype)))
+    path, signal = (np.asarray(v, np.float64) for v in run(jnp.asarray(start, model.m.dtype)))
     finite = np.isfinite(signal).all(1) & (np.abs(signal) < 1e6).all(1)
     last = len(signal) if finite.all() else int(np.argmin(finite))
     moving = lasts and last == len(signal)
@@ -93,7 +94,7 @@ def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool) -> Dynamics
     states = path[part]
     return Dynamics(
         states=states,
-        hidden=np.asarray(model.output_features(jnp.asarray(states, model.A.dtype))),
+        hidden=_hidden(fit, states),
         output=np.asarray(fit.standardiser.invert(signal[part])),
         settled=moving,
         runs_away=last < len(signal),
@@ -171,3 +172,10 @@ def phase_figure(found: Dynamics, filtered: np.ndarray) -> go.Figure:
     figure.update_xaxes(title_text=names[0], zeroline=True, zerolinecolor=FAINT)
     figure.update_yaxes(title_text=names[1], zeroline=True, zerolinecolor=FAINT)
     return figure
+
+
+def _hidden(fit: Fit, states: np.ndarray) -> np.ndarray:
+    """What the output layer reads: the hidden units of a network, or the states themselves."""
+    if not isinstance(fit.model, StochasticRNN):
+        return states
+    return np.asarray(fit.model.output_features(jnp.asarray(states, fit.model.m.dtype)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
+from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import (
     calibrate,
     choose_horizons,
@@ -165,27 +166,32 @@ def add_settings(page: Page, fit: Fit) -> None:
     """How to reproduce the model."""
     page.heading("How to reproduce it")
     model = fit.model
-    observation = "C x" if model.linear_observation else "C f(x)"
-    rows = [
-        ("hidden units", number(model.states)),
-        ("transfer function", text(activation_name(fit))),
-        ("observation", observation),
-        ("starts", number(max(1, len(fit.history.trials)))),
-        ("iterations", number(len(fit.history.log_likelihood))),
-        ("particles of filter and forecast", number(fit.particles)),
-        ("proposal", text(fit.proposal)),
-        ("seed", str(fit.seed)),
-        ("versions", f"rekal {version('rekal')}, JAX {version('jax')}, "
-                     f"Python {platform.python_version()}"),
-    ]  # fmt: skip
+    given = [f'"{fit.kind}"', f"states={model.states}"]
+    rows = [("model", text(fit.kind)), ("states", number(model.states))]
+    if isinstance(model, StochasticRNN):
+        given = given[1:]
+        rows += [
+            ("transfer function", text(activation_name(fit))),
+            ("observation", "C x" if model.linear_observation else "C f(x)"),
+            ("starts", number(max(1, len(fit.history.trials)))),
+        ]
+        if fit.history.trials:
+            given.append(f"restarts={len(fit.history.trials)}")
+        if isinstance(model.activation, str) and model.activation != "tanh":
+            given.append(f'activation="{model.activation}"')
+        if model.linear_observation:
+            given.append("linear_observation=True")
+    rows.append(("iterations", number(len(fit.history.log_likelihood))))
+    if fit.filtering.kind == "particles":
+        rows += [
+            ("particles of filter and forecast", number(fit.filtering.particles)),
+            ("proposal", text(fit.filtering.proposal)),
+        ]
+    else:
+        rows.append(("filter", "Kalman, exact"))
+    machine = f"rekal {version('rekal')}, JAX {version('jax')}, Python {platform.python_version()}"
+    rows += [("seed", str(fit.seed)), ("versions", machine)]
     page.add(pairs_table(rows))
-    given = [f"states={model.states}"]
-    if fit.history.trials:
-        given.append(f"restarts={len(fit.history.trials)}")
-    if isinstance(model.activation, str) and model.activation != "tanh":
-        given.append(f'activation="{model.activation}"')
-    if model.linear_observation:
-        given.append("linear_observation=True")
     given.append(f"seed={fit.seed}")
     page.add("<p>On the same data, with an otherwise default learner:</p>")
     page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))

@@ -10,6 +10,7 @@ import numpy as np
 
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
+from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import Calibration
 from rekal.report.style import text
 
@@ -120,8 +121,8 @@ def scores_table(found: Calibration, labels: Labels) -> str:
 def parameter_tables(fit: Fit) -> str:
     """Every block of parameters, folded away."""
     meaning = {
-        "A": "recurrent weights", "B": "input weights", "c": "offset of the transition",
-        "C": "output weights", "D": "direct input weights", "d": "offset of the observation",
+        "A": "transition", "B": "input weights", "c": "offset of the transition",
+        "C": "observation", "D": "direct input weights", "d": "offset of the observation",
         "Q": "covariance of the process noise", "R": "covariance of the observation noise",
         "m": "mean of the first state", "P": "covariance of the first state",
     }  # fmt: skip
@@ -139,20 +140,29 @@ def parameter_tables(fit: Fit) -> str:
         cut = f", the first {MOST} shown" if max(block.shape) > MOST else ""
         title = f"<b>{name}</b>, {what} ({shape}{cut})"
         blocks.append(table([], rows, title, names=0))
-    seen = "x" if fit.model.linear_observation else "f(x)"
-    drive, direct = (" + B u", " + D u") if fit.model.n_inputs else ("", "")
-    formula = (
-        f"<p>x<sub>t</sub> = A f(x<sub>t−1</sub>){drive} + c + w, &ensp; y<sub>t</sub> = C "
-        f"{seen}{direct} + d + v, &ensp; w ~ N(0, Q), v ~ N(0, R), &ensp; "
-        f"f = {text(activation_name(fit))}. The numbers are those of standardised data.</p>"
-    )
+    formula = f"<p>{_formula(fit)} The numbers are those of standardised data.</p>"
     inside = formula + f'<div class="blocks">{"".join(blocks)}</div>'
     return f"<details><summary>Parameters of the model</summary>{inside}</details>"
 
 
+def _formula(fit: Fit) -> str:
+    """The equations of the model."""
+    model = fit.model
+    drive, direct = (" + B u", " + D u") if model.n_inputs else ("", "")
+    old, seen, where = "x<sub>t−1</sub>", "x", ""
+    if isinstance(model, StochasticRNN):
+        old = "f(x<sub>t−1</sub>)"
+        seen = "x" if model.linear_observation else "f(x)"
+        where = f", &ensp; f = {text(activation_name(fit))}"
+    return (
+        f"x<sub>t</sub> = A {old}{drive} + c + w, &ensp; y<sub>t</sub> = C {seen}{direct} + d + v, "
+        f"&ensp; w ~ N(0, Q), v ~ N(0, R){where}."
+    )
+
+
 def activation_name(fit: Fit) -> str:
     """What the transfer function is called."""
-    chosen = fit.model.activation
+    chosen = getattr(fit.model, "activation", "identity")
     return chosen if isinstance(chosen, str) else getattr(chosen, "__name__", "a function")
 
 

@@ -1,0 +1,91 @@
+"""Forecasts of a filter with a Gaussian belief: its own predictions, exact for a linear model."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from rekal.beliefs import Gaussian
+from rekal.filters.gaussian import GaussianFilter
+from rekal.forecast.drive import Drive
+from rekal.forecast.labels import Labels
+from rekal.forecast.result import Forecast
+from rekal.models.linear import LinearModel
+
+CHUNK = 256  # origins at once
+
+
+def forecast_gaussian(
+    algorithm: GaussianFilter,
+    moments: tuple[Float[np.ndarray, "origins states"], Float[np.ndarray, "origins states states"]],
+    drive: Drive,
+    series: Int[np.ndarray, " origins"],
+    at: Int[np.ndarray, " origins"],
+    horizons: tuple[int, ...],
+) -> Forecast:
+    """Predict from the moments at each origin.
+
+    Args:
+        algorithm: the filter; its `predict` and `observe` make the forecast.
+        moments: mean and covariance of the state at each origin.
+        drive: known inputs and time steps.
+        series: which series each origin belongs to.
+        at: the step of each origin.
+        horizons: steps ahead, increasing.
+    """
+    ahead, count, obs = horizons[-1], len(at), algorithm.model.observations
+    u, dt = drive.rows(series, at, ahead)
+    dtype = moments[0].dtype
+    u, dt = (None if v is None else v.astype(dtype) for v in (u, dt))
+    kept = np.array(horizons) - 1
+    means = np.empty((count, len(horizons), 1, obs), dtype)
+    cov = np.empty((count, len(horizons), obs, obs), dtype)
+    path = np.empty((count, len(horizons), obs), dtype)
+    size = next(
+        c for c in (1, 16, CHUNK) if c >= min(count, CHUNK)
+    )  # few sizes: compiled once each
+    for first in range(0, count, size):
+        rows = np.minimum(np.arange(first, first + size), count - 1)
+        row = jax.tree.map(lambda leaf: leaf[rows], (*moments, at, u, dt))  # noqa: B023
+        here = slice(first, min(first + size, count))
+        found = [
+            np.asarray(v)[: here.stop - here.start, kept] for v in _push(algorithm, row, ahead)
+        ]
+        means[here, :, 0], cov[here], path[here] = found
+    return Forecast(
+        means=means,
+        log_weights=np.zeros((count, 1), dtype),
+        cov=cov,
+        path=path,
+        origins=at,
+        series=series,
+        horizons=horizons,
+        labels=Labels.plain(obs),
+    )
+
+
+@eqx.filter_jit
+def _push(algorithm: GaussianFilter, rows: PyTree, ahead: int) -> tuple[Array, Array, Array]:
+    """Mean, covariance and noise-free path of the observation at every horizon, for each origin."""
+    model = algorithm.model
+
+    def one(row: PyTree) -> tuple[Array, Array, Array]:
+        mean, cov, at, u, dt = row
+
+        def step(carry: tuple[Gaussian, Array], row: PyTree) -> tuple[PyTree, PyTree]:
+            belief, x = carry
+            u, dt = row
+            belief = algorithm.predict(belief, u, dt)
+            mean, cov = algorithm.observe(belief, u)
+            if isinstance(model, LinearModel):
+                return (belief, x), (mean, cov, mean)
+            x = model.transition_mean(x[None], u, dt)[0]
+            return (belief, x), (mean, cov, model.observation_mean(x[None], u)[0])
+
+        start = algorithm.belief(mean, cov, jnp.asarray(at))
+        return jax.lax.scan(step, (start, mean), (u, dt), length=ahead)[1]
+
+    return jax.vmap(one)(rows)

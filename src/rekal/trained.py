@@ -1,0 +1,22 @@
+"""What every way of training leaves for `rekal.fit` to wrap."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rekal.filters.choice import Filtering
+from rekal.learning.em import EMResult
+
+
+class Trained(NamedTuple):
+    """A trained model and how it was found.
+
+    Attributes:
+        result: the model, the log-likelihood by iteration, why it stopped, seconds.
+        filtering: the filter that goes with it.
+        trials: (name of the start, held-out log-likelihood per observed entry), best first.
+    """
+
+    result: EMResult
+    filtering: Filtering
+    trials: tuple[tuple[str, float], ...] = ()
