@@ -6,6 +6,7 @@ Values that are being traced (inside `jit` or `grad`) cannot be looked at and pa
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,27 +18,42 @@ from rekal.errors import RekalError
 MEANING = {"Q": "process noise", "R": "observation noise", "P": "initial state"}
 
 
-def check_block_shapes(blocks: Mapping[str, Array], states: int, obs: int, inputs: int) -> None:
-    """Every block fits the shapes of A and C.
+def block_shapes(states: int, obs: int, inputs: int) -> dict[str, tuple[int, ...]]:
+    """The shape of every block of a linear model."""
+    n, p, k = states, obs, inputs
+    return {
+        "A": (n, n), "B": (n, k), "c": (n,), "C": (p, n), "D": (p, k), "d": (p,),
+        "Q": (n, n), "R": (p, p), "m": (n,), "P": (n, n), "F": (n, n), "G": (n, k), "g": (n,),
+    }  # fmt: skip
+
+
+def check_block_shapes(
+    blocks: Mapping[str, Array],
+    states: int,
+    obs: int,
+    inputs: int,
+    varying: tuple[str, ...] = (),
+) -> None:
+    """Every block fits the shapes of A and C; those named in `varying` have one more axis in front.
 
     Raises:
         RekalError: one does not; both shapes are named.
     """
-    n, p, k = states, obs, inputs
-    shapes = {
-        "A": (n, n), "B": (n, k), "c": (n,), "C": (p, n), "D": (p, k), "d": (p,),
-        "Q": (n, n), "R": (p, p), "m": (n,), "P": (n, n),
-    }  # fmt: skip
+    shapes = block_shapes(states, obs, inputs)
     for name, block in blocks.items():
-        if block.shape != shapes[name]:
+        shape = block.shape[1:] if name in varying else block.shape
+        if shape != shapes[name] or (name in varying and block.ndim == 0):
+            fits = str(shapes[name])
+            if name in varying:
+                fits = "(steps, " + ", ".join(map(str, shapes[name])) + ")"
             raise RekalError(
-                f"{name} has shape {block.shape}, but with {n} states, {p} observations and "
-                f"{k} inputs {shapes[name]} would fit"
+                f"{name} has shape {block.shape}, but with {states} states, {obs} observations and "
+                f"{inputs} inputs {fits} would fit"
             )
 
 
 def check_covariances(blocks: Mapping[str, Array]) -> None:
-    """Every covariance is symmetric and has no negative eigenvalue beyond rounding.
+    """Every covariance, or stack of them, is symmetric and positive semi-definite but for rounding.
 
     Raises:
         RekalError: one is not; its name and smallest eigenvalue are given.
@@ -46,19 +62,28 @@ def check_covariances(blocks: Mapping[str, Array]) -> None:
         if isinstance(block, Tracer):
             continue
         what = f"{name}, the covariance of the {MEANING[name]},"
-        for i, matrix in enumerate(np.atleast_3d(np.asarray(block, np.float64).T).T):
-            where = f" at step {i}" if block.ndim == 3 else ""
-            if not np.isfinite(matrix).all():
-                raise RekalError(f"{what} holds a value that is not finite{where}")
-            size = np.abs(matrix).max(initial=0.0)
-            if np.abs(matrix - matrix.T).max(initial=0.0) > 1e-5 * size:
-                raise RekalError(f"{what} is not symmetric{where}")
-            least = np.linalg.eigvalsh(matrix).min(initial=0.0)
-            if least < -1e-5 * size:
-                raise RekalError(
-                    f"{what} is not positive semi-definite{where}: its smallest eigenvalue is "
-                    f"{least:.3g}"
-                )
+        matrices = np.asarray(block, np.float64)
+        each = matrices[None] if matrices.ndim == 2 else matrices
+        if not each.size:
+            continue
+
+        def where(wrong: Any, stacked: bool = matrices.ndim == 3) -> str:
+            return f" at step {int(np.argmax(wrong))}" if stacked else ""
+
+        infinite = ~np.isfinite(each).all((1, 2))
+        if infinite.any():
+            raise RekalError(f"{what} holds a value that is not finite{where(infinite)}")
+        size = np.abs(each).max((1, 2))
+        lopsided = np.abs(each - each.transpose(0, 2, 1)).max((1, 2)) > 1e-5 * size
+        if lopsided.any():
+            raise RekalError(f"{what} is not symmetric{where(lopsided)}")
+        least = np.linalg.eigvalsh(each)[:, 0]
+        negative = least < -1e-5 * size
+        if negative.any():
+            raise RekalError(
+                f"{what} is not positive semi-definite{where(negative)}: its smallest eigenvalue is "
+                f"{least[np.argmax(negative)]:.3g}"
+            )
 
 
 def check_stable(A: Array) -> None:
@@ -74,4 +99,21 @@ def check_stable(A: Array) -> None:
         raise RekalError(
             f"a stationary start needs a stable model, but the largest eigenvalue of A has modulus "
             f"{radius:.6g}: use initial='diffuse' or give m and P"
+        )
+
+
+def check_stable_flow(F: Array) -> None:
+    """A stationary law of `dx = F x dt + ...` exists.
+
+    Raises:
+        RekalError: an eigenvalue of F does not lie left of the imaginary axis.
+    """
+    if isinstance(F, Tracer):
+        return
+    flow = np.asarray(F, np.float64)
+    rate = float(np.linalg.eigvals(flow).real.max(initial=-np.inf))
+    if rate >= -4 * float(jnp.finfo(F.dtype).eps) * np.abs(flow).max(initial=0.0):
+        raise RekalError(
+            "a stationary start needs a stable model, but the largest real part of an eigenvalue of "
+            f"F is {rate:.6g}: use initial='diffuse' or give m and P"
         )

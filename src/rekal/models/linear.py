@@ -14,52 +14,16 @@ for `delta` (de Jong 1991). A diffuse coordinate has no row or column in `P`.
 
 from __future__ import annotations
 
-import abc
-from typing import Literal, NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
-from rekal.models.checks import check_block_shapes, check_covariances, check_stable
-from rekal.models.gaussian import GaussianModel
+from rekal.models.checks import block_shapes, check_block_shapes, check_covariances, check_stable
+from rekal.models.defaults import AnyArray, Initial, filled, input_count, start_of
+from rekal.models.linear_model import Blocks, LinearModel, refuse_dt
 from rekal.models.products import rows_times
-
-AnyArray = Array | np.ndarray
-Initial = Literal["given", "stationary", "diffuse"]
-
-
-class Blocks(NamedTuple):
-    """The matrices at every step; a leading axis of length one means constant."""
-
-    A: Float[Array, "times_A states states"]
-    B: Float[Array, "times_B states inputs"]
-    c: Float[Array, "times_c states"]
-    C: Float[Array, "times_C obs states"]
-    D: Float[Array, "times_D obs inputs"]
-    d: Float[Array, "times_d obs"]
-    Q: Float[Array, "times_Q states states"]
-    R: Float[Array, "times_R obs obs"]
-
-
-class LinearModel(GaussianModel):
-    """What all linear models share: matrices at every step and a law of the first state."""
-
-    @abc.abstractmethod
-    def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:
-        """The matrices at every step; `dt[t]` is the time between the steps `t - 1` and `t`."""
-
-    @abc.abstractmethod
-    def initial_moments(self) -> tuple[Array, Array]:
-        """Mean and covariance of `x_1`, the diffuse coordinates left out."""
-
-    @property
-    @abc.abstractmethod
-    def diffuse(self) -> tuple[int, ...]:
-        """Coordinates of `x_1` with a flat law."""
 
 
 class LinearGaussian(LinearModel):
@@ -131,38 +95,21 @@ class LinearGaussian(LinearModel):
             RekalError: a block whose shape does not fit, a covariance that is not positive
                 semi-definite, or a stationary start of an unstable model.
         """
-        A, C, Q, R = (jnp.asarray(v, jnp.result_type(float)) for v in (A, C, Q, R))
-        if A.ndim != 2 or C.ndim != 2:
+        if jnp.ndim(A) != 2 or jnp.ndim(C) != 2:
             raise RekalError(
-                f"A and C must be matrices, but their shapes are {A.shape} and {C.shape}: matrices "
-                "that change from step to step belong in LinearTimeVarying"
+                f"A and C must be matrices, but their shapes are {jnp.shape(A)} and {jnp.shape(C)}: "
+                "matrices that change from step to step belong in LinearTimeVarying"
             )
-        n, p = A.shape[0], C.shape[0]
-        k = B.shape[1] if B is not None else D.shape[1] if D is not None else 0
-        zero = lambda v, *shape: (  # noqa: E731
-            jnp.zeros(shape, A.dtype) if v is None else jnp.asarray(v, A.dtype)
-        )
-        eye = jnp.eye(n, dtype=A.dtype)
-        blocks = {
-            "A": A, "B": zero(B, n, k), "c": zero(c, n), "C": C, "D": zero(D, p, k),
-            "d": zero(d, p), "Q": Q, "R": R, "m": zero(m, n),
-            "P": eye if P is None else jnp.asarray(P, A.dtype),
+        n, p, k = jnp.shape(A)[0], jnp.shape(C)[0], input_count(B, D)
+        cov, chosen = start_of(P, n, initial, flat)
+        given = {
+            "A": A, "B": B, "c": c, "C": C, "D": D, "d": d, "Q": Q, "R": R, "m": m, "P": cov,
         }  # fmt: skip
+        blocks = filled(given, block_shapes(n, p, k))
         check_block_shapes(blocks, n, p, k)
         check_covariances({name: blocks[name] for name in ("Q", "R", "P")})
-        if initial not in ("given", "stationary", "diffuse"):
-            raise RekalError(
-                f"initial must be 'given', 'stationary' or 'diffuse', but is {initial!r}"
-            )
         if initial == "stationary":
-            check_stable(A)
-        chosen: tuple[int, ...] = ()
-        if initial == "diffuse":
-            chosen = tuple(range(n)) if flat is None else tuple(sorted(set(flat)))
-            if any(not 0 <= i < n for i in chosen):
-                raise RekalError(f"flat names the coordinates {chosen}, but there are {n} states")
-            known = jnp.array([i not in chosen for i in range(n)])
-            blocks["P"] = jnp.where(known[:, None] & known[None, :], blocks["P"], 0.0)
+            check_stable(blocks["A"])
         return cls(**blocks, initial=initial, flat=chosen)
 
     @property
@@ -181,10 +128,7 @@ class LinearGaussian(LinearModel):
         Raises:
             RekalError: the steps are of unequal length, which only a model in continuous time takes.
         """
-        if dt is not None:
-            raise RekalError(
-                "LinearGaussian runs in equal steps: use LinearContinuous for irregular sampling"
-            )
+        refuse_dt(self, dt)
         each = (self.A, self.B, self.c, self.C, self.D, self.d, self.Q, self.R)
         return Blocks(*(block[None] for block in each))
 
@@ -200,7 +144,12 @@ class LinearGaussian(LinearModel):
         u: Float[Array, " inputs"] | None = None,
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, "particles states"]:
-        """`A x + B u + c`."""
+        """`A x + B u + c`.
+
+        Raises:
+            RekalError: a length of the step is given, which only a model in continuous time takes.
+        """
+        refuse_dt(self, dt)
         mean = rows_times(x, self.A) + self.c
         return mean if u is None else mean + self.B @ u
 

@@ -1,0 +1,31 @@
+"""Square roots of covariances, which may be singular."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def square_root(P: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
+    """`S` with `S S' = P` for a covariance that may be singular (eigenvectors times roots)."""
+    values, vectors = jnp.linalg.eigh(P)
+    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))[..., None, :]
+
+
+def triangular(wide: Float[Array, "*batch n m"]) -> Float[Array, "*batch n n"]:
+    """The lower triangular `L` with `L L' = W W'`, by a QR factor; its diagonal is not negative."""
+    upper = jnp.linalg.qr(wide.mT, mode="r")
+    sign = jnp.where(jnp.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0).astype(wide.dtype)
+    return (upper * sign[..., :, None]).mT
+
+
+def noise_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """`S` with `S S' = P`, to draw noise with: the Cholesky factor where there is one.
+
+    That one can be differentiated whatever the eigenvalues; a singular `P` has only the other.
+    """
+    if not P.shape[0]:
+        return P
+    factor = jnp.linalg.cholesky(P)
+    return jax.lax.cond(jnp.isfinite(factor).all(), lambda: factor, lambda: square_root(P))
