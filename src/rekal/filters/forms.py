@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rekal.models.products import rows_times
+from rekal.models.roots import square_root, triangular
 
 UNROLLED = 12  # scalars written out one by one; more go through one Cholesky factor
 
@@ -122,19 +123,6 @@ class RootForm:
 
 
 Form = type[CovarianceForm] | type[RootForm]
-
-
-def square_root(P: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
-    """`S` with `S S' = P` for a covariance that may be singular (eigenvectors times roots)."""
-    values, vectors = jnp.linalg.eigh(P)
-    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))[..., None, :]
-
-
-def triangular(wide: Float[Array, "*batch n m"]) -> Float[Array, "*batch n n"]:
-    """The lower triangular `L` with `L L' = W W'`, by a QR factor; its diagonal is not negative."""
-    upper = jnp.linalg.qr(wide.mT, mode="r")
-    sign = jnp.where(jnp.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0).astype(wide.dtype)
-    return (upper * sign[..., :, None]).mT
 
 
 def _inverse(f: Float[Array, ""]) -> Float[Array, ""]:

@@ -3,13 +3,14 @@ r"""The Kalman filter (Kalman 1960) and its smoother, for every linear model.
 Three forms with the same answer:
 
 * "covariance": observations enter one scalar at a time, no call of a linear-algebra library for few of
-  them; the default in float64;
-* "square-root": carries a square root of the covariance, which rounding cannot make indefinite; the default
-  in float32;
-* "parallel": an associative scan over time (Särkkä and García-Fernández 2021), for long series on a GPU.
-  On a CPU it does several times the work.
+  them;
+* "square-root": carries a square root of the covariance, in the filter and in the smoother, which rounding
+  cannot make indefinite;
+* "parallel": an associative scan over time (Särkkä and García-Fernández 2021), with covariances. On a CPU
+  it does several times the work.
 
-Where the covariance has settled it is not computed again (`gains.py`).
+"auto" takes the square root in float32. In float64 it takes the covariance, and on a GPU the parallel form
+for series of 1,000 steps and more. Where the covariance has settled it is not computed again (`gains.py`).
 """
 
 from __future__ import annotations
@@ -19,29 +20,39 @@ from typing import Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath, combined
+from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gains import Gains, gains
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.means import LOG_2PI, Means, means
-from rekal.filters.start import determined, evidence_by_step, products, start_law
-from rekal.filters.system import LinearSystem, at, linear_system
-from rekal.models.linear import LinearModel
+from rekal.filters.parallel import parallel_gains, parallel_means, smooth_parallel
+from rekal.filters.paths import linear_path, smoothed_path, whitened
+from rekal.filters.start import determined, start_law
+from rekal.filters.system import (
+    LinearSystem,
+    check_inputs,
+    check_series,
+    decorrelate_seen,
+    linear_system,
+)
+from rekal.models.linear_model import Blocks, LinearModel
 from rekal.smoothers.adjoint import smooth_linear
+from rekal.smoothers.root import smooth_root
 
+LONG = 1000  # steps from which "auto" scans in parallel, on a GPU
 FormName = Literal["auto", "covariance", "square-root", "parallel"]
 
 
 class Evidence(NamedTuple):
-    """One decorrelated observation."""
+    """One observation, zero where missing, with its input."""
 
-    C: Float[Array, "*steps obs states"]
-    noise: Float[Array, "*steps obs"]
-    y: Float[Array, "*steps obs columns"]
-    seen: Float[Array, "*steps"]
+    y: Float[Array, "*steps obs"]
+    mask: Bool[Array, "*steps obs"]
+    u: Float[Array, "*steps input"] | None
 
 
 class Kalman(GaussianFilter):
@@ -74,6 +85,13 @@ class Kalman(GaussianFilter):
             return RootForm if self.model.Q.dtype == jnp.float32 else CovarianceForm
         return RootForm if self.form == "square-root" else CovarianceForm
 
+    def parallel(self, steps: int) -> bool:
+        """Whether a series of so many steps is scanned in parallel."""
+        if self.form != "auto":
+            return self.form == "parallel"
+        fits = steps >= LONG and self.arithmetic is CovarianceForm
+        return fits and jax.default_backend() == "gpu"
+
     def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
         """The belief about `x_1` before anything is observed."""
         m, P = self.model.initial_moments()
@@ -93,12 +111,11 @@ class Kalman(GaussianFilter):
     ) -> Gaussian:
         """One step through time."""
         t = belief.step + 1
-        blocks = self.model.blocks(None if dt is None else dt[None])
-        A, drift = at(blocks.A, t), at(blocks.c, t)
-        if u is not None and self.model.n_inputs:
-            drift = drift + at(blocks.B, t) @ u
+        blocks = self._blocks_at(t, u, dt)
+        A, drift, noise = blocks.A[0], blocks.c[0], blocks.Q[0]
+        if u is not None:
+            drift = drift + blocks.B[0] @ u
         form = RootForm if belief.root else CovarianceForm
-        noise = at(blocks.Q, t)
         carry = form.predict(belief.carry, A, form.enter(noise) if belief.root else noise)
         columns = (A @ belief.columns).at[:, 0].add(drift)
         return Gaussian(columns, carry, belief.squares, t, belief.withheld, root=belief.root)
@@ -110,40 +127,54 @@ class Kalman(GaussianFilter):
         u: Float[Array, "steps input"] | None = None,
         dt: Float[Array, " steps"] | None = None,
     ) -> Evidence:
-        """The observations, decorrelated."""
-        system = linear_system(self.model, y, mask, u, dt)
-        steps = y.shape[0]
-        wide = lambda block: jnp.broadcast_to(block, (steps, *block.shape[1:]))  # noqa: E731
-        return Evidence(wide(system.C), wide(system.noise), system.y, system.seen)
+        """The observations as they are: what else an update needs depends on the step of the belief."""
+        check_series(self.model, y, mask, u, dt)
+        if mask is None:
+            return Evidence(y, jnp.ones(y.shape, bool), u)
+        return Evidence(jnp.where(mask, y, 0.0), mask, u)
 
     def update(
         self, belief: Gaussian, evidence: Evidence
     ) -> tuple[Gaussian, tuple[Float[Array, ""], Float[Array, " obs"]]]:
         """One encoded observation enters."""
+        blocks = self._blocks_at(belief.step, evidence.u)
+        offset = blocks.d[0] if evidence.u is None else blocks.d[0] + blocks.D[0] @ evidence.u
+        shape, noise = decorrelate_seen(blocks.R[0], evidence.mask)
+        C, y = shape @ blocks.C[0], shape @ (evidence.y - offset)
         form = RootForm if belief.root else CovarianceForm
-        new = form.update(belief.carry, evidence.C, evidence.noise)
-        innovation = evidence.y - evidence.C @ belief.columns
+        new = form.update(belief.carry, C, noise)
+        innovation = -(C @ belief.columns).at[:, 0].add(-y)
         white = new.whitener @ innovation
         columns = belief.columns + new.gain @ innovation
         before, squares = belief.squares, belief.squares + white.T @ white
-        constant = belief.withheld - 0.5 * (new.log_f + LOG_2PI * evidence.seen)
+        constant = belief.withheld - 0.5 * (new.log_f + LOG_2PI * evidence.mask.sum())
         after, earlier = start_law(squares).log_evidence, start_law(before).log_evidence
         ready, was = determined(squares[None])[0], determined(before[None])[0]
         gain = jnp.where(ready, after - jnp.where(was, earlier, 0) + constant, 0)
         withheld = jnp.where(ready, 0, constant)
         belief = Gaussian(columns, new.carry, squares, belief.step, withheld, root=belief.root)
-        return belief, (gain, _whitened(white, before))
+        return belief, (gain, whitened(white, before))
 
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
     ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
         """Mean and covariance of `y`, observation noise included."""
-        blocks = self.model.blocks()
-        C, offset = at(blocks.C, belief.step), at(blocks.d, belief.step)
-        if u is not None and self.model.n_inputs:
-            offset = offset + at(blocks.D, belief.step) @ u
-        cov = C @ belief.cov @ C.T + at(blocks.R, belief.step)
+        blocks = self._blocks_at(belief.step, u)
+        C, offset = blocks.C[0], blocks.d[0]
+        if u is not None:
+            offset = offset + blocks.D[0] @ u
+        cov = C @ belief.cov @ C.T + blocks.R[0]
         return C @ belief.mean + offset, 0.5 * (cov + cov.T)
+
+    def _blocks_at(self, t: Array, u: Array | None, dt: Array | None = None) -> Blocks:
+        """The matrices of step `t`; beyond the end of a stack NaN where `t` is being traced."""
+        check_inputs(self.model, u is not None)
+        if not isinstance(t, Tracer):
+            self.model.check_steps(int(t) + 1)
+        pick = lambda block: (  # noqa: E731
+            block if block.shape[0] == 1 else block.at[t[None]].get(mode="fill", fill_value=jnp.nan)
+        )
+        return Blocks(*map(pick, self.model.blocks(None if dt is None else dt[None])))
 
     def run(
         self,
@@ -152,10 +183,20 @@ class Kalman(GaussianFilter):
         inputs: Float[Array, "steps input"] | None = None,
         dt: Float[Array, " steps"] | None = None,
     ) -> GaussianPath:
-        """Filter one series."""
-        system = linear_system(self.model, values, mask, inputs, dt)
-        found, run = self.solve(system)
-        return self._path(system, found, run)
+        """Filter one series.
+
+        Args:
+            values: the observations.
+            mask: True where observed; None when nothing is missing, which is faster.
+            inputs: known inputs, for a model that takes them.
+            dt: time since the step before, for a model in continuous time; the first is not used.
+
+        Raises:
+            RekalError: the series does not fit the model, or holds NaN where nothing says that an entry
+                is missing.
+        """
+        check_series(self.model, values, mask, inputs, dt)
+        return self._run(values, mask, inputs, dt)
 
     def smooth(
         self,
@@ -163,60 +204,55 @@ class Kalman(GaussianFilter):
         mask: Bool[Array, "steps obs"] | None,
         inputs: Float[Array, "steps input"] | None = None,
         dt: Float[Array, " steps"] | None = None,
-        length: Array | None = None,
+        length: Int[Array, ""] | int | None = None,
     ) -> tuple[GaussianPath, SmoothedPath]:
-        """Filter and smooth one series; steps from `length` on are padding."""
+        """Filter and smooth one series.
+
+        Args:
+            values: the observations.
+            mask: True where observed, or None.
+            inputs: known inputs.
+            dt: time since the step before, for a model in continuous time.
+            length: number of real steps; those after it are padding, and say nothing of the others.
+
+        Raises:
+            RekalError: as for `run`.
+        """
+        check_series(self.model, values, mask, inputs, dt)
+        given = None if length is None else jnp.asarray(length, jnp.int32)
+        return self._smooth(values, mask, inputs, dt, given)
+
+    @eqx.filter_jit
+    def _run(
+        self, values: Array, mask: Array | None, inputs: Array | None, dt: Array | None
+    ) -> GaussianPath:
+        system = linear_system(self.model, values, mask, inputs, dt)
+        return linear_path(system, *self.solve(system), self.arithmetic)
+
+    @eqx.filter_jit
+    def _smooth(
+        self,
+        values: Array,
+        mask: Array | None,
+        inputs: Array | None,
+        dt: Array | None,
+        length: Array | None,
+    ) -> tuple[GaussianPath, SmoothedPath]:
         system = linear_system(self.model, values, mask, inputs, dt)
         found, run = self.solve(system)
-        smoothed = smooth_linear(system, found, run, self.arithmetic, length)
-        white = run.white
-        if length is not None:
-            white = jnp.where((jnp.arange(len(white)) < length)[:, None, None], white, 0)
-        total = products(white).sum(0)
-        mean, cov = combined(smoothed.mean, smoothed.cov, total)
-        lag = smoothed.lag
-        if total.shape[0] > 1:
-            effect = smoothed.mean[..., 1:]
-            between = effect[1:] @ start_law(total).cov @ effect[:-1].mT
-            lag = lag.at[1:].add(between)
-        return self._path(system, found, run), SmoothedPath(mean, cov, lag)
+        if self.parallel(values.shape[0]):
+            smoothed = smooth_parallel(system, found, run, length)
+        elif self.arithmetic is RootForm:
+            smoothed = smooth_root(system, found, run, length)
+        else:
+            smoothed = smooth_linear(system, found, run, CovarianceForm, length)
+        path = linear_path(system, found, run, self.arithmetic)
+        return path, smoothed_path(run, smoothed, length)
 
     def solve(self, system: LinearSystem) -> tuple[Gains, Means]:
         """Gains and means of a whole series."""
+        if self.parallel(system.y.shape[0]):
+            found = parallel_gains(system)
+            return found, parallel_means(system, found)
         found = gains(system, self.arithmetic)
         return found, means(system, found)
-
-    def _path(self, system: LinearSystem, found: Gains, run: Means) -> GaussianPath:
-        form = self.arithmetic
-        leave = jax.vmap(form.leave)
-        given = leave(found.posterior)[found.where]
-        given_before = leave(found.prior)[found.where]
-        constant = found.log_f[found.where] + LOG_2PI * system.seen
-        if system.start.shape[1] == 1:
-            evidence = -0.5 * ((run.white[..., 0] ** 2).sum(-1) + constant)
-            return GaussianPath(
-                run.posterior[..., 0], given, run.prior[..., 0], given_before, evidence,
-                run.white[..., 0],
-            )  # fmt: skip
-        squares = jnp.cumsum(products(run.white), 0)
-        before = jnp.concatenate([jnp.zeros_like(squares[:1]), squares[:-1]])
-        return GaussianPath(
-            *combined(run.posterior, given, squares),
-            *combined(run.prior, given_before, before),
-            evidence_by_step(squares, constant),
-            jax.vmap(_whitened)(run.white, before),
-        )
-
-
-def _whitened(
-    white: Float[Array, "obs columns"], before: Float[Array, "columns columns"]
-) -> Float[Array, " obs"]:
-    """The innovation scaled to unit covariance, the uncertainty of a diffuse start included."""
-    if before.shape[0] == 1:
-        return white[:, 0]
-    law = start_law(before)
-    effect = white[:, 1:]
-    spread = jnp.eye(white.shape[0], dtype=white.dtype) + effect @ law.cov @ effect.T
-    innovation = white[:, 0] + effect @ law.mean
-    scaled = jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(spread), innovation, lower=True)
-    return jnp.where(determined(before[None])[0], scaled, 0.0)

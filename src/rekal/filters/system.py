@@ -17,9 +17,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from rekal.models.linear import LinearModel
+from rekal.errors import RekalError
+from rekal.models.linear_model import Blocks, LinearModel
 
 UNROLLED = 12
 
@@ -65,13 +68,19 @@ def linear_system(
         model: any linear model.
         values: observations.
         mask: True where observed, or None when nothing is missing (which is faster).
-        inputs: known inputs, or None.
+        inputs: known inputs, or None for a model without.
         dt: time since the step before, or None for equal steps.
+
+    Raises:
+        RekalError: the series does not fit the model (see `check_series`).
     """
+    check_series(model, values, mask, inputs, dt)
     steps, p = values.shape
-    blocks = model.blocks(dt)
+    blocks = Blocks(*(block[:steps] for block in model.blocks(dt)))
+    values = jnp.asarray(values, blocks.A.dtype)
     offset, drift = blocks.d, blocks.c
-    if inputs is not None and model.n_inputs:
+    if inputs is not None:
+        inputs = jnp.asarray(inputs, blocks.A.dtype)
         offset = offset + _applied(blocks.D, inputs)
         drift = drift + _applied(blocks.B, inputs)
     shown = values if mask is None else jnp.where(mask, values, 0.0)
@@ -83,11 +92,7 @@ def linear_system(
         settled = jnp.asarray(0)
         seen = jnp.full(steps, float(p), values.dtype)
     else:
-        R = jnp.broadcast_to(blocks.R, (steps, p, p))
-        both = mask[:, :, None] & mask[:, None, :]
-        R = jnp.where(both, R, jnp.eye(p, dtype=R.dtype))
-        shape, noise = jax.vmap(decorrelate)(R)
-        shape = shape * mask[:, None, :]
+        shape, noise = jax.vmap(decorrelate_seen)(jnp.broadcast_to(blocks.R, (steps, p, p)), mask)
         complete = mask.all(1)
         settled = jnp.max(jnp.where(complete, 0, jnp.arange(steps) + 1))
         seen = mask.sum(1).astype(values.dtype)
@@ -109,17 +114,73 @@ def linear_system(
     )
 
 
+def check_series(
+    model: LinearModel,
+    values: Array,
+    mask: Array | None,
+    inputs: Array | None,
+    dt: Array | None = None,
+) -> None:
+    """A series is what the model expects.
+
+    Raises:
+        RekalError: a wrong number of columns, steps or inputs; inputs missing or superfluous; a value
+            that is NaN or infinite and not masked (as far as values can be looked at: not while they
+            are traced).
+    """
+    p, k = model.observations, model.n_inputs
+    if jnp.ndim(values) != 2 or values.shape[1] != p:
+        raise RekalError(
+            f"the values have shape {jnp.shape(values)}, but the model observes {p} columns: the axes "
+            f"are (steps, {p})"
+        )
+    steps = values.shape[0]
+    if not steps:
+        raise RekalError("the series has no steps")
+    model.check_steps(steps)
+    if mask is not None and mask.shape != values.shape:
+        raise RekalError(f"the mask has shape {mask.shape}, but the values have {values.shape}")
+    check_inputs(model, inputs is not None)
+    if inputs is not None and inputs.shape != (steps, k):
+        raise RekalError(f"the inputs have shape {inputs.shape}, but ({steps}, {k}) would fit")
+    if dt is not None and dt.shape != (steps,):
+        raise RekalError(f"dt has shape {dt.shape}, but ({steps},) would fit")
+    if isinstance(values, Tracer) or isinstance(mask, Tracer):
+        return
+    finite = np.isfinite(np.asarray(values)) | (False if mask is None else ~np.asarray(mask))
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise RekalError(
+            f"column {column} holds {float(values[row, column])} at step {row}: say by the mask which "
+            "entries are missing (Sequences does so by itself)"
+        )
+
+
+def check_inputs(model: LinearModel, given: bool) -> None:
+    """Inputs are given if and only if the model takes them.
+
+    Raises:
+        RekalError: they are missing, or superfluous.
+    """
+    if given and not model.n_inputs:
+        raise RekalError("the model takes no inputs, so leave them out")
+    if model.n_inputs and not given:
+        raise RekalError(f"the model has {model.n_inputs} inputs, which every step must bring")
+
+
 def decorrelate(R: Float[Array, "p p"]) -> tuple[Float[Array, "p p"], Float[Array, " p"]]:
     """`L^{-1}` and `r` of `R = L diag(r) L'`, by eliminating one column after the other."""
     p = R.shape[0]
     eye = jnp.eye(p, dtype=R.dtype)
-    floor = jnp.finfo(R.dtype).eps * jnp.max(jnp.abs(R), initial=0.0)
+    # What is left of a variance is measured by that variance: entries may have any units.
+    floor = p * jnp.finfo(R.dtype).eps * jnp.diagonal(R)
 
     def eliminate(j: int | Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         rest, rows = state
         pivot = rest[j, j]
-        below = jnp.where((jnp.arange(p) > j) & (pivot > floor), rest[:, j], 0.0)
-        column = below / jnp.where(pivot > floor, pivot, 1.0)
+        there = pivot > floor[j]
+        below = jnp.where((jnp.arange(p) > j) & there, rest[:, j], 0.0)
+        column = below / jnp.where(there, pivot, 1.0)
         return rest - column[:, None] * rest[j], rows - column[:, None] * rows[j]
 
     state = R, eye
@@ -129,7 +190,17 @@ def decorrelate(R: Float[Array, "p p"]) -> tuple[Float[Array, "p p"], Float[Arra
     else:
         state = jax.lax.fori_loop(0, p - 1, eliminate, state)
     rest, rows = state
-    return rows, jnp.maximum(jnp.diagonal(rest), 0.0)
+    left = jnp.diagonal(rest)
+    return rows, jnp.where(left > floor, left, 0.0)
+
+
+def decorrelate_seen(
+    R: Float[Array, "p p"], mask: Bool[Array, " p"]
+) -> tuple[Float[Array, "p p"], Float[Array, " p"]]:
+    """`L^{-1}` and `r` of the observed entries; rows of zeros and ones in place of the others."""
+    both = mask[:, None] & mask[None, :]
+    shape, noise = decorrelate(jnp.where(both, R, jnp.eye(R.shape[0], dtype=R.dtype)))
+    return shape * mask[None, :], noise
 
 
 def at(block: Array, t: int | Array) -> Array:

@@ -147,6 +147,18 @@ def smooth_linear(
     N = buffer[where]
     leave = jax.vmap(form.leave)
     prior, posterior = leave(found.prior)[found.where], leave(found.posterior)[found.where]
+    return smoothed_moments(system, run, prior, posterior, r, N)
+
+
+def smoothed_moments(
+    system: LinearSystem,
+    run: Means,
+    prior: Float[Array, "steps n n"],
+    posterior: Float[Array, "steps n n"],
+    r: Float[Array, "steps n columns"],
+    N: Float[Array, "steps n n"],
+) -> LinearSmoothed:
+    """Smoothed moments from the filtered ones and the adjoint."""
     NP = small(N, prior)
     cov = prior - small(prior, NP)
     A = system.A[1:] if system.A.shape[0] > 1 else system.A

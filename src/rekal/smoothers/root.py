@@ -1,0 +1,100 @@
+r"""The Rauch-Tung-Striebel smoother with square roots: no covariance is ever subtracted from another.
+
+With `P_t = S S'` filtered and `Q = W W'`, an orthogonal transform makes the joint root of `x_{t+1}` and `x_t`
+triangular (Park and Kailath 1995),
+
+    [[A S, W], [S, 0]] Theta = [[X, 0], [Y, Z]],    X X' = P_{t+1}^-,   Y X' = P_t A',
+
+so that the smoother's gain is `G = Y X^+`, and for the law of `x_t` given `x_{t+1}` and all data
+
+    P_t|T = G D D' G' + Z Z' + (Y - G X)(Y - G X)',   D D' = P_{t+1}|T.
+
+The last term vanishes where the predicted covariance is regular; where it is singular, or nearly so, it
+keeps the sum exact for whatever gain the pseudo-inverse gives (the rows of `X` are brought to unit length
+before, so that the units of the states do not matter). The sum is formed as a QR factor of
+`[G D, Z, Y - G X]`. The adjoint form subtracts, which in single precision can leave a covariance with a
+negative eigenvalue.
+
+While the gains are settled the factors are used again, and so is `D` once it has settled.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from rekal.filters.gains import ROUNDING, Gains
+from rekal.filters.means import Means, small
+from rekal.filters.system import LinearSystem, at
+from rekal.models.roots import square_root, triangular
+from rekal.smoothers.adjoint import LinearSmoothed
+
+
+def smooth_root(
+    system: LinearSystem,
+    found: Gains,
+    run: Means,
+    length: Int[Array, ""] | int | None = None,
+) -> LinearSmoothed:
+    """Smoothed moments of one series from its filtered square roots.
+
+    Args:
+        system: the model and the data.
+        found: gains whose carries are square roots.
+        run: the means.
+        length: number of real steps; from there on the smoothed moments are the filtered ones.
+    """
+    steps = system.y.shape[0]
+    n, dtype = system.P.shape[0], system.P.dtype
+    last = jnp.asarray(steps if length is None else length, jnp.int32) - 1
+    W = square_root(system.Q)
+    constant = system.A.shape[0] == 1 and system.Q.shape[0] == 1
+    tolerance = ROUNDING * jnp.finfo(dtype).eps
+    filtered = lambda t: found.posterior[found.where[t]]  # noqa: E731
+
+    def step(carry: tuple[Array, ...], row: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple]:
+        x, D, G, rest, still = carry
+        t, posterior, prior = row
+        same = constant & (found.where[t] == found.where[t + 1]) & (t + 1 < last)
+        G, rest = jax.lax.cond(
+            same,
+            lambda: (G, rest),
+            lambda: back_step(filtered(t), at(system.A, t + 1), at(W, t + 1)),
+        )
+        still = still & same
+        new = jax.lax.cond(still, lambda: D, lambda: triangular(jnp.concatenate([G @ D, rest], 1)))
+        moved = jnp.max(jnp.abs(new - D), 1, initial=0.0)
+        still = same & (moved <= tolerance * jnp.linalg.norm(new, axis=1)).all()
+        live = t < last
+        x = jnp.where(live, posterior + G @ (x - prior), posterior)
+        D = jnp.where(live, new, filtered(t))
+        return (x, D, G, rest, still), (x, D, G)
+
+    zero = jnp.zeros((n, n), dtype)
+    end = (run.posterior[-1], filtered(steps - 1), zero, zero, jnp.asarray(False))
+    rows = (jnp.arange(steps - 1), run.posterior[:-1], run.prior[1:])
+    _, (x, D, G) = jax.lax.scan(step, end, rows, reverse=True)
+    x, D = jnp.concatenate([x, end[0][None]]), jnp.concatenate([D, end[1][None]])
+    cov = small(D, D.mT)
+    return LinearSmoothed(x, cov, jnp.concatenate([zero[None], small(cov[1:], G.mT)]))
+
+
+def back_step(
+    S: Float[Array, "n n"], A: Float[Array, "n n"], W: Float[Array, "n n"]
+) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
+    """The gain `G`, and a root of what `x_{t+1}` leaves unknown of `x_t`.
+
+    Args:
+        S: root of the filtered covariance of `x_t`.
+        A: transition into `t + 1`.
+        W: root of its process noise.
+    """
+    n = S.shape[0]
+    top = jnp.concatenate([A @ S, W], 1)
+    L = triangular(jnp.concatenate([top, jnp.concatenate([S, jnp.zeros_like(W)], 1)]))
+    X, Y, Z = L[:n, :n], L[n:, :n], L[n:, n:]
+    size = jnp.linalg.norm(X, axis=1)
+    size = jnp.where(size > 0, size, 1.0)
+    G = Y @ jnp.linalg.pinv(X / size[:, None], rtol=4 * n * jnp.finfo(S.dtype).eps) / size
+    return G, triangular(jnp.concatenate([Z, Y - G @ X], 1))
