@@ -13,8 +13,8 @@ from problem import make_problem, ours
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.recursion import run_filter
 from rekal.learning.maximise import Constraints, Priors, maximise
+from rekal.learning.particle_statistics import expected_statistics
 from rekal.learning.priors import PriorStrength
-from rekal.learning.statistics import expected_statistics
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.smoothers.marginal import smooth_marginal
 

@@ -10,25 +10,25 @@ import numpy as np
 from jaxtyping import Array
 
 from rekal.errors import RekalError
-from rekal.learning.maximise import BLOCKS, Constraints
+from rekal.learning.maximise import Constraints
 from rekal.learning.regression import NoiseShape
+from rekal.learning.statistics import Trainable, observation_blocks, transition_blocks
 from rekal.models.linear import LinearGaussian
-from rekal.models.stochastic_rnn import StochasticRNN
 
 
 def constrain(
-    model: StochasticRNN | LinearGaussian,
+    model: Trainable,
     freeze: tuple[str, ...] = (),
     fixed: Mapping[str, Any] | None = None,
     *,
     process_noise: NoiseShape = "diagonal",
     observation_noise: NoiseShape = "diagonal",
 ) -> Constraints:
-    """The frozen and fixed entries, as masks on `[A B c]` and `[C D d]`.
+    """The frozen and fixed entries, as masks on the joined weights.
 
     Args:
         model: the model that is to be trained.
-        freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
+        freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P (and H, G with kernels).
         fixed: for a block of weights, an array that is True where an entry keeps its value.
         process_noise: "diagonal" or "full" `Q`.
         observation_noise: "diagonal" or "full" `R`.
@@ -37,11 +37,13 @@ def constrain(
         RekalError: an unknown block, or a mask in `fixed` whose shape does not fit its block.
     """
     fixed = fixed or {}
+    inner, outer = transition_blocks(model), observation_blocks(model)
+    blocks = (*inner, *outer, "Q", "R", "m", "P")
     for name in (*freeze, *fixed):
-        if name not in BLOCKS:
-            raise RekalError(f"there is no block {name!r}: use one of {', '.join(BLOCKS)}")
+        if name not in blocks:
+            raise RekalError(f"there is no block {name!r}: use one of {', '.join(blocks)}")
     for name in fixed:
-        if name not in ("A", "B", "c", "C", "D", "d"):
+        if name not in (*inner, *outer):
             raise RekalError(
                 f"single entries of {name} cannot be fixed, only all of them (freeze) or none"
             )
@@ -60,13 +62,14 @@ def constrain(
             )
         return given
 
-    def join(weight: str, inputs: str, offset: str) -> Array | None:
-        joined = np.concatenate([mask(weight), mask(inputs), mask(offset)[:, None]], 1)
+    def join(names: tuple[str, ...]) -> Array | None:
+        masks = [mask(name) for name in names]
+        joined = np.concatenate([m if m.ndim == 2 else m[:, None] for m in masks], 1)
         return jnp.asarray(joined) if joined.any() else None
 
     return Constraints(
-        transition=join("A", "B", "c"),
-        observation=join("C", "D", "d"),
+        transition=join(inner),
+        observation=join(outer),
         frozen=tuple(name for name in ("Q", "R", "m", "P") if name in freeze),
         process_noise=process_noise,
         observation_noise=observation_noise,

@@ -9,13 +9,22 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from rekal.learning.regression import NoiseShape, RegressionPrior, solve_noise, solve_weights
-from rekal.learning.statistics import Statistics, observation_weights, transition_weights
+from rekal.learning.statistics import (
+    Statistics,
+    Trainable,
+    observation_blocks,
+    observation_weights,
+    transition_blocks,
+    transition_weights,
+)
 from rekal.models.linear import LinearGaussian
+from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 
-Model = TypeVar("Model", StochasticRNN, LinearGaussian)
+Model = TypeVar("Model", StochasticRNN, LinearGaussian, RBFNetwork)
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+"""Those of a model without kernels."""
 
 
 class Priors(eqx.Module):
@@ -48,7 +57,6 @@ def maximise(
     model: Model, statistics: Statistics, priors: Priors, constraints: Constraints
 ) -> Model:
     """The parameters that maximise the expected complete log-likelihood plus the log prior."""
-    n, k = model.states, model.n_inputs
     frozen = constraints.frozen
 
     shape = constraints.process_noise
@@ -80,9 +88,25 @@ def maximise(
     if "P" not in frozen:
         P = solve_noise(statistics.initial, priors.initial, m[:, None], "full")
 
-    new = (W[:, :n], W[:, n : n + k], W[:, -1], V[:, :n], V[:, n : n + k], V[:, -1], Q, R, m, P)
-    return eqx.tree_at(
-        lambda t: tuple(getattr(t, name) for name in BLOCKS),
-        model,
-        tuple(jnp.asarray(v) for v in new),
+    weights = (
+        *zip(transition_blocks(model), _split(model, transition_blocks(model), W), strict=True),
+        *zip(observation_blocks(model), _split(model, observation_blocks(model), V), strict=True),
     )
+    new = {**dict(weights), "Q": Q, "R": R, "m": m, "P": P}
+    return eqx.tree_at(
+        lambda t: tuple(getattr(t, name) for name in new),
+        model,
+        tuple(jnp.asarray(v) for v in new.values()),
+    )
+
+
+def _split(model: Trainable, names: tuple[str, ...], weights: Array) -> list[Array]:
+    """The blocks that were joined to one matrix of weights."""
+    blocks, start = [], 0
+    for name in names:
+        block = getattr(model, name)
+        width = block.shape[1] if block.ndim == 2 else 1
+        part = weights[:, start : start + width]
+        blocks.append(part if block.ndim == 2 else part[:, 0])
+        start += width
+    return blocks

@@ -1,4 +1,4 @@
-r"""Expected sufficient statistics of the stochastic network: the E-step's whole result.
+r"""Expected sufficient statistics of a network: the E-step's whole result, whatever smoothed the states.
 
 Given the features `phi_t = [f(x_{t-1}); u_t; 1]` and `psi_t = [f(x_t); u_t; 1]` the network is linear
 in its parameters (paper, section 3.2), so the M-step needs only
@@ -8,7 +8,7 @@ in its parameters (paper, section 3.2), so the M-step needs only
 
 and the moments of `x_1`. They add up over time and over series.
 
-Missing entries are completed by their conditional moments given the particle and the entries that
+Missing entries are completed by their conditional moments given the state and the entries that
 were seen. With `W` the whitener of the observed entries, `K = R W'W`,
 
     y^ = K y + (I - K) V psi,      Cov = R - K R,
@@ -19,18 +19,18 @@ vectors, so what was observed stands as it is. Steps without any observation are
 
 from __future__ import annotations
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from typing import NamedTuple
 
-from rekal.beliefs import Path
-from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
 from rekal.models.linear import LinearGaussian
+from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.smoothers.backward import smooth_backward, trajectory_moments
-from rekal.smoothers.marginal import smooth_marginal
+
+Trainable = StochasticRNN | LinearGaussian | RBFNetwork
+"""Models that are linear in their weights, given features of the state."""
 
 
 class Regression(eqx.Module):
@@ -50,85 +50,89 @@ class Statistics(eqx.Module):
     initial: Regression
 
 
-def transition_weights(model: StochasticRNN | LinearGaussian) -> Float[Array, "states q"]:
-    """`[A B c]`."""
-    return jnp.concatenate([model.A, model.B, model.c[:, None]], 1)
+def transition_blocks(model: Trainable) -> tuple[str, ...]:
+    """The blocks of weights in the transition, in the order of their features."""
+    return ("A", "H", "B", "c") if isinstance(model, RBFNetwork) else ("A", "B", "c")
 
 
-def observation_weights(model: StochasticRNN | LinearGaussian) -> Float[Array, "obs q"]:
-    """`[C D d]`."""
-    return jnp.concatenate([model.C, model.D, model.d[:, None]], 1)
+def observation_blocks(model: Trainable) -> tuple[str, ...]:
+    """The blocks of weights in the observation, in the order of their features."""
+    return ("C", "G", "D", "d") if isinstance(model, RBFNetwork) else ("C", "D", "d")
 
 
-def expected_statistics(
-    model: StochasticRNN,
-    algorithm: ParticleFilter,
+def transition_weights(model: Trainable) -> Float[Array, "states q"]:
+    """`[A B c]`, or `[A H B c]` of a network with kernels."""
+    return _joined(model, transition_blocks(model))
+
+
+def observation_weights(model: Trainable) -> Float[Array, "obs q"]:
+    """`[C D d]`, or `[C G D d]` of a network with kernels."""
+    return _joined(model, observation_blocks(model))
+
+
+def _joined(model: Trainable, names: tuple[str, ...]) -> Array:
+    blocks = [getattr(model, name) for name in names]
+    return jnp.concatenate([b if b.ndim == 2 else b[:, None] for b in blocks], 1)
+
+
+class Moments(NamedTuple):
+    """What the statistics need of the smoothed states of one series.
+
+    Attributes:
+        state: `E x_t` and `E x_t x_t'`.
+        before: the same for the transition's features of the state, of all steps but the last.
+        pair: the sum over the real steps of `E x_t z_{t-1}'`, `z` being those features.
+        output: first and second moments of the observation's features of the state.
+    """
+
+    state: tuple[Float[Array, "steps n"], Float[Array, "steps n n"]]
+    before: tuple[Float[Array, "moves q"], Float[Array, "moves q q"]]
+    pair: Float[Array, "n q"]
+    output: tuple[Float[Array, "steps r"], Float[Array, "steps r r"]]
+
+
+def collected(
+    model: Trainable,
+    known: Moments,
+    whitener: Float[Array, "steps obs obs"],
     values: Float[Array, "steps obs"],
     mask: Bool[Array, "steps obs"],
     inputs: Float[Array, "steps input"] | None,
     valid: Bool[Array, " steps"],
-    key: PRNGKeyArray,
-    trajectories: int | None = None,
-) -> tuple[Statistics, Path]:
-    """Filter and smooth one series and collect the statistics.
+) -> Statistics:
+    """The statistics of one series, whatever smoothed it.
 
     Args:
         model: the current parameters.
-        algorithm: the filter of that model.
-        values: standardised observations.
+        known: moments of the smoothed states.
+        whitener: `W` of every step (see the module text).
+        values: observations.
         mask: True where observed.
         inputs: known inputs, or None.
         valid: False on the padding at the end.
-        key: randomness of the filter and the smoother.
-        trajectories: None smooths marginally, in O(N^2) a step; a number draws so many trajectories
-            by backward simulation with Metropolis steps, in O(N) a step.
     """
-    filter_key, smoother_key = jax.random.split(key)
-    path = run_filter(algorithm, values, mask, inputs, None, filter_key)
-    x, hidden = path.x, model.f(path.x)
-    if trajectories is None:
-        smoothed = smooth_marginal(model, path, inputs, None, valid, x, hidden)
-    else:
-        x = smooth_backward(
-            model, path, inputs, None, valid, trajectories, smoother_key, method="mcmc"
-        )
-        hidden = model.f(x)
-        smoothed = trajectory_moments(x, hidden, valid)
-    # All that is needed of the particles, step by step: the moments of x and of f(x).
-    v = smoothed.weights
-    E_h, E_hh = _moments(hidden, v)
-    E_x, E_xx = _moments(x, v)
-
+    E_x, E_xx = known.state
     # Transition: features at t-1 with the input at t, weighted by the law of x_{t-1}.
-    live, moved = valid.astype(x.dtype), valid[1:].astype(x.dtype)
+    live, moved = valid.astype(E_x.dtype), valid[1:].astype(E_x.dtype)
     tail = _tail(model, inputs, valid)
     transition = Regression(
-        features=_beside(E_h[:-1], E_hh[:-1], tail[1:], moved),
-        cross=jnp.concatenate([smoothed.pair_moment, (E_x[1:] * moved[:, None]).T @ tail[1:]], 1),
+        features=_beside(*known.before, tail[1:], moved),
+        cross=jnp.concatenate([known.pair, (E_x[1:] * moved[:, None]).T @ tail[1:]], 1),
         targets=jnp.einsum("tij,t->ij", E_xx[1:], moved),
         count=moved.sum(),
     )
     initial = Regression(
-        features=jnp.ones((1, 1), x.dtype),
+        features=jnp.ones((1, 1), E_x.dtype),
         cross=live[0] * E_x[0][:, None],
         targets=live[0] * E_xx[0],
-        count=jnp.ones((), x.dtype),
+        count=jnp.ones((), E_x.dtype),
     )
-    E_f, E_ff = (E_x, E_xx) if model.linear_observation else (E_h, E_hh)
-    observation = _observation(model, algorithm, values, mask, inputs, (E_f, E_ff, tail))
-    return Statistics(transition, observation, initial), path
-
-
-def _moments(
-    z: Float[Array, "steps particles n"], weights: Float[Array, "steps particles"]
-) -> tuple[Float[Array, "steps n"], Float[Array, "steps n n"]]:
-    """`E[z_t]` and `E[z_t z_t']` of every step."""
-    weighted = z * weights[:, :, None]
-    return weighted.sum(1), jnp.einsum("tni,tnj->tij", weighted, z)
+    observation = _observation(model, whitener, values, mask, (*known.output, tail))
+    return Statistics(transition, observation, initial)
 
 
 def _tail(
-    model: StochasticRNN, inputs: Array | None, valid: Bool[Array, " steps"]
+    model: Trainable, inputs: Array | None, valid: Bool[Array, " steps"]
 ) -> Float[Array, "steps tail"]:
     """`[u_t; 1]`, zero in the padding."""
     one = valid[:, None].astype(model.m.dtype)
@@ -148,11 +152,10 @@ def _beside(
 
 
 def _observation(
-    model: StochasticRNN,
-    algorithm: ParticleFilter,
+    model: Trainable,
+    whitener: Array,
     values: Array,
     mask: Array,
-    inputs: Array | None,
     features: tuple[Array, Array, Array],
 ) -> Regression:
     """The observation regression, every state with its own completed observation.
@@ -161,7 +164,6 @@ def _observation(
     """
     mean, second, tail = features
     seen = mask.any(1).astype(mean.dtype)
-    whitener = algorithm.encode(values, mask, inputs).whitener
     K = model.R @ (whitener.mT @ whitener)
     rest = jnp.eye(model.observations, dtype=mean.dtype) - K
     known = jnp.einsum("tpq,tq->tp", K, jnp.where(mask, values, 0.0))
