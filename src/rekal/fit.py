@@ -180,6 +180,7 @@ class Fit(eqx.Module):
 
     def identify(self) -> Identification:
         """The learned dynamics in numbers, in the units of the data."""
+        driven = self.standardiser.input_scale
         return identify(
             self.model,
             interval=self.labels.interval,
@@ -188,6 +189,8 @@ class Fit(eqx.Module):
             names=self.labels.names,
             time_unit=self.labels.time_unit,
             seed=self.seed,
+            input_scale=None if driven is None else np.asarray(driven),
+            input_names=self.input_names,
         )
 
     def summary(self) -> str:

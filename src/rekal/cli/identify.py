@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rekal.cli import options
 from rekal.cli.output import emit_json, emit_text
-
-if TYPE_CHECKING:
-    from rekal.fit import Fit
-    from rekal.identify import Identification
 
 
 def identify(
@@ -20,25 +14,8 @@ def identify(
     from rekal.cli.data import open_model
 
     keep_compiled()
-    found = described(open_model(model, seed))
+    found = open_model(model, seed).identify()
     if json:
         emit_json({"model": str(model), **found.to_dict()})
     else:
         emit_text(found.summary())
-
-
-def described(fitted: Fit) -> Identification:
-    """What a model learned, in the units of its data."""
-    import numpy as np
-
-    from rekal.identify import identify as run
-
-    return run(
-        fitted.model,
-        fitted.labels.interval,
-        np.asarray(fitted.standardiser.scale),
-        np.asarray(fitted.standardiser.location),
-        names=fitted.labels.names,
-        time_unit=fitted.labels.time_unit,
-        seed=fitted.seed,
-    )

@@ -3,25 +3,29 @@
 The noise-free dynamics are followed from states that the model visits under noise, past a transient,
 to see where they end (Unkelbach et al. 2009, fig. 2 and 4). At the fixed points, found by Newton's
 method, the linearised system gives frequencies and damping. The model under noise gives the
-share of the output's variance that is state, not observation noise.
+share of the output's variance that is state, not observation noise. Of a linear model all of it follows
+from the matrices (`rest.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
 from rekal.errors import RekalError
 from rekal.identify.attractor import Attractor, attractor
+from rekal.identify.linear import linear_facts
 from rekal.identify.modes import FixedPoint, fixed_points
-from rekal.identify.text import find_warnings, summary
+from rekal.identify.rest import identify_linear
+from rekal.identify.result import Identification
+from rekal.identify.text import find_warnings
 from rekal.models.gaussian import GaussianModel
+from rekal.models.linear import LinearGaussian
 from rekal.simulate import simulate
 
 STARTS = 8
@@ -29,76 +33,6 @@ STARTS = 8
 
 LENGTH, TRANSIENT, RECORD = 1024, 4000, 4096
 """Steps with noise; steps without noise that are dropped; steps without noise that are looked at."""
-
-
-@dataclass(frozen=True)
-class Identification:
-    """The dynamics and the noise of a model. Numbers that do not exist are None (NaN in arrays).
-
-    Attributes:
-        attractor: where the noise-free dynamics end: "fixed point", "limit cycle", "quasi-periodic or
-            chaotic", "diverges".
-        period_steps: steps per cycle of a limit cycle.
-        period: the same in time units.
-        amplitude: half the peak-to-peak range of each output on the attractor.
-        center: mean of each output on the attractor.
-        harmonic_share: share of a limit cycle's variance in its fundamental sine.
-        cycle: one stretch of the noise-free outputs, `(steps, obs)`, in output units.
-        fixed_points: those found, the one closest to the mean of the state under noise first.
-        process_std: standard deviation of the process noise of each state, per step.
-        observation_std: standard deviation of the observation noise of each output.
-        output_std: standard deviation of each output under simulation, noise included.
-        explained: share of each output's variance under simulation that is not observation noise.
-        interval: time units between two steps.
-        names: names of the outputs.
-        time_unit: what a time unit is called, or None.
-        warnings: what could not be identified, one sentence each.
-    """
-
-    attractor: str
-    period_steps: float | None
-    period: float | None
-    amplitude: np.ndarray
-    center: np.ndarray
-    harmonic_share: float | None
-    cycle: np.ndarray
-    fixed_points: tuple[FixedPoint, ...]
-    process_std: np.ndarray
-    observation_std: np.ndarray
-    output_std: np.ndarray
-    explained: np.ndarray
-    interval: float
-    names: tuple[str, ...]
-    time_unit: str | None
-    warnings: tuple[str, ...]
-
-    @property
-    def spectral_radius(self) -> float | None:
-        """Largest modulus of the Jacobian's eigenvalues at the first fixed point."""
-        return self.fixed_points[0].spectral_radius if self.fixed_points else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and texts, ready for JSON; NaN becomes None. Without the cycle."""
-        plain = {k: v for k, v in vars(self).items() if k not in ("cycle", "fixed_points")}
-        plain = {k: _plain(v) for k, v in plain.items()}
-        points = [_plain(point.to_dict()) for point in self.fixed_points]
-        return {**plain, "spectral_radius": self.spectral_radius, "fixed_points": points}
-
-    def to_frame(self) -> pd.DataFrame:
-        """The modes: a row for each mode of each fixed point."""
-        rows = [
-            {"fixed_point": i, **asdict(mode)}
-            for i, point in enumerate(self.fixed_points)
-            for mode in point.modes
-        ]
-        return pd.DataFrame(rows)
-
-    def summary(self) -> str:
-        """A page of text."""
-        return summary(self)
-
-    def __str__(self) -> str:
-        return self.summary()
 
 
 def identify(
@@ -111,6 +45,8 @@ def identify(
     names: Sequence[str] | None = None,
     time_unit: str | None = None,
     seed: int = 0,
+    input_scale: Any = None,
+    input_names: Sequence[str] = (),
 ) -> Identification:
     """Describe the dynamics and the noise of a model.
 
@@ -123,6 +59,8 @@ def identify(
         names: names of the outputs; default y, or y1, y2, ...
         time_unit: what a time unit is called.
         seed: of the simulation.
+        input_scale: one number for each input of a linear model that turns it into original units.
+        input_names: names of the inputs of a linear model.
 
     Raises:
         RekalError: the model has no mean dynamics, the interval is not positive, or an argument has a
@@ -143,6 +81,11 @@ def identify(
     held = None if width == 0 else _vector(0.0 if u is None else u, width, "u")
     if width == 0 and u is not None:
         raise RekalError("the model takes no inputs, so leave u out")
+
+    if isinstance(model, LinearGaussian):
+        per = _vector(1.0 if input_scale is None else input_scale, width, "input_scale")
+        facts = linear_facts(model, by, per, input_names)
+        return identify_linear(model, held, float(interval), by, at, named, time_unit, facts)
 
     x, y = _simulate(model, held, LENGTH, seed, STARTS, noise=True, burn_in=500)
     initial = np.asarray(model.sample_initial(jax.random.key(seed), STARTS))
@@ -232,14 +175,3 @@ def _vector(value: Any, size: int, name: str) -> np.ndarray:
     if vector.shape not in ((), (size,)) or not np.isfinite(vector).all():
         raise RekalError(f"{name} must be {size} finite numbers, but its shape is {vector.shape}")
     return np.broadcast_to(vector, (size,))
-
-
-def _plain(value: Any) -> Any:
-    """Lists, numbers and None for arrays, tuples and NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value

@@ -8,8 +8,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from rekal.identify.attractor import Attractor
-    from rekal.identify.identification import Identification
     from rekal.identify.modes import FixedPoint, Mode
+    from rekal.identify.result import Identification
 
 
 def find_warnings(
@@ -81,6 +81,8 @@ def summary(found: Identification) -> str:
     for name, std, share in shares:
         known = "" if np.isnan(share) else f", {100 * share:.1f} % of the variance is state"
         lines.append(f"  {name:<11} standard deviation {std:.4g}{known}")
+    if found.linear is not None:
+        lines += found.linear.lines(found.names)
     lines += [f"Warning: {sentence}" for sentence in found.warnings]
     return "\n".join(lines)
 
