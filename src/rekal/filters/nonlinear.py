@@ -24,7 +24,8 @@ from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.roots import semidefinite_root
 from rekal.filters.system import decorrelate
 from rekal.models.gaussian import GaussianModel
-from rekal.models.linear import LinearGaussian, LinearModel
+from rekal.models.linear import LinearGaussian
+from rekal.models.linear_model import LinearModel
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.residuals import Residual, difference
 from rekal.smoothers.rts import Backward, smooth_backwards

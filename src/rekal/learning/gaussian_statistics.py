@@ -59,7 +59,7 @@ def gaussian_statistics(
     """Smooth one series (no batch axis) and collect its statistics; also its log-likelihood."""
     model = algorithm.model
     assert isinstance(model, StochasticRNN | RBFNetwork)
-    values, mask, inputs, valid = series
+    values, mask, inputs, valid = series.values, series.mask, series.inputs, series.valid
     path, smoothed = algorithm.smooth(values, mask, inputs, None, valid.sum())
     if isinstance(model, RBFNetwork):
         known = _kernel_moments(model, smoothed, inputs, valid)

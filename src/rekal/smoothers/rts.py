@@ -28,10 +28,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from rekal.beliefs import SmoothedPath
-from rekal.filters.forms import Form, RootForm, triangular
+from rekal.filters.forms import Form, RootForm
 from rekal.filters.system import UNROLLED, decorrelate
 from rekal.models.products import rows_times
 from rekal.models.residuals import Residual
+from rekal.models.roots import triangular
 
 
 class Backward(NamedTuple):
