@@ -9,16 +9,24 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rekal.errors import RekalError
+from rekal.models.base import StateSpaceModel
+from rekal.models.linear_model import LinearModel
+from rekal.models.time_varying import LinearTimeVarying
 from rekal.sequences import Sequences
 
 
 class Batch(NamedTuple):
-    """Arrays of several series; `valid` is False on padding."""
+    """Arrays of several series; `valid` is False on padding.
+
+    `dt`, the time since the step before, is there only where a model in continuous time runs in steps of
+    unequal length.
+    """
 
     values: Float[Array, "batch steps obs"]
     mask: Bool[Array, "batch steps obs"]
     inputs: Float[Array, "batch steps input"] | None
     valid: Bool[Array, "batch steps"]
+    dt: Float[Array, "batch steps"] | None = None
 
 
 def padded_length(steps: int) -> int:
@@ -27,18 +35,32 @@ def padded_length(steps: int) -> int:
     return -(-steps // unit) * unit
 
 
-def as_batch(data: Sequences) -> Batch:
+def as_batch(data: Sequences, model: StateSpaceModel | None = None) -> Batch:
     """Arrays in the computation's precision, padded at the end.
 
+    Args:
+        data: the series.
+        model: what they are for. A model in continuous time takes the lengths of the steps; the series of
+            one whose matrices are given step by step are not padded.
+
     Raises:
-        RekalError: the series are sampled irregularly, which a discrete-time model cannot use.
+        RekalError: the series are sampled irregularly, which a discrete-time model cannot use; a model
+            in continuous time has another interval than the series; a model that varies in time is too
+            short for them.
     """
-    if data.dt is not None:
+    dt, steps = None, padded_length(data.steps)
+    if isinstance(model, LinearModel) and model.continuous:
+        dt = data.dt
+        if dt is None:
+            _check_interval(model, data)
+    elif data.dt is not None:
         raise RekalError(
             "the series are sampled irregularly, but this model runs in equal steps: "
-            "resample them to a constant interval"
+            "resample them to a constant interval, or use LinearContinuous"
         )
-    steps = padded_length(data.steps)
+    elif isinstance(model, LinearTimeVarying):
+        model.check_steps(data.steps)
+        steps = data.steps
     dtype = jnp.result_type(float)
 
     def pad(leaf: np.ndarray) -> np.ndarray:
@@ -49,4 +71,17 @@ def as_batch(data: Sequences) -> Batch:
         mask=jnp.asarray(pad(np.asarray(data.mask))),
         inputs=None if data.inputs is None else jnp.asarray(pad(np.asarray(data.inputs)), dtype),
         valid=jnp.asarray(pad(np.asarray(data.valid()))),
+        dt=None if dt is None else jnp.asarray(pad(np.asarray(dt)), dtype),
     )
+
+
+def _check_interval(model: LinearModel, data: Sequences) -> None:
+    interval = getattr(model, "interval", None)
+    if interval is None or data.interval is None:
+        return
+    if abs(data.interval - interval) > 1e-3 * interval:
+        unit = f" {data.time_unit}" if data.time_unit else ""
+        raise RekalError(
+            f"the series are sampled every {data.interval:g}{unit}, but the model steps by {interval:g}: "
+            f"make it with interval={data.interval:g}"
+        )
