@@ -1,0 +1,135 @@
+r"""What a maximum-likelihood search finds: the estimate, how sure it is, and the criteria to choose by.
+
+Akaike's criterion is `-2 L + 2 k`, corrected `+ 2 k (k + 1) / (n - k - 1)` (Hurvich and Tsai 1989); Schwarz's
+is `-2 L + k log n`. `k` counts the parameters and the diffuse coordinates, `n` the steps with an observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtri
+
+from rekal.learning.information import Information
+from rekal.learning.parameters import Parameters
+from rekal.models.linear import LinearGaussian
+from rekal.models.structures import Structure
+
+VANISHED = (
+    10.0  # standard errors of this many times a variance: it is zero as far as the data can say
+)
+
+
+class Estimate(eqx.Module):
+    """A maximum-likelihood estimate.
+
+    Attributes:
+        model: the linear model of the estimate.
+        structure: the structure it was built of, or None.
+        log_likelihood: in nats, after each iteration; the last is that of the estimate.
+        stopped: "converged", "iterations", "no better point" or "interrupted".
+        seconds: wall time.
+        names: names of the free parameters.
+        estimates: their values in natural units.
+        standard_errors: of these values; NaN where the data do not determine one.
+        gradient: largest slope of the log-likelihood in a free parameter, in nats.
+        steps: number of steps with an observation.
+        information: what the data say of the free parameters.
+        parameters: the free parameters and how a model is built of them.
+        vector: their values without bounds.
+    """
+
+    model: LinearGaussian
+    structure: Structure | None
+    log_likelihood: Float[np.ndarray, " iterations"]
+    stopped: str
+    seconds: float
+    names: tuple[str, ...]
+    estimates: Float[np.ndarray, " parameters"]
+    standard_errors: Float[np.ndarray, " parameters"]
+    gradient: float
+    steps: int
+    information: Information
+    parameters: Parameters
+    vector: Float[np.ndarray, " parameters"]
+
+    @property
+    def value(self) -> float:
+        """The log-likelihood of the estimate, in nats."""
+        return float(self.log_likelihood[-1])
+
+    @property
+    def counted(self) -> int:
+        """Number of parameters and diffuse coordinates.
+
+        Of a linear model only the directions that the data determine: its states have no basis of their own.
+        """
+        free = self.information.rank if self.structure is None else len(self.names)
+        return free + len(self.model.diffuse)
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion."""
+        return -2 * self.value + 2 * self.counted
+
+    @property
+    def aicc(self) -> float:
+        """The same, corrected for short series; infinite where they are too short for it."""
+        k, n = self.counted, self.steps
+        return self.aic + 2 * k * (k + 1) / (n - k - 1) if n > k + 1 else float("inf")
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's information criterion."""
+        return -2 * self.value + self.counted * float(np.log(self.steps))
+
+    def interval(
+        self, level: float = 0.95
+    ) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, " parameters"]]:
+        """Lower and upper ends of confidence intervals of the parameters, in natural units.
+
+        A positive parameter has an interval on its logarithm, so that both ends are positive.
+        """
+        z = float(ndtri(0.5 + level / 2))
+        value, error = self.estimates, self.standard_errors
+        positive = np.array([is_positive(name) for name in self.names], bool)
+        spread = np.where(positive, error / np.where(positive, np.maximum(value, 1e-300), 1.0), 0.0)
+        low = np.where(positive, value * np.exp(-z * spread), value - z * error)
+        high = np.where(positive, value * np.exp(z * spread), value + z * error)
+        return low, high
+
+    def standard_error_of(
+        self, function: Callable[[LinearGaussian], Float[Array, "*shape"]]
+    ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+        """Value and standard error of a differentiable function of the model (delta method)."""
+        with jax.enable_x64(True):
+            vector = jnp.asarray(self.vector)
+            flat = lambda v: jnp.ravel(function(self.parameters.build(v)))  # noqa: E731
+            value = np.asarray(function(self.parameters.build(vector)))
+            jacobian = np.asarray(jax.jacfwd(flat)(vector))
+        return value, self.information.standard_errors(jacobian).reshape(value.shape)
+
+    def summary(self) -> str:
+        """The estimate as a table."""
+        low, high = self.interval()
+        width = max(len(name) for name in self.names)
+        lines = [
+            f"log-likelihood {self.value:.4f}   AIC {self.aic:.2f}   AICc {self.aicc:.2f}   "
+            f"BIC {self.bic:.2f}   ({self.steps} steps)",
+            f"stopped: {self.stopped} after {len(self.log_likelihood) - 1} iterations, "
+            f"largest slope {self.gradient:.2g} nats, {self.seconds:.2f} s",
+            f"{'':{width}}  {'estimate':>12} {'std. error':>12} {'95 % interval':>27}",
+        ]
+        for row in zip(self.names, self.estimates, self.standard_errors, low, high, strict=True):
+            lines.append("{:{w}}  {:>12.5g} {:>12.4g} {:>13.5g} {:>13.5g}".format(*row, w=width))
+        return "\n".join(lines)
+
+
+def is_positive(name: str) -> bool:
+    """Whether a parameter of a structure is positive."""
+    return any(word in name for word in ("variance", "noise", "period"))

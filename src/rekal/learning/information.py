@@ -1,0 +1,76 @@
+r"""How sure a maximum-likelihood estimate is: the observed information and the delta method.
+
+The information is minus the Hessian of the log-likelihood, by central differences of its exact gradient. Some
+directions may not be identified (the basis of the states, a variance that has gone to zero): scaled to a unit
+diagonal, the information has eigenvalues there that are zero to rounding. They are left out, and whatever
+depends on them has no standard error (NaN). What does not, such as the poles, has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+SMALLEST = 1e-7  # share of the largest eigenvalue below which a direction counts as not identified
+LEAK = 1e-3  # share of a gradient that may point into such directions
+STEP = 1e-4  # of the differences
+
+
+class Information(eqx.Module):
+    """The observed information of the free parameters, decomposed.
+
+    Attributes:
+        matrix: minus the Hessian of the log-likelihood `(parameters, parameters)`.
+        cov: its inverse on the directions that are identified.
+        lost: orthonormal directions that are not, in scaled parameters `(lost, parameters)`.
+        scale: what a parameter is divided by before.
+    """
+
+    matrix: Float[np.ndarray, "parameters parameters"]
+    cov: Float[np.ndarray, "parameters parameters"]
+    lost: Float[np.ndarray, "lost parameters"]
+    scale: Float[np.ndarray, " parameters"]
+
+    @property
+    def rank(self) -> int:
+        """Number of directions that the data determine."""
+        return self.matrix.shape[0] - self.lost.shape[0]
+
+    def standard_errors(
+        self, jacobian: Float[np.ndarray, "functions parameters"]
+    ) -> Float[np.ndarray, " functions"]:
+        """Of functions with that Jacobian (delta method); NaN where one depends on a lost direction."""
+        variance = np.einsum("fi,ij,fj->f", jacobian, self.cov, jacobian)
+        scaled = jacobian * self.scale
+        size = np.linalg.norm(scaled, axis=1)
+        leak = np.linalg.norm(scaled @ self.lost.T, axis=1)
+        errors = np.sqrt(np.maximum(variance, 0.0))
+        return np.where(leak > LEAK * size, np.nan, errors)
+
+
+def observed_information(
+    gradient: Callable[[np.ndarray], np.ndarray], at: Float[np.ndarray, " parameters"]
+) -> Information:
+    """The information at a point, from the exact gradient of the log-likelihood."""
+    size = at.size
+    hessian = np.zeros((size, size))
+    for i in range(size):
+        step = STEP * max(1.0, abs(at[i]))
+        shift = np.zeros(size)
+        shift[i] = step
+        hessian[i] = (gradient(at + shift) - gradient(at - shift)) / (2 * step)
+    return decomposed(-0.5 * (hessian + hessian.T))
+
+
+def decomposed(matrix: Float[np.ndarray, "parameters parameters"]) -> Information:
+    """Invert an information matrix on the directions that it determines."""
+    diagonal = np.diagonal(matrix)
+    floor = SMALLEST * max(float(diagonal.max(initial=0.0)), np.finfo(float).tiny)
+    scale = 1 / np.sqrt(np.maximum(diagonal, floor))
+    values, vectors = np.linalg.eigh(matrix * scale[:, None] * scale[None, :])
+    kept = values > SMALLEST * values[-1]
+    half = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+    return Information(matrix, half @ half.T, vectors[:, ~kept].T, scale)

@@ -1,0 +1,229 @@
+r"""Maximum likelihood: L-BFGS over the free parameters of a structure or a linear model.
+
+The likelihood is exact and its gradient closed form (`score.py`), so that an evaluation costs about two
+passes of the filter. Everything is computed in double precision, whatever the precision of the data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.optimize import minimize
+
+from rekal.errors import RekalError
+from rekal.learning.batch import Batch
+from rekal.learning.em import Progress
+from rekal.learning.estimate import VANISHED, Estimate, is_positive
+from rekal.learning.information import observed_information
+from rekal.learning.parameters import (
+    Parameters,
+    StructureParameters,
+    model_parameters,
+    structure_parameters,
+)
+from rekal.learning.regression import NoiseShape
+from rekal.learning.total import Group, groups_of, value_and_gradient
+from rekal.models.linear import LinearGaussian
+from rekal.models.structures import Structure
+
+
+class MaximumLikelihood(eqx.Module):
+    """Maximum likelihood by L-BFGS.
+
+    Attributes:
+        iterations: at most so many.
+        tolerance: stop when an iteration raises the log-likelihood by less than this share of it.
+        freeze: of a structure, names of parameters that keep their value; of a linear model, blocks. None
+            keeps nothing of a structure, and m and P of a linear model: with few series `P` collapses.
+        fixed: for a block of weights of a linear model, an array that is True where an entry keeps its
+            value.
+        process_noise: "full" or "diagonal" `Q` of a linear model.
+        observation_noise: "full" or "diagonal" `R` of a linear model.
+    """
+
+    iterations: int = eqx.field(static=True, default=500)
+    tolerance: float = eqx.field(static=True, default=1e-13)
+    freeze: tuple[str, ...] | None = eqx.field(static=True, default=None)
+    fixed: Mapping[str, Any] | None = None
+    process_noise: NoiseShape = eqx.field(static=True, default="full")
+    observation_noise: NoiseShape = eqx.field(static=True, default="full")
+
+    def __check_init__(self) -> None:
+        if self.iterations < 1:
+            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
+        if self.tolerance < 0:
+            raise RekalError(f"tolerance must not be negative, but is {self.tolerance}")
+
+    def run(
+        self,
+        model: Structure | LinearGaussian,
+        batch: Batch,
+        report: Callable[[Progress], None] | None = None,
+    ) -> Estimate:
+        """Search from a model for the parameters that make the series most likely.
+
+        An interrupt (Ctrl-C) ends the search with the best found so far.
+
+        Raises:
+            RekalError: shapes do not fit, nothing is free, or the likelihood of the start is not finite.
+        """
+        outside = jnp.result_type(float)
+        with jax.enable_x64(True):
+            model, batch = _double(model), _double(batch)
+            if isinstance(model, Structure):
+                parameters = structure_parameters(model, self.freeze or ())
+            else:
+                parameters = self._of_model(model)
+            _check(parameters.build(parameters.vector), batch)
+            estimate = self._search(parameters, batch, report)
+        cast = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), tree)  # noqa: E731
+        return eqx.tree_at(
+            lambda e: (e.model, e.structure),
+            estimate,
+            (cast(estimate.model), cast(estimate.structure)),
+            is_leaf=lambda leaf: leaf is None,
+        )
+
+    def _of_model(self, model: LinearGaussian) -> Parameters:
+        freeze = ("m", "P") if self.freeze is None else self.freeze
+        return model_parameters(
+            model, freeze, self.fixed, self.process_noise, self.observation_noise
+        )
+
+    def _search(
+        self, parameters: Parameters, batch: Batch, report: Callable[[Progress], None] | None
+    ) -> Estimate:
+        began = time.perf_counter()
+        climb = _Climb(parameters, groups_of(batch), report, self.iterations)
+        start = np.asarray(parameters.vector, float)
+        first = climb.evaluate(start)[0]
+        if not np.isfinite(first):
+            raise RekalError("the log-likelihood of the start is not finite: give another start")
+        climb.accept(start)
+        entries = int(batch.mask.sum())
+        stopped = "interrupted"
+        try:
+            found = minimize(
+                lambda v: climb.loss(v, entries),
+                start,
+                jac=True,
+                method="L-BFGS-B",
+                callback=climb.accept,
+                options={
+                    "maxiter": self.iterations,
+                    "maxfun": 20 * self.iterations,
+                    "ftol": self.tolerance,
+                    "gtol": 1e-9,
+                    "maxcor": 20,
+                },
+            )
+            stopped = {0: "converged", 1: "iterations"}.get(int(found.status), "no better point")
+        except KeyboardInterrupt:
+            pass
+        vector = climb.best
+        slope = climb.evaluate(vector)[1]
+        information = observed_information(lambda v: climb.evaluate(v)[1], vector)
+        model, natural, jacobian = _described(parameters, jnp.asarray(vector))
+        estimates = np.asarray(natural)
+        errors = information.standard_errors(np.asarray(jacobian))
+        # A variance that went to zero: the data say nothing of its logarithm.
+        gone = [is_positive(name) for name in parameters.names]
+        errors = np.where(gone & (errors > VANISHED * estimates), np.nan, errors)
+        return Estimate(
+            model=model,
+            structure=_structure_of(parameters, vector),
+            log_likelihood=np.array(climb.history),
+            stopped=stopped,
+            seconds=time.perf_counter() - began,
+            names=parameters.names,
+            estimates=estimates,
+            standard_errors=errors,
+            gradient=float(np.abs(slope).max()),
+            steps=int(np.asarray(batch.mask).any(-1).sum()),
+            information=information,
+            parameters=parameters,
+            vector=vector,
+        )
+
+
+@eqx.filter_jit
+def _described(
+    parameters: Parameters, vector: Float[Array, " parameters"]
+) -> tuple[LinearGaussian, Array, Array]:
+    """The model of a vector, its natural parameters and their Jacobian."""
+    return (
+        parameters.build(vector),
+        parameters.natural(vector),
+        jax.jacfwd(parameters.natural)(vector),
+    )
+
+
+def _structure_of(parameters: Parameters, vector: np.ndarray) -> Structure | None:
+    if isinstance(parameters, StructureParameters):
+        return parameters.structure(jnp.asarray(vector))
+    return None
+
+
+class _Climb:
+    """The search as it goes: evaluations, the path of the likelihood, the best point."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        groups: tuple[Group, ...],
+        report: Callable[[Progress], None] | None,
+        iterations: int,
+    ) -> None:
+        self.parameters, self.groups = parameters, groups
+        self.report, self.iterations = report, iterations
+        self.history: list[float] = []
+        self.best = np.zeros(0)
+
+    def evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log-likelihood and gradient."""
+        value, slope = value_and_gradient(self.parameters, jnp.asarray(vector), self.groups)
+        return float(value), np.asarray(slope, float)
+
+    def loss(self, vector: np.ndarray, entries: int) -> tuple[float, np.ndarray]:
+        """What is minimised: minus the log-likelihood per entry, large where there is none."""
+        value, slope = self.evaluate(vector)
+        if not (np.isfinite(value) and np.isfinite(slope).all()):
+            return abs(self.history[-1]) / entries + 1e6, np.zeros_like(vector)
+        return -value / entries, -slope / entries
+
+    def accept(self, vector: np.ndarray) -> None:
+        """An iteration has ended here."""
+        value = self.evaluate(vector)[0]
+        if not self.history or value >= max(self.history):
+            self.best = np.array(vector, float)
+        self.history.append(value)
+        if self.report is not None and len(self.history) > 1:
+            self.report(Progress(len(self.history) - 1, self.iterations, value))
+
+
+def _double(tree: Any) -> Any:
+    """The same in double precision."""
+    wide = lambda leaf: (  # noqa: E731
+        jnp.asarray(np.asarray(leaf), jnp.float64)
+        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating)
+        else leaf
+    )
+    return jax.tree.map(wide, tree)
+
+
+def _check(model: LinearGaussian, batch: Batch) -> None:
+    inputs = 0 if batch.inputs is None else batch.inputs.shape[-1]
+    if batch.values.shape[-1] != model.observations or inputs != model.n_inputs:
+        raise RekalError(
+            f"the model has {model.observations} observations and {model.n_inputs} inputs, but the "
+            f"data have {batch.values.shape[-1]} and {inputs}"
+        )
+    if not bool(batch.mask.any()):
+        raise RekalError("there is nothing to learn from: no entry was observed")
