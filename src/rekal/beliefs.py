@@ -120,7 +120,9 @@ class Gaussian(eqx.Module):
 
 
 class GaussianPath(eqx.Module):
-    """The beliefs of all steps of a filtered series.
+    """The beliefs of all steps of a filtered series, or of several.
+
+    Several series that share their covariances hold them once, with a leading axis of one.
 
     Attributes:
         mean: after each update `(steps, states)`.
@@ -133,9 +135,9 @@ class GaussianPath(eqx.Module):
     """
 
     mean: Float[Array, "*steps states"]
-    cov: Float[Array, "*steps states states"]
+    cov: Float[Array, "*#steps states states"]
     prior_mean: Float[Array, "*steps states"]
-    prior_cov: Float[Array, "*steps states states"]
+    prior_cov: Float[Array, "*#steps states states"]
     log_evidence: Float[Array, "*steps"]
     white: Float[Array, "*steps obs"]
 
@@ -145,7 +147,7 @@ class GaussianPath(eqx.Module):
         return self.log_evidence.sum(-1)
 
     @property
-    def var(self) -> Float[Array, "*steps states"]:
+    def var(self) -> Float[Array, "*#steps states"]:
         """Filtered variance of each state variable."""
         return jnp.diagonal(self.cov, axis1=-2, axis2=-1)
 

@@ -1,0 +1,211 @@
+r"""Several series through one Kalman filter.
+
+The covariances, gains and likelihood constants of a linear filter do not depend on what was observed, only on
+what was missing and when. Series with the same gaps (padding at their ends does not count) therefore share
+one covariance recursion, and their means run together as columns of one matrix: a step of the recursion is a
+product of two matrices. Otherwise each series has a recursion of its own, and all run side by side.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int
+
+from rekal.beliefs import GaussianPath
+from rekal.errors import RekalError
+from rekal.filters.forms import Form
+from rekal.filters.gains import Gains
+from rekal.filters.kalman import Kalman
+from rekal.filters.means import Means, means
+from rekal.filters.paths import linear_path
+from rekal.filters.system import LinearSystem, at, check_series, linear_system
+
+
+def filter_batch(
+    kalman: Kalman,
+    values: Float[Array, "batch steps obs"],
+    mask: Bool[Array, "batch steps obs"] | None = None,
+    inputs: Float[Array, "batch steps input"] | None = None,
+    lengths: Int[Array, " batch"] | None = None,
+    dt: Float[Array, "batch steps"] | None = None,
+) -> GaussianPath:
+    """Filter several series.
+
+    Args:
+        kalman: the filter.
+        values: the observations.
+        mask: True where observed; None when nothing is missing. While it is being traced it cannot be looked
+            at, and the series do not share their covariances.
+        inputs: known inputs, for a model that takes them.
+        lengths: number of real steps of each series; those after it are padding. Default: all.
+        dt: time since the step before, for a model in continuous time.
+
+    Returns:
+        Beliefs with a leading batch axis. Where the covariances are shared that of `cov` and `prior_cov`
+        has length one. In the padding, the evidence and the white innovations are zero.
+
+    Raises:
+        RekalError: the series do not fit the model, or hold NaN where nothing says that an entry is
+            missing.
+    """
+    if not values.shape[0]:
+        raise RekalError("there is no series to filter")
+    steps = values.shape[1]
+    ends = jnp.full(values.shape[0], steps) if lengths is None else jnp.asarray(lengths)
+    if mask is not None and mask.shape != values.shape:
+        raise RekalError(f"the mask has shape {mask.shape}, but the values have {values.shape}")
+    _check(kalman, values, mask, inputs, dt, ends)
+    if any(isinstance(leaf, Tracer) for leaf in (mask, ends, dt)):
+        real = (jnp.arange(steps) < ends[:, None])[..., None]
+        return _apart(kalman, values, real if mask is None else mask & real, inputs, dt, ends)
+    real = np.arange(steps) < np.asarray(ends)[:, None]
+    longest = int(np.argmax(np.asarray(ends)))
+    shown = np.ones(values.shape, bool) if mask is None else np.asarray(mask)
+    same = ((shown == shown[longest]) | ~real[..., None]).all()
+    if dt is not None:
+        same &= ((np.asarray(dt) == np.asarray(dt)[longest]) | ~real).all()
+    if not same:
+        return _apart(kalman, values, jnp.asarray(shown & real[..., None]), inputs, dt, ends)
+    complete = bool((shown[longest] | ~real[longest][:, None]).all())
+    common = None if complete else jnp.asarray(shown[longest])
+    return _together(kalman, values, common, inputs, None if dt is None else dt[longest], ends)
+
+
+@eqx.filter_jit
+def _together(
+    kalman: Kalman,
+    values: Array,
+    mask: Array | None,
+    inputs: Array | None,
+    dt: Array | None,
+    lengths: Array,
+) -> GaussianPath:
+    """All series with one covariance recursion, their means as columns."""
+    batch, steps, _ = values.shape
+    real = jnp.arange(steps) < lengths[:, None]
+    system = _columns(kalman, jnp.where(real[..., None], values, 0.0), mask, inputs, dt)
+    found, run = kalman.solve(system)
+    flat = len(kalman.model.diffuse)
+    if flat:
+
+        def one(i: Array) -> GaussianPath:
+            pick = lambda x: jnp.concatenate([x[..., i, None], x[..., batch:]], -1)  # noqa: E731
+            own = system._replace(start=pick(system.start))
+            return linear_path(own, found, Means(*map(pick, run)), kalman.arithmetic)
+
+        whole, first = jax.vmap(one)(jnp.arange(batch)), one(jnp.asarray(0))
+        cov, prior_cov = first.cov[None], first.prior_cov[None]
+        mean, prior, evidence, white = whole.mean, whole.prior_mean, whole.log_evidence, whole.white
+    else:
+        first = Means(*(columns[..., :1] for columns in run))
+        narrow = system._replace(start=system.start[:, :1])
+        path = linear_path(narrow, found, first, kalman.arithmetic)
+        cov, prior_cov = path.cov[None], path.prior_cov[None]
+        own = lambda columns: jnp.moveaxis(columns, -1, 0)  # noqa: E731
+        mean, prior, white = own(run.posterior), own(run.prior), own(run.white)
+        # What of the evidence is no square of an innovation is the same for all.
+        constant = path.log_evidence + 0.5 * (path.white**2).sum(-1)
+        evidence = constant - 0.5 * (run.white**2).sum(1).T
+    evidence = jnp.where(real, evidence, 0.0)
+    white = jnp.where(real[..., None], white, 0.0)
+    return GaussianPath(mean, cov, prior, prior_cov, evidence, white)
+
+
+def _columns(
+    kalman: Kalman, values: Array, mask: Array | None, inputs: Array | None, dt: Array | None
+) -> LinearSystem:
+    """One system of all series: a column for each, then those of the diffuse coordinates."""
+    fixed = LinearSystem(*(None for _ in LinearSystem._fields))  # pyright: ignore
+    out = fixed._replace(y=3, drift=fixed.drift if inputs is None else 3)
+    system = jax.vmap(
+        lambda values, inputs: linear_system(kalman.model, values, mask, inputs, dt),
+        in_axes=(0, None if inputs is None else 0),
+        out_axes=out,
+    )(values, inputs)
+    batch, flat = values.shape[0], len(kalman.model.diffuse)
+    wide = lambda rows: jnp.pad(rows, ((0, 0), (0, 0), (0, flat)))  # noqa: E731
+    drift = system.drift[:, :, 0]
+    if inputs is None:
+        drift = jnp.broadcast_to(drift[..., None], (*drift.shape, batch))
+    start = jnp.broadcast_to(system.start[:, :1], (system.start.shape[0], batch))
+    return system._replace(
+        y=wide(system.y[:, :, 0]),
+        drift=wide(drift),
+        start=jnp.concatenate([start, system.start[:, 1:]], 1),
+    )
+
+
+@eqx.filter_jit
+def _apart(
+    kalman: Kalman,
+    values: Array,
+    mask: Array,
+    inputs: Array | None,
+    dt: Array | None,
+    lengths: Array,
+) -> GaussianPath:
+    """Each series with its own covariance recursion."""
+
+    def one(values: Array, mask: Array, inputs: Array | None, dt: Array | None) -> GaussianPath:
+        system = linear_system(kalman.model, values, mask, inputs, dt)
+        if kalman.parallel(values.shape[0]):
+            return linear_path(system, *kalman.solve(system), kalman.arithmetic)
+        found = full_gains(system, kalman.arithmetic)
+        return linear_path(system, found, means(system, found), kalman.arithmetic)
+
+    path = jax.vmap(one)(values, mask, inputs, dt)
+    real = jnp.arange(values.shape[1]) < lengths[:, None]
+    return eqx.tree_at(
+        lambda path: (path.log_evidence, path.white),
+        path,
+        (jnp.where(real, path.log_evidence, 0.0), jnp.where(real[..., None], path.white, 0.0)),
+    )
+
+
+def full_gains(system: LinearSystem, form: Form) -> Gains:
+    """The covariance recursion to the end of the series, as many side by side as one likes.
+
+    A loop that ends when the covariance has settled would, with several series, copy all that it has
+    recorded at every step.
+    """
+    steps = system.y.shape[0]
+    Q = jax.vmap(form.enter)(system.Q)
+
+    def step(carry: Array, t: Array) -> tuple[Array, tuple[Array, ...]]:
+        prior = form.predict(carry, at(system.A, t), at(Q, t))
+        new = form.update(prior, at(system.C, t), at(system.noise, t))
+        return new.carry, (prior, *new)
+
+    prior = form.enter(system.P)
+    first = form.update(prior, at(system.C, 0), at(system.noise, 0))
+    _, rest = jax.lax.scan(step, first.carry, jnp.arange(1, steps))
+    every = (jnp.concatenate([a[None], b]) for a, b in zip((prior, *first), rest, strict=True))
+    return Gains(*every, where=jnp.arange(steps), worked=jnp.asarray(steps, jnp.int32))
+
+
+def _check(
+    kalman: Kalman,
+    values: Array,
+    mask: Array | None,
+    inputs: Array | None,
+    dt: Array | None,
+    lengths: Array,
+) -> None:
+    """The first series says whether shapes fit; all are looked at for NaN."""
+    row = lambda leaf: None if leaf is None else leaf[0]  # noqa: E731
+    check_series(kalman.model, jnp.zeros(values.shape[1:]), row(mask), row(inputs), row(dt))
+    if any(isinstance(leaf, Tracer) for leaf in (values, mask, lengths)):
+        return
+    real = np.arange(values.shape[1]) < np.asarray(lengths)[:, None]
+    seen = real[..., None] if mask is None else real[..., None] & np.asarray(mask)
+    wrong = ~np.isfinite(np.asarray(values)) & seen
+    if wrong.any():
+        series, step, column = np.argwhere(wrong)[0]
+        raise RekalError(
+            f"column {column} of series {series} holds {float(values[series, step, column])} at step "
+            f"{step}: say by the mask which entries are missing (Sequences does so by itself)"
+        )
