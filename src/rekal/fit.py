@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -28,19 +28,12 @@ from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
 from rekal.stream import Stream
+from rekal.trained import Parameter
 from rekal.verbs import filter_paths, filtered_posterior
 
 FAN_PARTICLES = (
     2000  # a forecast beyond the data is one origin: smooth quantiles cost nothing there
 )
-
-
-class Estimate(NamedTuple):
-    """A parameter of a structure: its name, value and standard error (NaN where there is none)."""
-
-    name: str
-    value: float
-    standard_error: float
 
 
 class Fit(eqx.Module):
@@ -57,7 +50,7 @@ class Fit(eqx.Module):
         labels: names, units and clock of the training data.
         input_names: names of its inputs.
         kind: what `rekal.fit` was asked for: "em-rnn", "linear", the name of a structure, or "own".
-        estimates: the parameters of a structure with their standard errors, in raw units.
+        parameters: those of a structure with their standard errors, in raw units.
     """
 
     model: GaussianModel
@@ -68,7 +61,7 @@ class Fit(eqx.Module):
     labels: Labels = eqx.field(static=True)
     input_names: tuple[str, ...] = eqx.field(static=True)
     kind: str = eqx.field(static=True, default="own")
-    estimates: tuple[Estimate, ...] = eqx.field(static=True, default=())
+    parameters: tuple[Parameter, ...] = eqx.field(static=True, default=())
 
     def prepare(self, data: Sequences) -> Sequences:
         """Standardise data of the kind the model was trained on.
@@ -203,7 +196,7 @@ class Fit(eqx.Module):
         lines += self.history.lines()
         lines += [
             f"{each.name:<15} {each.value:.6g} (standard error {each.standard_error:.2g})"
-            for each in self.estimates
+            for each in self.parameters
         ]
         return "\n".join([*lines, "", self.identify().summary()])
 
@@ -223,7 +216,7 @@ class Fit(eqx.Module):
             "labels": dataclasses.asdict(self.labels),
             "input_names": self.input_names,
             "model_kind": self.kind,
-            "estimates": [list(estimate) for estimate in self.estimates],
+            "parameters": [list(each) for each in self.parameters],
         }
         arrays = {f"model.{name}": array for name, array in model_arrays(self.model).items()}
         arrays["log_likelihood"] = np.asarray(self.history.log_likelihood)
@@ -279,5 +272,5 @@ def load(path: str | FilePath) -> Fit:
         labels=Labels(**{name: plain(value) for name, value in config["labels"].items()}),
         input_names=tuple(config["input_names"]),
         kind=config["model_kind"],
-        estimates=tuple(Estimate(*each) for each in config["estimates"]),
+        parameters=tuple(Parameter(*each) for each in config["parameters"]),
     )

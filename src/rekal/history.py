@@ -15,6 +15,8 @@ REASONS = {
     "tolerance": "it had settled",
     "iterations": "all iterations were used",
     "interrupted": "it was interrupted",
+    "converged": "it had converged",
+    "no better point": "no better point was found",
 }
 
 
@@ -25,9 +27,10 @@ class History(eqx.Module):
         log_likelihood: training log-likelihood per iteration, in nats of the raw units.
         trials: (name of the start, held-out log-likelihood in nats per observed entry), best first;
             empty when there was one start only.
-        stopped: "tolerance", "iterations" or "interrupted".
+        stopped: "tolerance", "iterations", "interrupted", "converged" or "no better point".
         seconds: wall time of the training.
         entries: number of observed entries trained on.
+        criteria: names and values of information criteria; empty where there are none.
     """
 
     log_likelihood: Float[AnyArray, " iterations"]
@@ -35,6 +38,7 @@ class History(eqx.Module):
     stopped: str = eqx.field(static=True)
     seconds: float = eqx.field(static=True)
     entries: int = eqx.field(static=True)
+    criteria: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
 
     def lines(self) -> list[str]:
         """What a summary says of the training."""
@@ -49,6 +53,9 @@ class History(eqx.Module):
         if self.trials:
             held = ", ".join(f"{name} {score:.3f}" for name, score in self.trials)
             lines.append(f"starts          {held} (held-out nats per value, the best was kept)")
+        if self.criteria:
+            told = ", ".join(f"{name} {value:.2f}" for name, value in self.criteria)
+            lines.append(f"criteria        {told}")
         return lines
 
     def settings(self) -> dict[str, Any]:
@@ -58,6 +65,7 @@ class History(eqx.Module):
             "stopped": self.stopped,
             "seconds": self.seconds,
             "entries": self.entries,
+            "criteria": self.criteria,
         }
 
     @classmethod
@@ -70,4 +78,5 @@ class History(eqx.Module):
             stopped=settings["stopped"],
             seconds=settings["seconds"],
             entries=settings["entries"],
+            criteria=tuple((name, float(value)) for name, value in settings["criteria"]),
         )

@@ -12,23 +12,26 @@ from rekal.fit import Fit
 from rekal.forecast import Labels
 from rekal.history import History
 from rekal.learning.em import EM, Progress
+from rekal.learning.likelihood import MaximumLikelihood
 from rekal.models.activations import Activation
 from rekal.models.linear import LinearGaussian
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.models.structures import Structure
 from rekal.progress import progress_bar
 from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
-from rekal.train_linear import train_linear
+from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import NetworkOptions, train_network
+from rekal.train_structure import STRUCTURES, StructureOptions, structure_of, train_structure
 
-MODELS = ("em-rnn", "linear")
+MODELS = ("em-rnn", "linear", *STRUCTURES)
 
 
 def fit(
     data: Sequences,
-    model: str | StochasticRNN | LinearGaussian = "em-rnn",
-    learner: EM | None = None,
+    model: str | StochasticRNN | LinearGaussian | Structure = "em-rnn",
+    learner: EM | MaximumLikelihood | None = None,
     *,
     states: int | None = None,
     restarts: int | None = None,
@@ -36,6 +39,7 @@ def fit(
     trial_iterations: int | None = None,
     activation: Activation | None = None,
     linear_observation: bool | None = None,
+    period: int | float | None = None,
     seed: int = 0,
     progress: bool | Callable[[str, Progress], None] = True,
 ) -> Fit:
@@ -43,12 +47,14 @@ def fit(
 
     Args:
         data: what was measured; missing entries and ragged series are fine.
-        model: "em-rnn" or "linear", which standardise the data and start by themselves, or a
-            `StochasticRNN` or `LinearGaussian` of your own to start from, whose parameters are taken to be
-            in the raw units of the data.
-        learner: how to train; default `EM()`.
-        states: number of state variables (of a model given by name); default 5 for "em-rnn", for "linear"
-            the number with the least BIC.
+        model: "em-rnn" or "linear", which standardise the data and start by themselves; a structure:
+            "local-level", "local-linear-trend", "seasonal", "oscillator", "constant-velocity",
+            "constant-acceleration" or "ar"; or a `StochasticRNN`, `LinearGaussian` or `Structure` of your
+            own to start from, whose parameters are taken to be in the raw units of the data.
+        learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures and
+            linear models; default with settings that fit the model.
+        states: number of state variables of "em-rnn" (default 5) and "linear" (default: the number with
+            the least BIC), number of lags of "ar" (default 2).
         restarts: number of starts of "em-rnn" that compete on held-out likelihood: one by subspace
             identification when there are several columns, the others random; default 3.
         hold_out: share of each series that judges the starts of "em-rnn"; the winner is trained on
@@ -56,6 +62,7 @@ def fit(
         trial_iterations: EM iterations of each of these trials; default 40.
         activation: elementwise function of the hidden units of "em-rnn"; default "tanh".
         linear_observation: the outputs of "em-rnn" read `C x` instead of `C f(x)`; default False.
+        period: steps per season of "seasonal", or where the search of "oscillator" begins.
         seed: start of all randomness; the same seed gives the same fit.
         progress: True shows a bar on stderr; a function is called after each iteration.
 
@@ -73,19 +80,28 @@ def fit(
         "trial_iterations": trial_iterations,
         "activation": activation,
         "linear_observation": linear_observation,
+        "period": period,
     }
     told = {name: value for name, value in given.items() if value is not None}
     _check_arguments(data, model, told)
-    own = not isinstance(model, str)
-    standardiser = _identity(data) if own else Standardiser.of(data)
+    _check_learner(model, learner)
+    standardiser = _standardiser(data, model)
     prepared = standardiser.apply(data)
     volume = standardiser.log_volume(data)
     with progress_bar(progress, volume) as report:
-        if isinstance(model, LinearGaussian) or model == "linear":
+        if isinstance(model, Structure) or model in STRUCTURES:
+            options = StructureOptions(states, period)
+            chosen = structure_of(model, data, options) if isinstance(model, str) else model
+            assert isinstance(chosen, Structure)
+            assert not isinstance(learner, EM)
+            location = np.asarray(standardiser.location)
+            found = train_structure(prepared, chosen, learner, location, report)
+        elif isinstance(model, LinearGaussian) or model == "linear":
             start = model if isinstance(model, LinearGaussian) else None
             found = train_linear(prepared, start, learner, states, report)
         else:
             start = model if isinstance(model, StochasticRNN) else None
+            assert not isinstance(learner, MaximumLikelihood)
             em = EM() if learner is None else learner
             options = NetworkOptions(**told)
             found = train_network(prepared, start, em, options, standardiser, seed, report)
@@ -98,19 +114,61 @@ def fit(
             stopped=found.result.stopped,
             seconds=found.result.seconds,
             entries=int(np.asarray(data.mask).sum()),
+            criteria=found.criteria,
         ),
         filtering=found.filtering,
         seed=seed,
         labels=Labels.of(data),
         input_names=data.input_names,
         kind=model if isinstance(model, str) else "own",
+        parameters=found.parameters,
     )
 
 
-def _identity(data: Sequences) -> Standardiser:
+def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:
+    """The learner of a model given by name, with some settings of your own.
+
+    Args:
+        model: one of `MODELS`.
+        settings: as for `EM`, or for `MaximumLikelihood` where the model is a structure.
+
+    Raises:
+        RekalError: a setting is of no use to this model.
+    """
+    if model == "linear":
+        useless = [name for name in settings if name in ("particles", "proposal", "trajectories")]
+        known = {**LINEAR_EM, **settings}
+        kind: Any = EM
+    elif model == "em-rnn":
+        useless, known, kind = [], settings, EM
+    else:
+        useful = ("iterations", "tolerance", "freeze")
+        useless = [name for name in settings if name not in useful]
+        known, kind = settings, MaximumLikelihood
+    if useless:
+        raise RekalError(f"{useless[0]} is of no use to the model {model}: leave it out")
+    return kind(**known)
+
+
+def _check_learner(model: Any, learner: EM | MaximumLikelihood | None) -> None:
+    network = isinstance(model, StochasticRNN) or model == "em-rnn"
+    if network and isinstance(learner, MaximumLikelihood):
+        raise RekalError("a stochastic network has no exact likelihood to maximise: train it by EM")
+    structure = isinstance(model, Structure) or model in STRUCTURES
+    if structure and isinstance(learner, EM):
+        raise RekalError(
+            "the parameters of a structure have no closed-form M-step: use MaximumLikelihood"
+        )
+
+
+def _standardiser(data: Sequences, model: Any) -> Standardiser:
+    """Names standardise; structures only shift, which changes no variance; one's own models nothing."""
+    if model in ("em-rnn", "linear"):
+        return Standardiser.of(data)
     p, k = data.observations, data.n_inputs
     inputs = (np.zeros(k), np.ones(k)) if k else (None, None)
-    return Standardiser(np.zeros(p), np.ones(p), *inputs)
+    location = Standardiser.of(data).location if model in STRUCTURES else np.zeros(p)
+    return Standardiser(np.asarray(location), np.ones(p), *inputs)
 
 
 def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
@@ -121,9 +179,10 @@ def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
                 f"{next(iter(told))} is of no use to a model of your own: leave it out"
             )
         return
+    useful = {"em-rnn": tuple(NetworkOptions.__dataclass_fields__), "linear": ("states",)}
     for name in told:
-        if model == "linear" and name != "states":
-            raise RekalError(f"{name} belongs to em-rnn: the linear model has no use for it")
+        if name not in useful.get(model, ("states", "period")):
+            raise RekalError(f"{name} is of no use to the model {model}: leave it out")
     states, restarts, hold_out = (told.get(k) for k in ("states", "restarts", "hold_out"))
     if states is not None and states < 1:
         raise RekalError(f"states must be at least 1, but is {states}")

@@ -10,19 +10,28 @@ import numpy as np
 
 from rekal.filters.choice import Filtering
 from rekal.learning.batch import as_batch
-from rekal.learning.em import EM, Progress
+from rekal.learning.em import EM, EMResult, Progress
+from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.linear_em import linear_em
-from rekal.learning.subspace import subspace_start
+from rekal.learning.n4sid import n4sid
 from rekal.models.linear import LinearGaussian
 from rekal.progress import Report
 from rekal.sequences import Sequences
 from rekal.trained import Trained
 
+LINEAR_EM: dict[str, Any] = {
+    "iterations": 300,
+    "tolerance": 1e-6,
+    "process_noise": "full",
+    "observation_noise": "full",
+}
+"""Settings of EM that fit a linear model."""
+
 
 def train_linear(
     prepared: Sequences,
     model: LinearGaussian | None,
-    em: EM | None,
+    learner: EM | MaximumLikelihood | None,
     states: int | None,
     report: Report | None,
 ) -> Trained:
@@ -31,11 +40,10 @@ def train_linear(
     Args:
         prepared: data in the units of the model.
         model: where to begin, or None for a subspace start.
-        em: how to train; its particles are of no use here.
+        learner: how to train; the particles of EM are of no use here.
         states: number of states of the subspace start.
         report: told after each iteration.
     """
-    em = EM(process_noise="full", observation_noise="full", tolerance=1e-6) if em is None else em
 
     def told(progress: Progress) -> None:
         if report is not None:
@@ -43,36 +51,38 @@ def train_linear(
 
     with jax.enable_x64(True):
         start = linear_start(prepared, states or 4) if model is None else _in(jnp.float64, model)
-        result = linear_em(
-            start,
-            as_batch(prepared),
-            iterations=em.iterations,
-            tolerance=em.tolerance,
-            freeze=em.freeze,
-            fixed=em.fixed,
-            process_noise=em.process_noise,
-            observation_noise=em.observation_noise,
-            strength=em.strength,
-            report=told,
-        )
+        batch = as_batch(prepared)
+        criteria: tuple[tuple[str, float], ...] = ()
+        if isinstance(learner, MaximumLikelihood):
+            found = learner.run(start, batch, told)
+            result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
+        else:
+            em = EM(**LINEAR_EM) if learner is None else learner
+            result = linear_em(
+                start,
+                batch,
+                iterations=em.iterations,
+                tolerance=em.tolerance,
+                freeze=em.freeze,
+                fixed=em.fixed,
+                process_noise=em.process_noise,
+                observation_noise=em.observation_noise,
+                strength=em.strength,
+                report=told,
+            )
     result = result._replace(model=_in(jnp.result_type(float), result.model))
-    return Trained(result, Filtering("kalman"))
+    return Trained(result, Filtering("kalman"), (), (), criteria)
 
 
 def linear_start(prepared: Sequences, states: int) -> LinearGaussian:
     """A linear model by subspace identification."""
-    network = subspace_start(
+    return n4sid(
         np.asarray(prepared.values),
         np.asarray(prepared.mask),
         states,
         inputs=None if prepared.inputs is None else np.asarray(prepared.inputs),
         lengths=np.asarray(prepared.lengths),
-        scale=1.0,
-        activation="identity",
-        linear_observation=True,
     )
-    blocks = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
-    return LinearGaussian.create(**{name: getattr(network, name) for name in blocks})
 
 
 def _in(dtype: jnp.dtype | type, model: Any) -> Any:

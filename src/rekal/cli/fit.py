@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from rekal.fit import Fit
     from rekal.sequences import Sequences
 
+NAMES = (
+    "em-rnn",
+    "linear",
+    "local-level",
+    "local-linear-trend",
+    "seasonal",
+    "oscillator",
+    "constant-velocity",
+    "constant-acceleration",
+    "ar",
+)
 MODEL = "Model"
 TRAINING = "Training"
 
@@ -23,25 +34,61 @@ def fit(
     source: Annotated[
         str, typer.Argument(help="A CSV or Parquet file, or an example: sunspots, nile, lynx.")
     ],
-    states: Annotated[int, typer.Option(help="Number of hidden units.", rich_help_panel=MODEL)] = 5,
-    activation: Annotated[
+    model: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Function of the hidden units.", rich_help_panel=MODEL),
-    ] = "tanh",
+        typer.Option(
+            metavar="NAME", help="One of " + ", ".join(NAMES) + ".", rich_help_panel=MODEL
+        ),
+    ] = "em-rnn",
+    states: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of state variables.",
+            show_default="5 for em-rnn, by BIC for linear",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    period: Annotated[
+        float | None,
+        typer.Option(
+            metavar="STEPS",
+            help="Steps per season (seasonal), or where the oscillator begins.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="em-rnn: function of the hidden units.",
+            show_default="tanh",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     linear_observation: Annotated[
         bool,
         typer.Option(
             "--linear-observation",
-            help="The outputs read C x instead of C f(x).",
+            help="em-rnn: the outputs read C x instead of C f(x).",
             rich_help_panel=MODEL,
         ),
     ] = False,
     process_noise: Annotated[
-        options.Noise, typer.Option(help="Shape of Q.", rich_help_panel=MODEL)
-    ] = options.Noise.diagonal,
+        options.Noise | None,
+        typer.Option(
+            help="Shape of Q.",
+            show_default="diagonal for em-rnn, full for linear",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     observation_noise: Annotated[
-        options.Noise, typer.Option(help="Shape of R.", rich_help_panel=MODEL)
-    ] = options.Noise.diagonal,
+        options.Noise | None,
+        typer.Option(
+            help="Shape of R.",
+            show_default="diagonal for em-rnn, full for linear",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,34 +98,52 @@ def fit(
         ),
     ] = None,
     particles: Annotated[
-        int, typer.Option(help="Particles of the E-step.", rich_help_panel=TRAINING)
-    ] = 100,
+        int | None,
+        typer.Option(
+            help="em-rnn: particles of the E-step.", show_default="100", rich_help_panel=TRAINING
+        ),
+    ] = None,
     iterations: Annotated[
-        int, typer.Option(help="At most so many EM iterations.", rich_help_panel=TRAINING)
-    ] = 150,
+        int | None,
+        typer.Option(
+            help="At most so many iterations.",
+            show_default="150 for em-rnn, 300 for others",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     restarts: Annotated[
-        int,
-        typer.Option(help="Starts that compete on held-out data.", rich_help_panel=TRAINING),
-    ] = 3,
+        int | None,
+        typer.Option(
+            help="em-rnn: starts that compete on held-out data.",
+            show_default="3",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     hold_out: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="SHARE",
-            help="Share of each series that judges the starts.",
+            help="em-rnn: share of each series that judges the starts.",
+            show_default="0.2",
             rich_help_panel=TRAINING,
         ),
-    ] = 0.2,
+    ] = None,
     tolerance: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="Stop when the log-likelihood gains less than this per entry (nats); 0 = never.",
+            show_default="3e-4 for em-rnn, 1e-6 for linear",
             rich_help_panel=TRAINING,
         ),
-    ] = 3e-4,
+    ] = None,
     proposal: Annotated[
-        options.Proposal,
-        typer.Option(help="How the filter moves its particles.", rich_help_panel=TRAINING),
-    ] = options.Proposal.guided,
+        options.Proposal | None,
+        typer.Option(
+            help="em-rnn: how the filter moves its particles.",
+            show_default="guided",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     time: Annotated[
         str | None,
         typer.Option(
@@ -155,26 +220,27 @@ def fit(
     for note in data.notes:
         remark(note, quiet)
 
-    from rekal.learning.em import EM
     from rekal.train import fit as train
 
-    learner = EM(
-        particles=particles,
-        iterations=iterations,
-        tolerance=tolerance,
-        proposal=proposal.value,
-        process_noise=process_noise.value,
-        observation_noise=observation_noise.value,
-        freeze=tuple(options.listed(freeze) or ()),
-    )
+    settings = {
+        "particles": particles,
+        "iterations": iterations,
+        "tolerance": tolerance,
+        "proposal": None if proposal is None else proposal.value,
+        "process_noise": None if process_noise is None else process_noise.value,
+        "observation_noise": None if observation_noise is None else observation_noise.value,
+        "freeze": None if freeze is None else tuple(options.listed(freeze) or ()),
+    }
     trained = train(
         data,
-        learner=learner,
+        model,
+        learner=_learner(model, settings),
         states=states,
+        period=period,
         restarts=restarts,
         hold_out=hold_out,
         activation=activation,
-        linear_observation=linear_observation,
+        linear_observation=True if linear_observation else None,
         seed=seed,
         progress=not quiet,
     )
@@ -194,6 +260,14 @@ def fit(
         emit_text(f"\nWrote {' and '.join(files)}.")
 
 
+def _learner(model: str, settings: dict[str, Any]) -> Any:
+    """The learner that the options ask for, or None where none was given."""
+    from rekal.train import default_learner
+
+    told = {name: value for name, value in settings.items() if value is not None}
+    return default_learner(model, **told) if told else None
+
+
 def _extent(data: Sequences) -> str:
     """How much there was to learn from."""
     series = "" if data.batch == 1 else f" in {data.batch} series"
@@ -205,8 +279,6 @@ def _extent(data: Sequences) -> str:
 def _answer(
     trained: Fit, data: Sequences, source: str, model_path: Path, report_path: Path | None
 ) -> dict[str, Any]:
-    from rekal.cli.identify import described
-
     history = trained.history
     return {
         "source": source,
@@ -225,5 +297,8 @@ def _answer(
         "stopped": history.stopped,
         "seconds": history.seconds,
         "seed": trained.seed,
-        "learned": described(trained).to_dict(),
+        "kind": trained.kind,
+        "parameters": [each._asdict() for each in trained.parameters],
+        "criteria": dict(history.criteria),
+        "learned": trained.identify().to_dict(),
     }

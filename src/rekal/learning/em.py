@@ -49,13 +49,13 @@ class EMResult(NamedTuple):
     """What a run of EM leaves.
 
     Attributes:
-        model: parameters averaged over the last iterations.
+        model: the trained model; with particles its parameters are averaged over the last iterations.
         log_likelihood: training log-likelihood in nats under the parameters before each iteration.
         stopped: why it stopped: "tolerance", "iterations" or "interrupted".
         seconds: wall time.
     """
 
-    model: StochasticRNN
+    model: Any
     log_likelihood: Float[np.ndarray, " iterations"]
     stopped: str
     seconds: float

@@ -121,7 +121,7 @@ def _spread(
 
 
 def _sunk(
-    sums: Float[Array, "times ..."], t: Array, row: Float[Array, "..."], times: Array
+    sums: Float[Array, "times ..."], t: Array, row: Array, times: Array
 ) -> Float[Array, "times ..."]:
     """A step's share: added up where the block is constant, kept where it changes."""
     if sums.shape[0] == 1:
@@ -129,9 +129,7 @@ def _sunk(
     return sums.at[t].set(jnp.where(times > 0, row, 0.0))
 
 
-def _summed(
-    rows: Float[Array, "t ..."], like: Float[Array, "u ..."], first: bool = True
-) -> Array:
+def _summed(rows: Float[Array, "t ..."], like: Float[Array, "u ..."], first: bool = True) -> Array:
     """The gradient of a block: a sum over time where the block is constant.
 
     The rows of a block that acts on the step into `t` (`first` is False) begin at the second step.
