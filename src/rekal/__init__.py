@@ -4,13 +4,18 @@ from rekal.adaptive import AdaptiveForecaster, fit_adaptive
 from rekal.beliefs import Particles, Path
 from rekal.datasets import EXAMPLES, load_example
 from rekal.errors import RekalError
+from rekal.filters.extended import ExtendedKalman
 from rekal.filters.particle import ParticleFilter
+from rekal.filters.unscented import UnscentedKalman
 from rekal.fit import Fit, load
 from rekal.forecast import Forecast
 from rekal.identify import Identification, identify
 from rekal.learning.em import EM
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
+from rekal.models.nonlinear import NonlinearGaussian
+from rekal.models.rbf import Kernels, RBFNetwork
+from rekal.models.residuals import angle_residual
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
@@ -26,20 +31,26 @@ __all__ = [
     "EXAMPLES",
     "STUDIES",
     "AdaptiveForecaster",
+    "ExtendedKalman",
     "Fit",
     "Forecast",
     "GaussianModel",
     "Identification",
+    "Kernels",
+    "NonlinearGaussian",
     "ParticleFilter",
     "Particles",
     "Path",
     "Posterior",
+    "RBFNetwork",
     "RekalError",
     "Sequences",
     "Standardiser",
     "StateSpaceModel",
     "StochasticRNN",
     "Stream",
+    "UnscentedKalman",
+    "angle_residual",
     "filter",
     "fit",
     "fit_adaptive",

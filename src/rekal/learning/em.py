@@ -6,9 +6,9 @@ parameters by the closed-form maximiser of the expected complete log-likelihood 
 noise: the stopping rule therefore compares means over a window, and the result is the average of the
 parameters over the last iterations (Polyak and Juditsky 1992), whose noise is smaller.
 
-The smoother can be exchanged. A Gaussian one (`gaussian_statistics.py`) is deterministic and several times
-faster, and as good while noise is low; with much noise in a curved network it goes astray. It also makes a
-quick start for the particles (`warm_start`), and is the one that trains an `RBFNetwork`.
+The smoother can be exchanged. A Gaussian one (`gaussian_statistics.py`) is deterministic, and as good while
+noise is low; with much noise in a curved network it goes astray. It can prepare the start of the particles
+(`warm_start`), and is the one that trains an `RBFNetwork`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class EM(eqx.Module):
         freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
         strength: the priors.
-        smoother: "particles", or "gaussian": no randomness, fast, for low noise (see the module text).
+        smoother: "particles", or "gaussian": no randomness, for low noise (see the module text).
         approximation: which Gaussian smoother, "unscented" or "extended".
         warm_start: iterations with the Gaussian smoother before those with particles; they come on top of
             `iterations` and leave no trace in the history, for their likelihood is another approximation.
@@ -163,27 +163,24 @@ class EM(eqx.Module):
             else:
                 start = e_step(model, how, batch, keys[-1])[0]
             priors = self.strength.priors(start)
-            for i in range(self.warm_start):
-                model, value = _iterate_gaussian(
-                    model, self.approximation, batch, priors, constraints
-                )
-                _check_finite(float(value), i, gaussian=True)
-                if report is not None:
-                    report(Progress(i + 1, total, float(value)))
-            for i in range(self.iterations):
-                if gaussian:
-                    new, value = _iterate_gaussian(
-                        model, self.approximation, batch, priors, constraints
-                    )
+            for i in range(total):
+                warming = i < self.warm_start
+                if gaussian or warming:
+                    how_gaussian = (self.approximation, batch, priors, constraints)
+                    new, value = _iterate_gaussian(model, *how_gaussian)
                 else:
-                    new, value = _iterate(model, how, batch, keys[i], priors, constraints)
+                    draw = keys[i - self.warm_start]
+                    new, value = _iterate(model, how, batch, draw, priors, constraints)
                 value = float(value)
-                _check_finite(value, i, gaussian)
+                _check_finite(value, i, gaussian or warming)
                 model = new
-                history.append(value)
-                recent = [*recent[-(self.average - 1) :], model] if self.average > 1 else [model]
+                if not warming:
+                    history.append(value)
+                    recent = (
+                        [*recent[-(self.average - 1) :], model] if self.average > 1 else [model]
+                    )
                 if report is not None:
-                    report(Progress(self.warm_start + i + 1, total, value))
+                    report(Progress(i + 1, total, value))
                 if self._settled(history, entries):
                     stopped = "tolerance"
                     break

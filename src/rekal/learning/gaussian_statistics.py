@@ -8,8 +8,8 @@ For features `z` of the state with expected slope `W = E[dz/dx]` all that EM nee
 identity: `E x_t z_{t-1}' = m_t E z' + L_t W'`. For an elementwise `f` the moments of `z = f(x)` are integrals
 over lines and planes (`quadrature.py`); for Gaussian kernels they have closed forms (`rbf_moments.py`).
 
-It is deterministic and fast, and as good as the particles while the posterior is nearly Gaussian. With much
-noise in a strongly curved network it is not: the likelihood it reports is then that of another model.
+It is deterministic, and as good as the particles while the posterior is nearly Gaussian. With much noise in a
+strongly curved network it is not: the likelihood it reports is then that of another model.
 """
 
 from __future__ import annotations
