@@ -75,8 +75,9 @@ def small(left: Float[Array, "t a b"], right: Float[Array, "s b c"]) -> Float[Ar
 
 
 def each(matrix: Float[Array, "t a b"], columns: Float[Array, "s b k"]) -> Float[Array, "u a k"]:
-    """`matrix_t columns_t` of every step, one matrix for all steps as a single product."""
-    if matrix.shape[0] == 1 and columns.shape[0] > 1:
+    """`matrix_t columns_t` of every step; one matrix for all steps of one column as a single product."""
+    alone = columns.shape[2] == 1 or matrix.shape[2] > UNROLLED
+    if matrix.shape[0] == 1 and columns.shape[0] > 1 and alone:
         return jnp.einsum("ab,tbk->tak", matrix[0], columns)
     return small(matrix, columns)
 
