@@ -89,6 +89,8 @@ def _together(
     real = jnp.arange(steps) < lengths[:, None]
     system = _columns(kalman, jnp.where(real[..., None], values, 0.0), mask, inputs, dt)
     found, run = kalman.solve(system)
+    # Worked out before they are transposed: in one go every entry would be fetched across the batch.
+    run = jax.lax.optimization_barrier(run)
     flat = len(kalman.model.diffuse)
     if flat:
 
