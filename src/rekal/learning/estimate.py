@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from scipy.special import ndtri
 
 from rekal.learning.information import Information
@@ -47,13 +47,13 @@ class Estimate(eqx.Module):
     model: LinearGaussian
     structure: Structure | None
     log_likelihood: Float[np.ndarray, " iterations"]
-    stopped: str
-    seconds: float
-    names: tuple[str, ...]
+    stopped: str = eqx.field(static=True)
+    seconds: float = eqx.field(static=True)
+    names: tuple[str, ...] = eqx.field(static=True)
     estimates: Float[np.ndarray, " parameters"]
     standard_errors: Float[np.ndarray, " parameters"]
-    gradient: float
-    steps: int
+    gradient: float = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
     information: Information
     parameters: Parameters
     vector: Float[np.ndarray, " parameters"]

@@ -17,6 +17,7 @@ from jaxtyping import Float
 SMALLEST = 1e-7  # share of the largest eigenvalue below which a direction counts as not identified
 LEAK = 1e-3  # share of a gradient that may point into such directions
 STEP = 1e-4  # of the differences
+LONGEST = 2.0  # a Newton step moves no parameter by more
 
 
 class Information(eqx.Module):
@@ -25,12 +26,16 @@ class Information(eqx.Module):
     Attributes:
         matrix: minus the Hessian of the log-likelihood `(parameters, parameters)`.
         cov: its inverse on the directions that are identified.
+        values: eigenvalues of the scaled information, those of the lost directions first.
+        vectors: its eigenvectors, as columns.
         lost: orthonormal directions that are not, in scaled parameters `(lost, parameters)`.
         scale: what a parameter is divided by before.
     """
 
     matrix: Float[np.ndarray, "parameters parameters"]
     cov: Float[np.ndarray, "parameters parameters"]
+    values: Float[np.ndarray, " parameters"]
+    vectors: Float[np.ndarray, "parameters parameters"]
     lost: Float[np.ndarray, "lost parameters"]
     scale: Float[np.ndarray, " parameters"]
 
@@ -38,6 +43,13 @@ class Information(eqx.Module):
     def rank(self) -> int:
         """Number of directions that the data determine."""
         return self.matrix.shape[0] - self.lost.shape[0]
+
+    def newton(self, slope: Float[np.ndarray, " parameters"]) -> Float[np.ndarray, " parameters"]:
+        """The step to the top of the parabola, upwards also where the likelihood is hollow."""
+        kept = np.abs(self.values) > SMALLEST * np.abs(self.values).max(initial=0.0)
+        ways = self.scale[:, None] * self.vectors[:, kept]
+        step = ways @ ((ways.T @ slope) / np.abs(self.values[kept]))
+        return step / max(1.0, float(np.abs(step).max(initial=0.0)) / LONGEST)
 
     def standard_errors(
         self, jacobian: Float[np.ndarray, "functions parameters"]
@@ -73,4 +85,4 @@ def decomposed(matrix: Float[np.ndarray, "parameters parameters"]) -> Informatio
     values, vectors = np.linalg.eigh(matrix * scale[:, None] * scale[None, :])
     kept = values > SMALLEST * values[-1]
     half = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
-    return Information(matrix, half @ half.T, vectors[:, ~kept].T, scale)
+    return Information(matrix, half @ half.T, values, vectors, vectors[:, ~kept].T, scale)

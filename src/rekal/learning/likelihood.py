@@ -1,4 +1,4 @@
-r"""Maximum likelihood: L-BFGS over the free parameters of a structure or a linear model.
+r"""Maximum likelihood: L-BFGS over the free parameters of a structure or a linear model, then Newton steps.
 
 The likelihood is exact and its gradient closed form (`score.py`), so that an evaluation costs about two
 passes of the filter. Everything is computed in double precision, whatever the precision of the data.
@@ -21,7 +21,7 @@ from rekal.errors import RekalError
 from rekal.learning.batch import Batch
 from rekal.learning.em import Progress
 from rekal.learning.estimate import VANISHED, Estimate, is_positive
-from rekal.learning.information import observed_information
+from rekal.learning.information import Information, observed_information
 from rekal.learning.parameters import (
     Parameters,
     StructureParameters,
@@ -33,13 +33,15 @@ from rekal.learning.total import Group, groups_of, value_and_gradient
 from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
 
+POLISH = 30  # iterations at least that are left for Newton steps
+
 
 class MaximumLikelihood(eqx.Module):
-    """Maximum likelihood by L-BFGS.
+    """Maximum likelihood by L-BFGS and Newton steps.
 
     Attributes:
         iterations: at most so many.
-        tolerance: stop when an iteration raises the log-likelihood by less than this share of it.
+        tolerance: stop when a Newton step promises less than this, in nats.
         freeze: of a structure, names of parameters that keep their value; of a linear model, blocks. None
             keeps nothing of a structure, and m and P of a linear model: with few series `P` collapses.
         fixed: for a block of weights of a linear model, an array that is True where an entry keeps its
@@ -49,7 +51,7 @@ class MaximumLikelihood(eqx.Module):
     """
 
     iterations: int = eqx.field(static=True, default=500)
-    tolerance: float = eqx.field(static=True, default=1e-13)
+    tolerance: int | float = eqx.field(static=True, default=1e-5)
     freeze: tuple[str, ...] | None = eqx.field(static=True, default=None)
     fixed: Mapping[str, Any] | None = None
     process_noise: NoiseShape = eqx.field(static=True, default="full")
@@ -76,12 +78,12 @@ class MaximumLikelihood(eqx.Module):
         """
         outside = jnp.result_type(float)
         with jax.enable_x64(True):
-            model, batch = _double(model), _double(batch)
+            model, batch = in_double(model), in_double(batch)
             if isinstance(model, Structure):
                 parameters = structure_parameters(model, self.freeze or ())
             else:
                 parameters = self._of_model(model)
-            _check(parameters.build(parameters.vector), batch)
+            check_fit(parameters.build(parameters.vector), batch)
             estimate = self._search(parameters, batch, report)
         cast = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), tree)  # noqa: E731
         return eqx.tree_at(
@@ -110,26 +112,26 @@ class MaximumLikelihood(eqx.Module):
         entries = int(batch.mask.sum())
         stopped = "interrupted"
         try:
-            found = minimize(
+            minimize(
                 lambda v: climb.loss(v, entries),
                 start,
                 jac=True,
                 method="L-BFGS-B",
                 callback=climb.accept,
                 options={
-                    "maxiter": self.iterations,
+                    "maxiter": max(1, self.iterations - POLISH),
                     "maxfun": 20 * self.iterations,
-                    "ftol": self.tolerance,
+                    "ftol": 1e-10,
                     "gtol": 1e-9,
                     "maxcor": 20,
                 },
             )
-            stopped = {0: "converged", 1: "iterations"}.get(int(found.status), "no better point")
+            stopped = climb.polish(float(self.tolerance))
         except KeyboardInterrupt:
             pass
         vector = climb.best
         slope = climb.evaluate(vector)[1]
-        information = observed_information(lambda v: climb.evaluate(v)[1], vector)
+        information = climb.information()
         model, natural, jacobian = _described(parameters, jnp.asarray(vector))
         estimates = np.asarray(natural)
         errors = information.standard_errors(np.asarray(jacobian))
@@ -198,6 +200,28 @@ class _Climb:
             return abs(self.history[-1]) / entries + 1e6, np.zeros_like(vector)
         return -value / entries, -slope / entries
 
+    def information(self) -> Information:
+        """The observed information at the best point."""
+        return observed_information(lambda v: self.evaluate(v)[1], self.best)
+
+    def polish(self, tolerance: float) -> str:
+        """Newton steps from the best point until one promises less than `tolerance` nats; why it ended."""
+        while len(self.history) <= self.iterations:
+            value, slope = self.evaluate(self.best)
+            step = self.information().newton(slope)
+            promised = 0.5 * float(slope @ step)
+            if promised < tolerance:
+                return "converged"
+            for shorter in range(12):
+                trial = self.best + 0.5**shorter * step
+                reached = self.evaluate(trial)[0]
+                if reached > value:
+                    self.accept(trial)
+                    break
+            else:
+                return "no better point"
+        return "iterations"
+
     def accept(self, vector: np.ndarray) -> None:
         """An iteration has ended here."""
         value = self.evaluate(vector)[0]
@@ -208,7 +232,7 @@ class _Climb:
             self.report(Progress(len(self.history) - 1, self.iterations, value))
 
 
-def _double(tree: Any) -> Any:
+def in_double(tree: Any) -> Any:
     """The same in double precision."""
     wide = lambda leaf: (  # noqa: E731
         jnp.asarray(np.asarray(leaf), jnp.float64)
@@ -218,7 +242,12 @@ def _double(tree: Any) -> Any:
     return jax.tree.map(wide, tree)
 
 
-def _check(model: LinearGaussian, batch: Batch) -> None:
+def check_fit(model: LinearGaussian, batch: Batch) -> None:
+    """The data are of the kind that the model observes.
+
+    Raises:
+        RekalError: other numbers of columns or inputs, or nothing was observed.
+    """
     inputs = 0 if batch.inputs is None else batch.inputs.shape[-1]
     if batch.values.shape[-1] != model.observations or inputs != model.n_inputs:
         raise RekalError(

@@ -26,7 +26,7 @@ def local_linear_trend() -> Structure:
     return Structure.of(Trend(_unit(0.0, -4.0)))
 
 
-def seasonal(period: int) -> Structure:
+def seasonal(period: int | float) -> Structure:
     """Effects of `period` seasons that add up to noise over a period.
 
     Raises:
@@ -40,7 +40,7 @@ def seasonal(period: int) -> Structure:
     return Structure.of(Seasonal(_unit(-4.0), int(period)))
 
 
-def oscillator(period: float | None = None, damping: float | None = None) -> Structure:
+def oscillator(period: int | float | None = None, damping: int | float | None = None) -> Structure:
     """A damped cycle behind noise.
 
     Args:
@@ -63,7 +63,7 @@ def oscillator(period: float | None = None, damping: float | None = None) -> Str
     return Structure.of(Oscillator(_unit(turn, shrink, 0.0), known))
 
 
-def constant_velocity(dt: float = 1.0, axes: int = 1) -> Structure:
+def constant_velocity(dt: int | float = 1.0, axes: int = 1) -> Structure:
     """A point whose velocity is a random walk, its position observed with noise.
 
     Args:
@@ -76,7 +76,7 @@ def constant_velocity(dt: float = 1.0, axes: int = 1) -> Structure:
     return _kinematic(1, dt, axes)
 
 
-def constant_acceleration(dt: float = 1.0, axes: int = 1) -> Structure:
+def constant_acceleration(dt: int | float = 1.0, axes: int = 1) -> Structure:
     """A point whose acceleration is a random walk, its position observed with noise.
 
     Args:
@@ -100,7 +100,7 @@ def autoregression(lags: int) -> Structure:
     return Structure.of(Autoregression(_unit(*[0.1] * lags, 0.0)))
 
 
-def _kinematic(order: int, dt: float, axes: int) -> Structure:
+def _kinematic(order: int, dt: int | float, axes: int) -> Structure:
     if dt <= 0:
         raise RekalError(f"dt must be positive, but is {dt:g}")
     if axes < 1:

@@ -1,0 +1,204 @@
+"""Maximum likelihood against published and stored values; its standard errors and criteria.
+
+The stored values come from statsmodels 0.15.0: `UnobservedComponents(y, use_exact_diffuse=True)`, fitted to
+convergence by BFGS, standard errors of `cov_type="approx"` (the numerical Hessian). It leaves `log(2 pi) / 2`
+out of the likelihood of each diffuse coordinate, which is added here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from naive import JointGaussian, random_linear, simulate_linear
+
+from rekal.errors import RekalError
+from rekal.learning.batch import as_batch
+from rekal.learning.information import decomposed
+from rekal.learning.likelihood import MaximumLikelihood
+from rekal.learning.linear_em import linear_em
+from rekal.learning.total import groups_of, total_log_likelihood
+from rekal.models.linear import LinearGaussian
+from rekal.models.structural import (
+    autoregression,
+    local_level,
+    local_linear_trend,
+    seasonal,
+)
+from rekal.sequences import Sequences
+
+BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+FLAT = 0.5 * np.log(2 * np.pi)
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def column(root, name):
+    return pd.read_csv(root / "classic_ssm" / f"{name}.csv")["value"].to_numpy(float)
+
+
+def estimate(structure, y, **how):
+    batch = as_batch(Sequences.from_arrays(y))
+    return MaximumLikelihood(**how).run(structure.start(y), batch)
+
+
+def test_nile(data_root):
+    """Durbin and Koopman (2012), section 2.10: 15,099 and 1,469.1."""
+    found = estimate(local_level(), column(data_root, "Nile"))
+    assert found.value == pytest.approx(-632.5456, abs=1e-4)
+    assert found.structure.values()["noise variance"] == pytest.approx(15098.52, rel=1e-5)
+    assert found.structure.values()["level variance"] == pytest.approx(1469.178, rel=1e-5)
+    errors = dict(zip(found.names, found.standard_errors, strict=True))
+    assert errors["noise variance"] == pytest.approx(3145.55, rel=1e-3)
+    assert errors["level variance"] == pytest.approx(1280.38, rel=1e-3)
+    assert found.stopped == "converged" and found.gradient < 1e-4
+    assert found.aic == pytest.approx(1272.9291 - 2 * FLAT, abs=1e-3)
+    assert found.bic == pytest.approx(1280.7446 - 2 * FLAT, abs=1e-3)
+    assert found.aicc == pytest.approx(1273.1791 - 2 * FLAT, abs=1e-3)
+    assert "level variance" in found.summary() and "converged" in found.summary()
+
+
+def test_nile_with_gaps(data_root):
+    y = column(data_root, "Nile")
+    y[20:40] = y[60:80] = np.nan
+    found = estimate(local_level(), y)
+    assert found.value == pytest.approx(-380.926668 + FLAT, abs=1e-5)
+    np.testing.assert_allclose(found.estimates, [685.821473, 17899.83423], rtol=1e-4)
+    np.testing.assert_allclose(found.standard_errors, [564.946, 3674.93], rtol=2e-3)
+
+
+def test_a_trend_with_seasons(data_root):
+    """UK gas, quarterly, in logarithms: the level variance is zero."""
+    found = estimate(local_linear_trend() + seasonal(4), np.log(column(data_root, "UKgas")))
+    assert found.value == pytest.approx(79.192655 + 5 * FLAT, abs=1e-4)
+    values = found.structure.values()
+    assert values["level variance"] < 1e-8
+    assert values["slope variance"] == pytest.approx(7.9012e-6, rel=1e-3)
+    assert values["seasonal(4) variance"] == pytest.approx(3.308592e-3, rel=1e-3)
+    assert values["noise variance"] == pytest.approx(1.822491e-3, rel=1e-3)
+    errors = dict(zip(found.names, found.standard_errors, strict=True))
+    assert np.isnan(errors["level variance"]) and np.isfinite(errors["noise variance"])
+
+
+def test_an_autoregression_around_a_mean(data_root):
+    """Lake Huron; R's `arima(LakeHuron, c(2, 0, 0))` gives 1.0436, -0.2495, 579.05, 0.4788, -103.63."""
+    y = column(data_root, "LakeHuron")
+    found = estimate(autoregression(2), y)
+    values = found.structure.values()
+    assert values["phi1"] == pytest.approx(1.0436, abs=2e-3)
+    assert values["phi2"] == pytest.approx(-0.2495, abs=2e-3)
+    assert values["mean"] == pytest.approx(579.05, abs=0.02)
+    assert values["ar variance"] == pytest.approx(0.4788, abs=2e-3)
+    assert found.value == pytest.approx(-103.63, abs=0.01)
+
+
+def test_intervals_are_positive_where_parameters_are(data_root):
+    found = estimate(local_level(), column(data_root, "Nile"))
+    low, high = found.interval()
+    assert (low > 0).all() and (low < found.estimates).all() and (found.estimates < high).all()
+
+
+def test_frozen_parameters_stay(data_root):
+    y = column(data_root, "Nile")
+    start = local_level().start(y)
+    found = estimate(local_level(), y, freeze=("noise variance",))
+    assert found.names == ("level variance",)
+    assert found.structure.values()["noise variance"] == start.values()["noise variance"]
+
+
+def linear_case(steps=300, initial="given"):
+    network = random_linear(2, 2, 1, seed=1)
+    blocks = {name: getattr(network, name) for name in BLOCKS}
+    y, mask, u = (np.asarray(leaf) for leaf in simulate_linear(network, steps, seed=2))
+    return LinearGaussian.create(**blocks, initial=initial), y, mask, u
+
+
+def test_em_has_little_to_add_to_a_linear_model():
+    truth, y, _, u = linear_case(1000, "stationary")
+    batch = as_batch(Sequences.from_arrays(y, inputs=u))
+    found = MaximumLikelihood().run(truth, batch)
+    assert found.stopped == "converged" and found.gradient < 0.01
+    assert found.value > found.log_likelihood[0]
+    # EM, whose start is tied to nothing, can only make use of that freedom.
+    m, P = found.model.initial_moments()
+    given = dataclasses.replace(found.model, m=m, P=P, initial="given")
+    more = linear_em(given, batch, iterations=30, tolerance=0, freeze=("m", "P"))
+    assert more.log_likelihood[0] == pytest.approx(found.value, abs=1e-6)
+    assert more.log_likelihood[-1] - found.value < 2
+    # The basis of the states is arbitrary: A has no standard errors of its own, its poles have.
+    assert np.isnan(dict(zip(found.names, found.standard_errors, strict=True))["A[1, 1]"])
+    value, error = found.standard_error_of(
+        lambda m: jnp.stack([jnp.trace(m.A), jnp.linalg.det(m.A)])
+    )
+    assert np.isfinite(error).all() and (error < 0.2).all()
+    expected = jnp.stack([jnp.trace(truth.A), jnp.linalg.det(truth.A)])
+    assert (np.abs(value - expected) < 4 * error).all()
+
+
+def test_several_series_with_gaps_equal_their_sum():
+    truth, y, mask, u = linear_case(12)
+    gappy = np.where(mask, y, np.nan)
+    data = Sequences.from_arrays([y, gappy[:9], y[:6], y[6:]], inputs=[u, u[:9], u[:6], u[6:]])
+    groups = groups_of(as_batch(data))
+    assert [g.values.shape[:2] for g in groups] == [(2, 6), (1, 12), (1, 9)]
+    total = float(jax.jit(lambda: total_log_likelihood(truth, groups))())
+    apart = [
+        JointGaussian(
+            truth, *(np.asarray(leaf)[i, :n] for leaf in (data.values, data.mask, data.inputs))
+        )
+        for i, n in enumerate((12, 9, 6, 6))
+    ]
+    assert total == pytest.approx(sum(joint.log_likelihood() for joint in apart), abs=1e-9)
+
+
+def test_an_interrupt_keeps_the_best():
+    truth, y, _, u = linear_case()
+
+    def interrupt(progress):
+        if progress.iteration == 3:
+            raise KeyboardInterrupt
+
+    batch = as_batch(Sequences.from_arrays(y, inputs=u))
+    found = MaximumLikelihood(freeze=("A", "B", "c", "D", "d", "m", "P")).run(
+        truth, batch, interrupt
+    )
+    assert found.stopped == "interrupted"
+    assert len(found.log_likelihood) == 4 and found.value >= found.log_likelihood[0]
+
+
+def test_directions_that_are_not_determined_have_no_standard_error():
+    information = decomposed(np.array([[4.0, 4.0], [4.0, 4.0]]))
+    assert information.rank == 1
+    errors = information.standard_errors(np.array([[1.0, 1.0], [1.0, 0.0]]))
+    assert errors[0] == pytest.approx(0.5)
+    assert np.isnan(errors[1])
+
+
+def test_what_is_refused():
+    truth, y, _, u = linear_case(30)
+    batch = as_batch(Sequences.from_arrays(y, inputs=u))
+    with pytest.raises(RekalError, match="Q is singular"):
+        singular = LinearGaussian.create(
+            truth.A, truth.C, 0 * truth.Q, truth.R, B=truth.B, D=truth.D
+        )
+        MaximumLikelihood().run(singular, batch)
+    with pytest.raises(RekalError, match="every block is frozen"):
+        MaximumLikelihood(freeze=BLOCKS).run(truth, batch)
+    with pytest.raises(RekalError, match="R is to stay diagonal"):
+        MaximumLikelihood(observation_noise="diagonal").run(truth, batch)
+    with pytest.raises(RekalError, match="no parameter 'A': use one of level variance, noise"):
+        MaximumLikelihood(freeze=("A",)).run(
+            local_level(), as_batch(Sequences.from_arrays(y[:, :1]))
+        )
+    with pytest.raises(
+        RekalError, match="model has 1 observations and 0 inputs, but the data have 2"
+    ):
+        MaximumLikelihood().run(local_level(), batch)

@@ -1,0 +1,64 @@
+"""NUTS on structures: the posterior agrees with maximum likelihood where the data speak."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from rekal.errors import RekalError
+from rekal.learning.batch import as_batch
+from rekal.learning.nuts import NUTS, weak_priors
+from rekal.learning.parameters import structure_parameters
+from rekal.models.structural import autoregression, local_level, oscillator
+from rekal.sequences import Sequences
+
+pytest.importorskip("numpyro")
+pytest.importorskip("arviz")
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def test_nile(data_root):
+    y = pd.read_csv(data_root / "classic_ssm" / "Nile.csv")["value"].to_numpy(float)
+    batch = as_batch(Sequences.from_arrays(y))
+    learner = NUTS(draws=400, warmup=200, chains=2)
+    found = learner.run(local_level().start(y), batch, jax.random.key(0))
+    # The maximum: 15,099 (standard error 3,146) and 1,469 (1,280).
+    middle = found.quantile(0.5)
+    assert middle["noise variance"] == pytest.approx(15099, abs=1600)
+    assert middle["level variance"] == pytest.approx(1469, abs=700)
+    low, high = found.quantile(0.025), found.quantile(0.975)
+    assert low["noise variance"] < 15099 < high["noise variance"]
+    assert low["level variance"] < 1469 < high["level variance"]
+    assert all(value < 1.05 for value in found.r_hat.values())
+    assert all(value > 80 for value in found.ess.values())
+    assert found.divergences < 8
+    assert -640 < found.log_likelihood.mean() < -632.5
+    data = found.inference_data()
+    assert data.posterior["level variance"].shape == (2, 400)
+    assert "r-hat" in found.summary()
+    assert np.isfinite(np.asarray(found.structure.build().Q)).all()
+
+
+def test_every_parameter_has_a_prior():
+    y = np.random.default_rng(0).normal(3.0, 2.0, 50)
+    structure = (autoregression(2) + oscillator()).start(y)
+    parameters = structure_parameters(structure, ())
+    center, width = weak_priors(parameters, as_batch(Sequences.from_arrays(y)))
+    told = dict(zip(parameters.names, zip(center, width, strict=True), strict=True))
+    assert told["phi2"] == (0.0, 1.0)
+    assert told["mean"] == (pytest.approx(y.mean()), pytest.approx(10 * y.std()))
+    assert told["period"][0] == pytest.approx(float(parameters.vector[3]))
+
+
+def test_what_is_refused():
+    with pytest.raises(RekalError, match="chains must be at least 1"):
+        NUTS(chains=0)
+    with pytest.raises(RekalError, match="target must lie between 0 and 1"):
+        NUTS(target=1.5)
