@@ -16,7 +16,7 @@ filtered covariance, and all gains follow at once.
 
 Means and adjoints are affine recursions, `x -> Phi x + b`, and compose as such.
 
-The work is several times that of the recursion, in `log2 T` rounds instead of `T` steps: it pays on a GPU.
+The work is `log2 T` times that of the recursion, in `log2 T` rounds instead of `T` steps: it pays on a GPU.
 An observation without noise of something that the process noise does not reach has no finite information
 about the state before it; the parallel form then gives NaN (the other two forms work).
 """
@@ -32,6 +32,7 @@ from jaxtyping import Array, Float, Int
 from rekal.filters.forms import CovarianceForm
 from rekal.filters.gains import Gains
 from rekal.filters.means import Means, small
+from rekal.filters.scan import prefixes
 from rekal.filters.system import LinearSystem
 from rekal.smoothers.adjoint import LinearSmoothed, smoothed_moments
 
@@ -73,7 +74,7 @@ def parallel_gains(system: LinearSystem) -> Gains:
         S=new.carry,
         J=jnp.where(here, small(UCA.mT, UCA), 0.0),
     )
-    filtered = jax.lax.associative_scan(jax.vmap(joined), each_step).S
+    filtered = prefixes(joined, each_step).S
     moved = small(small(A[1:], filtered[:-1]), A[1:].mT) + Q[1:]
     prior = jnp.concatenate([system.P[None], 0.5 * (moved + moved.mT)])
     found = update(prior, C, noise)
@@ -95,7 +96,7 @@ def parallel_means(system: LinearSystem, found: Gains) -> Means:
     first = small(found.gain[:1], system.y[:1]) + small(J[:1], system.start[None])
     push = jnp.concatenate([first, push[1:]])
     closed = small(J, A).at[0].set(0.0)
-    _, posterior = jax.lax.associative_scan(_then, (closed, push))
+    _, posterior = prefixes(_then, (closed, push))
     moved = small(A[1:], posterior[:-1]) + _wide(system.drift, steps)[1:]
     prior = jnp.concatenate([system.start[None], moved])
     return Means(prior, posterior, small(found.whitener, system.y - small(C, prior)))
@@ -124,7 +125,7 @@ def smooth_parallel(
         return small(Phi2, Phi1), small(Phi1.mT, r2) + r1, 0.5 * (N + N.mT)
 
     elements = (Phi, push, information)
-    _, r, N = jax.lax.associative_scan(joined, elements, reverse=True)
+    _, r, N = prefixes(joined, elements, reverse=True)
     return smoothed_moments(system, run, found.prior, found.posterior, r, N)
 
 
