@@ -18,6 +18,7 @@ whitener `U = diag(f)^{-1/2} E`: `U v` is white and `log det S = sum log f`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -27,7 +28,8 @@ from jaxtyping import Array, Float
 from rekal.models.products import rows_times
 from rekal.models.roots import square_root, triangular
 
-UNROLLED = 12  # scalars written out one by one; more go through one Cholesky factor
+UNROLLED = 4  # scalars written out one by one, which runs fastest
+LOOPED = 32  # scalars in a loop, which compiles faster; more go through one Cholesky factor
 
 
 class Updated(NamedTuple):
@@ -65,19 +67,19 @@ class CovarianceForm:
         P: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
         """Condition on the observations, one scalar after the other."""
-        if C.shape[0] > UNROLLED:
+        if C.shape[0] > LOOPED:
             return _joint_update(P, C, noise)
-        gains, whole, fs = [], [], []
-        for i in range(C.shape[0]):
-            c = C[i]
-            Pc = rows_times(c, P)
-            f = (c * Pc).sum() + noise[i]
-            g = Pc * _inverse(f)
-            whole.append(_joint_row(i, c, gains, whole, C))
-            gains.append(g)
-            fs.append(f)
-            P = P - g[:, None] * Pc[None, :]
-        return _assembled(P, gains, whole, fs, C)
+        return _one_by_one(CovarianceForm.scalar, P, C, noise)
+
+    @staticmethod
+    def scalar(
+        P: Float[Array, "n n"], c: Float[Array, " n"], noise: Float[Array, ""]
+    ) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, ""]]:
+        """One scalar observation: the new carry, its gain and the variance of its innovation."""
+        Pc = rows_times(c, P)
+        f = (c * Pc).sum() + noise
+        g = Pc * _inverse(f)
+        return P - g[:, None] * Pc[None, :], g, f
 
 
 class RootForm:
@@ -105,21 +107,20 @@ class RootForm:
         S: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
         """Potter's square-root update, one scalar after the other."""
-        if C.shape[0] > UNROLLED:
+        if C.shape[0] > LOOPED:
             return _joint_root_update(S, C, noise)
-        gains, whole, fs = [], [], []
-        for i in range(C.shape[0]):
-            c = C[i]
-            q = c @ S
-            f = (q * q).sum() + noise[i]
-            Sq = S @ q
-            inverse = _inverse(f)
-            whole.append(_joint_row(i, c, gains, whole, C))
-            gains.append(Sq * inverse)
-            fs.append(f)
-            shrink = jnp.where(f > 0, f + jnp.sqrt(f * noise[i]), 1.0)
-            S = S - Sq[:, None] * (q / shrink)[None, :]
-        return _assembled(S, gains, whole, fs, C)
+        return _one_by_one(RootForm.scalar, S, C, noise)
+
+    @staticmethod
+    def scalar(
+        S: Float[Array, "n n"], c: Float[Array, " n"], noise: Float[Array, ""]
+    ) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, ""]]:
+        """One scalar observation: the new carry, its gain and the variance of its innovation."""
+        q = c @ S
+        f = (q * q).sum() + noise
+        Sq = S @ q
+        shrink = jnp.where(f > 0, f + jnp.sqrt(f * noise), 1.0)
+        return S - Sq[:, None] * (q / shrink)[None, :], Sq * _inverse(f), f
 
 
 Form = type[CovarianceForm] | type[RootForm]
@@ -130,27 +131,34 @@ def _inverse(f: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.where(f > 0, 1 / jnp.where(f > 0, f, 1.0), 0.0)
 
 
-def _joint_row(i: int, c: Array, gains: list[Array], whole: list[Array], C: Array) -> Array:
-    """Row `i` of `E`: the scalar innovation as a combination of the joint one."""
-    row = jnp.zeros(C.shape[0], C.dtype).at[i].set(1.0)
-    for g, earlier in zip(gains, whole, strict=True):
-        row = row - (c * g).sum() * earlier
-    return row
-
-
-def _assembled(
-    carry: Array, gains: list[Array], whole: list[Array], fs: list[Array], C: Array
+def _one_by_one(
+    scalar: Callable[[Array, Array, Array], tuple[Array, Array, Array]],
+    carry: Float[Array, "n n"],
+    C: Float[Array, "p n"],
+    noise: Float[Array, " p"],
 ) -> Updated:
-    n, p = carry.shape[0], C.shape[0]
-    if not p:
-        zero = jnp.zeros((), carry.dtype)
-        return Updated(carry, jnp.zeros((n, 0), carry.dtype), jnp.zeros((0, 0), carry.dtype), zero)
-    gain = sum(g[:, None] * row[None, :] for g, row in zip(gains, whole, strict=True))
-    f = jnp.stack(fs)
+    """Scalar updates in a row, and what they come to for the joint innovation."""
+    p, n = C.shape
+
+    def step(i: int | Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+        carry, G, E, fs = state
+        carry, g, f = scalar(carry, C[i], noise[i])
+        # Row `i` of `E`: the scalar innovation as a combination of the joint one.
+        row = jnp.zeros(p, C.dtype).at[i].set(1.0) - rows_times(rows_times(C[i], G.T), E.T)
+        return carry, G.at[:, i].set(g), E.at[i].set(row), fs.at[i].set(f)
+
+    zeros = jnp.zeros((n, p), C.dtype), jnp.zeros((p, p), C.dtype), jnp.zeros(p, C.dtype)
+    state = (carry, *zeros)
+    if p <= UNROLLED:
+        for i in range(p):
+            state = step(i, state)
+    else:
+        state = jax.lax.fori_loop(0, p, step, state)
+    carry, G, E, f = state
     positive = f > 0
-    scale = jnp.where(positive, jax.lax.rsqrt(jnp.where(positive, f, 1.0)), 0.0)
-    log_f = jnp.where(positive, jnp.log(jnp.where(positive, f, 1.0)), 0.0).sum()
-    return Updated(carry, jnp.asarray(gain), jnp.stack(whole) * scale[:, None], log_f)
+    whole = jnp.where(positive, f, 1.0)
+    scale = jnp.where(positive, jax.lax.rsqrt(whole), 0.0)
+    return Updated(carry, rows_times(G, E.T), E * scale[:, None], jnp.log(whole).sum())
 
 
 def _joint_update(

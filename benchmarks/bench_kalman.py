@@ -1,0 +1,273 @@
+"""The Kalman filter, smoother, batch, EM and gradient beside every peer, in one run (float64, T = 1000)."""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import fact, precision, ratio
+from kalman_peers import (
+    Linear,
+    for_cuthbert,
+    for_dynamax,
+    for_filterpy,
+    for_pykalman,
+    for_simdkalman,
+    for_statsmodels,
+    make_linear,
+    ours,
+)
+
+from rekal.filters.batch import filter_batch
+from rekal.filters.kalman import Kalman
+from rekal.filters.system import linear_system
+from rekal.learning.batch import Batch
+from rekal.learning.linear_em import linear_em
+from rekal.learning.score import log_likelihood
+
+STEPS, SERIES = 1000, 200
+SIZES = [(4, 2), (16, 8)]
+VALUES: dict[str, float] = {}
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with precision("float64"):
+        yield
+
+
+def group(what: str, size: tuple[int, int]) -> str:
+    return f"{what}, {size[0]} states, {size[1]} outputs, T = {STEPS}, float64"
+
+
+@functools.cache
+def problem(size: tuple[int, int], series: int = 1) -> Linear:
+    return make_linear(*size, STEPS, series)
+
+
+def agree(name: str, value: float) -> None:
+    """Every contestant that gives a likelihood gives the same one."""
+    expected = VALUES.setdefault(name, value)
+    assert value == pytest.approx(expected, rel=1e-6)
+
+
+def timed_compilation(call):
+    """Seconds of the first call: tracing, compiling, running."""
+    began = time.perf_counter()
+    result = jax.block_until_ready(call())
+    return result, time.perf_counter() - began
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_filter(contest, size) -> None:
+    """All filtered and predicted moments, and the likelihood."""
+    where, data = group("filter", size), problem(size)
+    model, y = ours(data)
+    run = jax.jit(lambda y: Kalman(model, "covariance").run(y, None))
+    path, seconds = timed_compilation(lambda: run(y[0]))
+    agree(where, float(path.log_likelihood))
+    contest(where, "rekal", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
+    root = jax.jit(lambda y: Kalman(model, "square-root").run(y, None))
+    agree(where, float(root(y[0]).log_likelihood))
+    contest_more(contest, where, "rekal square-root", lambda: root(y[0]))
+    peer = for_statsmodels(data)
+    agree(where, float(peer.filter().llf))
+    contest_more(contest, where, "statsmodels", peer.filter)
+    from dynamax.linear_gaussian_ssm import lgssm_filter
+
+    parameters, _ = for_dynamax(data)
+    run = jax.jit(lgssm_filter)
+    found, seconds = timed_compilation(lambda: run(parameters, y[0]))
+    agree(where, float(found.marginal_loglik))
+    contest_more(contest, where, "dynamax", lambda: run(parameters, y[0]))
+    fact(where, "dynamax", first_call_seconds=seconds)
+    import cuthbert
+
+    filtering, _, rows = for_cuthbert(data)
+    start = filtering.init_prepare()
+    run = jax.jit(lambda rows: cuthbert.filter(filtering, rows, start))
+    found, seconds = timed_compilation(lambda: run(rows))
+    agree(where, float(found.log_normalizing_constant[-1]))
+    contest_more(contest, where, "cuthbert", lambda: run(rows))
+    fact(where, "cuthbert", first_call_seconds=seconds)
+    peer = for_pykalman(data)
+    contest_more(contest, where, "pykalman", lambda: peer.filter(data.y[0]), rounds=3)
+    peer = for_filterpy(data)
+    contest_more(contest, where, "filterpy", lambda: for_filterpy(data).batch_filter(data.y[0]), 3)
+    simd = for_simdkalman(data)
+    call = functools.partial(
+        simd.compute, data.y, 0, initial_value=data.m, initial_covariance=data.P,
+        smoothed=False, filtered=True, log_likelihood=True,
+    )  # fmt: skip
+    contest_more(contest, where, "simdkalman", call, rounds=3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_smoother(contest, size) -> None:
+    """Filtered and smoothed moments."""
+    where, data = group("filter and smoother", size), problem(size)
+    model, y = ours(data)
+    run = jax.jit(lambda y: Kalman(model, "covariance").smooth(y, None)[1])
+    _, seconds = timed_compilation(lambda: run(y[0]))
+    mean = np.asarray(run(y[0]).mean)
+    contest(where, "rekal", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
+    peer = for_statsmodels(data)
+    np.testing.assert_allclose(peer.smooth().smoothed_state.T, mean, atol=1e-7)
+    contest_more(contest, where, "statsmodels", peer.smooth)
+    from dynamax.linear_gaussian_ssm import lgssm_smoother
+
+    parameters, _ = for_dynamax(data)
+    run = jax.jit(lgssm_smoother)
+    found, seconds = timed_compilation(lambda: run(parameters, y[0]))
+    np.testing.assert_allclose(found.smoothed_means, mean, atol=1e-7)
+    contest_more(contest, where, "dynamax", lambda: run(parameters, y[0]))
+    fact(where, "dynamax", first_call_seconds=seconds)
+    import cuthbert
+
+    filtering, smoothing, rows = for_cuthbert(data)
+    start = filtering.init_prepare()
+
+    @jax.jit
+    def both(rows):
+        return cuthbert.smoother(smoothing, cuthbert.filter(filtering, rows, start), rows)
+
+    found, seconds = timed_compilation(lambda: both(rows))
+    np.testing.assert_allclose(found.mean[1:], mean, atol=1e-7)
+    contest_more(contest, where, "cuthbert", lambda: both(rows))
+    fact(where, "cuthbert", first_call_seconds=seconds)
+    peer = for_pykalman(data)
+    np.testing.assert_allclose(peer.smooth(data.y[0])[0], mean, atol=1e-6)
+    contest_more(contest, where, "pykalman", lambda: peer.smooth(data.y[0]), rounds=3)
+
+    def with_filterpy():
+        made = for_filterpy(data)
+        means, covs, *_ = made.batch_filter(data.y[0])
+        return made.rts_smoother(means, covs)[0]
+
+    contest_more(contest, where, "filterpy", with_filterpy, rounds=3)
+    simd = for_simdkalman(data)
+    call = functools.partial(
+        simd.compute, data.y, 0, initial_value=data.m, initial_covariance=data.P, smoothed=True
+    )
+    contest_more(contest, where, "simdkalman", call, rounds=3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_batch(contest, size) -> None:
+    """Filtered means and likelihoods of many series."""
+    where, data = group(f"{SERIES} series", size), problem(size, SERIES)
+    model, y = ours(data)
+    lengths = jnp.full(SERIES, STEPS)
+    run = jax.jit(
+        lambda y: [
+            (path.mean, path.log_evidence)
+            for path in [filter_batch(Kalman(model, "covariance"), y, None, None, lengths)]
+        ][0]
+    )
+    total = float(run(y)[1].sum())
+    agree(where, total)
+    contest(where, "rekal", lambda: run(y), rounds=15)
+    from dynamax.linear_gaussian_ssm import lgssm_filter
+
+    parameters, _ = for_dynamax(data)
+
+    def one(row):
+        found = lgssm_filter(parameters, row)
+        return found.filtered_means, found.marginal_loglik
+
+    many = jax.jit(jax.vmap(one))
+    agree(where, float(many(y)[1].sum()))
+    contest_more(contest, where, "dynamax", lambda: many(y), rounds=5)
+    simd = for_simdkalman(data)
+    call = functools.partial(
+        simd.compute, data.y, 0, initial_value=data.m, initial_covariance=data.P,
+        smoothed=False, filtered=True, log_likelihood=True,
+    )  # fmt: skip
+    contest_more(contest, where, "simdkalman", call, rounds=3)
+    peers = [for_statsmodels(data, i) for i in range(SERIES)]
+    contest_more(contest, where, "statsmodels", lambda: [peer.filter() for peer in peers], rounds=3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_em(contest, size) -> None:
+    """Twenty iterations from the true parameters, everything learned."""
+    where, data = group("20 EM iterations", size), problem(size)
+    model, y = ours(data)
+    mask = jnp.ones((1, STEPS, size[1]), bool)
+    batch = Batch(y[:1], mask, None, jnp.ones((1, STEPS), bool))
+    call = functools.partial(linear_em, model, batch, iterations=20, tolerance=0)
+    contest(where, "rekal", lambda: call().log_likelihood, rounds=10)
+    from dynamax.linear_gaussian_ssm import LinearGaussianSSM
+
+    parameters, made = for_dynamax(data)
+    assert isinstance(made, LinearGaussianSSM)
+    _, properties = made.initialize(jax.random.key(0))
+    call = functools.partial(
+        made.fit_em, parameters, properties, y[0], num_iters=20, verbose=False
+    )
+    contest_more(contest, where, "dynamax", lambda: call()[1], rounds=3)
+    peer = for_pykalman(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        contest_more(contest, where, "pykalman", lambda: peer.em(data.y[0], n_iter=20), rounds=1)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_gradient(contest, size) -> None:
+    """The likelihood and its gradient in every block."""
+    where, data = group("likelihood and gradient", size), problem(size)
+    model, y = ours(data)
+
+    def value(model, y):
+        return log_likelihood(linear_system(model, y, None, None), Kalman(model).arithmetic)
+
+    alone, both = jax.jit(value), jax.jit(jax.value_and_grad(value))
+    agree(where, float(alone(model, y[0])))
+    contest(where, "rekal value", lambda: alone(model, y[0]), rounds=30)
+    contest_more(contest, where, "rekal", lambda: both(model, y[0]))
+    from dynamax.linear_gaussian_ssm import lgssm_filter
+
+    parameters, _ = for_dynamax(data)
+    theirs = jax.jit(jax.value_and_grad(lambda p, y: lgssm_filter(p, y).marginal_loglik))
+    agree(where, float(theirs(parameters, y[0])[0]))
+    contest_more(contest, where, "dynamax", lambda: theirs(parameters, y[0]), rounds=5)
+
+
+def contest_more(contest, where: str, name: str, call, rounds: int = 15) -> None:
+    """Further contestants of a test: pytest-benchmark times one call a test, so these are timed here."""
+    jax.block_until_ready(call())
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - began)
+    fact(where, name, seconds=min(times), median_seconds=float(np.median(times)))
+
+
+GOALS = {
+    "filter": {"statsmodels": 1.5, "dynamax": 8},
+    "filter and smoother": {"statsmodels": 1.5, "dynamax": 3},
+    f"{SERIES} series": {"dynamax": 2.5},
+    "20 EM iterations": {"dynamax": 20},
+    "likelihood and gradient": {},
+}
+PEERS = ("statsmodels", "dynamax", "cuthbert", "pykalman", "filterpy", "simdkalman")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("what", GOALS)
+def test_ratios(what: str, size: tuple[int, int]) -> None:
+    from conftest import FIGURES
+
+    where = group(what, size)
+    for peer in PEERS:
+        if peer in FIGURES.get(where, {}):
+            goal = GOALS[what].get(peer, 1) if size == (4, 2) else 1
+            ratio(f"{peer} / rekal", where, peer, "rekal", f">= {goal}")
+    if what == "likelihood and gradient":
+        ratio("value and gradient / value", where, "rekal", "rekal value", "<= 3")
