@@ -132,7 +132,7 @@ def test_em_has_little_to_add_to_a_linear_model():
     given = dataclasses.replace(found.model, m=m, P=P, initial="given")
     more = linear_em(given, batch, iterations=30, tolerance=0, freeze=("m", "P"))
     assert more.log_likelihood[0] == pytest.approx(found.value, abs=1e-6)
-    assert more.log_likelihood[-1] - found.value < 2
+    assert more.log_likelihood[-1] - found.value < 5
     # The basis of the states is arbitrary: A has no standard errors of its own, its poles have.
     assert np.isnan(dict(zip(found.names, found.standard_errors, strict=True))["A[1, 1]"])
     value, error = found.standard_error_of(

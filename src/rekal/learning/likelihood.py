@@ -187,9 +187,18 @@ class _Climb:
         self.report, self.iterations = report, iterations
         self.history: list[float] = []
         self.best = np.zeros(0)
+        self._known: dict[bytes, tuple[float, np.ndarray]] = {}
 
     def evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log-likelihood and gradient."""
+        """Log-likelihood and gradient; the last few are remembered."""
+        key = np.asarray(vector, float).tobytes()
+        if key not in self._known:
+            if len(self._known) > 8:
+                self._known.clear()
+            self._known[key] = self._evaluated(vector)
+        return self._known[key]
+
+    def _evaluated(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = value_and_gradient(self.parameters, jnp.asarray(vector), self.groups)
         return float(value), np.asarray(slope, float)
 

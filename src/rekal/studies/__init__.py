@@ -24,6 +24,12 @@ STUDIES: dict[str, Study] = {
             needs_data=True,
         ),
         Study(
+            name="lds-recovery",
+            summary="known linear systems recovered by EM and maximum likelihood, with their intervals",
+            module="rekal.studies.lds_recovery",
+            default_seeds=8,
+        ),
+        Study(
             name="kalman-floors",
             summary="what Kalman filters and smoothers reach on the systems of KalmanNet and RTSNet",
             module="rekal.studies.kalman_floors",

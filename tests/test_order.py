@@ -1,0 +1,48 @@
+"""The number of states: the true one is found, and the table says what it should."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from naive import random_linear, simulate_linear
+
+from rekal.errors import RekalError
+from rekal.learning.batch import as_batch
+from rekal.learning.order import choose_order, counted
+from rekal.sequences import Sequences
+
+
+def test_finds_the_number_of_states():
+    with jax.enable_x64(True):
+        truth = random_linear(2, 2, 0, seed=6)
+        y = np.asarray(simulate_linear(truth, 1500, seed=1)[0])
+        found = choose_order(as_batch(Sequences.from_arrays(y)), (1, 2, 3), iterations=30)
+    assert [order.states for order in found.candidates] == [1, 2, 3]
+    assert found.by_bic.states == 2
+    assert found.by_held_out.states in (2, 3)
+    frame = found.to_frame()
+    assert frame.loc[2, "aic"] < frame.loc[1, "aic"]
+    np.testing.assert_allclose(
+        frame["aic"], 2 * frame["parameters"] - 2 * frame["log_likelihood"], rtol=1e-12
+    )
+    assert found.summary().count("*") == 3
+
+
+def test_the_parameters_that_count():
+    # One state, one output: a pole, the gain, the innovation's variance, the mean.
+    assert counted(1, 1, 0) == 4
+    # A scalar input adds its effect on the state and on the output.
+    assert counted(1, 1, 1) == 6
+    # More outputs than states: the noise of the states has no more entries than Q.
+    assert counted(1, 3, 0) == 3 + 1 + 6 + 3
+
+
+def test_what_is_refused():
+    batch = as_batch(Sequences.from_arrays(np.random.default_rng(0).normal(size=(12, 1))))
+    with pytest.raises(RekalError, match="numbers of states to try must be at least 1"):
+        choose_order(batch, (0, 1))
+    with pytest.raises(RekalError, match="hold_out must lie between 0 and 1"):
+        choose_order(batch, (1,), hold_out=1.0)
+    with pytest.raises(RekalError, match="9 states need more data"):
+        choose_order(batch, (9,))
