@@ -5,22 +5,39 @@ from rekal.beliefs import Particles, Path
 from rekal.datasets import EXAMPLES, load_example
 from rekal.errors import RekalError
 from rekal.filters.extended import ExtendedKalman
+from rekal.filters.kalman import Kalman
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.unscented import UnscentedKalman
 from rekal.fit import Fit, load
 from rekal.forecast import Forecast
-from rekal.identify import Identification, identify
+from rekal.identify import Identification, distance, identify, responses
 from rekal.learning.em import EM
+from rekal.learning.likelihood import MaximumLikelihood
+from rekal.learning.nuts import NUTS
 from rekal.models.base import StateSpaceModel
+from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
+from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.residuals import angle_residual
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.models.structural import (
+    autoregression,
+    constant_acceleration,
+    constant_velocity,
+    local_level,
+    local_linear_trend,
+    oscillator,
+    seasonal,
+)
+from rekal.models.structures import Structure
+from rekal.models.time_varying import LinearTimeVarying
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
+from rekal.smoothers.simulation import simulation_smoother
 from rekal.stream import Stream
 from rekal.studies import STUDIES
 from rekal.train import fit
@@ -29,6 +46,7 @@ from rekal.verbs import filter, smooth
 __all__ = [
     "EM",
     "EXAMPLES",
+    "NUTS",
     "STUDIES",
     "AdaptiveForecaster",
     "ExtendedKalman",
@@ -36,7 +54,12 @@ __all__ = [
     "Forecast",
     "GaussianModel",
     "Identification",
+    "Kalman",
     "Kernels",
+    "LinearContinuous",
+    "LinearGaussian",
+    "LinearTimeVarying",
+    "MaximumLikelihood",
     "NonlinearGaussian",
     "ParticleFilter",
     "Particles",
@@ -49,15 +72,26 @@ __all__ = [
     "StateSpaceModel",
     "StochasticRNN",
     "Stream",
+    "Structure",
     "UnscentedKalman",
     "angle_residual",
+    "autoregression",
+    "constant_acceleration",
+    "constant_velocity",
+    "distance",
     "filter",
     "fit",
     "fit_adaptive",
     "identify",
     "load",
     "load_example",
+    "local_level",
+    "local_linear_trend",
+    "oscillator",
+    "responses",
+    "seasonal",
     "simulate",
+    "simulation_smoother",
     "smooth",
 ]
 __version__ = "0.1.0"

@@ -14,6 +14,7 @@ from rekal.learning.em import EM, EMResult, Progress
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.linear_em import linear_em
 from rekal.learning.n4sid import n4sid
+from rekal.learning.order import choose_order
 from rekal.models.linear import LinearGaussian
 from rekal.progress import Report
 from rekal.sequences import Sequences
@@ -41,7 +42,7 @@ def train_linear(
         prepared: data in the units of the model.
         model: where to begin, or None for a subspace start.
         learner: how to train; the particles of EM are of no use here.
-        states: number of states of the subspace start.
+        states: number of states of the subspace start, or None for the number with the least BIC.
         report: told after each iteration.
     """
 
@@ -50,9 +51,13 @@ def train_linear(
             report("training", progress)
 
     with jax.enable_x64(True):
-        start = linear_start(prepared, states or 4) if model is None else _in(jnp.float64, model)
         batch = as_batch(prepared)
-        criteria: tuple[tuple[str, float], ...] = ()
+        if model is not None:
+            start = _in(jnp.float64, model)
+        elif states is not None:
+            start = linear_start(prepared, states)
+        else:
+            start = choose_order(batch).by_bic.model
         if isinstance(learner, MaximumLikelihood):
             found = learner.run(start, batch, told)
             result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
@@ -71,7 +76,7 @@ def train_linear(
                 report=told,
             )
     result = result._replace(model=_in(jnp.result_type(float), result.model))
-    return Trained(result, Filtering("kalman"), (), (), criteria)
+    return Trained(result, Filtering("kalman"))
 
 
 def linear_start(prepared: Sequences, states: int) -> LinearGaussian:
