@@ -196,23 +196,21 @@ class NonlinearFilter(GaussianFilter):
         inputs: Float[Array, "steps input"] | None = None,
         dt: Float[Array, " steps"] | None = None,
     ) -> Sweep:
-        """All beliefs of one series."""
-        steps = values.shape[0]
+        """All beliefs of one series.
+
+        Each turn of the loop updates and then predicts, so that either is compiled once; the prediction
+        beyond the end is thrown away.
+        """
         evidence = self.encode(values, mask, inputs, dt)
         noise = self._entered(self.model.Q)
-        prior = self.init()
-        first, seen = self.update(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
 
-        def step(belief: Gaussian, rows: PyTree) -> tuple[Gaussian, Sweep]:
+        def step(prior: Gaussian, rows: PyTree) -> tuple[Gaussian, Sweep]:
             evidence, u, dt = rows
-            prior = self.moved(belief, noise, u, dt)
             belief, seen = self.update(prior, evidence)
-            return belief, Sweep(prior, belief, *seen)
+            return self.moved(belief, noise, u, dt), Sweep(prior, belief, *seen)
 
-        rows = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))
-        _, rest = jax.lax.scan(step, first, rows, length=steps - 1)
-        head = Sweep(prior, first, *seen)
-        return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), head, rest)
+        ahead = jax.tree.map(lambda leaf: jnp.concatenate([leaf[1:], leaf[-1:]]), (inputs, dt))
+        return jax.lax.scan(step, self.init(), (evidence, *ahead))[1]
 
     @property
     def state_residual(self) -> Residual:

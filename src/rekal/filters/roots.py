@@ -20,17 +20,21 @@ def semidefinite_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
     floor = n * jnp.finfo(P.dtype).eps * jnp.diagonal(P)
     rows = jnp.arange(n)
 
-    def eliminate(j: int | Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        rest, S = state
+    def column(j: int | Array, rest: Array) -> Array:
         there = rest[j, j] > floor[j]
         scale = jax.lax.rsqrt(jnp.where(there, rest[j, j], 1.0))
-        column = jnp.where((rows >= j) & there, rest[:, j] * scale, 0.0)
-        return rest - column[:, None] * column[None, :], S.at[:, j].set(column)
+        return jnp.where((rows >= j) & there, rest[:, j] * scale, 0.0)
 
-    state = P, jnp.zeros_like(P)
     if n <= UNROLLED:
+        columns, rest = [], P
         for j in range(n):
-            state = eliminate(j, state)
-    else:
-        state = jax.lax.fori_loop(0, n, eliminate, state)
-    return state[1]
+            columns.append(column(j, rest))
+            rest = rest - columns[j][:, None] * columns[j][None, :]
+        return jnp.stack(columns, 1) if n else P
+
+    def eliminate(j: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, S = state
+        new = column(j, rest)
+        return rest - new[:, None] * new[None, :], S.at[:, j].set(new)
+
+    return jax.lax.fori_loop(0, n, eliminate, (P, jnp.zeros_like(P)))[1]

@@ -39,7 +39,7 @@ class AngleResidual(eqx.Module):
         return jnp.where(angle, turned, gap)
 
 
-def angle_residual(indices: Sequence[int], period: float = 2 * np.pi) -> AngleResidual:
+def angle_residual(indices: Sequence[int], period: int | float = 2 * np.pi) -> AngleResidual:
     """A residual `(a, b)` that is `a - b` but for full turns.
 
     Args:
