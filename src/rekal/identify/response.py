@@ -90,7 +90,7 @@ def responses(model: LinearGaussian, steps: int = 100) -> Responses:
 
 def eigenvalues(A: Float[Array, "n n"]) -> Complex[Array, " n"]:
     """Eigenvalues of a real matrix (on the host: there is no such routine for other devices)."""
-    return jnp.asarray(np.linalg.eigvals(np.asarray(A, np.float64)))
+    return jnp.asarray(np.linalg.eigvals(np.asarray(A, np.float64)).astype(complex))
 
 
 def settled_gain(
