@@ -8,7 +8,9 @@ Observations enter one scalar at a time (Bierman 1977, ch. V). For row `c` with 
 
 The scalar innovations are a triangular transform of the joint one, `e_i = v_i - c_i sum_{j<i} g_j e_j`, so
 that with `E` the unit triangular matrix `e = E v` the gain on the joint innovation is `K = G E` and its
-whitener `U = diag(f)^{-1/2} E`: `U v` is white and `log det S = sum log f`.
+whitener `U = diag(f)^{-1/2} E`: `U v` is white and `log det S = sum log f`. Where the variance `c P c'` is no
+more than the rounding of what earlier scalars took from it, it is zero: an observation without noise that
+says nothing new changes nothing.
 
 * `CovarianceForm` carries `P`. Fast; the default in float64.
 * `RootForm` carries a square root `S`, `P = S S'` (Potter's update; the time update by a QR factor of
@@ -67,19 +69,29 @@ class CovarianceForm:
         P: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
         """Condition on the observations, one scalar after the other."""
-        if C.shape[0] > LOOPED:
-            return _joint_update(P, C, noise)
-        return _one_by_one(CovarianceForm.scalar, P, C, noise)
+        floor = _floor(C, jnp.sqrt(jnp.diagonal(P)), 1)
+        return _updated(CovarianceForm.scalar, _joint_update, P, C, noise, floor)
 
     @staticmethod
     def scalar(
-        P: Float[Array, "n n"], c: Float[Array, " n"], noise: Float[Array, ""]
+        P: Float[Array, "n n"],
+        c: Float[Array, " n"],
+        noise: Float[Array, ""],
+        floor: Float[Array, ""],
     ) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, ""]]:
         """One scalar observation: the new carry, its gain and the variance of its innovation."""
         Pc = rows_times(c, P)
-        f = (c * Pc).sum() + noise
+        spread = (c * Pc).sum()
+        there = spread > floor
+        Pc, f = jnp.where(there, Pc, 0.0), jnp.where(there, spread, 0.0) + noise
         g = Pc * _inverse(f)
         return P - g[:, None] * Pc[None, :], g, f
+
+    @staticmethod
+    def size(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
+        """What the entries of a carry are measured by, whatever the units of the states."""
+        spread = jnp.sqrt(jnp.diagonal(P))
+        return spread[:, None] * spread[None, :]
 
 
 class RootForm:
@@ -107,23 +119,43 @@ class RootForm:
         S: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
         """Potter's square-root update, one scalar after the other."""
-        if C.shape[0] > LOOPED:
-            return _joint_root_update(S, C, noise)
-        return _one_by_one(RootForm.scalar, S, C, noise)
+        floor = _floor(C, jnp.linalg.norm(S, axis=1), 2)
+        return _updated(RootForm.scalar, _joint_root_update, S, C, noise, floor)
 
     @staticmethod
     def scalar(
-        S: Float[Array, "n n"], c: Float[Array, " n"], noise: Float[Array, ""]
+        S: Float[Array, "n n"],
+        c: Float[Array, " n"],
+        noise: Float[Array, ""],
+        floor: Float[Array, ""],
     ) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, ""]]:
         """One scalar observation: the new carry, its gain and the variance of its innovation."""
         q = c @ S
+        q = jnp.where((q * q).sum() > floor, q, 0.0)
         f = (q * q).sum() + noise
         Sq = S @ q
         shrink = jnp.where(f > 0, f + jnp.sqrt(f * noise), 1.0)
         return S - Sq[:, None] * (q / shrink)[None, :], Sq * _inverse(f), f
 
+    @staticmethod
+    def size(S: Float[Array, "n n"]) -> Float[Array, "n n"]:
+        """What the entries of a carry are measured by, whatever the units of the states."""
+        return jnp.broadcast_to(jnp.linalg.norm(S, axis=1)[:, None], S.shape)
+
 
 Form = type[CovarianceForm] | type[RootForm]
+
+
+def _floor(C: Float[Array, "p n"], spread: Float[Array, " n"], power: int) -> Float[Array, " p"]:
+    """What the variance of `c x` may hold of rounding alone, once earlier scalars determine it.
+
+    Args:
+        C: the rows `c`.
+        spread: standard deviations of the states before the update.
+        power: 1 where covariances were subtracted, 2 where square roots were.
+    """
+    whole = (jnp.abs(C) * spread).sum(1)
+    return (4 * jnp.finfo(C.dtype).eps) ** power * whole * whole
 
 
 def _inverse(f: Float[Array, ""]) -> Float[Array, ""]:
@@ -131,18 +163,34 @@ def _inverse(f: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.where(f > 0, 1 / jnp.where(f > 0, f, 1.0), 0.0)
 
 
-def _one_by_one(
-    scalar: Callable[[Array, Array, Array], tuple[Array, Array, Array]],
+def _updated(
+    scalar: Callable[[Array, Array, Array, Array], tuple[Array, Array, Array]],
+    joint: Callable[[Array, Array, Array], Updated],
     carry: Float[Array, "n n"],
     C: Float[Array, "p n"],
     noise: Float[Array, " p"],
+    floor: Float[Array, " p"],
+) -> Updated:
+    """One scalar after the other; very many of them at once, if each has noise."""
+    in_turn = lambda: _one_by_one(scalar, carry, C, noise, floor)  # noqa: E731
+    if C.shape[0] <= LOOPED:
+        return in_turn()
+    return jax.lax.cond((noise > 0).all(), lambda: joint(carry, C, noise), in_turn)
+
+
+def _one_by_one(
+    scalar: Callable[[Array, Array, Array, Array], tuple[Array, Array, Array]],
+    carry: Float[Array, "n n"],
+    C: Float[Array, "p n"],
+    noise: Float[Array, " p"],
+    floor: Float[Array, " p"],
 ) -> Updated:
     """Scalar updates in a row, and what they come to for the joint innovation."""
     p, n = C.shape
 
     def step(i: int | Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
         carry, G, E, fs = state
-        carry, g, f = scalar(carry, C[i], noise[i])
+        carry, g, f = scalar(carry, C[i], noise[i], floor[i])
         # Row `i` of `E`: the scalar innovation as a combination of the joint one.
         row = jnp.zeros(p, C.dtype).at[i].set(1.0) - rows_times(rows_times(C[i], G.T), E.T)
         return carry, G.at[:, i].set(g), E.at[i].set(row), fs.at[i].set(f)

@@ -20,12 +20,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from rekal.beliefs import combined
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
 from rekal.filters.gains import Gains, gains
 from rekal.filters.means import each, means
-from rekal.filters.start import products
+from rekal.filters.start import products, start_law
 from rekal.filters.system import LinearSystem, check_series, linear_system
 from rekal.models.linear_model import LinearModel
 from rekal.models.roots import square_root
@@ -103,8 +102,8 @@ def path_given(system: LinearSystem, found: Gains, noise: Noise) -> Float[Array,
     rest = system._replace(y=system.y.at[:, :, 0].add(-seen))
     run = means(rest, found)
     columns = run.prior + each(found.prior[found.where], gradients(rest, found, run))
-    nothing = jnp.zeros_like(found.prior[:1])
-    return states + combined(columns, nothing, products(run.white).sum(0))[0]
+    law = start_law(products(run.white).sum(0))
+    return states + columns @ law.moment[:, 0]
 
 
 def _unconditional(system: LinearSystem, noise: Noise) -> tuple[Array, Array]:
