@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -35,6 +35,7 @@ from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 
 Smoother = Literal["particles", "gaussian"]
+Network = TypeVar("Network", StochasticRNN, RBFNetwork)
 
 
 class Progress(NamedTuple):
@@ -226,12 +227,12 @@ def _iterate(
 
 @eqx.filter_jit
 def _iterate_gaussian(
-    model: StochasticRNN,
+    model: Network,
     approximation: Approximation,
     batch: Batch,
     priors: Priors,
     constraints: Constraints,
-) -> tuple[StochasticRNN, Float[Array, ""]]:
+) -> tuple[Network, Float[Array, ""]]:
     statistics, log_likelihood = gaussian_e_step(model, approximation, batch)
     return maximise(model, statistics, priors, constraints), log_likelihood
 
@@ -247,7 +248,7 @@ def _check_finite(value: float, iteration: int, gaussian: bool) -> None:
     raise RekalError(f"the log-likelihood is not finite at iteration {iteration + 1}: {advice}")
 
 
-def _average(models: list[StochasticRNN]) -> StochasticRNN:
+def _average(models: list[Network]) -> Network:
     arrays = [eqx.filter(model, eqx.is_array) for model in models]
     mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *arrays)
     return eqx.combine(mean, models[-1])

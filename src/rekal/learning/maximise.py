@@ -47,7 +47,7 @@ class Constraints(eqx.Module):
     """
 
     transition: Bool[Array, "states q"] | None
-    observation: Bool[Array, "obs q"] | None
+    observation: Bool[Array, "obs r"] | None
     frozen: tuple[str, ...] = eqx.field(static=True)
     process_noise: NoiseShape = eqx.field(static=True)
     observation_noise: NoiseShape = eqx.field(static=True)
