@@ -1,8 +1,8 @@
 r"""Training on free simulation: the output-error method (Ljung 1999, section 4.2 and 7.2).
 
-Where a model is to run by itself for hundreds of steps, driven by nothing but its inputs, one-step likelihoods
-are the wrong judge: process noise lets them forgive slow errors of the dynamics. Here the noise-free model is
-simulated over each whole series,
+Where a model is to run by itself for hundreds of steps, driven by nothing but its inputs, one-step
+likelihoods are the wrong judge: process noise lets them forgive slow errors of the dynamics. Here the
+noise-free model is simulated over each whole series,
 
     x_t = g(x_{t-1}, u_t),   loss = sum_t (y_t - h(x_t, u_t))^2 / (observed entries)  +  ridge * |weights|^2,
 
