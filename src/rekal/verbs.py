@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from rekal.beliefs import GaussianPath, Path, SmoothedPath
+from rekal.filters.finite import check_finite
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.recursion import run_filter
@@ -65,6 +66,11 @@ def filter_paths(
     batch = as_batch(data)
     if isinstance(algorithm, GaussianFilter):
         path = _run_gaussian(algorithm, batch, is_complete(batch))
+        for i in range(
+            data.batch
+        ):  # compiled code cannot look at numbers: a breakdown is told here
+            one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
+            check_finite(algorithm.model, one, None if batch.inputs is None else batch.inputs[i])
     else:
         path = _run(algorithm, batch, jax.random.split(key, data.batch))
     return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
