@@ -105,7 +105,7 @@ class RootForm:
     @staticmethod
     def leave(carry: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """The covariance of a carry."""
-        return carry @ carry.T
+        return rows_times(carry, carry)
 
     @staticmethod
     def predict(
