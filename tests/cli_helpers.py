@@ -12,6 +12,7 @@ import pandas as pd
 from typer.testing import CliRunner
 
 from rekal.cli import app
+from rekal.filters.choice import Filtering
 from rekal.fit import Fit, History
 from rekal.forecast.labels import Labels
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -80,8 +81,7 @@ def make_model(data: Sequences, seed: int = 0) -> Fit:
         model=network,
         standardiser=Standardiser.of(data),
         history=history,
-        particles=30,
-        proposal="guided",
+        filtering=Filtering("particles", 30, "guided"),
         seed=0,
         labels=Labels.of(data),
         input_names=data.input_names,
