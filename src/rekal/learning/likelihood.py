@@ -34,6 +34,7 @@ from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
 
 POLISH = 30  # iterations at least that are left for Newton steps
+ROUNDING = 1e-9  # share of a log-likelihood that is not told from its rounding
 
 
 class MaximumLikelihood(eqx.Module):
@@ -219,7 +220,7 @@ class _Climb:
             value, slope = self.evaluate(self.best)
             step = self.information().newton(slope)
             promised = 0.5 * float(slope @ step)
-            if promised < tolerance:
+            if promised < max(tolerance, ROUNDING * abs(value)):
                 return "converged"
             for shorter in range(12):
                 trial = self.best + 0.5**shorter * step
