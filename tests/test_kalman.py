@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from naive import random_linear, simulate_linear
+from naive_linear import random_model, random_series
 
 from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
@@ -26,19 +26,13 @@ def double():
         yield
 
 
-def linear(states: int, obs: int, inputs: int, seed: int, **more) -> LinearGaussian:
-    network = random_linear(states, obs, inputs, seed)
-    blocks = {name: getattr(network, name) for name in BLOCKS}
-    return LinearGaussian.create(**blocks, **more)
-
-
 @pytest.mark.parametrize(
     ("initial", "form"),
     [("given", "covariance"), ("stationary", "covariance"), ("diffuse", "square-root")],
 )
 def test_the_recursion_on_beliefs_equals_the_whole_run(initial, form):
-    model = linear(3, 2, 1, seed=2, initial=initial)
-    y, mask, u = simulate_linear(linear(3, 2, 1, seed=2), 12, seed=3)
+    model = random_model(3, 2, 1, 2, initial=initial)
+    y, mask, u = random_series(model, 12, 3)
     algorithm = Kalman(model, form)
     whole = algorithm.run(y, mask, u)
     steps = jax.jit(lambda y: GaussianFilter.run(algorithm, y, mask, u))(y)
@@ -59,36 +53,37 @@ def test_the_recursion_on_beliefs_equals_the_whole_run(initial, form):
     ],
 )
 def test_the_score_equals_finite_differences(initial, missing, form):
-    model = linear(3, 2, 1, seed=6, initial=initial)
-    y, mask, u = simulate_linear(linear(3, 2, 1, seed=6), 40, seed=7)
+    model = random_model(3, 2, 1, 6, initial=initial)
+    y, mask, u = random_series(model, 40, 7)
     arithmetic = Kalman(model, form).arithmetic
 
+    # One compiled function for both: its value is what the differences are taken of.
     @eqx.filter_jit
-    def value(model: LinearGaussian):
+    @eqx.filter_value_and_grad
+    def score(model: LinearGaussian):
         return log_likelihood(linear_system(model, y, mask if missing else None, u), arithmetic)
 
-    gradient = eqx.filter_jit(eqx.filter_grad(value))(model)
+    _, gradient = score(model)
     rng = np.random.default_rng(0)
     for name in BLOCKS:
         if initial == "diffuse" and name in ("m", "P"):
             continue
-        block = getattr(model, name)
+        block = np.asarray(getattr(model, name))
         way = rng.normal(size=block.shape)
         if name in "QRP":
             way = way + way.T
-        moved = [
-            float(value(eqx.tree_at(lambda m: getattr(m, name), model, block + s * way)))  # noqa: B023
-            for s in (1e-6, -1e-6)
-        ]
-        expected = (moved[0] - moved[1]) / 2e-6
-        assert float((getattr(gradient, name) * way).sum()) == pytest.approx(
-            expected, rel=1e-5, abs=1e-5
-        ), name
+        values = []
+        for step in (1e-6, -1e-6):
+            moved = jnp.asarray(block + step * way)
+            values.append(float(score(eqx.tree_at(lambda m: getattr(m, name), model, moved))[0]))  # noqa: B023
+        expected = (values[0] - values[1]) / 2e-6
+        found = float((np.asarray(getattr(gradient, name)) * way).sum())
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-5), name
 
 
 def test_the_settled_covariance_is_the_one_of_the_full_recursion():
-    model = linear(4, 2, 0, seed=8)
-    y, _, _ = simulate_linear(model, 400, seed=9)
+    model = random_model(4, 2, 0, 8)
+    y, _, _ = random_series(model, 400, 9)
     whole = Kalman(model).run(y, None)
     slow = jax.jit(lambda y: GaussianFilter.run(Kalman(model), y, None))(y)
     np.testing.assert_allclose(whole.cov, slow.cov, rtol=1e-12, atol=1e-14)

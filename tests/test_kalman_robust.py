@@ -189,3 +189,21 @@ def test_exact_observations_that_noise_does_not_reach_are_no_silent_error_in_par
     model = LinearGaussian.create(one, one, 0 * one, 0 * one)
     assert np.isnan(Kalman(model, "parallel").run(jnp.ones((5, 1)), None).mean).all()
     np.testing.assert_allclose(Kalman(model, "covariance").run(jnp.ones((5, 1)), None).mean, 1.0)
+
+
+def test_a_diffuse_start_does_not_depend_on_units():
+    """A local linear trend whose slope is counted in units a billion times too large."""
+    C, Q = np.array([[1.0, 0.0]]), np.diag([0.3, 0.02])
+    found = []
+    for unit in (1.0, 1e9):
+        T = np.diag([1.0, 1 / unit])
+        A = T @ np.array([[1.0, 1.0], [0.0, 1.0]]) @ np.linalg.inv(T)
+        model = LinearGaussian.create(A, C, T @ Q @ T, np.eye(1), initial="diffuse")
+        y, mask, _ = random_series(model, STEPS, 11)
+        path, smoothed = Kalman(model, "covariance").smooth(y, mask)
+        back = np.linalg.inv(T)
+        moments = back @ np.asarray(smoothed.cov) @ back, np.asarray(smoothed.mean) @ back
+        # The constant of the flat law goes with its unit.
+        found.append((*moments, float(path.log_likelihood) + np.log(unit)))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-7)

@@ -186,26 +186,40 @@ def combined(
 def flat_law(
     squares: Float[Array, "*batch columns columns"],
 ) -> tuple[Float[Array, "*batch flat"], Float[Array, "*batch flat flat"]]:
-    """Mean and covariance of the diffuse coordinates, from the products of the white innovations."""
+    """Mean and covariance of the diffuse coordinates, from the products of the white innovations.
+
+    A direction of which the data say nothing yet has mean zero.
+    """
     S, s = squares[..., 1:, 1:], squares[..., 1:, 0]
-    values, vectors = jnp.linalg.eigh(S)
-    known = floored(values)
-    cov = (vectors / known[..., None, :]) @ vectors.mT
-    return -(cov * s[..., None, :]).sum(-1), cov
+    size, scaled = balanced(S)
+    values, vectors = jnp.linalg.eigh(scaled)
+    raised = floored(values)
+    roots = vectors / size[..., :, None]
+    cov = (roots / raised[..., None, :]) @ roots.mT
+    along = (roots * s[..., :, None]).sum(-2)
+    along = jnp.where(values < raised, 0.0, along / raised)
+    return -(roots * along[..., None, :]).sum(-1), cov
+
+
+def balanced(
+    S: Float[Array, "*batch flat flat"],
+) -> tuple[Float[Array, "*batch flat"], Float[Array, "*batch flat flat"]]:
+    """Roots of the diagonal of an information matrix, and the matrix scaled to a diagonal of one.
+
+    The eigenvalues of what is scaled do not depend on the units of the states.
+    """
+    diagonal = jnp.diagonal(S, axis1=-2, axis2=-1)
+    size = jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
+    return size, S / (size[..., :, None] * size[..., None, :])
 
 
 def floored(values: Float[Array, "*batch flat"]) -> Float[Array, "*batch flat"]:
-    """Eigenvalues of an information matrix, those that are rounding raised to just above it."""
-    top = values[..., -1:]
-    floor = UNKNOWN * jnp.finfo(values.dtype).eps * jnp.where(top > 0, top, NOTHING)
-    return jnp.maximum(values, floor)
-
-
-NOTHING = 1e-6  # what stands for the largest information before there is any
+    """Eigenvalues of a balanced information matrix, those that are rounding raised to just above it."""
+    return jnp.maximum(values, UNKNOWN * jnp.finfo(values.dtype).eps)
 
 
 UNKNOWN = 256
-"""Multiples of the machine epsilon below which a share of the information counts as none."""
+"""Multiples of the machine epsilon up to which information, made one for what is known, counts as none."""
 
 
 def normalise(log_weights: Float[Array, " particles"]) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from rekal.beliefs import UNKNOWN, flat_law, floored
+from rekal.beliefs import UNKNOWN, balanced, flat_law, floored
 
 LOG_2PI = 1.8378770664093453
 
@@ -40,8 +40,9 @@ def start_law(squares: Float[Array, "columns columns"]) -> StartLaw:
     one = jnp.concatenate([jnp.ones(1, dtype), mean])
     moment = (one[:, None] * one[None, :]).at[1:, 1:].add(cov)
     fitted = squares[0, 0] + squares[1:, 0] @ mean
-    information = floored(jnp.linalg.eigvalsh(squares[1:, 1:]))
-    evidence = -0.5 * (fitted + jnp.log(information).sum() - flat * LOG_2PI)
+    size, scaled = balanced(squares[1:, 1:])
+    information = jnp.log(floored(jnp.linalg.eigvalsh(scaled))) + 2 * jnp.log(size)
+    evidence = -0.5 * (fitted + information.sum() - flat * LOG_2PI)
     return StartLaw(mean, cov, moment, evidence)
 
 
@@ -54,8 +55,8 @@ def determined(squares: Float[Array, "steps columns columns"]) -> Bool[Array, " 
     """Whether the data summed so far say something of every diffuse coordinate."""
     if squares.shape[-1] == 1:
         return jnp.ones(squares.shape[0], bool)
-    values = jnp.linalg.eigvalsh(squares[:, 1:, 1:])
-    return values[:, 0] > 4 * UNKNOWN * jnp.finfo(squares.dtype).eps * values[:, -1]
+    _, scaled = balanced(squares[:, 1:, 1:])
+    return jnp.linalg.eigvalsh(scaled)[:, 0] > 4 * UNKNOWN * jnp.finfo(squares.dtype).eps
 
 
 def evidence_by_step(
