@@ -4,6 +4,7 @@ from rekal.adaptive import AdaptiveForecaster, fit_adaptive
 from rekal.beliefs import Particles, Path
 from rekal.datasets import EXAMPLES, load_example
 from rekal.errors import RekalError
+from rekal.filters.batch import filter_batch
 from rekal.filters.extended import ExtendedKalman
 from rekal.filters.kalman import Kalman
 from rekal.filters.particle import ParticleFilter
@@ -37,6 +38,8 @@ from rekal.posterior import Posterior
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
+from rekal.simulate_linear import simulate_linear
+from rekal.smoothers.simulation import simulation_smoother
 from rekal.smoothers.simulation import simulation_smoother
 from rekal.stream import Stream
 from rekal.studies import STUDIES
@@ -80,6 +83,7 @@ __all__ = [
     "constant_velocity",
     "distance",
     "filter",
+    "filter_batch",
     "fit",
     "fit_adaptive",
     "identify",
@@ -91,6 +95,8 @@ __all__ = [
     "responses",
     "seasonal",
     "simulate",
+    "simulate_linear",
+    "simulation_smoother",
     "simulation_smoother",
     "smooth",
 ]
