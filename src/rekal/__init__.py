@@ -40,7 +40,6 @@ from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
 from rekal.simulate_linear import simulate_linear
 from rekal.smoothers.simulation import simulation_smoother
-from rekal.smoothers.simulation import simulation_smoother
 from rekal.stream import Stream
 from rekal.studies import STUDIES
 from rekal.train import fit
@@ -96,7 +95,6 @@ __all__ = [
     "seasonal",
     "simulate",
     "simulate_linear",
-    "simulation_smoother",
     "simulation_smoother",
     "smooth",
 ]
