@@ -172,6 +172,16 @@ def test_an_interrupt_keeps_the_best():
     assert len(found.log_likelihood) == 4 and found.value >= found.log_likelihood[0]
 
 
+def test_a_search_without_standard_errors_ends_at_the_same_place(data_root):
+    y = column(data_root, "Nile")
+    found = estimate(local_level(), y, errors=False)
+    assert found.value == pytest.approx(-632.5456, abs=1e-4)
+    assert found.stopped == "converged" and np.isnan(found.standard_errors).all()
+    assert np.isfinite(found.aic) and "AIC" in found.summary()
+    with pytest.raises(RekalError, match="standard errors were not worked out"):
+        found.standard_error_of(lambda model: model.Q)
+
+
 def test_directions_that_are_not_determined_have_no_standard_error():
     information = decomposed(np.array([[4.0, 4.0], [4.0, 4.0]]))
     assert information.rank == 1

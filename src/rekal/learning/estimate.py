@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtri
 
+from rekal.errors import RekalError
 from rekal.learning.information import Information
 from rekal.learning.parameters import Parameters
 from rekal.models.linear import LinearGaussian
@@ -39,7 +40,7 @@ class Estimate(eqx.Module):
         standard_errors: of these values; NaN where the data do not determine one.
         gradient: largest slope of the log-likelihood in a free parameter, in nats.
         steps: number of steps with an observation.
-        information: what the data say of the free parameters.
+        information: what the data say of the free parameters, or None where it was not worked out.
         parameters: the free parameters and how a model is built of them.
         vector: their values without bounds.
     """
@@ -54,7 +55,7 @@ class Estimate(eqx.Module):
     standard_errors: Float[np.ndarray, " parameters"]
     gradient: float = eqx.field(static=True)
     steps: int = eqx.field(static=True)
-    information: Information
+    information: Information | None
     parameters: Parameters
     vector: Float[np.ndarray, " parameters"]
 
@@ -68,8 +69,11 @@ class Estimate(eqx.Module):
         """Number of parameters and diffuse coordinates.
 
         Of a linear model only the directions that the data determine: its states have no basis of their own.
+
+        Raises:
+            RekalError: these directions were not worked out.
         """
-        free = self.information.rank if self.structure is None else len(self.names)
+        free = len(self.names) if self.structure is not None else self._known.rank
         return free + len(self.model.diffuse)
 
     @property
@@ -106,21 +110,35 @@ class Estimate(eqx.Module):
     def standard_error_of(
         self, function: Callable[[LinearGaussian], Float[Array, "*shape"]]
     ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
-        """Value and standard error of a differentiable function of the model (delta method)."""
+        """Value and standard error of a differentiable function of the model (delta method).
+
+        Raises:
+            RekalError: standard errors were not worked out.
+        """
         with jax.enable_x64(True):
             vector = jnp.asarray(self.vector)
             flat = lambda v: jnp.ravel(function(self.parameters.build(v)))  # noqa: E731
             value = np.asarray(function(self.parameters.build(vector)))
             jacobian = np.asarray(jax.jacfwd(flat)(vector))
-        return value, self.information.standard_errors(jacobian).reshape(value.shape)
+        return value, self._known.standard_errors(jacobian).reshape(value.shape)
+
+    @property
+    def _known(self) -> Information:
+        if self.information is None:
+            raise RekalError(
+                "standard errors were not worked out: use MaximumLikelihood(errors=True)"
+            )
+        return self.information
 
     def summary(self) -> str:
         """The estimate as a table."""
         low, high = self.interval()
         width = max(len(name) for name in self.names)
+        criteria = ""
+        if self.structure is not None or self.information is not None:
+            criteria = f"AIC {self.aic:.2f}   AICc {self.aicc:.2f}   BIC {self.bic:.2f}   "
         lines = [
-            f"log-likelihood {self.value:.4f}   AIC {self.aic:.2f}   AICc {self.aicc:.2f}   "
-            f"BIC {self.bic:.2f}   ({self.steps} steps)",
+            f"log-likelihood {self.value:.4f}   {criteria}({self.steps} steps)",
             f"stopped: {self.stopped} after {len(self.log_likelihood) - 1} iterations, "
             f"largest slope {self.gradient:.2g} nats, {self.seconds:.2f} s",
             f"{'':{width}}  {'estimate':>12} {'std. error':>12} {'95 % interval':>27}",

@@ -49,6 +49,8 @@ class MaximumLikelihood(eqx.Module):
             value.
         process_noise: "full" or "diagonal" `Q` of a linear model.
         observation_noise: "full" or "diagonal" `R` of a linear model.
+        errors: work standard errors out, and end with Newton steps; both take two gradients for every
+            parameter. Without, the search ends where L-BFGS does.
     """
 
     iterations: int = eqx.field(static=True, default=500)
@@ -57,6 +59,7 @@ class MaximumLikelihood(eqx.Module):
     fixed: Mapping[str, Any] | None = None
     process_noise: NoiseShape = eqx.field(static=True, default="full")
     observation_noise: NoiseShape = eqx.field(static=True, default="full")
+    errors: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
         if self.iterations < 1:
@@ -113,29 +116,34 @@ class MaximumLikelihood(eqx.Module):
         entries = int(batch.mask.sum())
         stopped = "interrupted"
         try:
-            minimize(
+            found = minimize(
                 lambda v: climb.loss(v, entries),
                 start,
                 jac=True,
                 method="L-BFGS-B",
                 callback=climb.accept,
                 options={
-                    "maxiter": max(1, self.iterations - POLISH),
+                    "maxiter": max(1, self.iterations - POLISH * self.errors),
                     "maxfun": 20 * self.iterations,
                     "ftol": 1e-10,
                     "gtol": 1e-9,
                     "maxcor": 20,
                 },
             )
-            stopped = climb.polish(float(self.tolerance))
+            reasons = {0: "converged", 1: "iterations"}
+            stopped = reasons.get(int(found.status), "no better point")
+            if self.errors:
+                stopped = climb.polish(float(self.tolerance))
         except KeyboardInterrupt:
             pass
         vector = climb.best
         slope = climb.evaluate(vector)[1]
-        information = climb.information()
+        information = climb.information() if self.errors else None
         model, natural, jacobian = _described(parameters, jnp.asarray(vector))
         estimates = np.asarray(natural)
-        errors = information.standard_errors(np.asarray(jacobian))
+        errors = np.full(estimates.shape, np.nan)
+        if information is not None:
+            errors = information.standard_errors(np.asarray(jacobian))
         # A variance that went to zero: the data say nothing of its logarithm.
         gone = [is_positive(name) for name in parameters.names]
         errors = np.where(gone & (errors > VANISHED * estimates), np.nan, errors)

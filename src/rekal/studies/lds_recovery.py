@@ -88,12 +88,12 @@ def subspace(data: Data, states: int) -> LinearGaussian:
     return dataclasses.replace(start, c=0 * start.c, d=0 * start.d)
 
 
-def likely(model: LinearGaussian, batch: Batch) -> Estimate:
-    """Maximum likelihood from a model, its start made stationary."""
+def likely(model: LinearGaussian, batch: Batch, errors: bool) -> Estimate:
+    """Maximum likelihood from a model, its start made stationary; with standard errors or without."""
     radius = float(np.abs(np.linalg.eigvals(np.asarray(model.A))).max())
     A = model.A * min(1.0, 0.99 / radius)
     start = dataclasses.replace(model, A=A, m=0 * model.m, initial="stationary")
-    return MaximumLikelihood(freeze=(*OFFSETS, "m", "P")).run(start, batch)
+    return MaximumLikelihood(freeze=(*OFFSETS, "m", "P"), errors=errors).run(start, batch)
 
 
 def start_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[str, Any]]:
@@ -144,7 +144,7 @@ def curve_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
                     iterations=150, tolerance=1e-8, freeze=OFFSETS,
                 ).model  # fmt: skip
                 assert isinstance(em, LinearGaussian)
-                for learner, model in (("EM", em), ("ML", likely(em, batch).model)):
+                for learner, model in (("EM", em), ("ML", likely(em, batch, False).model)):
                     for metric, value in errors(model, truth).items():
                         each[learner, metric].append(value)
             for key, values in each.items():
@@ -185,7 +185,7 @@ def interval_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], d
         batch = prepared(data)
         em = linear_em(subspace(data, 2), batch, iterations=20, tolerance=0, freeze=OFFSETS).model
         assert isinstance(em, LinearGaussian)
-        value, error = likely(em, batch).standard_error_of(answers)
+        value, error = likely(em, batch, True).standard_error_of(answers)
         inside.append(np.abs(value - wanted) <= z * error)
         data = draw(cycle.build(), setting.steps, options.seed + 5000 + i)
         found = MaximumLikelihood().run(cycle.start(data.values), prepared(data))
