@@ -163,12 +163,12 @@ def test_batch(contest, size) -> None:
     where, data = group(f"{SERIES} series", size), problem(size, SERIES)
     model, y = ours(data)
     lengths = jnp.full(SERIES, STEPS)
-    run = jax.jit(
-        lambda y: [
-            (path.mean, path.log_evidence)
-            for path in [filter_batch(Kalman(model, "covariance"), y, None, None, lengths)]
-        ][0]
-    )
+
+    @jax.jit
+    def run(y):
+        path = filter_batch(Kalman(model, "covariance"), y, None, None, lengths)
+        return path.mean, path.log_evidence
+
     total = float(run(y)[1].sum())
     agree(where, total)
     contest(where, "rekal", lambda: run(y), rounds=15)
@@ -207,9 +207,7 @@ def test_em(contest, size) -> None:
     parameters, made = for_dynamax(data)
     assert isinstance(made, LinearGaussianSSM)
     _, properties = made.initialize(jax.random.key(0))
-    call = functools.partial(
-        made.fit_em, parameters, properties, y[0], num_iters=20, verbose=False
-    )
+    call = functools.partial(made.fit_em, parameters, properties, y[0], num_iters=20, verbose=False)
     contest_more(contest, where, "dynamax", lambda: call()[1], rounds=3)
     peer = for_pykalman(data)
     with warnings.catch_warnings():
