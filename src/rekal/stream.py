@@ -122,5 +122,4 @@ def _advance(
 ) -> tuple[Particles | Gaussian, Array]:
     moved = belief if first else algorithm.predict(belief, u)
     evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])
-    belief, gain = algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))
-    return belief, gain[0] if isinstance(gain, tuple) else gain
+    return algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))

@@ -63,9 +63,9 @@ class ExtendedKalman(NonlinearFilter):
         mean = self.model.transition_mean(m[None], u, dt)[0]
         return self._belief(mean, form.predict(belief.carry, A, noise), belief.step + 1)
 
-    def update(
+    def absorb(
         self, belief: Gaussian, evidence: Observed
-    ) -> tuple[Gaussian, tuple[Float[Array, ""], Float[Array, " obs"]]]:
+    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
         m, carry = belief.columns[:, 0], belief.carry
         form = RootForm if belief.root else CovarianceForm
@@ -91,7 +91,7 @@ class ExtendedKalman(NonlinearFilter):
         white = rows_times(e[None], new.whitener)[0]
         gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * seen)
         after = self._belief(m + rows_times(e[None], new.gain)[0], new.carry, belief.step)
-        return after, (gain, white)
+        return after, gain, white
 
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None

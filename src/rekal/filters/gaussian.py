@@ -1,6 +1,6 @@
 """What all filters with a Gaussian belief share: the recursion, written once.
 
-A subclass gives `init`, `predict`, `encode`, `update` and `observe`. `run` drives them over a series; a
+A subclass gives `init`, `predict`, `encode`, `absorb` and `observe`. `run` drives them over a series; a
 filter that knows a faster way overrides it.
 """
 
@@ -50,10 +50,14 @@ class GaussianFilter(eqx.Module):
         """All work on the observations of a series that needs no belief."""
 
     @abc.abstractmethod
-    def update(
+    def absorb(
         self, belief: Gaussian, evidence: PyTree
-    ) -> tuple[Gaussian, tuple[Float[Array, ""], Float[Array, " obs"]]]:
+    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
+
+    def update(self, belief: Gaussian, evidence: PyTree) -> tuple[Gaussian, Float[Array, ""]]:
+        """One (encoded) observation enters; returns its log predictive density as well."""
+        return self.absorb(belief, evidence)[:2]
 
     @abc.abstractmethod
     def observe(
@@ -90,15 +94,15 @@ class GaussianFilter(eqx.Module):
         steps = values.shape[0]
         evidence = self.encode(values, mask, inputs, dt)
         prior = self.init()
-        first, seen = self.update(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
+        first, *seen = self.absorb(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
 
-        def row(prior: Gaussian, belief: Gaussian, seen: tuple[Array, Array]) -> GaussianPath:
+        def row(prior: Gaussian, belief: Gaussian, seen: list[Array]) -> GaussianPath:
             return GaussianPath(belief.mean, belief.cov, prior.mean, prior.cov, *seen)
 
         def step(belief: Gaussian, rows: PyTree) -> tuple[Gaussian, GaussianPath]:
             evidence, u, dt = rows
             prior = self.predict(belief, u, dt)
-            belief, seen = self.update(prior, evidence)
+            belief, *seen = self.absorb(prior, evidence)
             return belief, row(prior, belief, seen)
 
         rows = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))

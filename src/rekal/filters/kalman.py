@@ -133,10 +133,10 @@ class Kalman(GaussianFilter):
             return Evidence(y, jnp.ones(y.shape, bool), u)
         return Evidence(jnp.where(mask, y, 0.0), mask, u)
 
-    def update(
+    def absorb(
         self, belief: Gaussian, evidence: Evidence
-    ) -> tuple[Gaussian, tuple[Float[Array, ""], Float[Array, " obs"]]]:
-        """One encoded observation enters."""
+    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
+        """One encoded observation enters; also its log predictive density and white innovation."""
         blocks = self._blocks_at(belief.step, evidence.u)
         offset = blocks.d[0] if evidence.u is None else blocks.d[0] + blocks.D[0] @ evidence.u
         shape, noise = decorrelate_seen(blocks.R[0], evidence.mask)
@@ -153,7 +153,7 @@ class Kalman(GaussianFilter):
         gain = jnp.where(ready, after - jnp.where(was, earlier, 0) + constant, 0)
         withheld = jnp.where(ready, 0, constant)
         belief = Gaussian(columns, new.carry, squares, belief.step, withheld, root=belief.root)
-        return belief, (gain, whitened(white, before))
+        return belief, gain, whitened(white, before)
 
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None

@@ -206,7 +206,7 @@ class NonlinearFilter(GaussianFilter):
 
         def step(prior: Gaussian, rows: PyTree) -> tuple[Gaussian, Sweep]:
             evidence, u, dt = rows
-            belief, seen = self.update(prior, evidence)
+            belief, *seen = self.absorb(prior, evidence)
             return self.moved(belief, noise, u, dt), Sweep(prior, belief, *seen)
 
         ahead = jax.tree.map(lambda leaf: jnp.concatenate([leaf[1:], leaf[-1:]]), (inputs, dt))

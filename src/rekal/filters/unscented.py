@@ -130,9 +130,9 @@ class UnscentedKalman(NonlinearFilter):
             carry = 0.5 * (carry + carry.T)
         return self._belief(mean, carry, belief.step + 1)
 
-    def update(
+    def absorb(
         self, belief: Gaussian, evidence: Observed
-    ) -> tuple[Gaussian, tuple[Float[Array, ""], Float[Array, " obs"]]]:
+    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
         m, S = belief.columns[:, 0], self._root(belief)
         form = RootForm if belief.root else CovarianceForm
@@ -150,7 +150,7 @@ class UnscentedKalman(NonlinearFilter):
             carry = 0.5 * (carry + carry.T)
         white = rows_times(e[None], new.whitener)[0]
         gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * seen)
-        return self._belief(mean, carry, belief.step), (gain, white)
+        return self._belief(mean, carry, belief.step), gain, white
 
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
