@@ -105,6 +105,14 @@ def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
     assert "--future-inputs" in quiet.stderr
 
 
+def test_fit_takes_another_smoother_and_another_filter(here):
+    how = ("--smoother", "gaussian", "--filter", "extended", "--filter-iterations", 2)
+    told = answer(call("fit", "y.csv", *TINY, *how, "--no-report", "--json", "-q"))
+    assert told["filter"] == "extended"
+    assert load("y.rekal").filtering.iterations == 2
+    assert answer(call("forecast", "y.rekal", "y.csv", "-n", 2, "--json"))["forecast"]
+
+
 def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):
     iterate, calls = em._iterate, []
 

@@ -83,6 +83,23 @@ OPTIONS = {
     "nothing left": (["fit", "y.csv", "--hold-out", "1"], ["hold_out"]),
     "unknown block": (["fit", "y.csv", "--freeze", "A,Z"], ["no block 'Z'"]),
     "unknown activation": (["fit", "y.csv", *TINY, "--activation", "step"], ["unknown activation"]),
+    "filter of another model": (["fit", "y.csv", *TINY, "--filter", "kalman"], ["is not linear"]),
+    "iterations of no filter": (
+        ["fit", "y.csv", "--filter-iterations", "2"],
+        ["--filter extended"],
+    ),
+    "iterations of another filter": (
+        ["fit", "y.csv", "--filter", "unscented", "--filter-iterations", "2"],
+        ["linearises nothing again"],
+    ),
+    "two smoothers": (
+        ["fit", "y.csv", "--smoother", "gaussian", "--warm-start", "3"],
+        ["warm_start goes before particles"],
+    ),
+    "smoother of a linear model": (
+        ["fit", "y.csv", "--model", "linear", "--smoother", "gaussian"],
+        ["smoother is of no use to the model linear"],
+    ),
     "bad delimiter": (["fit", "y.csv", "--decimal", ",,"], ["y.csv"]),
     "two wishes": (["fit", "y.csv", "--report", "a.html", "--no-report"], ["exclude each other"]),
     "model over data": (["fit", "y.csv", "--out", "y.csv"], ["is read"]),

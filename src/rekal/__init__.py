@@ -5,6 +5,7 @@ from rekal.beliefs import Particles, Path
 from rekal.datasets import EXAMPLES, load_example
 from rekal.errors import RekalError
 from rekal.filters.batch import filter_batch
+from rekal.filters.choice import Filtering
 from rekal.filters.extended import ExtendedKalman
 from rekal.filters.kalman import Kalman
 from rekal.filters.particle import ParticleFilter
@@ -52,6 +53,7 @@ __all__ = [
     "STUDIES",
     "AdaptiveForecaster",
     "ExtendedKalman",
+    "Filtering",
     "Fit",
     "Forecast",
     "GaussianModel",

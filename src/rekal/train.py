@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rekal.errors import RekalError
+from rekal.filters.choice import Filtering
 from rekal.fit import Fit
 from rekal.forecast import Labels
 from rekal.history import History
@@ -40,6 +41,7 @@ def fit(
     activation: Activation | None = None,
     linear_observation: bool | None = None,
     period: int | float | None = None,
+    filtering: str | Filtering | None = None,
     seed: int = 0,
     progress: bool | Callable[[str, Progress], None] = True,
 ) -> Fit:
@@ -63,12 +65,16 @@ def fit(
         activation: elementwise function of the hidden units of "em-rnn"; default "tanh".
         linear_observation: the outputs of "em-rnn" read `C x` instead of `C f(x)`; default False.
         period: steps per season of "seasonal", or where the search of "oscillator" begins.
+        filtering: what filters the trained model, and so forecasts and follows a stream: "kalman",
+            "extended", "unscented", "particles", or a `Filtering` with settings of your own. Default: the
+            Kalman filter for linear models, particles for "em-rnn".
         seed: start of all randomness; the same seed gives the same fit.
         progress: True shows a bar on stderr; a function is called after each iteration.
 
     Raises:
         RekalError: the data cannot be learned from (a constant column, fewer than ten samples,
-            fewer samples than states, ...), or an argument is out of range or belongs to another model.
+            fewer samples than states, ...), an argument is out of range or belongs to another model, or the
+            filter cannot filter the model.
     """
     check_learnable(data, "the data")
     if isinstance(model, str) and model not in MODELS:
@@ -95,16 +101,17 @@ def fit(
             assert isinstance(chosen, Structure)
             assert not isinstance(learner, EM)
             location = np.asarray(standardiser.location)
-            found = train_structure(prepared, chosen, learner, location, report)
+            found = train_structure(prepared, chosen, learner, location, filtering, report)
         elif isinstance(model, LinearGaussian) or model == "linear":
             start = model if isinstance(model, LinearGaussian) else None
-            found = train_linear(prepared, start, learner, states, report)
+            found = train_linear(prepared, start, learner, states, filtering, report)
         else:
             start = model if isinstance(model, StochasticRNN) else None
             assert not isinstance(learner, MaximumLikelihood)
             em = EM() if learner is None else learner
             options = NetworkOptions(**told)
-            found = train_network(prepared, start, em, options, standardiser, seed, report)
+            how = (standardiser, filtering, seed, report)
+            found = train_network(prepared, start, em, options, *how)
     return Fit(
         model=found.result.model,
         standardiser=standardiser,
@@ -136,7 +143,9 @@ def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:
         RekalError: a setting is of no use to this model.
     """
     if model == "linear":
-        useless = [name for name in settings if name in ("particles", "proposal", "trajectories")]
+        useful = ("iterations", "tolerance", "freeze", "fixed", "process_noise", "observation_noise",
+                  "strength")  # fmt: skip
+        useless = [name for name in settings if name not in useful]
         known = {**LINEAR_EM, **settings}
         kind: Any = EM
     elif model == "em-rnn":

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.filters.choice import Filtering
+from rekal.filters.choice import Filtering, chosen
 from rekal.learning.batch import as_batch
 from rekal.learning.em import EM, EMResult, Progress
 from rekal.learning.likelihood import MaximumLikelihood
@@ -34,6 +34,7 @@ def train_linear(
     model: LinearGaussian | None,
     learner: EM | MaximumLikelihood | None,
     states: int | None,
+    filtering: str | Filtering | None,
     report: Report | None,
 ) -> Trained:
     """Train a linear Gaussian model by EM.
@@ -43,8 +44,10 @@ def train_linear(
         model: where to begin, or None for a subspace start.
         learner: how to train; the particles of EM are of no use here.
         states: number of states of the subspace start, or None for the number with the least BIC.
+        filtering: what filters the trained model; default the Kalman filter.
         report: told after each iteration.
     """
+    following = chosen(filtering, Filtering("kalman"))
 
     def told(progress: Progress) -> None:
         if report is not None:
@@ -58,6 +61,7 @@ def train_linear(
             start = linear_start(prepared, states)
         else:
             start = choose_order(batch).by_bic.model
+        following.of(start)  # refused before the work, not after
         if isinstance(learner, MaximumLikelihood):
             found = learner.run(start, batch, told)
             result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
@@ -76,7 +80,7 @@ def train_linear(
                 report=told,
             )
     result = result._replace(model=_in(jnp.result_type(float), result.model))
-    return Trained(result, Filtering("kalman"))
+    return Trained(result, following)
 
 
 def linear_start(prepared: Sequences, states: int) -> LinearGaussian:

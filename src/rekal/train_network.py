@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.filters.choice import Filtering
+from rekal.filters.choice import Filtering, chosen
 from rekal.learning.batch import Batch, as_batch
 from rekal.learning.em import EM
 from rekal.learning.restarts import Trial, hide_after, try_starts
@@ -52,6 +52,7 @@ def train_network(
     em: EM,
     options: NetworkOptions,
     standardiser: Standardiser,
+    filtering: str | Filtering | None,
     seed: int,
     report: Report | None,
 ) -> Trained:
@@ -63,16 +64,18 @@ def train_network(
         em: how to train.
         options: see `NetworkOptions`.
         standardiser: how the data were prepared, to tell held-out scores in raw units.
+        filtering: what filters the trained network; default particles, moved as in the training.
         seed: start of all randomness.
         report: told after each iteration.
     """
     batch = as_batch(prepared)
     start_key, trial_key, run_key = jax.random.split(jax.random.key(seed), 3)
+    following = chosen(filtering, Filtering("particles", max(em.particles, 300), em.proposal))
     trials: tuple[tuple[str, float], ...] = ()
     ranked: list[Trial] = []
     interrupted: Trial | None = None
     if model is not None:
-        best = model
+        starts = [("own", model)]
     else:
         starts = make_starts(
             prepared,
@@ -83,21 +86,21 @@ def train_network(
             activation=options.activation,
             linear_observation=options.linear_observation,
         )
-        best = starts[0][1]
-        if len(starts) > 1:
-            iterations = min(options.trial_iterations, em.iterations)
-            trial = dataclasses.replace(em, iterations=iterations)
-            ranked = try_starts(trial, starts, batch, options.hold_out, trial_key, report)
-            best = ranked[0].result.model
-            trials = _in_raw_units(ranked, batch, options.hold_out, standardiser)
-            interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)
+    best = starts[0][1]
+    following.of(best)  # refused before the work, not after
+    if len(starts) > 1:
+        iterations = min(options.trial_iterations, em.iterations)
+        trial = dataclasses.replace(em, iterations=iterations)
+        ranked = try_starts(trial, starts, batch, options.hold_out, trial_key, report)
+        best = ranked[0].result.model
+        trials = _in_raw_units(ranked, batch, options.hold_out, standardiser)
+        interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)
     if interrupted is not None:
         result = ranked[0].result._replace(stopped="interrupted")
     else:
         told = None if report is None else lambda p: report("training", p)
         result = em.run(best, batch, run_key, told)
-    filtering = Filtering("particles", max(em.particles, 300), em.proposal)
-    return Trained(result, filtering, trials)
+    return Trained(result, following, trials)
 
 
 def make_starts(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.filters.choice import Filtering
+from rekal.filters.choice import Filtering, chosen
 from rekal.learning.batch import as_batch
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.likelihood import MaximumLikelihood
@@ -79,6 +79,7 @@ def train_structure(
     structure: Structure,
     learner: MaximumLikelihood | None,
     location: np.ndarray,
+    filtering: str | Filtering | None,
     report: Report | None,
 ) -> Trained:
     """Find the parameters that make the data most likely.
@@ -88,6 +89,7 @@ def train_structure(
         structure: what is fitted.
         learner: how; default `MaximumLikelihood()`.
         location: what was taken from each column; it is added to a mean.
+        filtering: what filters the fitted model; default the Kalman filter.
         report: told after each iteration.
 
     Raises:
@@ -99,6 +101,8 @@ def train_structure(
     length = int(shifted.lengths[longest])
     values, mask = np.asarray(shifted.values)[longest], np.asarray(shifted.mask)[longest]
     start = structure.start(np.where(mask, values, np.nan)[:length])
+    following = chosen(filtering, Filtering("kalman"))
+    following.of(start.build())  # refused before the work, not after
 
     def told(progress: Progress) -> None:
         if report is not None:
@@ -114,7 +118,7 @@ def train_structure(
     )
     result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
     criteria = (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
-    return Trained(result, Filtering("kalman"), (), parameters, criteria)
+    return Trained(result, following, (), parameters, criteria)
 
 
 def _means(columns: int) -> tuple[str, ...]:

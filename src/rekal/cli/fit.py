@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from rekal.cli import fit_options as told
 from rekal.cli import options
 from rekal.cli.output import emit_json, emit_text, remark
 from rekal.errors import RekalError
@@ -15,178 +14,36 @@ if TYPE_CHECKING:
     from rekal.fit import Fit
     from rekal.sequences import Sequences
 
-NAMES = (
-    "em-rnn",
-    "linear",
-    "local-level",
-    "local-linear-trend",
-    "seasonal",
-    "oscillator",
-    "constant-velocity",
-    "constant-acceleration",
-    "ar",
-)
-MODEL = "Model"
-TRAINING = "Training"
-
 
 def fit(
-    source: Annotated[
-        str, typer.Argument(help="A CSV or Parquet file, or an example: sunspots, nile, lynx.")
-    ],
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="One of " + ", ".join(NAMES) + ".", rich_help_panel=MODEL
-        ),
-    ] = "em-rnn",
-    states: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of state variables.",
-            show_default="5 for em-rnn, by BIC for linear",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    period: Annotated[
-        float | None,
-        typer.Option(
-            metavar="STEPS",
-            help="Steps per season (seasonal), or where the oscillator begins.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    activation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="em-rnn: function of the hidden units.",
-            show_default="tanh",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    linear_observation: Annotated[
-        bool,
-        typer.Option(
-            "--linear-observation",
-            help="em-rnn: the outputs read C x instead of C f(x).",
-            rich_help_panel=MODEL,
-        ),
-    ] = False,
-    process_noise: Annotated[
-        options.Noise | None,
-        typer.Option(
-            help="Shape of Q.",
-            show_default="diagonal for em-rnn, full for linear",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    observation_noise: Annotated[
-        options.Noise | None,
-        typer.Option(
-            help="Shape of R.",
-            show_default="diagonal for em-rnn, full for linear",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    freeze: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="A,C,...",
-            help="Blocks that keep the value they start with, any of A,B,c,C,D,d,Q,R,m,P.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    particles: Annotated[
-        int | None,
-        typer.Option(
-            help="em-rnn: particles of the E-step.", show_default="100", rich_help_panel=TRAINING
-        ),
-    ] = None,
-    iterations: Annotated[
-        int | None,
-        typer.Option(
-            help="At most so many iterations.",
-            show_default="150 for em-rnn, 300 for others",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    restarts: Annotated[
-        int | None,
-        typer.Option(
-            help="em-rnn: starts that compete on held-out data.",
-            show_default="3",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    hold_out: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="em-rnn: share of each series that judges the starts.",
-            show_default="0.2",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            help="Stop when the log-likelihood gains less than this per entry (nats); 0 = never.",
-            show_default="3e-4 for em-rnn, 1e-6 for linear",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    proposal: Annotated[
-        options.Proposal | None,
-        typer.Option(
-            help="em-rnn: how the filter moves its particles.",
-            show_default="guided",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of time stamps; found out by default.",
-            rich_help_panel=options.READING,
-        ),
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Columns to learn; by default all that hold numbers.",
-            rich_help_panel=options.READING,
-        ),
-    ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="U,V,...", help="Columns of known inputs.", rich_help_panel=options.READING
-        ),
-    ] = None,
+    source: told.Source,
+    model: told.Model = "em-rnn",
+    states: told.States = None,
+    period: told.Period = None,
+    activation: told.Activation = None,
+    linear_observation: told.LinearObservation = False,
+    process_noise: told.ProcessNoise = None,
+    observation_noise: told.ObservationNoise = None,
+    freeze: told.Freeze = None,
+    filter: told.Filter = None,
+    filter_iterations: told.FilterIterations = None,
+    smoother: told.Smoother = None,
+    warm_start: told.WarmStart = None,
+    particles: told.Particles = None,
+    iterations: told.Iterations = None,
+    restarts: told.Restarts = None,
+    hold_out: told.HoldOut = None,
+    tolerance: told.Tolerance = None,
+    proposal: told.ParticleProposal = None,
+    time: told.Time = None,
+    columns: told.Columns = None,
+    inputs: told.Inputs = None,
     series: options.Series = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the model goes; by default SOURCE.rekal in this folder.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the report goes; by default SOURCE.html in this folder.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = None,
-    no_report: Annotated[
-        bool,
-        typer.Option("--no-report", help="Write no report.", rich_help_panel=options.OUTPUT),
-    ] = False,
+    out: told.Out = None,
+    report: told.Report = None,
+    no_report: told.NoReport = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     seed: options.Seed = 0,
@@ -223,6 +80,8 @@ def fit(
     from rekal.train import fit as train
 
     settings = {
+        "smoother": None if smoother is None else smoother.value,
+        "warm_start": warm_start,
         "particles": particles,
         "iterations": iterations,
         "tolerance": tolerance,
@@ -241,6 +100,7 @@ def fit(
         hold_out=hold_out,
         activation=activation,
         linear_observation=True if linear_observation else None,
+        filtering=_filtering(filter, filter_iterations),
         seed=seed,
         progress=not quiet,
     )
@@ -260,12 +120,23 @@ def fit(
         emit_text(f"\nWrote {' and '.join(files)}.")
 
 
+def _filtering(kind: options.Filter | None, iterations: int | None) -> Any:
+    """The filter that the options ask for, or None where none was given."""
+    from rekal.filters.choice import Filtering
+
+    if iterations is None:
+        return None if kind is None else kind.value
+    if kind is None:
+        raise RekalError("--filter-iterations is of use only with --filter extended.")
+    return Filtering(kind.value, iterations=iterations)
+
+
 def _learner(model: str, settings: dict[str, Any]) -> Any:
     """The learner that the options ask for, or None where none was given."""
     from rekal.train import default_learner
 
-    told = {name: value for name, value in settings.items() if value is not None}
-    return default_learner(model, **told) if told else None
+    given = {name: value for name, value in settings.items() if value is not None}
+    return default_learner(model, **given) if given else None
 
 
 def _extent(data: Sequences) -> str:
@@ -298,6 +169,7 @@ def _answer(
         "seconds": history.seconds,
         "seed": trained.seed,
         "kind": trained.kind,
+        "filter": trained.filtering.kind,
         "parameters": [each._asdict() for each in trained.parameters],
         "criteria": dict(history.criteria),
         "learned": trained.identify().to_dict(),

@@ -67,6 +67,22 @@ class Proposal(StrEnum):
     bootstrap = "bootstrap"
 
 
+class Filter(StrEnum):
+    """What filters a trained model."""
+
+    kalman = "kalman"
+    extended = "extended"
+    unscented = "unscented"
+    particles = "particles"
+
+
+class Smoother(StrEnum):
+    """What smooths in the E-step."""
+
+    particles = "particles"
+    gaussian = "gaussian"
+
+
 def listed(values: list[str] | None) -> list[str] | None:
     """`--columns a,b --columns c` as ["a", "b", "c"]; None where the option was not given."""
     if not values:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from rekal.errors import RekalError
+from rekal.filters.extended import ExtendedKalman
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.kalman import Kalman
 from rekal.filters.particle import ParticleFilter, Proposal
+from rekal.filters.unscented import UnscentedKalman
 from rekal.models.base import StateSpaceModel
-from rekal.models.linear import LinearModel
+from rekal.models.gaussian import GaussianModel
+from rekal.models.linear_model import LinearModel
 
-Kind = Literal["kalman", "particles"]
+Kind = Literal["kalman", "extended", "unscented", "particles"]
 
 
 @dataclass(frozen=True)
@@ -20,23 +23,70 @@ class Filtering:
     """A kind of filter and its settings.
 
     Attributes:
-        kind: "kalman" (linear models, exact) or "particles" (any model).
+        kind: "kalman" (linear models, exact), "extended" or "unscented" (models with additive Gaussian
+            noise), or "particles" (any model whose first state can be drawn).
         particles: number of particles, where there are any.
         proposal: how they are moved.
+        iterations: how often the extended filter linearises each observation; above 1 it is the
+            iterated one.
     """
 
     kind: Kind = "particles"
     particles: int = 300
     proposal: Proposal = "guided"
+    iterations: int = 1
 
     def __post_init__(self) -> None:
-        if self.kind not in ("kalman", "particles"):
-            raise RekalError(f"there is no filter {self.kind!r}: use 'kalman' or 'particles'")
+        _known(self.kind)
+        if self.iterations < 1:
+            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
+        if self.iterations > 1 and self.kind != "extended":
+            raise RekalError(
+                f"the filter {self.kind!r} linearises nothing again: leave iterations out"
+            )
 
     def of(self, model: StateSpaceModel, seed: int = 0) -> ParticleFilter | GaussianFilter:
-        """The filter of a model."""
+        """The filter of a model.
+
+        Raises:
+            RekalError: it cannot filter this model.
+        """
         if self.kind == "kalman":
             if not isinstance(model, LinearModel):
-                raise RekalError(f"a {type(model).__name__} is not linear: filter it by particles")
+                raise RekalError(
+                    f"a {type(model).__name__} is not linear: filter it by 'extended', 'unscented' or "
+                    "'particles'"
+                )
             return Kalman(model)
+        if self.kind in ("extended", "unscented"):
+            if not isinstance(model, GaussianModel):
+                raise RekalError(
+                    f"a {type(model).__name__} has no additive Gaussian noise: filter it by 'particles'"
+                )
+            if self.kind == "unscented":
+                return UnscentedKalman(model)
+            return ExtendedKalman(model, iterations=self.iterations)
+        if isinstance(model, LinearModel) and model.diffuse:
+            raise RekalError(
+                "particles cannot be drawn from a diffuse start: use 'kalman', which is exact"
+            )
         return ParticleFilter(model, self.particles, self.proposal, seed=seed)
+
+
+def _known(kind: str) -> Kind:
+    if kind not in get_args(Kind):
+        raise RekalError(
+            f"there is no filter {kind!r}: use 'kalman', 'extended', 'unscented' or 'particles'"
+        )
+    return cast(Kind, kind)
+
+
+def chosen(filtering: str | Filtering | None, default: Filtering) -> Filtering:
+    """What was asked for: a kind with its default settings, a whole choice, or nothing.
+
+    Raises:
+        RekalError: there is no filter of that name.
+    """
+    if filtering is None:
+        return default
+    return filtering if isinstance(filtering, Filtering) else Filtering(_known(filtering))

@@ -162,6 +162,13 @@ def add_learning(page: Page, fit: Fit) -> None:
     page.add(f'<div class="row tall">{figure}<div>{table}</div></div>')
 
 
+FILTERS = {
+    "kalman": "Kalman, exact",
+    "extended": "extended Kalman",
+    "unscented": "unscented Kalman",
+}
+
+
 def add_settings(page: Page, fit: Fit) -> None:
     """How to reproduce the model."""
     page.heading("How to reproduce it")
@@ -188,7 +195,9 @@ def add_settings(page: Page, fit: Fit) -> None:
             ("proposal", text(fit.filtering.proposal)),
         ]
     else:
-        rows.append(("filter", "Kalman, exact"))
+        rows.append(("filter", text(FILTERS[fit.filtering.kind])))
+        if fit.filtering.iterations > 1:
+            rows.append(("linearisations of an observation", number(fit.filtering.iterations)))
     machine = f"rekal {version('rekal')}, JAX {version('jax')}, Python {platform.python_version()}"
     rows += [("seed", str(fit.seed)), ("versions", machine)]
     page.add(pairs_table(rows))

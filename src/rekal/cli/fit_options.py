@@ -1,0 +1,211 @@
+"""The options of `rekal fit`: what is learned, and how."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rekal.cli import options
+
+NAMES = (
+    "em-rnn",
+    "linear",
+    "local-level",
+    "local-linear-trend",
+    "seasonal",
+    "oscillator",
+    "constant-velocity",
+    "constant-acceleration",
+    "ar",
+)
+MODEL = "Model"
+TRAINING = "Training"
+
+Source = Annotated[
+    str, typer.Argument(help="A CSV or Parquet file, or an example: sunspots, nile, lynx.")
+]
+Model = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="One of " + ", ".join(NAMES) + ".", rich_help_panel=MODEL),
+]
+States = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of state variables.",
+        show_default="5 for em-rnn, by BIC for linear",
+        rich_help_panel=MODEL,
+    ),
+]
+Period = Annotated[
+    float | None,
+    typer.Option(
+        metavar="STEPS",
+        help="Steps per season (seasonal), or where the oscillator begins.",
+        rich_help_panel=MODEL,
+    ),
+]
+Activation = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="em-rnn: function of the hidden units.",
+        show_default="tanh",
+        rich_help_panel=MODEL,
+    ),
+]
+LinearObservation = Annotated[
+    bool,
+    typer.Option(
+        "--linear-observation",
+        help="em-rnn: the outputs read C x instead of C f(x).",
+        rich_help_panel=MODEL,
+    ),
+]
+ProcessNoise = Annotated[
+    options.Noise | None,
+    typer.Option(
+        help="Shape of Q.",
+        show_default="diagonal for em-rnn, full for linear",
+        rich_help_panel=MODEL,
+    ),
+]
+ObservationNoise = Annotated[
+    options.Noise | None,
+    typer.Option(
+        help="Shape of R.",
+        show_default="diagonal for em-rnn, full for linear",
+        rich_help_panel=MODEL,
+    ),
+]
+Freeze = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,C,...",
+        help="Blocks that keep the value they start with, any of A,B,c,C,D,d,Q,R,m,P.",
+        rich_help_panel=MODEL,
+    ),
+]
+Filter = Annotated[
+    options.Filter | None,
+    typer.Option(
+        "--filter",
+        help="What filters and forecasts with the trained model.",
+        show_default="particles for em-rnn, kalman for others",
+        rich_help_panel=MODEL,
+    ),
+]
+FilterIterations = Annotated[
+    int | None,
+    typer.Option(
+        help="--filter extended: how often it linearises each observation.",
+        show_default="1",
+        rich_help_panel=MODEL,
+    ),
+]
+
+Smoother = Annotated[
+    options.Smoother | None,
+    typer.Option(
+        help="em-rnn: of the E-step; a Gaussian one for low noise.",
+        show_default="particles",
+        rich_help_panel=TRAINING,
+    ),
+]
+WarmStart = Annotated[
+    int | None,
+    typer.Option(
+        help="em-rnn: iterations with the Gaussian smoother before those with particles.",
+        show_default="0",
+        rich_help_panel=TRAINING,
+    ),
+]
+Particles = Annotated[
+    int | None,
+    typer.Option(
+        help="em-rnn: particles of the E-step.", show_default="100", rich_help_panel=TRAINING
+    ),
+]
+Iterations = Annotated[
+    int | None,
+    typer.Option(
+        help="At most so many iterations.",
+        show_default="150 for em-rnn, 300 for others",
+        rich_help_panel=TRAINING,
+    ),
+]
+Restarts = Annotated[
+    int | None,
+    typer.Option(
+        help="em-rnn: starts that compete on held-out data.",
+        show_default="3",
+        rich_help_panel=TRAINING,
+    ),
+]
+HoldOut = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="em-rnn: share of each series that judges the starts.",
+        show_default="0.2",
+        rich_help_panel=TRAINING,
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="Stop when the log-likelihood gains less than this per entry (nats); 0 = never.",
+        show_default="3e-4 for em-rnn, 1e-6 for linear",
+        rich_help_panel=TRAINING,
+    ),
+]
+ParticleProposal = Annotated[
+    options.Proposal | None,
+    typer.Option(
+        "--proposal",
+        help="em-rnn: how the filter moves its particles.",
+        show_default="guided",
+        rich_help_panel=TRAINING,
+    ),
+]
+
+Time = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of time stamps; found out by default.",
+        rich_help_panel=options.READING,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,B,...",
+        help="Columns to learn; by default all that hold numbers.",
+        rich_help_panel=options.READING,
+    ),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="U,V,...", help="Columns of known inputs.", rich_help_panel=options.READING
+    ),
+]
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the model goes; by default SOURCE.rekal in this folder.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the report goes; by default SOURCE.html in this folder.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
+NoReport = Annotated[
+    bool,
+    typer.Option("--no-report", help="Write no report.", rich_help_panel=options.OUTPUT),
+]
