@@ -113,6 +113,13 @@ def test_fit_takes_another_smoother_and_another_filter(here):
     assert answer(call("forecast", "y.rekal", "y.csv", "-n", 2, "--json"))["forecast"]
 
 
+def test_fit_learns_radial_basis_functions(here):
+    how = ("--model", "rbf", "--states", 1, "--kernels", 4, "--iterations", 2)
+    told = answer(call("fit", "y.csv", *how, "--no-report", "--json", "-q"))
+    assert (told["kind"], told["states"], told["filter"]) == ("rbf", 1, "unscented")
+    assert load("y.rekal").model.kernels.count == 4
+
+
 def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):
     iterate, calls = em._iterate, []
 

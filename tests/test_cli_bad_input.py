@@ -100,6 +100,18 @@ OPTIONS = {
         ["fit", "y.csv", "--model", "linear", "--smoother", "gaussian"],
         ["smoother is of no use to the model linear"],
     ),
+    "kernels of another model": (
+        ["fit", "y.csv", "--kernels", "3"],
+        ["kernels is of no use to the model em-rnn"],
+    ),
+    "smoother of a network of kernels": (
+        ["fit", "y.csv", "--model", "rbf", "--smoother", "gaussian"],
+        ["smoother is of no use to the model rbf"],
+    ),
+    "particles of a network of kernels": (
+        ["fit", "y.csv", "--model", "rbf", "--particles", "50"],
+        ["particles is of no use to the model rbf"],
+    ),
     "bad delimiter": (["fit", "y.csv", "--decimal", ",,"], ["y.csv"]),
     "two wishes": (["fit", "y.csv", "--report", "a.html", "--no-report"], ["exclude each other"]),
     "model over data": (["fit", "y.csv", "--out", "y.csv"], ["is read"]),

@@ -49,7 +49,7 @@ class Fit(eqx.Module):
         seed: start of their randomness.
         labels: names, units and clock of the training data.
         input_names: names of its inputs.
-        kind: what `rekal.fit` was asked for: "em-rnn", "linear", the name of a structure, or "own".
+        kind: what `rekal.fit` was asked for: "em-rnn", "rbf", "linear", the name of a structure, or "own".
         parameters: those of a structure with their standard errors, in raw units.
     """
 

@@ -16,6 +16,7 @@ from rekal.learning.em import EM, Progress
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.models.activations import Activation
 from rekal.models.linear import LinearGaussian
+from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.models.structures import Structure
 from rekal.progress import progress_bar
@@ -23,18 +24,19 @@ from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
 from rekal.train_linear import LINEAR_EM, train_linear
-from rekal.train_network import NetworkOptions, train_network
+from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
 from rekal.train_structure import STRUCTURES, StructureOptions, structure_of, train_structure
 
-MODELS = ("em-rnn", "linear", *STRUCTURES)
+MODELS = ("em-rnn", "rbf", "linear", *STRUCTURES)
 
 
 def fit(
     data: Sequences,
-    model: str | StochasticRNN | LinearGaussian | Structure = "em-rnn",
+    model: str | StochasticRNN | RBFNetwork | LinearGaussian | Structure = "em-rnn",
     learner: EM | MaximumLikelihood | None = None,
     *,
     states: int | None = None,
+    kernels: int | None = None,
     restarts: int | None = None,
     hold_out: float | None = None,
     trial_iterations: int | None = None,
@@ -49,25 +51,27 @@ def fit(
 
     Args:
         data: what was measured; missing entries and ragged series are fine.
-        model: "em-rnn" or "linear", which standardise the data and start by themselves; a structure:
-            "local-level", "local-linear-trend", "seasonal", "oscillator", "constant-velocity",
-            "constant-acceleration" or "ar"; or a `StochasticRNN`, `LinearGaussian` or `Structure` of your
-            own to start from, whose parameters are taken to be in the raw units of the data.
+        model: "em-rnn", "rbf" or "linear", which standardise the data and start by themselves; a
+            structure: "local-level", "local-linear-trend", "seasonal", "oscillator", "constant-velocity",
+            "constant-acceleration" or "ar"; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian` or
+            `Structure` of your own to start from, whose parameters are taken to be in the raw units of
+            the data.
         learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures and
             linear models; default with settings that fit the model.
-        states: number of state variables of "em-rnn" (default 5) and "linear" (default: the number with
-            the least BIC), number of lags of "ar" (default 2).
+        states: number of state variables of "em-rnn" (default 5), "rbf" (default 2) and "linear" (default:
+            the number with the least BIC), number of lags of "ar" (default 2).
+        kernels: number of radial basis functions of "rbf"; default 10.
         restarts: number of starts of "em-rnn" that compete on held-out likelihood: one by subspace
             identification when there are several columns, the others random; default 3.
-        hold_out: share of each series that judges the starts of "em-rnn"; the winner is trained on
-            everything; default 0.2.
+        hold_out: share of each series that judges the starts of "em-rnn" and "rbf"; the winner is trained
+            on everything; default 0.2.
         trial_iterations: EM iterations of each of these trials; default 40.
         activation: elementwise function of the hidden units of "em-rnn"; default "tanh".
         linear_observation: the outputs of "em-rnn" read `C x` instead of `C f(x)`; default False.
         period: steps per season of "seasonal", or where the search of "oscillator" begins.
         filtering: what filters the trained model, and so forecasts and follows a stream: "kalman",
             "extended", "unscented", "particles", or a `Filtering` with settings of your own. Default: the
-            Kalman filter for linear models, particles for "em-rnn".
+            Kalman filter for linear models, particles for "em-rnn", the unscented filter for "rbf".
         seed: start of all randomness; the same seed gives the same fit.
         progress: True shows a bar on stderr; a function is called after each iteration.
 
@@ -81,6 +85,7 @@ def fit(
         raise RekalError(f"unknown model {model!r}: use one of {', '.join(MODELS)}")
     given = {
         "states": states,
+        "kernels": kernels,
         "restarts": restarts,
         "hold_out": hold_out,
         "trial_iterations": trial_iterations,
@@ -106,10 +111,13 @@ def fit(
             start = model if isinstance(model, LinearGaussian) else None
             found = train_linear(prepared, start, learner, states, filtering, report)
         else:
-            start = model if isinstance(model, StochasticRNN) else None
+            start = None if isinstance(model, str) else model
+            assert not isinstance(start, Structure)
             assert not isinstance(learner, MaximumLikelihood)
-            em = EM() if learner is None else learner
-            options = NetworkOptions(**told)
+            radial = model == "rbf" or isinstance(model, RBFNetwork)
+            usual = RBF_EM if radial else {}
+            em = EM(**usual) if learner is None else learner
+            options = RBFOptions(**told) if radial else NetworkOptions(**told)
             how = (standardiser, filtering, seed, report)
             found = train_network(prepared, start, em, options, *how)
     return Fit(
@@ -148,6 +156,10 @@ def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:
         useless = [name for name in settings if name not in useful]
         known = {**LINEAR_EM, **settings}
         kind: Any = EM
+    elif model == "rbf":
+        particular = ("particles", "proposal", "trajectories", "smoother", "warm_start")
+        useless = [name for name in settings if name in particular]
+        known, kind = {**RBF_EM, **settings}, EM
     elif model == "em-rnn":
         useless, known, kind = [], settings, EM
     else:
@@ -160,9 +172,11 @@ def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:
 
 
 def _check_learner(model: Any, learner: EM | MaximumLikelihood | None) -> None:
-    network = isinstance(model, StochasticRNN) or model == "em-rnn"
+    network = isinstance(model, StochasticRNN | RBFNetwork) or model in ("em-rnn", "rbf")
     if network and isinstance(learner, MaximumLikelihood):
-        raise RekalError("a stochastic network has no exact likelihood to maximise: train it by EM")
+        raise RekalError("a network has no exact likelihood to maximise: train it by EM")
+    if model == "rbf" and isinstance(learner, EM) and learner.smoother != "gaussian":
+        raise RekalError("the model rbf is trained by EM(smoother='gaussian'), not by particles")
     structure = isinstance(model, Structure) or model in STRUCTURES
     if structure and isinstance(learner, EM):
         raise RekalError(
@@ -172,7 +186,7 @@ def _check_learner(model: Any, learner: EM | MaximumLikelihood | None) -> None:
 
 def _standardiser(data: Sequences, model: Any) -> Standardiser:
     """Names standardise; structures only shift, which changes no variance; one's own models nothing."""
-    if model in ("em-rnn", "linear"):
+    if model in ("em-rnn", "rbf", "linear"):
         return Standardiser.of(data)
     p, k = data.observations, data.n_inputs
     inputs = (np.zeros(k), np.ones(k)) if k else (None, None)
@@ -188,20 +202,25 @@ def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
                 f"{next(iter(told))} is of no use to a model of your own: leave it out"
             )
         return
-    useful = {"em-rnn": tuple(NetworkOptions.__dataclass_fields__), "linear": ("states",)}
+    useful = {
+        "em-rnn": tuple(NetworkOptions.__dataclass_fields__),
+        "rbf": tuple(RBFOptions.__dataclass_fields__),
+        "linear": ("states",),
+    }
     for name in told:
         if name not in useful.get(model, ("states", "period")):
             raise RekalError(f"{name} is of no use to the model {model}: leave it out")
-    states, restarts, hold_out = (told.get(k) for k in ("states", "restarts", "hold_out"))
+    states, hold_out = told.get("states"), told.get("hold_out")
     if states is not None and states < 1:
         raise RekalError(f"states must be at least 1, but is {states}")
     longest = int(np.max(data.lengths))
-    wanted = states or (5 if model == "em-rnn" else 1)
+    wanted = states or {"em-rnn": 5, "rbf": 2}.get(model, 1)
     if wanted >= longest:
         raise RekalError(
             f"{wanted} states cannot be learned from {longest} samples: use fewer states or more data"
         )
-    if restarts is not None and restarts < 1:
-        raise RekalError(f"restarts must be at least 1, but is {restarts}")
+    for name in ("kernels", "restarts"):
+        if told.get(name) is not None and told[name] < 1:
+            raise RekalError(f"{name} must be at least 1, but is {told[name]}")
     if hold_out is not None and not 0 < hold_out < 1:
         raise RekalError(f"hold_out must lie between 0 and 1, but is {hold_out}")

@@ -1,8 +1,10 @@
-"""Training of the stochastic network: starts that compete, EM with particles, one winner."""
+"""Training of stochastic networks and of radial basis functions: starts that compete, EM, one winner."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,9 +15,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from rekal.filters.choice import Filtering, chosen
 from rekal.learning.batch import Batch, as_batch
 from rekal.learning.em import EM
+from rekal.learning.likelihood import check_fit
+from rekal.learning.rbf_start import rbf_starts
 from rekal.learning.restarts import Trial, hide_after, try_starts
 from rekal.learning.subspace import subspace_start
 from rekal.models.activations import Activation
+from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.progress import Report
 from rekal.sequences import Sequences
@@ -46,36 +51,68 @@ class NetworkOptions:
     linear_observation: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class RBFOptions:
+    """What the training of a network of radial basis functions by name can be told.
+
+    Attributes:
+        states: number of states.
+        kernels: number of kernels.
+        hold_out: share of each series that judges its two starts.
+        trial_iterations: EM iterations of each trial.
+    """
+
+    states: int = 2
+    kernels: int = 10
+    hold_out: float = 0.2
+    trial_iterations: int = 40
+
+
+RBF_EM: dict[str, Any] = {"smoother": "gaussian", "window": 5, "average": 1}
+"""Settings of EM that fit a network of radial basis functions: its steps are not random."""
+
+
 def train_network(
     prepared: Sequences,
-    model: StochasticRNN | None,
+    model: StochasticRNN | RBFNetwork | None,
     em: EM,
-    options: NetworkOptions,
+    options: NetworkOptions | RBFOptions,
     standardiser: Standardiser,
     filtering: str | Filtering | None,
     seed: int,
     report: Report | None,
 ) -> Trained:
-    """Train a stochastic network by EM with particles.
+    """Train a network by EM.
 
     Args:
         prepared: data in the units of the model.
         model: where to begin, or None for starts that compete.
         em: how to train.
-        options: see `NetworkOptions`.
+        options: say, of a network by name, what it is and how its starts compete.
         standardiser: how the data were prepared, to tell held-out scores in raw units.
-        filtering: what filters the trained network; default particles, moved as in the training.
+        filtering: what filters the trained network; default what filtered it in the training.
         seed: start of all randomness.
         report: told after each iteration.
     """
     batch = as_batch(prepared)
+    if model is not None:
+        check_fit(model, batch)
     start_key, trial_key, run_key = jax.random.split(jax.random.key(seed), 3)
-    following = chosen(filtering, Filtering("particles", max(em.particles, 300), em.proposal))
     trials: tuple[tuple[str, float], ...] = ()
     ranked: list[Trial] = []
     interrupted: Trial | None = None
+    starts: Sequence[tuple[str, StochasticRNN | RBFNetwork]]
     if model is not None:
         starts = [("own", model)]
+    elif isinstance(options, RBFOptions):
+        starts = rbf_starts(
+            np.asarray(prepared.values),
+            np.asarray(prepared.mask),
+            options.states,
+            options.kernels,
+            inputs=None if prepared.inputs is None else np.asarray(prepared.inputs),
+            lengths=np.asarray(prepared.lengths),
+        )
     else:
         starts = make_starts(
             prepared,
@@ -87,6 +124,11 @@ def train_network(
             linear_observation=options.linear_observation,
         )
     best = starts[0][1]
+    if isinstance(best, RBFNetwork):
+        usual = Filtering(em.approximation)
+    else:
+        usual = Filtering("particles", max(em.particles, 300), em.proposal)
+    following = chosen(filtering, usual)
     following.of(best)  # refused before the work, not after
     if len(starts) > 1:
         iterations = min(options.trial_iterations, em.iterations)

@@ -9,6 +9,7 @@ from rekal.cli import options
 
 NAMES = (
     "em-rnn",
+    "rbf",
     "linear",
     "local-level",
     "local-linear-trend",
@@ -32,8 +33,14 @@ States = Annotated[
     int | None,
     typer.Option(
         help="Number of state variables.",
-        show_default="5 for em-rnn, by BIC for linear",
+        show_default="5 for em-rnn, 2 for rbf, by BIC for linear",
         rich_help_panel=MODEL,
+    ),
+]
+Kernels = Annotated[
+    int | None,
+    typer.Option(
+        help="rbf: number of radial basis functions.", show_default="10", rich_help_panel=MODEL
     ),
 ]
 Period = Annotated[
@@ -65,7 +72,7 @@ ProcessNoise = Annotated[
     options.Noise | None,
     typer.Option(
         help="Shape of Q.",
-        show_default="diagonal for em-rnn, full for linear",
+        show_default="full for linear, else diagonal",
         rich_help_panel=MODEL,
     ),
 ]
@@ -73,7 +80,7 @@ ObservationNoise = Annotated[
     options.Noise | None,
     typer.Option(
         help="Shape of R.",
-        show_default="diagonal for em-rnn, full for linear",
+        show_default="full for linear, else diagonal",
         rich_help_panel=MODEL,
     ),
 ]
@@ -81,7 +88,7 @@ Freeze = Annotated[
     list[str] | None,
     typer.Option(
         metavar="A,C,...",
-        help="Blocks that keep the value they start with, any of A,B,c,C,D,d,Q,R,m,P.",
+        help="Blocks that keep the value they start with, any of A,B,c,C,D,d,Q,R,m,P (rbf: H).",
         rich_help_panel=MODEL,
     ),
 ]
@@ -90,7 +97,7 @@ Filter = Annotated[
     typer.Option(
         "--filter",
         help="What filters and forecasts with the trained model.",
-        show_default="particles for em-rnn, kalman for others",
+        show_default="particles for em-rnn, unscented for rbf, else kalman",
         rich_help_panel=MODEL,
     ),
 ]
@@ -129,7 +136,7 @@ Iterations = Annotated[
     int | None,
     typer.Option(
         help="At most so many iterations.",
-        show_default="150 for em-rnn, 300 for others",
+        show_default="150 for em-rnn and rbf, 300 for linear, 500 for others",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -145,7 +152,7 @@ HoldOut = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="em-rnn: share of each series that judges the starts.",
+        help="em-rnn, rbf: share of each series that judges the starts.",
         show_default="0.2",
         rich_help_panel=TRAINING,
     ),
@@ -154,7 +161,7 @@ Tolerance = Annotated[
     float | None,
     typer.Option(
         help="Stop when the log-likelihood gains less than this per entry (nats); 0 = never.",
-        show_default="3e-4 for em-rnn, 1e-6 for linear",
+        show_default="3e-4 for em-rnn and rbf, 1e-6 for linear",
         rich_help_panel=TRAINING,
     ),
 ]

@@ -30,6 +30,7 @@ from rekal.learning.parameters import (
 )
 from rekal.learning.regression import NoiseShape
 from rekal.learning.total import Group, groups_of, value_and_gradient
+from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
 
@@ -260,7 +261,7 @@ def in_double(tree: Any) -> Any:
     return jax.tree.map(wide, tree)
 
 
-def check_fit(model: LinearGaussian, batch: Batch) -> None:
+def check_fit(model: GaussianModel, batch: Batch) -> None:
     """The data are of the kind that the model observes.
 
     Raises:

@@ -20,6 +20,8 @@ from rekal.filters.particle import ParticleFilter, Proposal
 from rekal.filters.recursion import run_filter
 from rekal.learning.batch import Batch
 from rekal.learning.em import EM, EMResult, Progress
+from rekal.models.gaussian import GaussianModel
+from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 
 
@@ -54,7 +56,7 @@ def hide_after(batch: Batch, share: float) -> tuple[Batch, Bool[np.ndarray, "bat
 
 @eqx.filter_jit
 def log_evidence(
-    model: StochasticRNN, algorithm: tuple[int, Proposal], batch: Batch, key: PRNGKeyArray
+    model: GaussianModel, algorithm: tuple[int, Proposal], batch: Batch, key: PRNGKeyArray
 ) -> Float[Array, "batch steps"]:
     """One-step predictive log densities of every step of every series, in nats."""
     filtering = ParticleFilter(model, *algorithm)
@@ -69,7 +71,7 @@ def log_evidence(
 
 def try_starts(
     em: EM,
-    starts: Sequence[tuple[str, StochasticRNN]],
+    starts: Sequence[tuple[str, StochasticRNN | RBFNetwork]],
     batch: Batch,
     share: float,
     key: PRNGKeyArray,

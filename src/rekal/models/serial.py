@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,17 @@ from jaxtyping import Array
 from rekal.errors import RekalError
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
+from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 
-ARRAYS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+LINEAR = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+RADIAL = ("kernels.centers", "kernels.spreads", "output_kernels.centers", "output_kernels.spreads")
+ARRAYS = {
+    "StochasticRNN": LINEAR,
+    "LinearGaussian": LINEAR,
+    "RBFNetwork": (*LINEAR, "H", "G", *RADIAL),
+}
+"""The arrays of each type of model, by what they are called in it."""
 
 
 def model_config(model: GaussianModel) -> dict[str, Any]:
@@ -24,18 +33,20 @@ def model_config(model: GaussianModel) -> dict[str, Any]:
         RekalError: the activation is a function and not a name, or the model is of a kind that a file
             cannot hold.
     """
+    name = type(model).__name__
+    if name not in ARRAYS:
+        raise RekalError(f"a {name} cannot be saved: a file holds one of {', '.join(ARRAYS)}")
+    config: dict[str, Any] = {"type": name}
     if isinstance(model, LinearGaussian):
-        return {"type": "LinearGaussian", "initial": model.initial, "flat": list(model.flat)}
+        return {**config, "initial": model.initial, "flat": list(model.flat)}
     if not isinstance(model, StochasticRNN):
-        raise RekalError(
-            f"a {type(model).__name__} cannot be saved: a file holds a StochasticRNN or a LinearGaussian"
-        )
+        return config
     if callable(model.activation):
         raise RekalError(
             "a model whose activation is your own function cannot be saved: use a named activation"
         )
     return {
-        "type": "StochasticRNN",
+        **config,
         "activation": model.activation,
         "linear_observation": model.linear_observation,
     }
@@ -43,7 +54,8 @@ def model_config(model: GaussianModel) -> dict[str, Any]:
 
 def model_arrays(model: GaussianModel) -> dict[str, np.ndarray]:
     """All parameters by name."""
-    return {name: np.asarray(getattr(model, name)) for name in ARRAYS}
+    names = ARRAYS[type(model).__name__]
+    return {name: np.asarray(operator.attrgetter(name)(model)) for name in names}
 
 
 def model_from(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> GaussianModel:
@@ -52,11 +64,12 @@ def model_from(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Gaussia
     Raises:
         RekalError: an unknown type of model, or blocks that are missing or do not fit.
     """
-    build = BUILDERS.get(str(config.get("type")))
+    kind = str(config.get("type"))
+    build = BUILDERS.get(kind)
     if build is None:
         raise RekalError(f"this version of rekal knows no model of type {config.get('type')!r}")
-    if set(arrays) != set(ARRAYS):
-        missing = ", ".join(sorted(set(ARRAYS) - set(arrays))) or "none"
+    if set(arrays) != set(ARRAYS[kind]):
+        missing = ", ".join(sorted(set(ARRAYS[kind]) - set(arrays))) or "none"
         raise RekalError(f"the model file lacks parameter blocks (missing: {missing})")
     return build({name: jnp.asarray(array) for name, array in arrays.items()}, config)
 
@@ -74,8 +87,15 @@ def _linear(arrays: dict[str, Array], config: dict[str, Any]) -> LinearGaussian:
     return LinearGaussian.create(**arrays, initial=config["initial"], flat=flat)
 
 
+def _radial(arrays: dict[str, Array], config: dict[str, Any]) -> RBFNetwork:
+    kernels, output = (Kernels(*(arrays[name] for name in RADIAL[k : k + 2])) for k in (0, 2))
+    blocks = {name: array for name, array in arrays.items() if name not in RADIAL}
+    return RBFNetwork.create(**blocks, kernels=kernels, output_kernels=output)
+
+
 BUILDERS: dict[str, Callable[[dict[str, Array], dict[str, Any]], GaussianModel]] = {
     "StochasticRNN": _network,
     "LinearGaussian": _linear,
+    "RBFNetwork": _radial,
 }
 """How each type of model is rebuilt."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
+from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import (
     calibrate,
@@ -175,6 +176,9 @@ def add_settings(page: Page, fit: Fit) -> None:
     model = fit.model
     given = [f'"{fit.kind}"', f"states={model.states}"]
     rows = [("model", text(fit.kind)), ("states", number(model.states))]
+    if isinstance(model, RBFNetwork):
+        rows.append(("kernels", number(model.kernels.count)))
+        given.append(f"kernels={model.kernels.count}")
     if isinstance(model, StochasticRNN):
         given = given[1:]
         rows += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
+from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import Calibration
 from rekal.report.style import text
@@ -126,9 +128,13 @@ def parameter_tables(fit: Fit) -> str:
         "Q": "covariance of the process noise", "R": "covariance of the observation noise",
         "m": "mean of the first state", "P": "covariance of the first state",
     }  # fmt: skip
+    if isinstance(fit.model, RBFNetwork):
+        meaning["H"] = "weights of the kernels"
+        meaning["kernels.centers"] = "centres of the kernels, over states and inputs"
     blocks = []
     for name, what in meaning.items():
-        block = np.atleast_2d(np.asarray(getattr(fit.model, name)))
+        whole = operator.attrgetter(name)(fit.model)
+        block = np.atleast_2d(np.asarray(whole))
         if block.size == 0:
             continue
         scale = float(np.abs(block).max())
@@ -136,7 +142,7 @@ def parameter_tables(fit: Fit) -> str:
             [number(0.0 if abs(v) < 1e-7 * scale else float(v), 4) for v in row[:MOST]]
             for row in block[:MOST]
         ]
-        shape = " × ".join(str(n) for n in jnp.shape(getattr(fit.model, name)))
+        shape = " × ".join(str(n) for n in jnp.shape(whole))
         cut = f", the first {MOST} shown" if max(block.shape) > MOST else ""
         title = f"<b>{name}</b>, {what} ({shape}{cut})"
         blocks.append(table([], rows, title, names=0))
@@ -150,6 +156,9 @@ def _formula(fit: Fit) -> str:
     model = fit.model
     drive, direct = (" + B u", " + D u") if model.n_inputs else ("", "")
     old, seen, where = "x<sub>t−1</sub>", "x", ""
+    if isinstance(model, RBFNetwork):
+        drive = f" + H ρ(x<sub>t−1</sub>{', u' if model.n_inputs else ''}){drive}"
+        where = ", &ensp; ρ: the kernels"
     if isinstance(model, StochasticRNN):
         old = "f(x<sub>t−1</sub>)"
         seen = "x" if model.linear_observation else "f(x)"
