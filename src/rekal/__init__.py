@@ -3,6 +3,7 @@
 from rekal.adaptive import AdaptiveForecaster, fit_adaptive
 from rekal.beliefs import Particles, Path
 from rekal.datasets import EXAMPLES, load_example
+from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
 from rekal.filters.batch import filter_batch
 from rekal.filters.choice import Filtering
@@ -13,6 +14,7 @@ from rekal.filters.unscented import UnscentedKalman
 from rekal.fit import Fit, load
 from rekal.forecast import Forecast
 from rekal.identify import Identification, distance, identify, responses
+from rekal.innovations import Nees
 from rekal.learning.em import EM
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.nuts import NUTS
@@ -52,6 +54,7 @@ __all__ = [
     "NUTS",
     "STUDIES",
     "AdaptiveForecaster",
+    "Diagnostics",
     "ExtendedKalman",
     "Filtering",
     "Fit",
@@ -64,6 +67,7 @@ __all__ = [
     "LinearGaussian",
     "LinearTimeVarying",
     "MaximumLikelihood",
+    "Nees",
     "NonlinearGaussian",
     "ParticleFilter",
     "Particles",

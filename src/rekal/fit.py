@@ -14,6 +14,7 @@ import numpy as np
 
 from rekal.archive import load_archive, save_archive
 from rekal.beliefs import GaussianPath, Path
+from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
 from rekal.filters.gaussian import GaussianFilter
@@ -100,15 +101,20 @@ class Fit(eqx.Module):
         path = self.paths(data)
         posterior = filtered_posterior(self.algorithm, self.prepare(data), path)
         volume = np.sum(np.asarray(data.mask) * np.log(np.asarray(self.standardiser.scale)), -1)
-        return Posterior(
-            mean=posterior.mean,
-            var=posterior.var,
+        return dataclasses.replace(
+            posterior,
             observed_mean=np.asarray(self.standardiser.invert(np.asarray(posterior.observed_mean))),
             log_evidence=np.asarray(posterior.log_evidence) - volume,
-            kind="filtered",
             data=data,
-            white=posterior.white,
         )
+
+    def diagnose(self, data: Sequences) -> Diagnostics:
+        """Whether the filter keeps what it promises of some data: NIS, whiteness, PIT, coverage.
+
+        Raises:
+            RekalError: other columns or inputs than the model was trained on, or another sampling interval.
+        """
+        return self.filter(data).diagnose()
 
     def forecast(self, data: Sequences, horizon: int, future_inputs: Any = None) -> Forecast:
         """Forecast `horizon` steps beyond the end of every series, in raw units.
@@ -190,9 +196,8 @@ class Fit(eqx.Module):
         """A page of text: how the training went, and the dynamics in numbers."""
         driven = f", driven by {', '.join(self.input_names)}" if self.input_names else ""
         kind = "" if self.kind == "own" else f"{self.kind}, "
-        lines = [
-            f"model           {kind}{self.model.states} states, {', '.join(self.labels.names)}{driven}"
-        ]
+        states = f"{self.model.states} state{'' if self.model.states == 1 else 's'}"
+        lines = [f"model           {kind}{states}, {', '.join(self.labels.names)}{driven}"]
         lines += self.history.lines()
         lines += [
             f"{each.name:<15} {each.value:.6g} (standard error {each.standard_error:.2g})"

@@ -9,6 +9,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from rekal.diagnostics import Diagnostics
 from rekal.sequences import AnyArray
 
 REASONS = {
@@ -31,6 +32,8 @@ class History(eqx.Module):
         seconds: wall time of the training.
         entries: number of observed entries trained on.
         criteria: names and values of information criteria; empty where there are none.
+        diagnostics: how the filter of the final model predicts the training data one step ahead; None where
+            that was not looked at.
     """
 
     log_likelihood: Float[AnyArray, " iterations"]
@@ -39,6 +42,7 @@ class History(eqx.Module):
     seconds: float = eqx.field(static=True)
     entries: int = eqx.field(static=True)
     criteria: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
+    diagnostics: Diagnostics | None = eqx.field(static=True, default=None)
 
     def lines(self) -> list[str]:
         """What a summary says of the training."""
@@ -56,6 +60,8 @@ class History(eqx.Module):
         if self.criteria:
             told = ", ".join(f"{name} {value:.2f}" for name, value in self.criteria)
             lines.append(f"criteria        {told}")
+        if self.diagnostics is not None:
+            lines += self.diagnostics.summary().splitlines()
         return lines
 
     def settings(self) -> dict[str, Any]:
@@ -66,11 +72,13 @@ class History(eqx.Module):
             "seconds": self.seconds,
             "entries": self.entries,
             "criteria": self.criteria,
+            "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
         }
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], log_likelihood: np.ndarray) -> History:
         """What `settings` and the array were made from."""
+        told = settings.get("diagnostics")  # files of earlier versions hold none
         trials = tuple((name, float(score)) for name, score in settings["trials"])
         return cls(
             log_likelihood=log_likelihood,
@@ -79,4 +87,5 @@ class History(eqx.Module):
             seconds=settings["seconds"],
             entries=settings["entries"],
             criteria=tuple((name, float(value)) for name, value in settings["criteria"]),
+            diagnostics=None if told is None else Diagnostics.of(told),
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from rekal.diagnostics import Diagnostics, diagnose
+from rekal.errors import RekalError
+from rekal.innovations import Nees, nees
 from rekal.sequences import AnyArray, Sequences
 
 Kind = Literal["filtered", "smoothed"]
@@ -19,27 +22,77 @@ class Posterior(eqx.Module):
 
     Attributes:
         mean: `(batch, steps, states)`.
-        var: variances, same shape.
+        cov: covariances `(batch, steps, states, states)`.
         observed_mean: mean of what the state says of the observations `(batch, steps, obs)`.
         log_evidence: one-step predictive log densities `(batch, steps)` in nats; zero in padding.
         kind: "filtered" (given the data up to each step) or "smoothed" (given all).
         data: the series that were filtered.
-        white: innovations of a Gaussian filter scaled to unit covariance `(batch, steps, obs)`, NaN where
-            nothing was observed; None for particles.
+        white: innovations scaled to unit covariance `(batch, steps, obs)`, entry k given the columns before
+            it; NaN where nothing was observed, or the start not determined yet. None for a model whose noise
+            is not additive and Gaussian, as is `pit`.
+        pit: probability integral transform of each entry one step ahead, same shape.
     """
 
     mean: Float[AnyArray, "batch steps states"]
-    var: Float[AnyArray, "batch steps states"]
+    cov: Float[AnyArray, "batch steps states states"]
     observed_mean: Float[AnyArray, "batch steps obs"]
     log_evidence: Float[AnyArray, "batch steps"]
     kind: Kind = eqx.field(static=True)
     data: Sequences
     white: Float[AnyArray, "batch steps obs"] | None = None
+    pit: Float[AnyArray, "batch steps obs"] | None = None
+
+    @property
+    def var(self) -> Float[AnyArray, "batch steps states"]:
+        """Variances of the state variables."""
+        return np.diagonal(np.asarray(self.cov), axis1=-2, axis2=-1)
 
     @property
     def log_likelihood(self) -> float:
         """Sum of the one-step predictive log densities over all observed entries, in nats."""
         return float(np.sum(self.log_evidence))
+
+    def diagnose(self) -> Diagnostics:
+        """Whether the one-step predictions kept what they promised: NIS, whiteness, PIT, coverage.
+
+        Raises:
+            RekalError: the noise of the model is not additive and Gaussian, or nothing was observed.
+        """
+        if self.white is None or self.pit is None:
+            raise RekalError(
+                "diagnostics need a model with additive Gaussian noise, whose innovations have a known law"
+            )
+        return diagnose(np.asarray(self.white), np.asarray(self.pit), self.data.names)
+
+    def nees(self, truth: Any) -> Nees:
+        """Estimation errors against the claimed covariances, where the true states are known.
+
+        Args:
+            truth: true states `(batch, steps, states)`, or `(steps, states)` of a single series, in the
+                coordinates of the model; NaN = unknown.
+
+        Raises:
+            RekalError: another shape, or no state is known.
+        """
+        states = np.asarray(truth, np.float64)
+        states = states[None] if states.ndim == 2 else states
+        if states.shape != self.mean.shape:
+            raise RekalError(f"truth has shape {np.shape(truth)}, but {self.mean.shape} would fit")
+        error = np.where(self.data.valid()[..., None], states - np.asarray(self.mean), np.nan)
+        return nees(error, np.asarray(self.cov))
+
+    def summary(self) -> str:
+        """What was found, and whether the filter keeps what it promises, in a few lines."""
+        series = f", {self.data.batch} series" if self.data.batch > 1 else ""
+        entries = int(np.asarray(self.data.mask).sum())
+        lines = [
+            f"{self.kind:<15} {self.mean.shape[-1]} states, {', '.join(self.data.names)}{series}",
+            f"log-likelihood  {self.log_likelihood:.1f} nats "
+            f"({self.log_likelihood / max(entries, 1):.3f} per value)",
+        ]
+        if self.white is not None:
+            lines.append(self.diagnose().summary())
+        return "\n".join(lines)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per series and step: mean and standard deviation of each state variable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -120,7 +121,7 @@ def fit(
             options = RBFOptions(**told) if radial else NetworkOptions(**told)
             how = (standardiser, filtering, seed, report)
             found = train_network(prepared, start, em, options, *how)
-    return Fit(
+    trained = Fit(
         model=found.result.model,
         standardiser=standardiser,
         history=History(
@@ -138,6 +139,8 @@ def fit(
         kind=model if isinstance(model, str) else "own",
         parameters=found.parameters,
     )
+    history = dataclasses.replace(trained.history, diagnostics=trained.diagnose(data))
+    return dataclasses.replace(trained, history=history)
 
 
 def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:

@@ -12,8 +12,10 @@ from rekal.beliefs import GaussianPath, Path, SmoothedPath
 from rekal.filters.finite import check_finite
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
+from rekal.filters.predictive import Predictive, gaussian_predictive, particle_predictive
 from rekal.filters.recursion import run_filter
 from rekal.learning.batch import Batch, as_batch
+from rekal.models.gaussian import GaussianModel
 from rekal.posterior import Kind, Posterior
 from rekal.sequences import Sequences
 from rekal.smoothers.marginal import smooth_marginal
@@ -86,8 +88,10 @@ def filtered_posterior(
 ) -> Posterior:
     """Moments of the filtered beliefs."""
     if isinstance(path, Path):
+        assert isinstance(algorithm, ParticleFilter)
         return _posterior(algorithm, data, path, jnp.exp(path.log_weights), "filtered")
-    return _gaussian_posterior(algorithm, data, path, path.mean, path.var, "filtered")
+    assert isinstance(algorithm, GaussianFilter)
+    return _gaussian_posterior(algorithm, data, path, path.mean, path.cov, "filtered")
 
 
 def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int = 0) -> Posterior:
@@ -111,50 +115,80 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     cut = lambda tree: jax.tree.map(lambda leaf: leaf[:, : data.steps], tree)  # noqa: E731
     if isinstance(algorithm, GaussianFilter):
         path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))
-        var = jnp.diagonal(smoothed.cov, axis1=-2, axis2=-1)
-        return _gaussian_posterior(algorithm, data, path, smoothed.mean, var, "smoothed")
+        return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
     path = _run(algorithm, batch, jax.random.split(jax.random.key(seed), data.batch))
     weights = _smooth(algorithm, batch, path)
     return _posterior(algorithm, data, cut(path), cut(weights), "smoothed")
 
 
 def _posterior(
-    algorithm: ParticleFilter | GaussianFilter,
+    algorithm: ParticleFilter,
     data: Sequences,
     path: Path,
     weights: Array,
     kind: Kind,
 ) -> Posterior:
     mean = jnp.einsum("btn,btns->bts", weights, path.x)
-    second = jnp.einsum("btn,btns->bts", weights, path.x**2)
+    # Centred first: in float32 the difference of two second moments may have no digit left.
+    centred = path.x - mean[:, :, None]
     each = _observed(algorithm, data, path.x)
+    told = None
+    if isinstance(algorithm.model, GaussianModel):
+        values, inputs = _arrays(data)
+        key = jax.random.fold_in(jax.random.key(algorithm.seed), 1)
+        seen = jnp.asarray(np.asarray(data.mask))
+        told = particle_predictive(algorithm.model, path, values, seen, inputs, key)
     return Posterior(
         mean=np.asarray(mean),
-        var=np.asarray(jnp.maximum(second - mean**2, 0.0)),
+        cov=np.asarray(jnp.einsum("btn,btni,btnj->btij", weights, centred, centred)),
         observed_mean=np.asarray(jnp.einsum("btn,btnp->btp", weights, each)),
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
+        **_scored(told, np.asarray(data.mask)),
     )
 
 
 def _gaussian_posterior(
-    algorithm: ParticleFilter | GaussianFilter,
+    algorithm: GaussianFilter,
     data: Sequences,
     path: GaussianPath,
     mean: Array,
-    var: Array,
+    cov: Array,
     kind: Kind,
 ) -> Posterior:
+    told = gaussian_predictive(algorithm, path, *_arrays(data))
+    known = np.asarray(data.mask)
+    if getattr(
+        algorithm.model, "diffuse", ()
+    ):  # until the start is determined innovations are zero
+        begun = (np.asarray(path.white) != 0).any(-1)
+        known = known & np.logical_or.accumulate(begun, axis=1)[..., None]
     return Posterior(
         mean=np.asarray(mean),
-        var=np.asarray(var),
+        cov=np.asarray(cov),
         observed_mean=np.asarray(_observed(algorithm, data, mean[:, :, None])[:, :, 0]),
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
-        white=np.where(np.asarray(data.mask), np.asarray(path.white), np.nan),
+        **_scored(told, known),
     )
+
+
+def _scored(told: Predictive | None, known: np.ndarray) -> dict[str, np.ndarray]:
+    """White innovations and PIT, NaN where there is none."""
+    if told is None:
+        return {}
+    return {
+        name: np.where(known, np.asarray(found), np.nan) for name, found in told._asdict().items()
+    }
+
+
+def _arrays(data: Sequences) -> tuple[Array, Array | None]:
+    """Values and inputs in the computation's precision."""
+    dtype = jnp.result_type(float)
+    inputs = None if data.inputs is None else jnp.asarray(np.asarray(data.inputs), dtype)
+    return jnp.asarray(np.asarray(data.values), dtype), inputs
 
 
 def _observed(

@@ -174,5 +174,6 @@ def _answer(
         "filter": trained.filtering.kind,
         "parameters": [each._asdict() for each in trained.parameters],
         "criteria": dict(history.criteria),
+        "diagnostics": None if history.diagnostics is None else history.diagnostics.to_dict(),
         "learned": trained.identify().to_dict(),
     }

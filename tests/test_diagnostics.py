@@ -1,0 +1,223 @@
+"""Diagnostics: right models pass, wrong ones are told apart, the statistics are the published ones."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import kstest, norm
+from volatility import StochasticVolatility
+
+import rekal
+from rekal.diagnostics import Diagnostics, diagnose
+from rekal.history import History
+from rekal.innovations import LjungBox, autocorrelation, ljung_box, nees, nis
+
+BLOCKS = {
+    "A": np.array([[0.9, 0.3], [-0.3, 0.9]]),
+    "C": np.array([[1.0, 0.0], [0.5, 1.0]]),
+    "Q": 0.1 * np.eye(2),
+    "R": np.array([[0.3, 0.1], [0.1, 0.2]]),
+}
+SERIES, STEPS = 40, 200
+
+
+@pytest.fixture(scope="module", autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def model(**changed) -> rekal.LinearGaussian:
+    return rekal.LinearGaussian.create(**{**BLOCKS, **changed}, initial="stationary")
+
+
+def filtered(data, **changed) -> rekal.Posterior:
+    return rekal.filter(rekal.Kalman(model(**changed)), data)
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """Many series with gaps, and their states."""
+    x, y = rekal.simulate(model(), STEPS, jax.random.key(3), batch=SERIES)
+    y = np.array(y)
+    y[np.random.default_rng(0).random(y.shape) < 0.1] = np.nan
+    y[3, 20:40] = np.nan
+    y[5, 150:] = np.nan
+    return np.asarray(x), rekal.Sequences.from_arrays(y, names=("left", "right"))
+
+
+@pytest.fixture(scope="module")
+def right(simulated):
+    return filtered(simulated[1])
+
+
+def test_a_right_model_is_consistent(right, simulated):
+    """Over 40 series the share inside a 95 % band has a standard error of 3.4 %."""
+    each = [diagnose(right.white[i : i + 1], right.pit[i : i + 1], "ab") for i in range(SERIES)]
+    assert np.mean([found.consistent for found in each]) > 0.85
+    for column in range(2):
+        p = [found.columns[column].whiteness_p for found in each]
+        assert kstest(p, "uniform").pvalue > 0.01
+        p = [found.columns[column].uniformity_p for found in each]
+        assert kstest(p, "uniform").pvalue > 0.01
+    whole = right.diagnose()
+    assert whole.entries == int(simulated[1].mask.sum())
+    assert whole.consistent
+    assert whole.white
+    assert whole.uniform
+    assert whole.coverage(50) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(whole.entries))
+    assert whole.coverage(90) == pytest.approx(0.9, abs=4 * 0.3 / np.sqrt(whole.entries))
+    assert whole.nis_inside == pytest.approx(0.95, abs=0.01)
+    assert abs(whole.columns[0].mean) < 4 / np.sqrt(whole.columns[0].entries)
+    told = right.summary()
+    assert "white: yes (Ljung-Box p = " in told
+    assert "the filter is consistent" in told
+    assert list(whole.to_frame().index) == ["left", "right"]
+
+
+def test_pit_and_innovations_are_those_of_a_naive_filter(right, simulated):
+    """A textbook filter of the first series, written out; the scaling by a Cholesky factor of `S`."""
+    (A, C, Q, R), data = BLOCKS.values(), simulated[1]
+    m, P = np.zeros(2), np.asarray(model().initial_moments()[1])
+    for t in range(STEPS):
+        seen = data.mask[0, t]
+        S, e = C @ P @ C.T + R, data.values[0, t] - C @ m
+        pit = norm.cdf(e / np.sqrt(np.diag(S)))
+        np.testing.assert_allclose(right.pit[0, t], np.where(seen, pit, np.nan), atol=1e-9)
+        Cs, Ss = C[seen], S[np.ix_(seen, seen)]
+        white = np.linalg.solve(np.linalg.cholesky(Ss), e[seen])
+        np.testing.assert_allclose(right.white[0, t, seen], white, atol=1e-9)
+        assert np.isnan(right.white[0, t, ~seen]).all()
+        K = P @ Cs.T @ np.linalg.inv(Ss)
+        m, P = m + K @ e[seen], P - K @ Cs @ P
+        np.testing.assert_allclose(right.cov[0, t], P, atol=1e-9)
+        m, P = A @ m, A @ P @ A.T + Q
+
+
+@pytest.mark.parametrize(
+    ("changed", "word", "white"),
+    [
+        ({"R": 0.5 * BLOCKS["R"]}, "overconfident", None),
+        ({"R": 2.0 * BLOCKS["R"]}, "too careful", None),
+        ({"A": 0.5 * BLOCKS["A"], "Q": 0.5 * np.eye(2)}, None, False),
+    ],
+)
+def test_a_wrong_model_is_told(simulated, changed, word, white):
+    found = filtered(simulated[1], **changed).diagnose()
+    if word is not None:
+        assert f"the filter is {word}" in found.summary()
+        assert not found.consistent
+        assert not found.uniform
+    if white is not None:
+        assert found.white is white
+        assert "white: no (Ljung-Box p < 0.001" in found.summary()
+
+
+def test_what_stands_in_a_missing_entry_changes_nothing(right, simulated):
+    data = simulated[1]
+    odd = dataclasses.replace(data, values=np.where(data.mask, data.values, 1e3))
+    assert filtered(odd).diagnose() == right.diagnose()
+
+
+def test_many_particles_agree_with_kalman(simulated):
+    data = rekal.Sequences.from_arrays(
+        np.where(simulated[1].mask, simulated[1].values, np.nan)[:1, :60]
+    )
+    exact = filtered(data)
+    found = rekal.filter(rekal.ParticleFilter(model(), 10_000), data)
+    for name, tolerance in (("white", 0.08), ("pit", 0.02), ("cov", 0.02)):
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(exact, name), atol=tolerance, err_msg=name
+        )
+
+
+def test_known_states_are_judged(right, simulated):
+    x, data = simulated
+    found = right.nees(x)
+    assert found.low < found.mean < found.high
+    assert found.inside == pytest.approx(0.95, abs=0.02)
+    assert found.steps == int(data.lengths.sum())
+    assert "consistent" in found.summary()
+    wrong = filtered(data, R=0.25 * BLOCKS["R"]).nees(x)
+    assert "overconfident" in wrong.summary()
+    with pytest.raises(rekal.RekalError, match="truth has shape"):
+        right.nees(x[:, :10])
+    with pytest.raises(rekal.RekalError, match="known at no step"):
+        right.nees(np.full(x.shape, np.nan))
+
+
+def test_directions_without_variance_do_not_count():
+    rng = np.random.default_rng(0)
+    error = np.concatenate([rng.normal(size=(1, 4000, 1)), np.zeros((1, 4000, 1))], -1)
+    found = nees(error, np.broadcast_to(np.diag([1.0, 0.0]), (1, 4000, 2, 2)))
+    assert found.mean == pytest.approx(1, abs=0.1)
+    width = 2 * 1.96 * np.sqrt(2 / 4000)  # independent errors: hardly any autocorrelation time
+    assert found.high - found.low == pytest.approx(width, rel=0.2)
+
+
+def test_ljung_box_is_that_of_statsmodels():
+    """Numbers by `statsmodels.stats.diagnostic.acorr_ljungbox`, statsmodels 0.14."""
+    wave = np.sin(np.arange(1, 41) ** 1.3)
+    assert ljung_box(wave[None], 6) == LjungBox(
+        pytest.approx(35.29272231), 6, pytest.approx(3.7817e-6, rel=1e-4)
+    )
+
+
+def test_ljung_box_looks_at_the_pairs_that_are_there():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(2, 50))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    centred = values - np.nanmean(values)
+    r, N = autocorrelation(values, 3)
+    for h in (1, 2, 3):
+        products = [
+            row[t] * row[t - h]
+            for row in centred
+            for t in range(h, 50)
+            if np.isfinite(row[t] * row[t - h])
+        ]
+        assert N[h - 1] == len(products)
+        assert r[h - 1] == pytest.approx(np.mean(products) / np.nanmean(centred**2))
+    n = np.isfinite(values).sum()
+    assert ljung_box(values, 3).statistic == pytest.approx((n + 2) / n * (N * r**2).sum())
+
+
+def test_too_little_to_judge_is_said():
+    white = np.array([[[0.1], [np.nan], [0.3]]])
+    found = diagnose(white, norm.cdf(white), ("y",))
+    assert "white: too few entries to say" in found.summary()
+    assert nis(white)[0, 0] == pytest.approx(0.01)
+    with pytest.raises(rekal.RekalError, match="no innovation to judge"):
+        diagnose(np.full((1, 3, 1), np.nan), white, ("y",))
+
+
+def test_other_noise_has_no_innovations():
+    data = rekal.Sequences.from_arrays(np.random.default_rng(0).normal(size=(20, 1)))
+    algorithm = rekal.ParticleFilter(StochasticVolatility(), 50, "bootstrap")
+    found = rekal.filter(algorithm, data)
+    assert found.white is None
+    assert "log-likelihood" in found.summary()
+    with pytest.raises(rekal.RekalError, match="additive Gaussian noise"):
+        found.diagnose()
+
+
+def test_a_diffuse_start_is_left_out_and_files_keep_the_rest(tmp_path):
+    """Q(9) of the Nile by Durbin and Koopman (2012), section 2.12.3: 8.84."""
+    nile = rekal.load_example("nile")
+    trained = rekal.fit(nile, "local-level", progress=False)
+    kept = trained.history.diagnostics
+    assert isinstance(kept, Diagnostics)
+    assert kept.entries == 99
+    test = ljung_box(trained.filter(nile).white[..., 0], 9)
+    assert test.statistic == pytest.approx(8.84, abs=0.01)
+    assert kept == trained.diagnose(nile)
+    assert "mean NIS" in trained.summary()
+    trained.save(tmp_path / "m.rekal")
+    again = rekal.load(tmp_path / "m.rekal")
+    assert again.history.diagnostics == kept
+    assert again.summary() == trained.summary()
+    settings = trained.history.settings()
+    del settings["diagnostics"]  # as written before there were any
+    assert History.of(settings, np.asarray(jnp.zeros(1))).diagnostics is None
