@@ -1,11 +1,14 @@
-"""What all tests share: where real data lie, and how hard hypothesis tries."""
+"""What all tests share: where real data lie, how hard hypothesis tries, room for compiled functions."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Tests run side by side, one worker a core: threads of their own would only wait for each other.
 os.environ.setdefault("PJRT_NPROC", "1")
 
+import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -16,6 +19,18 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("rekal")
+
+MAPPED = 30_000  # Linux allows a process 65,530 mapped regions by default; a compiled function holds some 16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_compiled_functions() -> Iterator[None]:
+    """Forget compiled functions between modules before the kernel refuses to map more of them."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MAPPED:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
