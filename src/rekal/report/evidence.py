@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from scipy.special import ndtri
 from rekal.beliefs import GaussianPath
 from rekal.fit import Fit
 from rekal.forecast.scores import pair
+from rekal.posterior import Posterior
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
 
@@ -158,6 +158,8 @@ class Calibration:
         series: series of each origin.
         spread: standard deviation of the observed entries of each column.
         whole: all steps were scored, not only the last ones.
+        posterior: the filter over the series that were scored; what the first steps of those that were cut
+            leave over is taken out.
     """
 
     horizons: tuple[int, ...]
@@ -169,6 +171,7 @@ class Calibration:
     series: np.ndarray
     spread: np.ndarray
     whole: bool
+    posterior: Posterior
 
     def mean(self, values: np.ndarray, h: int, k: int) -> float:
         """Mean over the scored forecasts of horizon number `h` and column `k`."""
@@ -180,27 +183,6 @@ class Calibration:
         used = self.seen[:, h, k]
         inside = np.abs(self.pit[:, h, k] - 0.5) <= level / 2
         return float(inside[used].mean()) if used.any() else float("nan")
-
-    @cached_property
-    def innovations(self) -> np.ndarray:
-        """One-step PIT values as standard normal numbers `(origins, obs)`; NaN where not scored."""
-        pit = np.clip(np.asarray(self.pit[:, 0], np.float64), 1e-6, 1 - 1e-6)
-        return np.where(self.seen[:, 0], ndtri(pit), np.nan)
-
-    def autocorrelation(self, k: int, lags: int) -> tuple[np.ndarray, np.ndarray]:
-        """Autocorrelation of the innovations of a column, and half the band of white noise.
-
-        Only pairs of which both are there count; no pair reaches from one series into another.
-        """
-        z = self.innovations[:, k] - np.nanmean(self.innovations[:, k])
-        power = np.nanmean(z**2)
-        values, bands = [], []
-        for lag in range(1, lags + 1):
-            product = np.where(self.series[lag:] == self.series[:-lag], z[lag:] * z[:-lag], np.nan)
-            pairs = int(np.isfinite(product).sum())
-            values.append(np.nanmean(product) / power if pairs else np.nan)
-            bands.append(1.96 / np.sqrt(pairs) if pairs else np.nan)
-        return np.array(values), np.array(bands)
 
 
 def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibration | None:
@@ -222,9 +204,17 @@ def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibrati
         used = used.window(-(each + burn))
     made = fit.roll(used, list(horizons))
     y, seen = pair(made, used.values, used.mask)
+    posterior = fit.filter(used)
     if cut:
-        short = np.asarray(used.lengths)[np.asarray(made.series)] < each + burn
-        seen = seen & (short | (np.asarray(made.origins) >= burn))[:, None, None]
+        short = np.asarray(used.lengths) < each + burn
+        late = np.asarray(made.origins) >= burn
+        seen = seen & (short[np.asarray(made.series)] | late)[:, None, None]
+        kept = (short[:, None] | (np.arange(used.steps) > burn))[..., None]
+        posterior = dataclasses.replace(
+            posterior,
+            white=np.where(kept, np.asarray(posterior.white), np.nan),
+            pit=np.where(kept, np.asarray(posterior.pit), np.nan),
+        )
     observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
     return Calibration(
         horizons=horizons,
@@ -236,6 +226,7 @@ def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibrati
         series=np.asarray(made.series),
         spread=np.nanstd(observed, axis=(0, 1)),
         whole=not cut and len(chosen) == len(long_enough),
+        posterior=posterior,
     )
 
 

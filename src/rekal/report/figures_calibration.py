@@ -1,23 +1,29 @@
-"""Figures of calibration: PIT, coverage, whiteness of the innovations."""
+"""Figures of calibration: PIT, coverage, size and whiteness of the innovations."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from scipy.stats import binom
 
+from rekal.innovations import autocorrelation, chi_square_band, nis
 from rekal.report.evidence import LEVELS, Calibration
 from rekal.report.style import (
     BLUE,
     CYCLE,
     FAINT,
     INK,
+    ORANGE,
+    band,
     line,
     panels,
+    points,
     shade,
     short,
     small,
 )
+from rekal.report.thinning import envelope
 
 BINS = 10
 GREY = "rgba(60,60,60,0.13)"
@@ -110,13 +116,20 @@ def coverage_figure(found: Calibration) -> go.Figure:
 
 
 def whiteness_figure(
-    found: Calibration, columns: list[int], names: list[str], lags: int
+    white: np.ndarray, columns: list[int], names: list[str], lags: int
 ) -> go.Figure:
-    """Autocorrelation of the one-step innovations, a panel for each column."""
+    """Autocorrelation of the one-step innovations, a panel for each column.
+
+    Args:
+        white: innovations scaled to unit covariance `(batch, steps, obs)`.
+        columns: which columns.
+        names: their names.
+        lags: the largest lag.
+    """
     titles = [short(name, 60) for name in names] if len(names) > 1 else []
     figure = panels(len(columns), 130 if len(columns) > 1 else 240, titles=titles, legend=False)
     for row, k in enumerate(columns, 1):
-        values, bands = found.autocorrelation(k, lags)
+        values, bands = correlations(white, k, lags)
         x = np.arange(1, lags + 1)
         edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         low = go.Scatter(x=x, y=small(-bands), **edge)
@@ -134,7 +147,29 @@ def whiteness_figure(
     return figure
 
 
-def outside(found: Calibration, k: int, lags: int) -> int:
-    """How many lags lie outside the band of white noise."""
-    values, bands = found.autocorrelation(k, lags)
-    return int((np.abs(values) > bands).sum())
+def correlations(white: np.ndarray, k: int, lags: int) -> tuple[np.ndarray, np.ndarray]:
+    """Autocorrelations of the innovations of a column, and half the 95 % band of white noise."""
+    values, pairs = autocorrelation(white[..., k], lags)
+    return values, 1.96 / np.sqrt(np.where(pairs > 0, pairs, np.nan))
+
+
+def nis_figure(x: np.ndarray, white: np.ndarray) -> go.Figure:
+    """Squared innovations of one series over time, with the interval that holds 95 % of them.
+
+    Args:
+        x: time stamps, as numbers.
+        white: innovations scaled to unit covariance `(steps, obs)`, NaN where there is none.
+    """
+    squares = nis(white[None])[0]
+    low, high = chi_square_band(np.isfinite(white).sum(-1))
+    held = pd.DataFrame({"low": low, "high": high}).bfill().ffill().fillna(0.0).to_numpy()
+    outside = (squares < low) | (squares > high)
+    figure = panels(1, 250)
+    steps, below, above = envelope(held[:, 0], held[:, 1])
+    for trace in band(x[steps], below, above, "95 % of a right model", INK, 0.13):
+        figure.add_trace(trace)
+    for name, colour, part in (("inside", BLUE, ~outside), ("outside", ORANGE, outside)):
+        kept = np.flatnonzero(part & np.isfinite(squares))
+        figure.add_trace(points(x[kept], squares[kept], name, colour, 4))
+    figure.update_yaxes(title_text="NIS", rangemode="tozero")
+    return figure

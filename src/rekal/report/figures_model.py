@@ -102,7 +102,7 @@ def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool) -> Dynamics
 
 
 def dynamics_figure(
-    found: Dynamics, titles: list[str], interval: float | int, axis: str
+    found: Dynamics, titles: list[str], interval: float | int, axis: str, hidden: str
 ) -> go.Figure:
     """Output thick, hidden units thin (paper, figures 2 and 4).
 
@@ -111,6 +111,7 @@ def dynamics_figure(
         titles: names of the columns with their units.
         interval: time between steps.
         axis: title of the time axis.
+        hidden: what the hidden part is called.
     """
     count = len(titles)
     figure = panels(count + 1, 160, heights=[1.0] * count + [1.25])
@@ -124,11 +125,11 @@ def dynamics_figure(
         figure.update_yaxes(title_text=short(titles[k], 20), row=k + 1, col=1)
     for i in range(found.hidden.shape[1]):
         trace = line(
-            x, found.hidden[:, i], "hidden units", BLUE, width=1, legendgroup="hidden",
-            showlegend=i == 0, opacity=0.75, hovertemplate=f"unit {i + 1}: %{{y:.3f}}",
+            x, found.hidden[:, i], hidden, BLUE, width=1, legendgroup="hidden",
+            showlegend=i == 0, opacity=0.75, hovertemplate=f"{i + 1}: %{{y:.3f}}",
         )  # fmt: skip
         figure.add_trace(trace, row=count + 1, col=1)
-    figure.update_yaxes(title_text="hidden units", row=count + 1, col=1)
+    figure.update_yaxes(title_text=hidden, row=count + 1, col=1)
     figure.update_xaxes(title_text=text(axis), row=count + 1, col=1)
     return figure
 
@@ -172,6 +173,13 @@ def phase_figure(found: Dynamics, filtered: np.ndarray) -> go.Figure:
     figure.update_xaxes(title_text=names[0], zeroline=True, zerolinecolor=FAINT)
     figure.update_yaxes(title_text=names[1], zeroline=True, zerolinecolor=FAINT)
     return figure
+
+
+def hidden_name(fit: Fit) -> str:
+    """What the output layer reads is called."""
+    if isinstance(fit.model, StochasticRNN):
+        return "hidden units"
+    return "state" if fit.model.states == 1 else "states"
 
 
 def _hidden(fit: Fit, states: np.ndarray) -> np.ndarray:

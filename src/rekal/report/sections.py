@@ -16,9 +16,10 @@ from rekal.report.evidence import (
     choose_horizons,
     is_training_data,
 )
-from rekal.report.figures_calibration import coverage_figure, outside, pit_figure, whiteness_figure
+from rekal.report.figures_calibration import coverage_figure, pit_figure
 from rekal.report.figures_model import (
     dynamics_figure,
+    hidden_name,
     likelihood_figure,
     noise_free,
     phase_figure,
@@ -26,6 +27,7 @@ from rekal.report.figures_model import (
 from rekal.report.learned import learned_html, period_steps
 from rekal.report.page import Page, code
 from rekal.report.sections_data import View
+from rekal.report.sections_filter import add_consistency
 from rekal.report.style import text
 from rekal.report.tables import (
     activation_name,
@@ -34,16 +36,16 @@ from rekal.report.tables import (
     parameter_tables,
     scores_table,
     starts_table,
+    structure_table,
 )
 from rekal.sequences import Sequences
-
-LAGS = 20
 
 
 def add_learned(page: Page, seen: View) -> None:
     """What was learned, in numbers."""
     page.heading("What was learned")
     page.add(learned_html(seen.found, seen.data))
+    page.add(structure_table(seen.fit))
     page.add(parameter_tables(seen.fit))
 
 
@@ -71,11 +73,11 @@ def add_dynamics(page: Page, seen: View) -> None:
     if fit.model.n_inputs:
         centred = bool(np.any(np.asarray(fit.standardiser.input_location)))
         says += f" Inputs are held at {'their mean' if centred else 'zero'}."
-    caption = f"<b>Output (thick) and hidden units (thin).</b> {says}"
+    caption = f"<b>Output (thick) and {hidden_name(fit)} (thin).</b> {says}"
     if len(found.output) < 2:
         page.add(f"<p>{says}</p>")
         return
-    figure = dynamics_figure(found, titles, data.interval or 1.0, axis)
+    figure = dynamics_figure(found, titles, data.interval or 1.0, axis, hidden_name(fit))
     portrait = ""
     if fit.model.states >= 2:
         states = np.concatenate([f.states for f in seen.filtered])
@@ -120,23 +122,7 @@ def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
         "Grey: 95 % range by chance, one step ahead; horizons are in steps.",
     )
     page.add(f'<div class="row">{pit}{coverage}</div>')
-    steps = int(np.bincount(found.series).max())
-    lags = max(1, min(LAGS, steps // 4))
-    columns = [k for k in seen.columns if found.seen[:, 0, k].sum() > lags]
-    if not columns:
-        return
-    told = "; ".join(
-        f"{text(labels.names[k])}: {outside(found, k, lags)} of {lags} lags" for k in columns
-    )
-    names = [labels.names[k] for k in columns] if len(columns) > 1 else [""]
-    page.add(
-        page.figure(
-            whiteness_figure(found, columns, names, lags),
-            "<b>What the one-step forecast leaves over.</b> Autocorrelation of the innovations "
-            "(PIT values as normal numbers). A model that has found all there is leaves white noise, "
-            f"of which one lag in twenty falls outside the grey band. Outside here: {told}.",
-        )
-    )
+    add_consistency(page, seen, found)
 
 
 def add_learning(page: Page, fit: Fit) -> None:
@@ -147,13 +133,15 @@ def add_learning(page: Page, fit: Fit) -> None:
         "tolerance": "it stopped because the log-likelihood no longer rose",
         "iterations": "it stopped at the largest number of iterations allowed, still rising perhaps",
         "interrupted": "it was interrupted, and the best so far was kept",
+        "converged": "it converged to a maximum of the likelihood",
+        "no better point": "it stopped where no better point was found",
     }.get(history.stopped, text(history.stopped))
     count = len(history.log_likelihood)
     last = float(history.log_likelihood[-1]) if count else float("nan")
     page.add(
         f"<p>{count} iteration{'' if count == 1 else 's'} in {number(history.seconds, 3)} s on "
         f"{number(history.entries)} observed entries; {why}. Log-likelihood of the training data in "
-        f"the last iteration: {number(last, 6)} nats.</p>"
+        f"the last iteration: {number(last, 6)} nats.{_fell(fit)}</p>"
     )
     table = starts_table(fit)
     if not count:
@@ -170,22 +158,32 @@ FILTERS = {
 }
 
 
+def _fell(fit: Fit) -> str:
+    """Why the log-likelihood may end below its best."""
+    values = np.asarray(fit.history.log_likelihood, np.float64)
+    if fit.kind not in ("linear", "own") or len(values) < 2 or values[-1] >= values.max():
+        return ""
+    return (
+        " It is lower than before because training maximises the likelihood times weak priors that keep "
+        "covariances from collapsing."
+    )
+
+
 def add_settings(page: Page, fit: Fit) -> None:
     """How to reproduce the model."""
     page.heading("How to reproduce it")
     model = fit.model
-    given = [f'"{fit.kind}"', f"states={model.states}"]
+    given = _named(fit)
     rows = [("model", text(fit.kind)), ("states", number(model.states))]
     if isinstance(model, RBFNetwork):
         rows.append(("kernels", number(model.kernels.count)))
-        given.append(f"kernels={model.kernels.count}")
     if isinstance(model, StochasticRNN):
-        given = given[1:]
         rows += [
             ("transfer function", text(activation_name(fit))),
             ("observation", "C x" if model.linear_observation else "C f(x)"),
             ("starts", number(max(1, len(fit.history.trials)))),
         ]
+    if isinstance(model, StochasticRNN) and fit.kind != "own":
         if fit.history.trials:
             given.append(f"restarts={len(fit.history.trials)}")
         if isinstance(model.activation, str) and model.activation != "tanh":
@@ -206,5 +204,21 @@ def add_settings(page: Page, fit: Fit) -> None:
     rows += [("seed", str(fit.seed)), ("versions", machine)]
     page.add(pairs_table(rows))
     given.append(f"seed={fit.seed}")
-    page.add("<p>On the same data, with an otherwise default learner:</p>")
+    own = " from the model that it started from" if fit.kind == "own" else ""
+    page.add(f"<p>On the same data{own}, with an otherwise default learner:</p>")
     page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))
+
+
+def _named(fit: Fit) -> list[str]:
+    """The first arguments of `rekal.fit`: those that the kind of model takes."""
+    states = f"states={fit.model.states}"
+    if fit.kind == "own":
+        return ["model"]
+    if fit.kind == "em-rnn":
+        return [states]
+    name = f'"{fit.kind}"'
+    if fit.kind == "seasonal":  # a level, and an effect of all seasons but one
+        return [name, f"period={fit.model.states}"]
+    if isinstance(fit.model, RBFNetwork):
+        return [name, states, f"kernels={fit.model.kernels.count}"]
+    return [name, states] if fit.kind in ("linear", "ar") else [name]

@@ -9,6 +9,8 @@ import numpy as np
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
 from rekal.identify import Identification
+from rekal.models.rbf import RBFNetwork
+from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import (
     Fans,
     Filtered,
@@ -91,10 +93,10 @@ def add_heading(page: Page, fit: Fit, data: Sequences) -> None:
     each = number(int(steps.min()))
     if steps.min() < steps.max():
         each += f" to {number(int(steps.max()))}"
-    page.add(f"<h1>What a recurrent network learned of {columns}</h1>")
+    name, how = _model(fit)
+    page.add(f"<h1>What {name} learned of {columns}</h1>")
     page.add(
-        f'<p class="lead">{fit.model.states} hidden units, trained by expectation-maximisation with '
-        "a particle smoother. The model says how the signal moves on, how much of that is chance, "
+        f'<p class="lead">{how} The model says how the signal moves on, how much of that is chance, '
         "and how much noise the measurement adds.</p>"
     )
     rows = [
@@ -108,6 +110,24 @@ def add_heading(page: Page, fit: Fit, data: Sequences) -> None:
         rows.insert(1, ("inputs", ", ".join(text(name) for name in data.input_names)))
     rows += [("note", text(note)) for note in data.notes]
     page.add(pairs_table(rows))
+
+
+def _model(fit: Fit) -> tuple[str, str]:
+    """What the model is called, and how it came about."""
+    count = fit.model.states
+    plural = "" if count == 1 else "s"
+    if isinstance(fit.model, StochasticRNN):
+        how = f"{count} hidden unit{plural}, trained by expectation-maximisation."
+        return "a recurrent network", how
+    if isinstance(fit.model, RBFNetwork):
+        how = f"{count} state{plural} moved by {fit.model.kernels.count} kernels, trained by EM."
+        return "a network of radial basis functions", how
+    by = {"kalman": "the Kalman filter, which is exact for it", "particles": "particles"}
+    exact = f"followed by {by.get(fit.filtering.kind, f'the {fit.filtering.kind} Kalman filter')}."
+    if fit.parameters:
+        name = "a structural model" if fit.kind == "own" else f"the structure {text(fit.kind)}"
+        return name, f"{count} state{plural}, fitted by maximum likelihood and {exact}"
+    return "a linear model", f"{count} state{plural}, trained on all data at once and {exact}"
 
 
 def interval_text(data: Sequences) -> str:

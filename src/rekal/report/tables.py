@@ -151,6 +151,18 @@ def parameter_tables(fit: Fit) -> str:
     return f"<details><summary>Parameters of the model</summary>{inside}</details>"
 
 
+def structure_table(fit: Fit) -> str:
+    """Parameters of a structure with their standard errors; nothing for other models."""
+    if not fit.parameters:
+        return ""
+    rows = [
+        (text(each.name), number(each.value), number(each.standard_error, 2))
+        for each in fit.parameters
+    ]
+    caption = "<b>Parameters of the structure</b>, in the units of the data."
+    return table(["parameter", "estimate", "standard error"], rows, caption)
+
+
 def _formula(fit: Fit) -> str:
     """The equations of the model."""
     model = fit.model
