@@ -173,6 +173,9 @@ class TestLinear:
         assert "hidden unit" not in page
         assert "Parameters of the structure" in page
         assert "The filter is consistent" in page
+        assert "Computed on the training data" in page
+        assert "nothing draws it back" in page
+        assert "standardised" not in page
         assert "pass for white noise" in page
         assert "rekal.fit(data, &quot;local-level&quot;, seed=0)" in page
         assert "it converged to a maximum" in page

@@ -245,7 +245,11 @@ def is_training_data(fit: Fit, data: Sequences) -> bool:
     if np.all(np.asarray(told.location) == 0) and np.all(np.asarray(told.scale) == 1):
         return True  # a model of one's own, trained on raw units
     own = Standardiser.of(data)
-    return bool(np.allclose(own.location, told.location) and np.allclose(own.scale, told.scale))
+    shifted = np.all(
+        np.asarray(told.scale) == 1
+    )  # a structure, trained on raw units about their mean
+    same = np.allclose(own.location, told.location)
+    return bool(same and (shifted or np.allclose(own.scale, told.scale)))
 
 
 def choose_horizons(data: Sequences, period: float | None) -> tuple[int, ...]:

@@ -28,8 +28,14 @@ def _damped(found: Identification) -> Mode | None:
     return None if mode is None or (mode.damping_ratio or 0) > 0.5 else mode
 
 
-def learned_html(found: Identification, data: Sequences) -> str:
-    """Attractor, modes and noise as tables."""
+def learned_html(found: Identification, data: Sequences, standardised: bool = True) -> str:
+    """Attractor, modes and noise as tables.
+
+    Args:
+        found: the dynamics in numbers.
+        data: for labels.
+        standardised: the states are those of standardised data, not of raw units.
+    """
     labels = Labels.of(data)
     unit = _time_unit(found)
     rows = [("without noise", _attractor(found))]
@@ -53,7 +59,7 @@ def learned_html(found: Identification, data: Sequences) -> str:
     return (
         pairs_table(rows)
         + remarks
-        + _noise(found, labels, data.n_inputs > 0)
+        + _noise(found, labels, data.n_inputs > 0, standardised)
         + _modes(found, labels, unit)
     )
 
@@ -63,7 +69,15 @@ def _time_unit(found: Identification) -> str:
     return f"{unit}s" if unit in (*WORDS, "step", "time unit") else unit
 
 
+def wanders(found: Identification) -> bool:
+    """Whether nothing draws the model back: a linear one with a pole on the unit circle."""
+    at_rest = found.attractor == "fixed point" and bool(found.fixed_points)
+    return at_rest and found.fixed_points[0].spectral_radius > 1 - 1e-6
+
+
 def _attractor(found: Identification) -> str:
+    if wanders(found):
+        return "it goes on as it is; noise changes it, and nothing draws it back"
     return {
         "fixed point": "it comes to rest at a fixed point; noise keeps it moving",
         "limit cycle": "a limit cycle: it keeps oscillating by itself",
@@ -71,7 +85,7 @@ def _attractor(found: Identification) -> str:
     }.get(found.attractor, text(found.attractor))
 
 
-def _noise(found: Identification, labels: Labels, driven: bool) -> str:
+def _noise(found: Identification, labels: Labels, driven: bool, standardised: bool) -> str:
     rows = []
     for k in range(len(found.names)):
         share = float(found.explained[k])
@@ -99,8 +113,9 @@ def _noise(found: Identification, labels: Labels, driven: bool) -> str:
     ]
     caption = (
         "<b>Noise.</b> Standard deviations in the unit of the column, of the measurement noise and of "
-        "what the model puts out under noise; the share of that variance which is signal. Process "
-        f"noise of the states, per step, in standardised units: {process}{more}.{held}"
+        "what the model puts out under noise; the share of that variance which is signal. Process noise "
+        f"of the states, per step{', in standardised units' if standardised else ''}: "
+        f"{process}{more}.{held}"
     )
     return table(head, rows, caption)
 
@@ -122,8 +137,9 @@ def _modes(found: Identification, labels: Labels, unit: str) -> str:
     also = (
         f" {others} more fixed point{'s were' if others > 1 else ' was'} found." if others else ""
     )
+    where = f" linearised at the {stable} fixed point where {at}"
     caption = (
-        f"<b>Modes</b> of the dynamics linearised at the {stable} fixed point where {at}. The "
+        f"<b>Modes</b> of the dynamics{'' if wanders(found) else where}. The "
         f"modulus of a mode is what remains of it after a step.{also}"
     )
     return table(head, rows, caption)

@@ -24,13 +24,14 @@ from rekal.report.figures_model import (
     noise_free,
     phase_figure,
 )
-from rekal.report.learned import learned_html, period_steps
+from rekal.report.learned import learned_html, period_steps, wanders
 from rekal.report.page import Page, code
 from rekal.report.sections_data import View
 from rekal.report.sections_filter import add_consistency
 from rekal.report.style import text
 from rekal.report.tables import (
     activation_name,
+    is_standardised,
     number,
     pairs_table,
     parameter_tables,
@@ -44,7 +45,7 @@ from rekal.sequences import Sequences
 def add_learned(page: Page, seen: View) -> None:
     """What was learned, in numbers."""
     page.heading("What was learned")
-    page.add(learned_html(seen.found, seen.data))
+    page.add(learned_html(seen.found, seen.data, is_standardised(seen.fit)))
     page.add(structure_table(seen.fit))
     page.add(parameter_tables(seen.fit))
 
@@ -63,6 +64,11 @@ def add_dynamics(page: Page, seen: View) -> None:
     axis = "time (steps)" if data.interval is None else f"time ({unit})" if unit else "time"
     if found.runs_away:
         says = "Without noise the motion grows without bound; its beginning is shown."
+    elif wanders(seen.found):
+        says = (
+            "Without noise the model goes on as it is, here from the last filtered state; what changes in "
+            "the data is process noise and measurement noise."
+        )
     elif found.settled:
         says = "The lasting motion, after a transient."
     else:
@@ -200,6 +206,8 @@ def add_settings(page: Page, fit: Fit) -> None:
         rows.append(("filter", text(FILTERS[fit.filtering.kind])))
         if fit.filtering.iterations > 1:
             rows.append(("linearisations of an observation", number(fit.filtering.iterations)))
+    if fit.filtering.kind != _usual_filter(fit):
+        given.append(f'filtering="{fit.filtering.kind}"')
     machine = f"rekal {version('rekal')}, JAX {version('jax')}, Python {platform.python_version()}"
     rows += [("seed", str(fit.seed)), ("versions", machine)]
     page.add(pairs_table(rows))
@@ -207,6 +215,12 @@ def add_settings(page: Page, fit: Fit) -> None:
     own = " from the model that it started from" if fit.kind == "own" else ""
     page.add(f"<p>On the same data{own}, with an otherwise default learner:</p>")
     page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))
+
+
+def _usual_filter(fit: Fit) -> str:
+    if isinstance(fit.model, RBFNetwork):
+        return "unscented"
+    return "particles" if isinstance(fit.model, StochasticRNN) else "kalman"
 
 
 def _named(fit: Fit) -> list[str]:

@@ -39,8 +39,8 @@ def add_consistency(page: Page, seen: View, found: Calibration) -> None:
         page.figure(
             named,
             "<b>Squared innovations over time.</b> The NIS of each step: its error in units of the "
-            "covariance that the filter claimed, squared and summed over the observed columns. Where many "
-            "are orange in a row the model does not hold.",
+            "covariance that the filter claimed, squared and summed over the observed columns. By chance one "
+            "in twenty is orange; where many are in a row the model does not hold.",
         )
     )
     columns = [k for k in seen.columns if np.isfinite(white[..., k]).sum() > told.lags + 1]
@@ -72,8 +72,8 @@ def _sentences(told: Diagnostics) -> str:
         white = "are too few to be tested for whiteness"
     return (
         f"<p>The filter is {verdict(told.nis, told.nis_low, told.nis_high)}: its squared innovations are "
-        f"{number(told.nis, 3)} per value in the mean, where those of a right model lie between "
-        f"{number(told.nis_low, 3)} and {number(told.nis_high, 3)} in 95 of 100 cases. "
+        f"{told.nis:.2f} per value in the mean, where those of a right model lie between "
+        f"{told.nis_low:.2f} and {told.nis_high:.2f} in 95 of 100 cases. "
         f"{percent(told.nis_inside)} of the steps lie in their own 95 % interval. The innovations "
         f"{white}.</p>"
     )

@@ -146,9 +146,17 @@ def parameter_tables(fit: Fit) -> str:
         cut = f", the first {MOST} shown" if max(block.shape) > MOST else ""
         title = f"<b>{name}</b>, {what} ({shape}{cut})"
         blocks.append(table([], rows, title, names=0))
-    formula = f"<p>{_formula(fit)} The numbers are those of standardised data.</p>"
+    units = "standardised data" if is_standardised(fit) else "the data less their mean"
+    if not np.any(np.asarray(fit.standardiser.location)) and not is_standardised(fit):
+        units = "the data as they are"
+    formula = f"<p>{_formula(fit)} The numbers are those of {units}.</p>"
     inside = formula + f'<div class="blocks">{"".join(blocks)}</div>'
     return f"<details><summary>Parameters of the model</summary>{inside}</details>"
+
+
+def is_standardised(fit: Fit) -> bool:
+    """Whether the model speaks of standardised data, and not of raw units."""
+    return not np.all(np.asarray(fit.standardiser.scale) == 1)
 
 
 def structure_table(fit: Fit) -> str:
