@@ -17,6 +17,7 @@ from cli_helpers import (
     call,
     make_model,
     oscillation,
+    refused,
     spawn,
     write_csv,
 )
@@ -118,6 +119,24 @@ def test_fit_learns_radial_basis_functions(here):
     told = answer(call("fit", "y.csv", *how, "--no-report", "--json", "-q"))
     assert (told["kind"], told["states"], told["filter"]) == ("rbf", 1, "unscented")
     assert load("y.rekal").model.kernels.count == 4
+
+
+def test_fit_takes_series_sampled_at_any_times(here):
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.uniform(0.1, 2.0, 40)).round(3)
+    place = np.cumsum(rng.normal(size=40)) + 0.3 * rng.normal(size=40)
+    write_csv(here / "walk.csv", pd.DataFrame({"t_s": times, "x_m": place}))
+    refused(call("fit", "walk.csv", "--model", "local-level"), "irregular", "--irregular")
+    for name, sentence in (("ar", "no form in continuous time"), ("rbf", "sampled irregularly")):
+        refused(call("fit", "walk.csv", "--model", name, "--irregular", "-q"), sentence)
+    how = ("--model", "local-level", "--irregular", "--json", "-q")
+    told = answer(call("fit", "walk.csv", *how))
+    assert [each["name"] for each in told["parameters"]] == ["level variance", "noise variance"]
+    ahead = answer(call("forecast", "walk.rekal", "walk.csv", "-n", 2, "--json", "-q"))["forecast"]
+    typical = float(np.median(np.diff(times)))
+    np.testing.assert_allclose(
+        [row["time"] for row in ahead], times[-1] + typical * np.arange(1, 3)
+    )
 
 
 def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):

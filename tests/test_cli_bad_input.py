@@ -83,6 +83,10 @@ OPTIONS = {
     "nothing left": (["fit", "y.csv", "--hold-out", "1"], ["hold_out"]),
     "unknown block": (["fit", "y.csv", "--freeze", "A,Z"], ["no block 'Z'"]),
     "unknown activation": (["fit", "y.csv", *TINY, "--activation", "step"], ["unknown activation"]),
+    "irregular without a clock": (
+        ["fit", "bare.csv", "--model", "local-level", "--irregular"],
+        ["irregular sampling needs a time column"],
+    ),
     "filter of another model": (["fit", "y.csv", *TINY, "--filter", "kalman"], ["is not linear"]),
     "iterations of no filter": (
         ["fit", "y.csv", "--filter-iterations", "2"],
@@ -138,6 +142,7 @@ OPTIONS = {
 def test_options_that_cannot_be(name, here):
     arguments, fragments = OPTIONS[name]
     (here / "y.parquet").write_text("t,y\n1,2\n")
+    write_csv(here / "bare.csv", oscillation()[["y_mm"]])
     before = {path.name: path.read_bytes() for path in here.iterdir()}
     refused(call(*arguments), *fragments)
     assert {path.name: path.read_bytes() for path in here.iterdir()} == before

@@ -23,6 +23,7 @@ from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
 from rekal.history import History
 from rekal.identify import Identification, identify
 from rekal.models.gaussian import GaussianModel
+from rekal.models.linear_model import LinearModel
 from rekal.models.serial import model_arrays, model_config, model_from
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
@@ -80,12 +81,19 @@ class Fit(eqx.Module):
                     f"but the data have {', '.join(found) or '(none)'}"
                 )
         interval = self.labels.interval
+        if self.continuous:
+            return self.standardiser.apply(_with_steps(data, interval))
         if data.interval and abs(data.interval / interval - 1) > 0.25:
             raise RekalError(
                 f"the model was trained on a sampling interval of {interval:g}, "
                 f"but the data have {data.interval:g}"
             )
         return self.standardiser.apply(data)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the model runs in continuous time, so that data may be sampled at any times."""
+        return isinstance(self.model, LinearModel) and self.model.continuous
 
     @property
     def algorithm(self) -> ParticleFilter | GaussianFilter:
@@ -119,6 +127,8 @@ class Fit(eqx.Module):
     def forecast(self, data: Sequences, horizon: int, future_inputs: Any = None) -> Forecast:
         """Forecast `horizon` steps beyond the end of every series, in raw units.
 
+        A step is the sampling interval; that of irregular series is their median step.
+
         Args:
             data: what has been observed so far.
             horizon: number of steps, at least 1.
@@ -135,6 +145,7 @@ class Fit(eqx.Module):
             self._key(1),
             future_inputs=self._standard_inputs(future_inputs),
             lengths=data.lengths,
+            dt=data.interval if self.continuous else None,
             particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
@@ -148,12 +159,14 @@ class Fit(eqx.Module):
             horizons: steps ahead.
             origins: steps to forecast from; default every step.
         """
+        prepared = self.prepare(data)
         made = rolling_forecast(
             self._source(),
             self.paths(data),
             horizons,
             self._key(1),
-            inputs=self.prepare(data).inputs,
+            inputs=prepared.inputs,
+            dt=prepared.dt if self.continuous else None,
             lengths=data.lengths,
             origins=origins,
             input_names=data.input_names,
@@ -248,6 +261,13 @@ class Fit(eqx.Module):
 
     def _raw(self, result: Forecast) -> Forecast:
         return result.rescale(self.standardiser.location, self.standardiser.scale)
+
+
+def _with_steps(data: Sequences, interval: int | float) -> Sequences:
+    """The same with the lengths of the steps where they are not the model's own."""
+    if data.dt is not None or not data.interval or abs(data.interval / interval - 1) < 1e-6:
+        return data
+    return dataclasses.replace(data, dt=np.full((data.batch, data.steps), data.interval))
 
 
 def load(path: str | FilePath) -> Fit:

@@ -17,6 +17,7 @@ from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from
 from rekal.models.base import StateSpaceModel
+from rekal.models.linear_model import LinearModel
 from rekal.sequences.standardiser import Standardiser
 
 
@@ -49,15 +50,17 @@ class Stream:
         self.belief = algorithm.init(self._key)
         self.step, self.log_likelihood = 0, 0.0
 
-    def update(self, y: Any, u: Any = None) -> None:
+    def update(self, y: Any, u: Any = None, dt: int | float | None = None) -> None:
         """Take one sample.
 
         Args:
             y: one number for each column; NaN = missing.
             u: inputs of this step, for a model that has inputs.
+            dt: time since the sample before, for a model in continuous time; default its interval.
 
         Raises:
-            RekalError: a wrong number of columns or inputs, or an infinite value.
+            RekalError: a wrong number of columns or inputs, an infinite value, or a `dt` that is not
+                positive or that the model does not take.
         """
         model = self._algorithm.model
         values = np.atleast_1d(np.asarray(y, np.float64))
@@ -67,12 +70,14 @@ class Stream:
             )
         if np.isinf(values).any():
             raise RekalError(f"sample {self.step + 1} holds an infinite value")
+        step = self._step(dt)
         seen = ~np.isnan(values)
         scaled = (values - self._standardiser.location) / self._standardiser.scale
         row = jnp.asarray(np.where(seen, scaled, 0.0), jnp.result_type(float))
         self.belief, gain = _advance(
-            self._algorithm, self.belief, row, jnp.asarray(seen), self._inputs(u), self.step == 0
-        )
+            self._algorithm, self.belief, row, jnp.asarray(seen), (self._inputs(u), step),
+            self.step == 0,
+        )  # fmt: skip
         volume = float(np.sum(np.log(np.asarray(self._standardiser.scale))[seen]))
         self.log_likelihood += float(gain) - volume
         self.step += 1
@@ -97,6 +102,16 @@ class Stream:
             made.rescale(self._standardiser.location, self._standardiser.scale), labels=self._labels
         )
 
+    def _step(self, dt: int | float | None) -> Array | None:
+        model = self._algorithm.model
+        if dt is None:
+            return None
+        if not (isinstance(model, LinearModel) and model.continuous):
+            raise RekalError(f"a {type(model).__name__} runs in equal steps: leave dt out")
+        if not (dt > 0 and np.isfinite(dt)):
+            raise RekalError(f"dt must be a time above 0, but is {dt}")
+        return jnp.asarray(dt, jnp.result_type(float))
+
     def _source(self) -> StateSpaceModel | GaussianFilter:
         algorithm = self._algorithm
         return algorithm if isinstance(algorithm, GaussianFilter) else algorithm.model
@@ -117,9 +132,10 @@ def _advance(
     belief: Particles | Gaussian,
     row: Array,
     seen: Array,
-    u: Array | None,
+    drive: tuple[Array | None, Array | None],
     first: bool,
 ) -> tuple[Particles | Gaussian, Array]:
-    moved = belief if first else algorithm.predict(belief, u)
+    u, dt = drive
+    moved = belief if first else algorithm.predict(belief, u, dt)
     evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])
     return algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))

@@ -16,6 +16,7 @@ from rekal.history import History
 from rekal.learning.em import EM, Progress
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.models.activations import Activation
+from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -33,7 +34,12 @@ MODELS = ("em-rnn", "rbf", "linear", *STRUCTURES)
 
 def fit(
     data: Sequences,
-    model: str | StochasticRNN | RBFNetwork | LinearGaussian | Structure = "em-rnn",
+    model: str
+    | StochasticRNN
+    | RBFNetwork
+    | LinearGaussian
+    | LinearContinuous
+    | Structure = "em-rnn",
     learner: EM | MaximumLikelihood | None = None,
     *,
     states: int | None = None,
@@ -54,11 +60,12 @@ def fit(
         data: what was measured; missing entries and ragged series are fine.
         model: "em-rnn", "rbf" or "linear", which standardise the data and start by themselves; a
             structure: "local-level", "local-linear-trend", "seasonal", "oscillator", "constant-velocity",
-            "constant-acceleration" or "ar"; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian` or
-            `Structure` of your own to start from, whose parameters are taken to be in the raw units of
-            the data.
-        learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures and
-            linear models; default with settings that fit the model.
+            "constant-acceleration" or "ar"; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
+            `LinearContinuous` or `Structure` of your own to start from, whose parameters are taken to be
+            in the raw units of the data. Series that are sampled irregularly need a `LinearContinuous`,
+            or a structure that has a form in continuous time.
+        learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
+            linear models and models in continuous time; default with settings that fit the model.
         states: number of state variables of "em-rnn" (default 5), "rbf" (default 2) and "linear" (default:
             the number with the least BIC), number of lags of "ar" (default 2).
         kernels: number of radial basis functions of "rbf"; default 10.
@@ -108,8 +115,8 @@ def fit(
             assert not isinstance(learner, EM)
             location = np.asarray(standardiser.location)
             found = train_structure(prepared, chosen, learner, location, filtering, report)
-        elif isinstance(model, LinearGaussian) or model == "linear":
-            start = model if isinstance(model, LinearGaussian) else None
+        elif isinstance(model, LinearGaussian | LinearContinuous) or model == "linear":
+            start = model if isinstance(model, LinearGaussian | LinearContinuous) else None
             found = train_linear(prepared, start, learner, states, filtering, report)
         else:
             start = None if isinstance(model, str) else model
@@ -180,6 +187,10 @@ def _check_learner(model: Any, learner: EM | MaximumLikelihood | None) -> None:
         raise RekalError("a network has no exact likelihood to maximise: train it by EM")
     if model == "rbf" and isinstance(learner, EM) and learner.smoother != "gaussian":
         raise RekalError("the model rbf is trained by EM(smoother='gaussian'), not by particles")
+    if isinstance(model, LinearContinuous) and isinstance(learner, EM):
+        raise RekalError(
+            "a model in continuous time has no closed-form M-step: use MaximumLikelihood"
+        )
     structure = isinstance(model, Structure) or model in STRUCTURES
     if structure and isinstance(learner, EM):
         raise RekalError(

@@ -15,6 +15,7 @@ from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.linear_em import linear_em
 from rekal.learning.n4sid import n4sid
 from rekal.learning.order import choose_order
+from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.progress import Report
 from rekal.sequences import Sequences
@@ -31,13 +32,13 @@ LINEAR_EM: dict[str, Any] = {
 
 def train_linear(
     prepared: Sequences,
-    model: LinearGaussian | None,
+    model: LinearGaussian | LinearContinuous | None,
     learner: EM | MaximumLikelihood | None,
     states: int | None,
     filtering: str | Filtering | None,
     report: Report | None,
 ) -> Trained:
-    """Train a linear Gaussian model by EM.
+    """Train a linear Gaussian model by EM, or by maximum likelihood, as one in continuous time is.
 
     Args:
         prepared: data in the units of the model.
@@ -54,7 +55,7 @@ def train_linear(
             report("training", progress)
 
     with jax.enable_x64(True):
-        batch = as_batch(prepared)
+        batch = as_batch(prepared, model)
         if model is not None:
             start = _in(jnp.float64, model)
         elif states is not None:
@@ -62,10 +63,13 @@ def train_linear(
         else:
             start = choose_order(batch).by_bic.model
         following.of(start)  # refused before the work, not after
+        if isinstance(start, LinearContinuous):
+            learner = MaximumLikelihood() if learner is None else learner
         if isinstance(learner, MaximumLikelihood):
             found = learner.run(start, batch, told)
             result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
         else:
+            assert isinstance(start, LinearGaussian)
             em = EM(**LINEAR_EM) if learner is None else learner
             result = linear_em(
                 start,

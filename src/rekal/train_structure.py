@@ -93,10 +93,13 @@ def train_structure(
         report: told after each iteration.
 
     Raises:
-        RekalError: the data have inputs or too few samples, or the likelihood is not finite.
+        RekalError: the series are sampled irregularly and the structure has no form in continuous time;
+            the data have inputs or too few samples, or the likelihood is not finite.
     """
     if shifted.n_inputs:
         raise RekalError("a structure takes no inputs: use model 'linear', or leave the inputs out")
+    if shifted.dt is not None and structure.interval is None:
+        structure = structure.continuous(shifted.interval or 1.0)
     longest = int(np.argmax(np.asarray(shifted.lengths)))
     length = int(shifted.lengths[longest])
     values, mask = np.asarray(shifted.values)[longest], np.asarray(shifted.mask)[longest]
@@ -109,7 +112,7 @@ def train_structure(
             report("training", progress)
 
     learner = MaximumLikelihood() if learner is None else learner
-    found = learner.run(start, as_batch(shifted), told)
+    found = learner.run(start, as_batch(shifted, start.build()), told)
     shift = dict(zip(_means(len(location)), location, strict=True))
     rows = zip(found.names, found.estimates, found.standard_errors, strict=True)
     parameters = tuple(

@@ -25,7 +25,7 @@ from rekal.smoothers.marginal import smooth_marginal
 def _run(algorithm: ParticleFilter, batch: Batch, keys: Key[Array, " batch"]) -> Path:
     def one(row: tuple[Batch, PRNGKeyArray]) -> Path:
         series, key = row
-        return run_filter(algorithm, series.values, series.mask, series.inputs, None, key)
+        return run_filter(algorithm, series.values, series.mask, series.inputs, series.dt, key)
 
     return jax.lax.map(one, (batch, keys))
 
@@ -36,7 +36,8 @@ def _smooth(algorithm: ParticleFilter, batch: Batch, path: Path) -> Array:
         series, path = row
         nothing = jnp.zeros((*path.x.shape[:2], 0), path.x.dtype)
         model, inputs = algorithm.model, series.inputs
-        return smooth_marginal(model, path, inputs, None, series.valid, nothing, nothing).weights
+        how = (inputs, series.dt, series.valid)
+        return smooth_marginal(model, path, *how, nothing, nothing).weights
 
     return jax.lax.map(one, (batch, path))
 
@@ -45,7 +46,7 @@ def _smooth(algorithm: ParticleFilter, batch: Batch, path: Path) -> Array:
 def _run_gaussian(algorithm: GaussianFilter, batch: Batch, complete: bool) -> GaussianPath:
     def one(series: Batch) -> GaussianPath:
         mask = None if complete else series.mask
-        return algorithm.run(series.values, mask, series.inputs, None)
+        return algorithm.run(series.values, mask, series.inputs, series.dt)
 
     return jax.lax.map(one, batch)
 
@@ -56,7 +57,7 @@ def _smooth_gaussian(
 ) -> tuple[GaussianPath, SmoothedPath]:
     def one(series: Batch) -> tuple[GaussianPath, SmoothedPath]:
         mask, length = None if complete else series.mask, series.valid.sum()
-        return algorithm.smooth(series.values, mask, series.inputs, None, length)
+        return algorithm.smooth(series.values, mask, series.inputs, series.dt, length)
 
     return jax.lax.map(one, batch)
 
@@ -65,14 +66,15 @@ def filter_paths(
     algorithm: ParticleFilter | GaussianFilter, data: Sequences, key: PRNGKeyArray
 ) -> Path | GaussianPath:
     """Beliefs of every series, padding cut off: leaves `(batch, steps, ...)`."""
-    batch = as_batch(data)
+    batch = as_batch(data, algorithm.model)
     if isinstance(algorithm, GaussianFilter):
         path = _run_gaussian(algorithm, batch, is_complete(batch))
         for i in range(
             data.batch
         ):  # compiled code cannot look at numbers: a breakdown is told here
             one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
-            check_finite(algorithm.model, one, None if batch.inputs is None else batch.inputs[i])
+            drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
+            check_finite(algorithm.model, one, *drive)
     else:
         path = _run(algorithm, batch, jax.random.split(key, data.batch))
     return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
@@ -111,7 +113,7 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     A Gaussian filter brings its own smoother; particles are smoothed by the marginal forward-backward
     smoother.
     """
-    batch = as_batch(data)
+    batch = as_batch(data, algorithm.model)
     cut = lambda tree: jax.tree.map(lambda leaf: leaf[:, : data.steps], tree)  # noqa: E731
     if isinstance(algorithm, GaussianFilter):
         path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))

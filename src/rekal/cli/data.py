@@ -44,6 +44,7 @@ def open_for(
         series=series,
         sep=delimiter(sep),
         decimal=decimal,
+        irregular=fit.continuous and fit.labels.time_name is not None,
         learnable=False,
     )
     if not np.asarray(data.mask).any():

@@ -37,6 +37,7 @@ def fit(
     tolerance: told.Tolerance = None,
     proposal: told.ParticleProposal = None,
     time: told.Time = None,
+    irregular: told.Irregular = False,
     columns: told.Columns = None,
     inputs: told.Inputs = None,
     series: options.Series = None,
@@ -74,6 +75,7 @@ def fit(
         series=series,
         sep=delimiter(sep),
         decimal=decimal,
+        irregular=irregular,
     )
     for note in data.notes:
         remark(note, quiet)

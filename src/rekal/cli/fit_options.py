@@ -183,6 +183,15 @@ Time = Annotated[
         rich_help_panel=options.READING,
     ),
 ]
+Irregular = Annotated[
+    bool,
+    typer.Option(
+        "--irregular",
+        help="Keep the steps between the time stamps as they are (for models in continuous time: "
+        "local-level, local-linear-trend, oscillator, constant-velocity, constant-acceleration).",
+        rich_help_panel=options.READING,
+    ),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option(

@@ -42,6 +42,7 @@ class Forecast(eqx.Module):
         origins: step after whose observation each forecast was made, counted from 0.
         series: which series each origin belongs to, counted from 0.
         times: time stamp of each origin as a number, or None = the step number.
+        targets: time stamps of the steps that are forecast, or None where they come in equal steps.
         horizons: steps ahead, static.
         labels: names, units and clock, static.
     """
@@ -53,6 +54,7 @@ class Forecast(eqx.Module):
     origins: Int[AnyArray, " origins"]
     series: Int[AnyArray, " origins"]
     times: Float[AnyArray, " origins"] | None = None
+    targets: Float[AnyArray, "origins horizons"] | None = None
     horizons: tuple[int, ...] = eqx.field(static=True, kw_only=True)
     labels: Labels = eqx.field(static=True, kw_only=True)
 
@@ -182,13 +184,19 @@ class Forecast(eqx.Module):
             raise RekalError(
                 f"the forecast has {len(self.names)} columns and the data {len(labels.names)}"
             )
-        times = None
+        times = targets = None
         if data.times is not None:
             known = np.asarray(data.times, np.float64)
-            last = np.minimum(self.origins, known.shape[1] - 1)
-            beyond = (self.origins - last) * labels.interval
-            times = known[np.asarray(self.series), last] + beyond
-        return dataclasses.replace(self, labels=labels, times=times)
+            series, origins = np.asarray(self.series), np.asarray(self.origins)
+
+            def stamps(series: np.ndarray, steps: np.ndarray) -> np.ndarray:
+                last = np.minimum(steps, known.shape[1] - 1)
+                return known[series, last] + (steps - last) * labels.interval
+
+            times = stamps(series, origins)
+            if data.dt is not None:
+                targets = stamps(series[:, None], origins[:, None] + np.array(self.horizons))
+        return dataclasses.replace(self, labels=labels, times=times, targets=targets)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each origin, horizon and column: see `forecast.tables.to_frame`."""

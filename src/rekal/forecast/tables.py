@@ -21,6 +21,8 @@ BLUE, GREY = "31,95,180", "#7a7a7a"
 
 def target_times(forecast: Forecast) -> np.ndarray:
     """Time stamps, as numbers, of the steps that are forecast, `(origins, horizons)`."""
+    if forecast.targets is not None:
+        return np.asarray(forecast.targets)
     ahead = np.array(forecast.horizons)
     if forecast.times is None:
         return np.asarray(forecast.origins)[:, None] + ahead

@@ -24,6 +24,7 @@ from rekal.identify.modes import FixedPoint, fixed_points
 from rekal.identify.rest import identify_linear
 from rekal.identify.result import Identification
 from rekal.identify.text import find_warnings
+from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.simulate import simulate
@@ -82,6 +83,8 @@ def identify(
     if width == 0 and u is not None:
         raise RekalError("the model takes no inputs, so leave u out")
 
+    if isinstance(model, LinearContinuous):
+        model = model.discrete(float(interval))
     if isinstance(model, LinearGaussian):
         per = _vector(1.0 if input_scale is None else input_scale, width, "input_scale")
         facts = linear_facts(model, by, per, input_names)

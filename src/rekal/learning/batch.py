@@ -55,8 +55,8 @@ def as_batch(data: Sequences, model: StateSpaceModel | None = None) -> Batch:
             _check_interval(model, data)
     elif data.dt is not None:
         raise RekalError(
-            "the series are sampled irregularly, but this model runs in equal steps: "
-            "resample them to a constant interval, or use LinearContinuous"
+            "the series are sampled irregularly, but this model runs in equal steps: resample them to a "
+            "constant interval, or use LinearContinuous or a structure that has a form in continuous time"
         )
     elif isinstance(model, LinearTimeVarying):
         model.check_steps(data.steps)

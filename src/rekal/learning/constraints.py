@@ -13,11 +13,12 @@ from rekal.errors import RekalError
 from rekal.learning.maximise import Constraints
 from rekal.learning.regression import NoiseShape
 from rekal.learning.statistics import Trainable, observation_blocks, transition_blocks
+from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 
 
 def constrain(
-    model: Trainable,
+    model: Trainable | LinearContinuous,
     freeze: tuple[str, ...] = (),
     fixed: Mapping[str, Any] | None = None,
     *,
@@ -76,21 +77,22 @@ def constrain(
     )
 
 
-def check_flat_columns(model: LinearGaussian, constraints: Constraints) -> None:
+def check_flat_columns(model: LinearGaussian | LinearContinuous, constraints: Constraints) -> None:
     """With a diffuse start the effect of the flat coordinates is no parameter.
 
     The law of a flat coordinate has no scale of its own, so that a likelihood that integrates it out rises
     without bound as its effect on the data goes to zero.
 
     Raises:
-        RekalError: a column of A or C that belongs to a flat coordinate has a free entry.
+        RekalError: a column of the transition or of C that belongs to a flat coordinate has a free entry.
     """
     if model.initial != "diffuse":
         return
     flat = list(model.flat)
     for fixed in (constraints.transition, constraints.observation):
         if fixed is None or not bool(np.asarray(fixed)[:, flat].all()):
+            A = transition_blocks(model)[0]
             raise RekalError(
-                "with a diffuse start the likelihood is unbounded in the columns of A and C that belong "
-                f"to the flat coordinates {tuple(flat)}: freeze A and C, fix those columns, or give m and P"
+                f"with a diffuse start the likelihood is unbounded in the columns of {A} and C that belong "
+                f"to the flat coordinates {tuple(flat)}: freeze {A} and C, fix those columns, or give m and P"
             )

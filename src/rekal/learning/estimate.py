@@ -7,6 +7,7 @@ is `-2 L + k log n`. `k` counts the parameters and the diffuse coordinates, `n` 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,6 +19,7 @@ from scipy.special import ndtri
 from rekal.errors import RekalError
 from rekal.learning.information import Information
 from rekal.learning.parameters import Parameters
+from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
 
@@ -45,7 +47,7 @@ class Estimate(eqx.Module):
         vector: their values without bounds.
     """
 
-    model: LinearGaussian
+    model: LinearGaussian | LinearContinuous
     structure: Structure | None
     log_likelihood: Float[np.ndarray, " iterations"]
     stopped: str = eqx.field(static=True)
@@ -108,7 +110,7 @@ class Estimate(eqx.Module):
         return low, high
 
     def standard_error_of(
-        self, function: Callable[[LinearGaussian], Float[Array, "*shape"]]
+        self, function: Callable[[Any], Float[Array, "*shape"]]
     ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
         """Value and standard error of a differentiable function of the model (delta method).
 

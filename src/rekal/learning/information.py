@@ -74,6 +74,9 @@ def observed_information(
         shift = np.zeros(size)
         shift[i] = step
         hessian[i] = (gradient(at + shift) - gradient(at - shift)) / (2 * step)
+    # At the edge of what has a likelihood, such as that of stability, a direction is not identified.
+    known = np.isfinite(hessian).all(1)
+    hessian = np.where(known[:, None] & known, hessian, 0.0)
     return decomposed(-0.5 * (hessian + hessian.T))
 
 

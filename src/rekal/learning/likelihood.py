@@ -30,6 +30,7 @@ from rekal.learning.parameters import (
 )
 from rekal.learning.regression import NoiseShape
 from rekal.learning.total import Group, groups_of, value_and_gradient
+from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
@@ -70,7 +71,7 @@ class MaximumLikelihood(eqx.Module):
 
     def run(
         self,
-        model: Structure | LinearGaussian,
+        model: Structure | LinearGaussian | LinearContinuous,
         batch: Batch,
         report: Callable[[Progress], None] | None = None,
     ) -> Estimate:
@@ -98,7 +99,7 @@ class MaximumLikelihood(eqx.Module):
             is_leaf=lambda leaf: leaf is None,
         )
 
-    def _of_model(self, model: LinearGaussian) -> Parameters:
+    def _of_model(self, model: LinearGaussian | LinearContinuous) -> Parameters:
         freeze = ("m", "P") if self.freeze is None else self.freeze
         return model_parameters(
             model, freeze, self.fixed, self.process_noise, self.observation_noise
@@ -168,7 +169,7 @@ class MaximumLikelihood(eqx.Module):
 @eqx.filter_jit
 def _described(
     parameters: Parameters, vector: Float[Array, " parameters"]
-) -> tuple[LinearGaussian, Array, Array]:
+) -> tuple[LinearGaussian | LinearContinuous, Array, Array]:
     """The model of a vector, its natural parameters and their Jacobian."""
     return (
         parameters.build(vector),

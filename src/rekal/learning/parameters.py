@@ -1,8 +1,9 @@
 r"""The free parameters of a model as one vector without bounds, and back.
 
-A structure brings its own. Of a `LinearGaussian` every entry of A, B, c, C, D, d and m is a parameter, and a
-covariance `S = L L'` the lower triangle of `L` with the logarithms of its diagonal, so that every vector is a
-model. Blocks that are frozen, and single entries that are fixed, are no parameters.
+A structure brings its own. Of a linear model every entry of A, B, c (in continuous time F, G, g), C, D, d
+and m is a parameter, and a covariance `S = L L'` the lower triangle of `L` with the logarithms of its
+diagonal, so that every vector is a model. Blocks that are frozen, and single entries that are
+fixed, are no parameters.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from jaxtyping import Array, Float
 from rekal.errors import RekalError
 from rekal.learning.constraints import check_flat_columns, constrain
 from rekal.learning.regression import NoiseShape
+from rekal.learning.statistics import observation_blocks, transition_blocks
+from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
 
-WEIGHTS = ("A", "B", "c", "C", "D", "d", "m")
 COVARIANCES = ("Q", "R", "P")
 
 
@@ -50,7 +52,7 @@ class StructureParameters(eqx.Module):
         """The structure of a vector."""
         return self.base.replaced(self.base.vector.at[np.array(self.chosen, int)].set(vector))
 
-    def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian:
+    def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian | LinearContinuous:
         """The linear model of a vector."""
         return self.structure(vector).build()
 
@@ -67,7 +69,7 @@ class ModelParameters(eqx.Module):
         chosen: for each block, which of its entries are free (of a covariance: of its lower triangle).
     """
 
-    base: LinearGaussian
+    base: LinearGaussian | LinearContinuous
     chosen: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
 
     @property
@@ -90,7 +92,7 @@ class ModelParameters(eqx.Module):
         pieces = [self._free(name)[np.array(entries, int)] for name, entries in self.chosen]
         return jnp.concatenate(pieces)
 
-    def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian:
+    def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian | LinearContinuous:
         """The linear model of a vector."""
         first, blocks = 0, []
         for name, entries in self.chosen:
@@ -146,7 +148,7 @@ def structure_parameters(structure: Structure, freeze: tuple[str, ...] = ()) -> 
 
 
 def model_parameters(
-    model: LinearGaussian,
+    model: LinearGaussian | LinearContinuous,
     freeze: tuple[str, ...] = (),
     fixed: Mapping[str, Any] | None = None,
     process_noise: NoiseShape = "full",
@@ -163,7 +165,7 @@ def model_parameters(
 
     Raises:
         RekalError: a block that is unknown or does not fit, a free covariance that is singular or not
-            diagonal where it should be, free columns of A or C that belong to flat coordinates, or
+            diagonal where it should be, free columns of A (F) or C that belong to flat coordinates, or
             nothing is left free.
     """
     constraints = constrain(
@@ -174,7 +176,8 @@ def model_parameters(
         freeze = (*freeze, "m", "P")
     shapes = {"Q": process_noise, "R": observation_noise, "P": "full"}
     chosen: list[tuple[str, tuple[int, ...]]] = []
-    for name in (*WEIGHTS, *COVARIANCES):
+    weights = (*transition_blocks(model), *observation_blocks(model), "m")
+    for name in (*weights, *COVARIANCES):
         block = np.asarray(getattr(model, name))
         if name in freeze or not block.size:
             continue

@@ -25,6 +25,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -50,12 +51,14 @@ class Statistics(eqx.Module):
     initial: Regression
 
 
-def transition_blocks(model: Trainable) -> tuple[str, ...]:
+def transition_blocks(model: Trainable | LinearContinuous) -> tuple[str, ...]:
     """The blocks of weights in the transition, in the order of their features."""
+    if isinstance(model, LinearContinuous):
+        return ("F", "G", "g")
     return ("A", "H", "B", "c") if isinstance(model, RBFNetwork) else ("A", "B", "c")
 
 
-def observation_blocks(model: Trainable) -> tuple[str, ...]:
+def observation_blocks(model: Trainable | LinearContinuous) -> tuple[str, ...]:
     """The blocks of weights in the observation, in the order of their features."""
     return ("C", "G", "D", "d") if isinstance(model, RBFNetwork) else ("C", "D", "d")
 

@@ -13,7 +13,7 @@ from rekal.filters.system import linear_system
 from rekal.learning.batch import Batch
 from rekal.learning.parameters import Parameters
 from rekal.learning.score import log_likelihood
-from rekal.models.linear import LinearGaussian
+from rekal.models.linear_model import LinearModel
 
 
 class Group(eqx.Module):
@@ -22,6 +22,7 @@ class Group(eqx.Module):
     values: Float[Array, "batch steps obs"]
     mask: Bool[Array, "batch steps obs"] | None
     inputs: Float[Array, "batch steps input"] | None
+    dt: Float[Array, "batch steps"] | None = None
 
 
 def groups_of(batch: Batch) -> tuple[Group, ...]:
@@ -30,27 +31,31 @@ def groups_of(batch: Batch) -> tuple[Group, ...]:
     lengths = valid.sum(1)
     complete = (mask == valid[..., None]).all((1, 2))
     groups = []
+
+    def cut(leaf: Array | None, rows: np.ndarray, steps: int) -> Array | None:
+        return None if leaf is None else leaf[rows, :steps]
+
     for steps in sorted({int(n) for n in lengths[complete]} - {0}):
         rows = np.flatnonzero(complete & (lengths == steps))
-        u = None if batch.inputs is None else batch.inputs[rows, :steps]
-        groups.append(Group(batch.values[rows, :steps], None, u))
+        rest = (cut(leaf, rows, steps) for leaf in (batch.inputs, batch.dt))
+        groups.append(Group(batch.values[rows, :steps], None, *rest))
     if not complete.all():
         rows, steps = np.flatnonzero(~complete), int(lengths[~complete].max())
-        u = None if batch.inputs is None else batch.inputs[rows, :steps]
-        groups.append(Group(batch.values[rows, :steps], batch.mask[rows, :steps], u))
+        rest = (cut(leaf, rows, steps) for leaf in (batch.inputs, batch.dt))
+        groups.append(Group(batch.values[rows, :steps], batch.mask[rows, :steps], *rest))
     return tuple(groups)
 
 
-def total_log_likelihood(model: LinearGaussian, groups: tuple[Group, ...]) -> Float[Array, ""]:
+def total_log_likelihood(model: LinearModel, groups: tuple[Group, ...]) -> Float[Array, ""]:
     """Sum over all series, in nats; differentiable in every block of the model."""
     form = Kalman(model).arithmetic
 
-    def one(row: tuple[Array, Array | None, Array | None]) -> Array:
+    def one(row: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
         return log_likelihood(linear_system(model, *row), form)
 
-    total = jnp.zeros((), model.A.dtype)
+    total = jnp.zeros((), model.Q.dtype)
     for group in groups:
-        rows = (group.values, group.mask, group.inputs)
+        rows = (group.values, group.mask, group.inputs, group.dt)
         alone = group.values.shape[0] == 1
         if group.mask is None:
             each = one(jax.tree.map(lambda leaf: leaf[0], rows)) if alone else jax.vmap(one)(rows)

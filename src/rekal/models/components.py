@@ -73,6 +73,13 @@ class Component(eqx.Module):
     def part(self) -> Part:
         """Its matrices."""
 
+    def flow(self) -> Part | None:
+        """The same in continuous time, a step being the unit of time: drift and diffusion in A and Q.
+
+        None where there is no such form.
+        """
+        return None
+
     @abc.abstractmethod
     def started(self, y: np.ndarray) -> Float[np.ndarray, " parameters"]:
         """Values of `free` from which to search, for data `(time, obs)` without gaps."""
@@ -100,6 +107,11 @@ class Level(Component):
         one = jnp.ones((1, 1), self.free.dtype)
         return Part(one, one, jnp.exp(self.free)[:, None], 0 * one)
 
+    def flow(self) -> Part:
+        """A Brownian motion."""
+        one = jnp.ones((1, 1), self.free.dtype)
+        return Part(0 * one, one, jnp.exp(self.free)[:, None], 0 * one)
+
     def started(self, y: np.ndarray) -> Float[np.ndarray, " parameters"]:
         """A quarter of the variance of the steps."""
         return np.log([0.25 * step_variance(y)])
@@ -126,6 +138,11 @@ class Trend(Component):
         """Level and slope."""
         A = jnp.array([[1.0, 1.0], [0.0, 1.0]], self.free.dtype)
         return Part(A, first_seen(2, self.free), jnp.diag(jnp.exp(self.free)), jnp.zeros_like(A))
+
+    def flow(self) -> Part:
+        """The slope moves the level all along, so that its noise reaches the level within a step."""
+        F = jnp.eye(2, k=1, dtype=self.free.dtype)
+        return Part(F, first_seen(2, self.free), jnp.diag(jnp.exp(self.free)), jnp.zeros_like(F))
 
     def started(self, y: np.ndarray) -> Float[np.ndarray, " parameters"]:
         """Shares of the variance of the steps."""
@@ -207,6 +224,15 @@ class Kinematic(Component):
         return Part(
             wide(A), wide(np.eye(1, n)), jnp.exp(self.free[0]) * wide(Q), wide(np.zeros((n, n)))
         )
+
+    def flow(self) -> Part:
+        """White noise drives the highest derivative."""
+        n, dtype = self.order + 1, self.free.dtype
+        each = self.dt * jnp.eye(self.axes, dtype=dtype)
+        F = jnp.kron(each, jnp.eye(n, k=1, dtype=dtype))
+        Q = jnp.kron(each, jnp.zeros((n, n), dtype).at[-1, -1].set(jnp.exp(self.free[0])))
+        C = jnp.kron(jnp.eye(self.axes, dtype=dtype), first_seen(n, self.free))
+        return Part(F, C, Q, jnp.zeros_like(F))
 
     def started(self, y: np.ndarray) -> Float[np.ndarray, " parameters"]:
         """From the variance of the differences of that order."""

@@ -11,16 +11,19 @@ import numpy as np
 from jaxtyping import Array
 
 from rekal.errors import RekalError
+from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 
 LINEAR = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
+FLOW = ("F", "G", "g", "C", "D", "d", "Q", "R", "m", "P")
 RADIAL = ("kernels.centers", "kernels.spreads", "output_kernels.centers", "output_kernels.spreads")
 ARRAYS = {
     "StochasticRNN": LINEAR,
     "LinearGaussian": LINEAR,
+    "LinearContinuous": FLOW,
     "RBFNetwork": (*LINEAR, "H", "G", *RADIAL),
 }
 """The arrays of each type of model, by what they are called in it."""
@@ -37,7 +40,9 @@ def model_config(model: GaussianModel) -> dict[str, Any]:
     if name not in ARRAYS:
         raise RekalError(f"a {name} cannot be saved: a file holds one of {', '.join(ARRAYS)}")
     config: dict[str, Any] = {"type": name}
-    if isinstance(model, LinearGaussian):
+    if isinstance(model, LinearContinuous):
+        config["interval"] = model.interval
+    if isinstance(model, LinearGaussian | LinearContinuous):
         return {**config, "initial": model.initial, "flat": list(model.flat)}
     if not isinstance(model, StochasticRNN):
         return config
@@ -87,6 +92,11 @@ def _linear(arrays: dict[str, Array], config: dict[str, Any]) -> LinearGaussian:
     return LinearGaussian.create(**arrays, initial=config["initial"], flat=flat)
 
 
+def _continuous(arrays: dict[str, Array], config: dict[str, Any]) -> LinearContinuous:
+    start = {"initial": config["initial"], "flat": tuple(config["flat"])}
+    return LinearContinuous(**arrays, interval=config["interval"], **start)
+
+
 def _radial(arrays: dict[str, Array], config: dict[str, Any]) -> RBFNetwork:
     kernels, output = (Kernels(*(arrays[name] for name in RADIAL[k : k + 2])) for k in (0, 2))
     blocks = {name: array for name, array in arrays.items() if name not in RADIAL}
@@ -96,6 +106,7 @@ def _radial(arrays: dict[str, Array], config: dict[str, Any]) -> RBFNetwork:
 BUILDERS: dict[str, Callable[[dict[str, Array], dict[str, Any]], GaussianModel]] = {
     "StochasticRNN": _network,
     "LinearGaussian": _linear,
+    "LinearContinuous": _continuous,
     "RBFNetwork": _radial,
 }
 """How each type of model is rebuilt."""

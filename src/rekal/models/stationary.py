@@ -58,6 +58,14 @@ class Oscillator(Component):
         spread = jnp.exp(variance) / (jax.nn.sigmoid(-damping) * (1 + shrink))
         return Part(A, first_seen(2, self.free), jnp.exp(variance) * eye, spread * eye)
 
+    def flow(self) -> Part:
+        """A damped turn, driven all along; at equal steps it is the same as `part`."""
+        turn, damping, _ = self.free
+        angle, decay = jnp.pi * jax.nn.sigmoid(turn), jax.nn.log_sigmoid(damping)
+        F = jnp.stack([jnp.stack([decay, angle]), jnp.stack([-angle, decay])])
+        _, C, _, P = self.part()
+        return Part(F, C, -2 * decay * P, P)
+
     def started(self, y: np.ndarray) -> Float[np.ndarray, " parameters"]:
         """The highest peak of the periodogram, a damping of 0.9, a tenth of the variance."""
         z = np.diff(y[:, 0])

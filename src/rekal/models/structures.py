@@ -4,13 +4,19 @@ r"""Structural models: sums of components behind one observation noise.
 
     model = local_level() + seasonal(12)
     model = model.start(y)                # values from which to search
-    model.build()                         # the LinearGaussian of these values
+    model.build()                         # the linear model of these values
+
+Where series are sampled at unequal steps a structure runs in continuous time (`continuous`): parameters that
+are per step are then per `interval`, the typical step. What has no form in continuous time is refused.
 
 The mean is a parameter only where no component can be a constant. Sums that data cannot take apart are
 refused: two components whose nonstationary parts share an eigenvalue, say two levels, are one component.
 """
 
 from __future__ import annotations
+
+import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,6 +26,7 @@ from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
 from rekal.models.components import TINY, Component, Seasonal
+from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 
 
@@ -30,11 +37,13 @@ class Structure(eqx.Module):
         parts: the components.
         log_noise: log variance of the observation noise.
         mean: of the observations `(obs,)`; of length zero where a component holds it.
+        interval: length of a step of a structure in continuous time; None runs in equal steps.
     """
 
     parts: tuple[Component, ...]
     log_noise: Float[Array, ""]
     mean: Float[Array, " constants"]
+    interval: float | None = eqx.field(static=True, default=None)
 
     @classmethod
     def of(cls, *parts: Component) -> Structure:
@@ -49,7 +58,32 @@ class Structure(eqx.Module):
         return cls(tuple(parts), jnp.zeros((), dtype), jnp.zeros(constants, dtype))
 
     def __add__(self, other: Structure) -> Structure:
-        return Structure.of(*self.parts, *other.parts)
+        made = Structure.of(*self.parts, *other.parts)
+        for interval in (self.interval, other.interval):
+            made = made if interval is None else made.continuous(interval)
+        return made
+
+    def continuous(self, interval: int | float) -> Structure:
+        """The same structure in continuous time, for series sampled at any times.
+
+        Args:
+            interval: how long a step is that the parameters speak of.
+
+        Raises:
+            RekalError: a component has no form in continuous time, the interval is not above 0, or the
+                structure runs in continuous time already, with another one.
+        """
+        for part in self.parts:
+            if part.flow() is None:
+                raise RekalError(
+                    f"{part.label} has no form in continuous time, which irregular sampling needs: "
+                    "resample the series to a constant interval, or leave it out"
+                )
+        if not (interval > 0 and np.isfinite(interval)):
+            raise RekalError(f"interval must be a time above 0, but is {interval}")
+        if self.interval not in (None, interval):
+            raise RekalError(f"the steps of the structure are {self.interval:g}, not {interval:g}")
+        return dataclasses.replace(self, interval=float(interval))
 
     @property
     def observations(self) -> int:
@@ -98,9 +132,11 @@ class Structure(eqx.Module):
         """The parameters by name, in natural units."""
         return dict(zip(self.names, np.asarray(self.natural, float).tolist(), strict=True))
 
-    def build(self) -> LinearGaussian:
+    def build(self) -> LinearGaussian | LinearContinuous:
         """The linear model of these parameters."""
-        parts = [part.part() for part in self.parts]
+        step = self.interval
+        found = [part.part() if step is None else part.flow() for part in self.parts]
+        parts = [part for part in found if part is not None]
         diagonal = jax.scipy.linalg.block_diag
         A, Q, P = (diagonal(*(getattr(part, name) for part in parts)) for name in "AQP")
         C = jnp.concatenate([part.C for part in parts], 1)
@@ -112,12 +148,16 @@ class Structure(eqx.Module):
             ]
         )
         chosen = tuple(int(i) for i in np.flatnonzero(flat))
-        return LinearGaussian(
-            A=A, B=jnp.zeros((n, 0), dtype), c=jnp.zeros(n, dtype),
-            C=C, D=jnp.zeros((p, 0), dtype), d=self.mean if self.mean.size else jnp.zeros(p, dtype),
-            Q=Q, R=jnp.exp(self.log_noise) * jnp.eye(p, dtype=dtype),
-            m=jnp.zeros(n, dtype), P=P, initial="diffuse" if chosen else "given", flat=chosen,
-        )  # fmt: skip
+        B, c = jnp.zeros((n, 0), dtype), jnp.zeros(n, dtype)
+        rest: dict[str, Any] = {
+            "C": C, "D": jnp.zeros((p, 0), dtype),
+            "d": self.mean if self.mean.size else jnp.zeros(p, dtype),
+            "R": jnp.exp(self.log_noise) * jnp.eye(p, dtype=dtype), "m": jnp.zeros(n, dtype), "P": P,
+            "initial": "diffuse" if chosen else "given", "flat": chosen,
+        }  # fmt: skip
+        if step is None:
+            return LinearGaussian(A=A, B=B, c=c, Q=Q, **rest)
+        return LinearContinuous(F=A / step, G=B, g=c, Q=Q / step, interval=step, **rest)
 
     def start(self, y: np.ndarray) -> Structure:
         """The same structure with parameters from which to search, taken from data.

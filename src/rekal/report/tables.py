@@ -11,6 +11,8 @@ import numpy as np
 
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
+from rekal.models.continuous import LinearContinuous
+from rekal.models.gaussian import GaussianModel
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import Calibration
@@ -122,15 +124,7 @@ def scores_table(found: Calibration, labels: Labels) -> str:
 
 def parameter_tables(fit: Fit) -> str:
     """Every block of parameters, folded away."""
-    meaning = {
-        "A": "transition", "B": "input weights", "c": "offset of the transition",
-        "C": "observation", "D": "direct input weights", "d": "offset of the observation",
-        "Q": "covariance of the process noise", "R": "covariance of the observation noise",
-        "m": "mean of the first state", "P": "covariance of the first state",
-    }  # fmt: skip
-    if isinstance(fit.model, RBFNetwork):
-        meaning["H"] = "weights of the kernels"
-        meaning["kernels.centers"] = "centres of the kernels, over states and inputs"
+    meaning = _meaning(fit.model)
     blocks = []
     for name, what in meaning.items():
         whole = operator.attrgetter(name)(fit.model)
@@ -171,9 +165,33 @@ def structure_table(fit: Fit) -> str:
     return table(["parameter", "estimate", "standard error"], rows, caption)
 
 
+def _meaning(model: GaussianModel) -> dict[str, str]:
+    """The blocks of a model, by name."""
+    if isinstance(model, LinearContinuous):
+        first = {"F": "drift", "G": "input weights", "g": "offset of the drift"}
+        process = "covariance of the noise that a unit of time adds"
+    else:
+        first = {"A": "transition", "B": "input weights", "c": "offset of the transition"}
+        process = "covariance of the process noise"
+    if isinstance(model, RBFNetwork):
+        first["H"] = "weights of the kernels"
+        first["kernels.centers"] = "centres of the kernels, over states and inputs"
+    return {
+        **first, "C": "observation", "D": "direct input weights", "d": "offset of the observation",
+        "Q": process, "R": "covariance of the observation noise",
+        "m": "mean of the first state", "P": "covariance of the first state",
+    }  # fmt: skip
+
+
 def _formula(fit: Fit) -> str:
     """The equations of the model."""
     model = fit.model
+    if isinstance(model, LinearContinuous):
+        drive, direct = (" + G u", " + D u") if model.n_inputs else ("", "")
+        return (
+            f"dx = (F x{drive} + g) dt + dW, &ensp; y = C x{direct} + d + v, &ensp; Cov dW = Q dt, "
+            "v ~ N(0, R)."
+        )
     drive, direct = (" + B u", " + D u") if model.n_inputs else ("", "")
     old, seen, where = "x<sub>t−1</sub>", "x", ""
     if isinstance(model, RBFNetwork):

@@ -126,7 +126,8 @@ def regular_grid(
             f"{where}: the time stamps are irregular at row {numbers[i + 1]} ({stamps[i + 1]} "
             f"after {stamps[i]}, a step of {differences[i]:.6g}{suffix}); every step must be the "
             f"sampling interval of {interval:.6g}{suffix} or a whole multiple of it, so resample "
-            "the series first or pass irregular=True to keep the steps as they are."
+            "the series first, or keep the steps as they are for a model in continuous time "
+            "(irregular=True, --irregular)."
         )
     rows = np.concatenate([[0], np.cumsum(whole)])
     if rows[-1] + 1 - len(times) > MOST_FILLED * len(times):

@@ -145,6 +145,7 @@ def curve_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
                 ).model  # fmt: skip
                 assert isinstance(em, LinearGaussian)
                 for learner, model in (("EM", em), ("ML", likely(em, batch, False).model)):
+                    assert isinstance(model, LinearGaussian)
                     for metric, value in errors(model, truth).items():
                         each[learner, metric].append(value)
             for key, values in each.items():
@@ -187,7 +188,9 @@ def interval_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], d
         assert isinstance(em, LinearGaussian)
         value, error = likely(em, batch, True).standard_error_of(answers)
         inside.append(np.abs(value - wanted) <= z * error)
-        data = draw(cycle.build(), setting.steps, options.seed + 5000 + i)
+        system = cycle.build()
+        assert isinstance(system, LinearGaussian)
+        data = draw(system, setting.steps, options.seed + 5000 + i)
         found = MaximumLikelihood().run(cycle.start(data.values), prepared(data))
         low, high = found.interval(0.95)
         inside_cycle.append((low <= natural) & (natural <= high))
