@@ -146,7 +146,11 @@ def fit(
         kind=model if isinstance(model, str) else "own",
         parameters=found.parameters,
     )
-    history = dataclasses.replace(trained.history, diagnostics=trained.diagnose(data))
+    try:
+        diagnostics = trained.diagnose(data)
+    except RekalError:  # the filter breaks down on these data, and says so when it is used
+        return trained
+    history = dataclasses.replace(trained.history, diagnostics=diagnostics)
     return dataclasses.replace(trained, history=history)
 
 

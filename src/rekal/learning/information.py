@@ -75,9 +75,10 @@ def observed_information(
         shift[i] = step
         hessian[i] = (gradient(at + shift) - gradient(at - shift)) / (2 * step)
     # At the edge of what has a likelihood, such as that of stability, a direction is not identified.
-    known = np.isfinite(hessian).all(1)
-    hessian = np.where(known[:, None] & known, hessian, 0.0)
-    return decomposed(-0.5 * (hessian + hessian.T))
+    known = np.flatnonzero(np.isfinite(hessian).all(1))
+    finite = np.zeros_like(hessian)
+    finite[np.ix_(known, known)] = hessian[np.ix_(known, known)]
+    return decomposed(-0.5 * (finite + finite.T))
 
 
 def decomposed(matrix: Float[np.ndarray, "parameters parameters"]) -> Information:
