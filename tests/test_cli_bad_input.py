@@ -165,6 +165,22 @@ def test_inputs_missing_at_forecast_time(future, fragments, driven):
     refused(call("forecast", "d.rekal", "d.csv", "-n", 5, *given), *fragments)
 
 
+def test_inputs_missing_at_training_time(here):
+    table = oscillation(driven=True)
+    table.loc[3, "u"] = np.nan
+    write_csv(here / "gap.csv", table)
+    for model in ("em-rnn", "linear", "rbf"):
+        out = call("fit", "gap.csv", "--inputs", "u", "--model", model)
+        refused(out, "row 4 of the input column 'u' is missing", "fill them first")
+
+
+def test_inputs_for_a_structure(driven):
+    refused(
+        call("fit", "d.csv", "--inputs", "u", "--model", "local-level", "-q"),
+        "a structure takes no inputs",
+    )
+
+
 def test_data_without_an_input_column_of_the_model(driven):
     write_csv(driven / "bare.csv", oscillation())
     given = ("--future-inputs", "f.csv")

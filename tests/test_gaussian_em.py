@@ -198,5 +198,12 @@ def test_what_is_refused():
         RBFNetwork.init(1, 1, key=jax.random.key(0), radius=0.0)
     with pytest.raises(RekalError, match=r"need centers of shape \(kernels, 1\)"):
         RBFNetwork.create(np.eye(1), np.eye(1), np.eye(1), np.eye(1), kernels=kernels(2, 2, 0))
+    for width, sentence in (
+        (-1.0, "at kernel 0: its smallest eigenvalue is -1"),
+        (0.0, "no width"),
+    ):
+        bad = Kernels(jnp.zeros((1, 1)), jnp.full((1, 1, 1), width))
+        with pytest.raises(RekalError, match=f"spreads.*{sentence}"):
+            RBFNetwork.create(np.eye(1), np.eye(1), np.eye(1), np.eye(1), kernels=bad)
     with pytest.raises(RekalError, match=r"H has shape \(1, 3\)"):
         RBFNetwork.create(np.eye(1), np.eye(1), np.eye(1), np.eye(1), H=np.ones((1, 3)))

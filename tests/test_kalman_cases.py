@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import rekal
 from rekal.errors import RekalError
 from rekal.filters.kalman import Kalman
 from rekal.filters.particle import ParticleFilter
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.time_varying import LinearTimeVarying
+from rekal.sequences import Sequences
 from rekal.simulate import simulate
 
 ONE = np.eye(1)
@@ -291,6 +293,22 @@ SHORT = np.ones((90, 1, 1))
             r"the values have shape \(3, 2\), but the model observes 1 columns",
         ),
         (lambda: Kalman(scalar()).run(jnp.zeros((0, 1)), None), "the series has no steps"),
+        (
+            lambda: Kalman(LinearGaussian.create(ONE, ONE, ONE, ONE, B=ONE)).run(
+                jnp.zeros((3, 1)), None, jnp.array([[1.0], [jnp.nan], [0.0]])
+            ),
+            "input 0 is nan at step 1: .* inputs may not, so fill them first",
+        ),
+        (
+            lambda: rekal.filter(Kalman(scalar()), Sequences.from_arrays(np.zeros((3, 2)))),
+            "model has 1 observations and 0 inputs, but the data have 2 and 0",
+        ),
+        (
+            lambda: rekal.smooth(
+                Kalman(scalar()), Sequences.from_arrays(np.zeros(3), inputs=np.zeros(3))
+            ),
+            "model has 1 observations and 0 inputs, but the data have 1 and 1",
+        ),
         (
             lambda: LinearContinuous.create(ONE, ONE, ONE, ONE, initial="stationary"),
             "largest real part of an eigenvalue of F is 1",

@@ -360,6 +360,10 @@ def test_a_jacobian_that_is_not_finite_is_named():
     exact = eqx.tree_at(lambda m: m.R, model, jnp.zeros((1, 1)))
     with pytest.raises(RekalError, match=r"Jacobian of the transition into step 3 .* at x = \[1"):
         ExtendedKalman(exact).run(y, None)
+    data = Sequences.from_arrays(np.asarray(y))
+    for verb in (rekal.filter, rekal.smooth):
+        with pytest.raises(RekalError, match="Jacobian of the transition into step 3"):
+            verb(ExtendedKalman(exact), data)
     with pytest.raises(RekalError, match=r"the observation at step 0 .* is not finite"):
         bad = eqx.tree_at(lambda m: m.h, model, lambda x, u: jnp.log(x - 2.0))
         ExtendedKalman(bad).smooth(y, None)
@@ -378,9 +382,12 @@ def test_what_is_refused():
         with pytest.raises(RekalError, match=sentence):
             NonlinearGaussian.create(**{**good, **change})
     model = NonlinearGaussian.create(**good)
+    driven = NonlinearGaussian.create(**good, inputs=1)
     for make, sentence in (
         (lambda: ExtendedKalman(model, "parallel"), "form must be"),
         (lambda: ExtendedKalman(model, iterations=0), "iterations must be at least 1"),
+        (lambda: ExtendedKalman(driven).run(jnp.zeros((2, 1)), None, jnp.array([[0.0], [jnp.inf]])),
+         "input 0 is inf at step 1"),
         (lambda: UnscentedKalman(model, alpha=0.0), "alpha must be positive"),
         (lambda: UnscentedKalman(model, kappa=-2.0), "kappa must be above -2"),
         (lambda: UnscentedKalman(model, kappa=-1.0), "can become indefinite"),

@@ -123,6 +123,8 @@ class Stream:
             return None
         if u is None or np.shape(u)[-1:] != (count,):
             raise RekalError(f"the model has {count} inputs, which every sample must bring")
+        if not np.isfinite(np.asarray(u, np.float64)).all():
+            raise RekalError(f"an input of sample {self.step + 1} is missing: it must be known")
         return jnp.asarray((np.asarray(u, np.float64) - location) / scale, jnp.result_type(float))
 
 

@@ -15,7 +15,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from rekal.filters.choice import Filtering, chosen
 from rekal.learning.batch import Batch, as_batch
 from rekal.learning.em import EM
-from rekal.learning.likelihood import check_fit
 from rekal.learning.rbf_start import rbf_starts
 from rekal.learning.restarts import Trial, hide_after, try_starts
 from rekal.learning.subspace import subspace_start
@@ -94,9 +93,7 @@ def train_network(
         seed: start of all randomness.
         report: told after each iteration.
     """
-    batch = as_batch(prepared)
-    if model is not None:
-        check_fit(model, batch)
+    batch = as_batch(prepared, model)
     start_key, trial_key, run_key = jax.random.split(jax.random.key(seed), 3)
     trials: tuple[tuple[str, float], ...] = ()
     ranked: list[Trial] = []

@@ -69,15 +69,18 @@ def filter_paths(
     batch = as_batch(data, algorithm.model)
     if isinstance(algorithm, GaussianFilter):
         path = _run_gaussian(algorithm, batch, is_complete(batch))
-        for i in range(
-            data.batch
-        ):  # compiled code cannot look at numbers: a breakdown is told here
-            one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
-            drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
-            check_finite(algorithm.model, one, *drive)
+        _check(algorithm, data, batch, path)
     else:
         path = _run(algorithm, batch, jax.random.split(key, data.batch))
     return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
+
+
+def _check(algorithm: GaussianFilter, data: Sequences, batch: Batch, path: GaussianPath) -> None:
+    """Say where a filter broke down: compiled code cannot look at numbers."""
+    for i in range(data.batch):
+        one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
+        drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
+        check_finite(algorithm.model, one, *drive)
 
 
 def is_complete(batch: Batch) -> bool:
@@ -117,6 +120,7 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     cut = lambda tree: jax.tree.map(lambda leaf: leaf[:, : data.steps], tree)  # noqa: E731
     if isinstance(algorithm, GaussianFilter):
         path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))
+        _check(algorithm, data, batch, path)
         return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
     path = _run(algorithm, batch, jax.random.split(jax.random.key(seed), data.batch))
     weights = _smooth(algorithm, batch, path)

@@ -22,7 +22,7 @@ from rekal.filters.finite import check_finite
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.roots import semidefinite_root
-from rekal.filters.system import decorrelate
+from rekal.filters.system import check_known, decorrelate
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
@@ -160,8 +160,9 @@ class NonlinearFilter(GaussianFilter):
         """Filter one series.
 
         Raises:
-            RekalError: a Jacobian that is not finite (see `finite.py`).
+            RekalError: an input that is not finite, or a Jacobian (see `finite.py`).
         """
+        check_known(inputs)
         path = _path(self.sweep(values, mask, inputs, dt))
         check_finite(self.model, path, inputs, dt)
         return path
@@ -177,8 +178,9 @@ class NonlinearFilter(GaussianFilter):
         """Filter and smooth one series; steps from `length` on are padding.
 
         Raises:
-            RekalError: a Jacobian that is not finite (see `finite.py`).
+            RekalError: an input that is not finite, or a Jacobian (see `finite.py`).
         """
+        check_known(inputs)
         sweep = self.sweep(values, mask, inputs, dt)
         path = _path(sweep)
         check_finite(self.model, path, inputs, dt)

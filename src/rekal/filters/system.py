@@ -145,6 +145,7 @@ def check_series(
         raise RekalError(f"the inputs have shape {inputs.shape}, but ({steps}, {k}) would fit")
     if dt is not None and dt.shape != (steps,):
         raise RekalError(f"dt has shape {dt.shape}, but ({steps},) would fit")
+    check_known(inputs)
     if isinstance(values, Tracer) or isinstance(mask, Tracer):
         return
     finite = np.isfinite(np.asarray(values)) | (False if mask is None else ~np.asarray(mask))
@@ -153,6 +154,23 @@ def check_series(
         raise RekalError(
             f"column {column} holds {float(values[row, column])} at step {row}: say by the mask which "
             "entries are missing (Sequences does so by itself)"
+        )
+
+
+def check_known(inputs: Array | None) -> None:
+    """Every input is a number (as far as it can be looked at: not while it is traced).
+
+    Raises:
+        RekalError: one is NaN or infinite.
+    """
+    if inputs is None or isinstance(inputs, Tracer):
+        return
+    finite = np.isfinite(np.asarray(inputs))
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise RekalError(
+            f"input {column} is {float(inputs[row, column])} at step {row}: observations may be missing "
+            "but inputs may not, so fill them first"
         )
 
 

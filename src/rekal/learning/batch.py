@@ -44,11 +44,13 @@ def as_batch(data: Sequences, model: StateSpaceModel | None = None) -> Batch:
             one whose matrices are given step by step are not padded.
 
     Raises:
-        RekalError: the series are sampled irregularly, which a discrete-time model cannot use; a model
-            in continuous time has another interval than the series; a model that varies in time is too
-            short for them.
+        RekalError: the series have other numbers of columns or inputs than the model; they are sampled
+            irregularly, which a discrete-time model cannot use; a model in continuous time has another
+            interval than the series; a model that varies in time is too short for them.
     """
     dt, steps = None, padded_length(data.steps)
+    if model is not None:
+        check_width(model, data.observations, data.n_inputs)
     if isinstance(model, LinearModel) and model.continuous:
         dt = data.dt
         if dt is None:
@@ -73,6 +75,19 @@ def as_batch(data: Sequences, model: StateSpaceModel | None = None) -> Batch:
         valid=jnp.asarray(pad(np.asarray(data.valid()))),
         dt=None if dt is None else jnp.asarray(pad(np.asarray(dt)), dtype),
     )
+
+
+def check_width(model: StateSpaceModel, columns: int, inputs: int) -> None:
+    """Data have as many columns and inputs as the model.
+
+    Raises:
+        RekalError: they have not.
+    """
+    if columns != model.observations or inputs != model.n_inputs:
+        raise RekalError(
+            f"the model has {model.observations} observations and {model.n_inputs} inputs, but the "
+            f"data have {columns} and {inputs}"
+        )
 
 
 def _check_interval(model: LinearModel, data: Sequences) -> None:

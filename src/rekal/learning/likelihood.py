@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
 from rekal.errors import RekalError
-from rekal.learning.batch import Batch
+from rekal.learning.batch import Batch, check_width
 from rekal.learning.em import Progress
 from rekal.learning.estimate import VANISHED, Estimate, is_positive
 from rekal.learning.information import Information, observed_information
@@ -269,10 +269,6 @@ def check_fit(model: GaussianModel, batch: Batch) -> None:
         RekalError: other numbers of columns or inputs, or nothing was observed.
     """
     inputs = 0 if batch.inputs is None else batch.inputs.shape[-1]
-    if batch.values.shape[-1] != model.observations or inputs != model.n_inputs:
-        raise RekalError(
-            f"the model has {model.observations} observations and {model.n_inputs} inputs, but the "
-            f"data have {batch.values.shape[-1]} and {inputs}"
-        )
+    check_width(model, batch.values.shape[-1], inputs)
     if not bool(batch.mask.any()):
         raise RekalError("there is nothing to learn from: no entry was observed")

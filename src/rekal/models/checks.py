@@ -15,7 +15,12 @@ from jaxtyping import Array
 
 from rekal.errors import RekalError
 
-MEANING = {"Q": "process noise", "R": "observation noise", "P": "initial state"}
+MEANING = {
+    "Q": "process noise",
+    "R": "observation noise",
+    "P": "initial state",
+    "spreads": "kernels",
+}
 
 
 def block_shapes(states: int, obs: int, inputs: int) -> dict[str, tuple[int, ...]]:
@@ -52,8 +57,12 @@ def check_block_shapes(
             )
 
 
-def check_covariances(blocks: Mapping[str, Array]) -> None:
+def check_covariances(blocks: Mapping[str, Array], each_is: str = "step") -> None:
     """Every covariance, or stack of them, is symmetric and positive semi-definite but for rounding.
+
+    Args:
+        blocks: covariances by name.
+        each_is: what each matrix of a stack belongs to.
 
     Raises:
         RekalError: one is not; its name and smallest eigenvalue are given.
@@ -68,7 +77,7 @@ def check_covariances(blocks: Mapping[str, Array]) -> None:
             continue
 
         def where(wrong: Any, stacked: bool = matrices.ndim == 3) -> str:
-            return f" at step {int(np.argmax(wrong))}" if stacked else ""
+            return f" at {each_is} {int(np.argmax(wrong))}" if stacked else ""
 
         infinite = ~np.isfinite(each).all((1, 2))
         if infinite.any():

@@ -16,6 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rekal.errors import RekalError
@@ -213,5 +214,12 @@ def _checked(kernels: Kernels | None, z: int, dtype: jnp.dtype) -> Kernels:
             f"kernels over {z} states and inputs need centers of shape (kernels, {z}) and spreads of "
             f"shape (kernels, {z}, {z}), not {centers.shape} and {spreads.shape}"
         )
-    check_covariances({"P": spreads})
+    check_covariances({"spreads": spreads}, "kernel")
+    if not isinstance(spreads, Tracer):
+        narrow = np.linalg.eigvalsh(np.asarray(spreads, np.float64))[:, :1] <= 0
+        if narrow.any():
+            raise RekalError(
+                f"spreads has no width in some direction at kernel {int(np.argmax(narrow))}: its "
+                "smallest eigenvalue must be above 0"
+            )
     return Kernels(centers, spreads)
