@@ -133,6 +133,26 @@ def test_many_particles_agree_with_kalman(simulated):
         )
 
 
+def test_models_that_vary_in_time_go_through_the_verbs():
+    """Unequal steps of a continuous model, and matrices given for 45 steps, which are not padded."""
+    rng = np.random.default_rng(0)
+    one, y = np.ones((1, 1)), rng.normal(size=(45, 1))
+    steps = rng.uniform(0.5, 1.5, 45)
+    continuous = rekal.LinearContinuous.create(-0.3 * one, one, one, one)
+    irregular = rekal.Sequences.from_arrays(y, dt=steps, irregular=True)
+    found = rekal.filter(rekal.Kalman(continuous), irregular)
+    run = rekal.Kalman(continuous).run(jnp.asarray(y), None, None, jnp.asarray(steps))
+    np.testing.assert_allclose(found.mean[0], run.mean, atol=1e-9)
+    np.testing.assert_allclose(found.pit, norm.cdf(found.white), atol=1e-9)  # one column: the same
+    cloud = rekal.filter(rekal.ParticleFilter(continuous, 5000), irregular)
+    np.testing.assert_allclose(cloud.pit, found.pit, atol=0.03)
+    R = np.linspace(0.5, 2, 45)[:, None, None]
+    varying = rekal.LinearTimeVarying.create(0.9 * one, one, one, R, varying=("R",))
+    made = rekal.smooth(rekal.Kalman(varying), rekal.Sequences.from_arrays(y))
+    np.testing.assert_allclose(made.pit, norm.cdf(made.white), atol=1e-9)
+    np.testing.assert_allclose(made.observed_mean, made.mean, atol=1e-9)
+
+
 def test_known_states_are_judged(right, simulated):
     x, data = simulated
     found = right.nees(x)

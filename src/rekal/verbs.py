@@ -141,9 +141,10 @@ def _posterior(
     told = None
     if isinstance(algorithm.model, GaussianModel):
         values, inputs = _arrays(data)
+        dt = None if data.dt is None else jnp.asarray(np.asarray(data.dt), values.dtype)
         key = jax.random.fold_in(jax.random.key(algorithm.seed), 1)
         seen = jnp.asarray(np.asarray(data.mask))
-        told = particle_predictive(algorithm.model, path, values, seen, inputs, key)
+        told = particle_predictive(algorithm.model, path, values, seen, inputs, dt, key)
     return Posterior(
         mean=np.asarray(mean),
         cov=np.asarray(jnp.einsum("btn,btni,btnj->btij", weights, centred, centred)),
@@ -163,7 +164,8 @@ def _gaussian_posterior(
     cov: Array,
     kind: Kind,
 ) -> Posterior:
-    told = gaussian_predictive(algorithm, path, *_arrays(data))
+    values, inputs = _arrays(data)
+    told = gaussian_predictive(algorithm, path, values, inputs)
     known = np.asarray(data.mask)
     if getattr(
         algorithm.model, "diffuse", ()
@@ -173,7 +175,7 @@ def _gaussian_posterior(
     return Posterior(
         mean=np.asarray(mean),
         cov=np.asarray(cov),
-        observed_mean=np.asarray(_observed(algorithm, data, mean[:, :, None])[:, :, 0]),
+        observed_mean=np.asarray(_signal(algorithm, mean, cov, inputs)),
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
@@ -197,8 +199,19 @@ def _arrays(data: Sequences) -> tuple[Array, Array | None]:
     return jnp.asarray(np.asarray(data.values), dtype), inputs
 
 
+@eqx.filter_jit
+def _signal(algorithm: GaussianFilter, mean: Array, cov: Array, inputs: Array | None) -> Array:
+    """What each belief says of the observations, in the mean."""
+
+    def step(mean: Array, cov: Array, t: Array, u: Array | None) -> Array:
+        return algorithm.observe(algorithm.belief(mean, cov, t), u)[0]
+
+    one = lambda m, P, u: jax.vmap(step)(m, P, jnp.arange(len(m)), u)  # noqa: E731
+    return jax.vmap(one)(mean, cov, inputs)
+
+
 def _observed(
-    algorithm: ParticleFilter | GaussianFilter,
+    algorithm: ParticleFilter,
     data: Sequences,
     x: Float[Array, "batch steps particles states"],
 ) -> Float[Array, "batch steps particles obs"]:

@@ -79,6 +79,7 @@ def particle_predictive(
     values: Float[Array, "batch steps obs"],
     mask: Bool[Array, "batch steps obs"],
     inputs: Float[Array, "batch steps input"] | None,
+    dt: Float[Array, "batch steps"] | None,
     key: PRNGKeyArray,
 ) -> Predictive:
     """Predictions of a particle filter, by fresh draws of the transition from every cloud.
@@ -89,6 +90,7 @@ def particle_predictive(
         values: the observations.
         mask: True where observed.
         inputs: known inputs.
+        dt: time since the step before, for a model in continuous time.
         key: randomness of the transitions.
     """
     residual = _residual(model)
@@ -100,23 +102,24 @@ def particle_predictive(
         return _mixture(gaps, jnp.exp(log_weights), model.R, seen)
 
     def move(row: PyTree) -> Predictive:
-        (x, log_weights, y, seen, u), key = row
+        (x, log_weights, y, seen, u), dt, key = row
         noise = jax.tree.map(lambda leaf: leaf[0], model.draw(key, 1, particles))
-        return step((model.sample_transition(noise, x, u, None), log_weights, y, seen, u))
+        return step((model.sample_transition(noise, x, u, dt), log_weights, y, seen, u))
 
     def one(row: PyTree) -> Predictive:
-        path, y, seen, u, key = row
+        path, y, seen, u, dt, key = row
         start, rest = jax.random.split(key)
         level = jnp.full(particles, -jnp.log(particles), path.x.dtype)
         at = lambda tree, part: jax.tree.map(lambda leaf: leaf[part], tree)  # noqa: E731
         head = step((model.sample_initial(start, particles), level, *at((y, seen, u), 0)))
         before, after = slice(None, -1), slice(1, None)
         rows = (*at((path.x, path.log_weights), before), *at((y, seen, u), after))
-        tail = jax.lax.map(move, (rows, jax.random.split(rest, steps - 1)), batch_size=TOGETHER)
+        each = (rows, at(dt, after), jax.random.split(rest, steps - 1))
+        tail = jax.lax.map(move, each, batch_size=TOGETHER)
         return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), head, tail)
 
     keys = jax.random.split(key, values.shape[0])
-    return jax.lax.map(one, (path, values, mask, inputs, keys))
+    return jax.lax.map(one, (path, values, mask, inputs, dt, keys))
 
 
 def _mixture(
