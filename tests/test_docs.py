@@ -1,4 +1,4 @@
-"""The code of the tutorial runs, in order, as it stands there; the README says what is run here."""
+"""The code of the pages runs, in order, as it stands there; the README says what is run here."""
 
 import re
 import tomllib
@@ -10,18 +10,31 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    text = (ROOT / "docs" / "tutorial.md").read_text()
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": "tutorial"}
-    blocks = list(BLOCK.finditer(text))
-    assert len(blocks) >= 8
+def run(page: str, holding: str = "") -> int:
+    """Run the blocks of a page that hold some words, in order; how many there were."""
+    text = (ROOT / "docs" / page).read_text()
+    names: dict[str, object] = {"__name__": page}
+    blocks = [block for block in BLOCK.finditer(text) if holding in block[1]]
     for block in blocks:
         line = text[: block.start(1)].count("\n")
-        code = compile("\n" * line + block[1], "docs/tutorial.md", "exec")
-        exec(code, names)
+        exec(compile("\n" * line + block[1], f"docs/{page}", "exec"), names)
+    return len(blocks)
+
+
+def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("tutorial.md") >= 8
     printed = capsys.readouterr().out
     assert "('x_mm',) ('mm',) 1.7% missing" in printed
+
+
+def test_the_page_on_nonlinear_models_runs(capsys):
+    assert run("nonlinear.md") == 2
+    assert "0.045" in capsys.readouterr().out
+
+
+def test_the_example_of_irregular_sampling_runs():
+    assert run("linear.md", "irregular=True") == 1
 
 
 def test_the_commands_of_the_readme_are_the_ones_that_are_run():
@@ -33,7 +46,9 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
     assert f"\n{tests}\n" in (ROOT / ".ci" / "run").read_text() + "\n"
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{n}.md" for n in ("index", "concepts"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *(f"docs/{n}.md" for n in ("index", "concepts", "linear", "nonlinear"))]
+)
 def test_links_between_pages_lead_somewhere(page):
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
