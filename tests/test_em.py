@@ -256,6 +256,12 @@ def test_a_mask_that_does_not_fit_is_refused(wave):
         small(fixed={"A": np.zeros((3, 3), bool)}).run(model, wave, jax.random.key(0))
 
 
+def test_a_network_without_priors_is_refused(wave):
+    model = StochasticRNN.init(2, 1, key=jax.random.key(0))
+    with pytest.raises(RekalError, match="with priors only"):
+        small(strength=None).run(model, wave, jax.random.key(0))
+
+
 def test_lengths_are_padded_to_few_sizes():
     sizes = [padded_length(t) for t in range(1, 5000)]
     assert all(t <= s <= 1.07 * t + 1 for t, s in zip(range(1, 5000), sizes, strict=True))

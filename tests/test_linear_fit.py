@@ -10,6 +10,7 @@ from naive import JointGaussian, random_linear, simulate_linear
 
 import rekal
 from rekal.identify import distance, responses
+from rekal.learning.batch import as_batch
 from rekal.models.linear import LinearGaussian
 from rekal.sequences import Sequences
 
@@ -24,6 +25,11 @@ def nile():
 @pytest.fixture(scope="module")
 def level(nile):
     return rekal.fit(nile, "local-level", progress=False)
+
+
+@pytest.fixture(scope="module")
+def free(nile):
+    return rekal.fit(nile, "linear", progress=False)
 
 
 def linear(seed: int, **more) -> LinearGaussian:
@@ -107,6 +113,30 @@ def test_a_linear_model_by_name_learns_a_wave():
     scores = fit.roll(data, [1, 8], origins=range(100, 380)).score(y[None], np.isfinite(y)[None])
     assert scores["rmse"].max() < 0.25
     assert scores["coverage_90"].between(0.84, 0.98).all()
+
+
+def test_a_linear_model_by_name_is_the_most_likely_one(nile, free):
+    """Order selection and training climb the same hill, and no optimiser finds more on it."""
+    path = np.asarray(free.history.log_likelihood)
+    assert path[-1] > path[0] - 0.02
+    assert np.diff(path).min() > -0.01
+    assert free.filter(nile).log_likelihood == pytest.approx(path[-1], abs=0.01)
+    learner = rekal.MaximumLikelihood(errors=False)
+    best = learner.run(free.model, as_batch(free.prepare(nile)))
+    assert best.value - best.log_likelihood[0] < 0.1
+
+
+def test_data_without_noise_leave_no_covariance_at_zero():
+    """Their likelihood has no maximum: a safeguard keeps the model usable."""
+    t = np.arange(200)
+    y = np.stack([np.sin(t / 5), 2 * np.sin(t / 5)], 1)
+    data = Sequences.from_arrays(y)
+    fit = rekal.fit(data, "linear", states=2, progress=False)
+    assert np.linalg.eigvalsh(np.asarray(fit.model.R))[0] > 0
+    assert np.isfinite(fit.filter(data).log_likelihood)
+    np.testing.assert_allclose(
+        fit.forecast(data, 1).mean[0, 0], [np.sin(40), 2 * np.sin(40)], atol=0.02
+    )
 
 
 def test_what_a_model_does_is_the_same_in_any_basis():

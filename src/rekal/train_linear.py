@@ -15,6 +15,7 @@ from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.linear_em import linear_em
 from rekal.learning.n4sid import n4sid
 from rekal.learning.order import choose_order
+from rekal.learning.priors import SAFEGUARD
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.progress import Report
@@ -26,6 +27,7 @@ LINEAR_EM: dict[str, Any] = {
     "tolerance": 1e-6,
     "process_noise": "full",
     "observation_noise": "full",
+    "strength": SAFEGUARD,
 }
 """Settings of EM that fit a linear model."""
 

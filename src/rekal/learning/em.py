@@ -79,7 +79,7 @@ class EM(eqx.Module):
         observation_noise: "diagonal" or "full" `R`.
         freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
-        strength: the priors.
+        strength: the priors; None, of linear models only, for maximum likelihood.
         smoother: "particles", or "gaussian": no randomness, for low noise (see the module text).
         approximation: which Gaussian smoother, "unscented" or "extended".
         warm_start: iterations with the Gaussian smoother before those with particles; they come on top of
@@ -97,7 +97,7 @@ class EM(eqx.Module):
     observation_noise: NoiseShape = eqx.field(static=True, default="diagonal")
     freeze: tuple[str, ...] = eqx.field(static=True, default=())
     fixed: Mapping[str, Any] | None = None
-    strength: PriorStrength = PriorStrength()
+    strength: PriorStrength | None = PriorStrength()
     smoother: Smoother = eqx.field(static=True, default="particles")
     approximation: Approximation = eqx.field(static=True, default="unscented")
     warm_start: int = eqx.field(static=True, default=0)
@@ -142,12 +142,14 @@ class EM(eqx.Module):
         An interrupt (Ctrl-C) ends the run with the best found so far.
 
         Raises:
-            RekalError: the likelihood is not finite, a constraint does not fit the model, or particles are
-                asked to train an `RBFNetwork`.
+            RekalError: the likelihood is not finite, a constraint does not fit the model, there are no
+                priors, or particles are asked to train an `RBFNetwork`.
         """
         gaussian = self.smoother == "gaussian"
         if isinstance(model, RBFNetwork) and not gaussian:
             raise RekalError("EM trains an RBFNetwork with smoother='gaussian', not with particles")
+        if self.strength is None:
+            raise RekalError("EM trains a network with priors only: give strength a PriorStrength")
         constraints = self.constraints(model)
         entries = int(batch.mask.sum())
         keys = jax.random.split(key, self.iterations + 1)

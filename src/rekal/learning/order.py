@@ -22,6 +22,7 @@ from rekal.learning.batch import Batch
 from rekal.learning.likelihood import in_double
 from rekal.learning.linear_em import linear_em
 from rekal.learning.n4sid import n4sid
+from rekal.learning.priors import SAFEGUARD
 from rekal.learning.restarts import hide_after
 from rekal.models.linear import LinearGaussian
 
@@ -169,6 +170,6 @@ def _trained(batch: Batch, states: int, iterations: int) -> tuple[LinearGaussian
         inputs=None if batch.inputs is None else np.asarray(batch.inputs),
         lengths=np.asarray(batch.valid).sum(1),
     )
-    model = linear_em(start, batch, iterations=iterations, tolerance=1e-7).model
+    model = linear_em(start, batch, iterations=iterations, tolerance=1e-7, strength=SAFEGUARD).model
     assert isinstance(model, LinearGaussian)
     return model, float(linear_em(model, batch, iterations=1).log_likelihood[0])

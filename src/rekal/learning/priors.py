@@ -7,7 +7,11 @@ state). All priors are stated in pseudo-steps, relative to moments under the sta
 * weights: mean zero, precision `weight_steps * E[feature^2]`, a ridge that is the same for any scale of
   the states;
 * `Q`: mode `noise_share * E[x_i^2]`, counted `noise_steps` times; `R` likewise with `Var[y]`;
-* `P`: mode `E[x_i^2]` (the stationary spread), counted `initial_steps` times, around mean zero.
+* `P`: mode `E[x_i^2]` (the stationary spread), counted `initial_steps` times;
+* `m`: mean zero, which counts `mean_steps` times.
+
+`SAFEGUARD` counts for a hundredth of a step: a fraction of a nat, unless a noise variance falls far below a
+thousandth of the signal's. Where the likelihood has a maximum, what it finds is that maximum but for this.
 """
 
 from __future__ import annotations
@@ -29,12 +33,14 @@ class PriorStrength(eqx.Module):
         noise_steps: weight of the priors on `Q` and `R`.
         noise_share: prior mode of the noise variances, as a share of the signal's.
         initial_steps: weight of the prior on `P`.
+        mean_steps: weight of the prior on `m`.
     """
 
     weight_steps: float = 0.1
     noise_steps: float = 2.0
     noise_share: float = 0.01
     initial_steps: float = 5.0
+    mean_steps: float = 1.0
 
     def priors(self, statistics: Statistics, floor: float = 1e-6) -> Priors:
         """Priors scaled by the moments of an E-step under the starting model."""
@@ -47,7 +53,7 @@ class PriorStrength(eqx.Module):
             observation=self._regression(observation.features, observation.count, y_scale),
             initial=RegressionPrior(
                 mean=jnp.zeros((n, 1), x_scale.dtype),
-                precision=jnp.ones(1, x_scale.dtype),
+                precision=jnp.full(1, self.mean_steps, x_scale.dtype),
                 noise=jnp.diag(x_scale),
                 noise_weight=jnp.asarray(self.initial_steps, x_scale.dtype),
             ),
@@ -65,3 +71,7 @@ class PriorStrength(eqx.Module):
     @staticmethod
     def _scale(targets: Array, count: Array, floor: float) -> Float[Array, " p"]:
         return jnp.maximum(jnp.diagonal(targets) / count, floor)
+
+
+SAFEGUARD = PriorStrength(weight_steps=0.0, noise_steps=0.01, initial_steps=0.01, mean_steps=0.0)
+"""Keeps covariances from collapsing and changes nothing else (see the module text)."""
