@@ -29,7 +29,6 @@ from rekal.learning.batch import Batch
 from rekal.learning.quadrature import elementwise_moments
 from rekal.learning.rbf_moments import kernel_features, kernel_products
 from rekal.learning.statistics import Moments, Statistics, collected
-from rekal.models.activations import activation_slope
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 
@@ -74,8 +73,7 @@ def _network_moments(
     model: StochasticRNN, smoothed: SmoothedPath, valid: Bool[Array, " steps"]
 ) -> Moments:
     """Moments of the hidden units of a stochastic network."""
-    slope = lambda x: activation_slope(model.activation, x)  # noqa: E731
-    one = lambda mean, cov: elementwise_moments(model.f, slope, mean, cov)  # noqa: E731
+    one = lambda mean, cov: elementwise_moments(model.f, model.slope, mean, cov)  # noqa: E731
     first, second, bend = jax.vmap(one)(smoothed.mean, smoothed.cov)
     state = smoothed.mean, _second(smoothed.mean, smoothed.cov)
     wide = jax.vmap(jnp.diag)(bend[:-1])

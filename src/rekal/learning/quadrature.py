@@ -30,7 +30,7 @@ def elementwise_moments(
     """`E f(x)`, `E f(x) f(x)'` and `E f'(x)`.
 
     Args:
-        f: an elementwise function.
+        f: an elementwise function, which may differ from element to element of the last axis.
         slope: its derivative.
         mean: mean of `x`.
         cov: covariance of `x`, singular or not.
@@ -42,11 +42,12 @@ def elementwise_moments(
     there = var > 0
     s = jnp.where(there, jnp.sqrt(jnp.where(there, var, 1.0)), 0.0)
     line = mean[:, None] + s[:, None] * a
-    on_line = f(line)
+    on_line = f(line.T).T
     along = jnp.where(there[:, None], cov / jnp.where(there, s, 1.0)[:, None], 0.0)
     left = jnp.maximum(var[None, :] - along**2, 0.0) * (1 - jnp.eye(mean.size, dtype=mean.dtype))
     aside = jnp.where(left > 0, jnp.sqrt(jnp.where(left > 0, left, 1.0)), 0.0)
     plane = mean[None, :, None] + along[:, :, None] * a
-    inner = f(plane[..., None] + aside[:, :, None, None] * a) @ w
+    points_j = plane[..., None] + aside[:, :, None, None] * a
+    inner = jnp.moveaxis(f(jnp.moveaxis(points_j, 1, -1)), -1, 1) @ w
     second = ((on_line * w)[:, None, :] * inner).sum(-1)
-    return on_line @ w, 0.5 * (second + second.T), slope(line) @ w
+    return on_line @ w, 0.5 * (second + second.T), slope(line.T).T @ w

@@ -54,6 +54,7 @@ def model_config(model: GaussianModel) -> dict[str, Any]:
         **config,
         "activation": model.activation,
         "linear_observation": model.linear_observation,
+        "linear_units": model.linear_units,
     }
 
 
@@ -84,6 +85,7 @@ def _network(arrays: dict[str, Array], config: dict[str, Any]) -> StochasticRNN:
         **arrays,
         activation=config["activation"],
         linear_observation=config["linear_observation"],
+        linear_units=config.get("linear_units", 0),  # files of older versions have none
     )
 
 

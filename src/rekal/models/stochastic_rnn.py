@@ -5,6 +5,10 @@ r"""The stochastic recurrent network of Unkelbach, Sun and Schmidhuber (2009), w
 
 `f` works element by element (tanh by default). With `linear_observation` the output layer reads
 `C x_t` instead. In the paper's letters our A, C, Q, R are A, B, Gamma, Sigma.
+
+The first `linear_units` units pass their state on as it is. They hold what moves slowly or far (a level, a
+charge), which a bounded unit can keep only near zero; the others bend it. Without bounded units the model is
+linear.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.errors import RekalError
 from rekal.models.activations import Activation, activation_function, activation_slope
@@ -36,6 +40,7 @@ class StochasticRNN(GaussianModel):
         P: its covariance `(states, states)`.
         activation: name or elementwise function.
         linear_observation: the observation reads `C x_t` instead of `C f(x_t)`.
+        linear_units: how many units, the first ones, have `f(x) = x`.
     """
 
     A: Float[Array, "states states"]
@@ -50,6 +55,7 @@ class StochasticRNN(GaussianModel):
     P: Float[Array, "states states"]
     activation: Activation = eqx.field(static=True, default="tanh")
     linear_observation: bool = eqx.field(static=True, default=False)
+    linear_units: int = eqx.field(static=True, default=0)
 
     @classmethod
     def create(
@@ -67,11 +73,13 @@ class StochasticRNN(GaussianModel):
         P: Array | None = None,
         activation: Activation = "tanh",
         linear_observation: bool = False,
+        linear_units: int = 0,
     ) -> StochasticRNN:
         """Build a model from the blocks one cares about; the others are zero (`P`: `Q + I`).
 
         Raises:
-            RekalError: a block has a shape that does not fit the others.
+            RekalError: a block has a shape that does not fit the others, or there are more linear units
+                than units.
         """
         A, C, Q, R = (jnp.asarray(v, jnp.result_type(float)) for v in (A, C, Q, R))
         if A.ndim != 2 or C.ndim != 2:
@@ -96,7 +104,10 @@ class StochasticRNN(GaussianModel):
             P=Q + jnp.eye(n, dtype=A.dtype) if P is None else jnp.asarray(P, A.dtype),
             activation=activation,
             linear_observation=linear_observation,
+            linear_units=linear_units,
         )
+        if not 0 <= linear_units <= n:
+            raise RekalError(f"linear_units must lie between 0 and {n}, but is {linear_units}")
         shapes = {
             "A": (n, n), "B": (n, k), "c": (n,), "C": (p, n), "D": (p, k), "d": (p,),
             "Q": (n, n), "R": (p, p), "m": (n,), "P": (n, n),
@@ -147,8 +158,18 @@ class StochasticRNN(GaussianModel):
         return self.B.shape[-1]
 
     def f(self, x: Float[Array, "*batch states"]) -> Float[Array, "*batch states"]:
-        """The transfer function of the hidden units."""
-        return activation_function(self.activation)(x)
+        """The transfer function of the hidden units, which lie on the last axis."""
+        bent = activation_function(self.activation)(x)
+        return jnp.where(self._linear, x, bent) if self.linear_units else bent
+
+    def slope(self, x: Float[Array, "*batch states"]) -> Float[Array, "*batch states"]:
+        """Its derivative."""
+        bent = activation_slope(self.activation, x)
+        return jnp.where(self._linear, 1.0, bent) if self.linear_units else bent
+
+    @property
+    def _linear(self) -> Bool[Array, " states"]:
+        return jnp.arange(self.states) < self.linear_units
 
     def transition_mean(
         self,
@@ -177,8 +198,8 @@ class StochasticRNN(GaussianModel):
         """`C diag(f'(x))`, or `C` once for all particles."""
         if self.linear_observation:
             return self.C[None]
-        return self.C * activation_slope(self.activation, x)[:, None, :]
+        return self.C * self.slope(x)[:, None, :]
 
     def transition_jacobian(self, x: Float[Array, " states"]) -> Float[Array, "states states"]:
         """`A diag(f'(x))` at one state."""
-        return self.A * activation_slope(self.activation, x)[None, :]
+        return self.A * self.slope(x)[None, :]

@@ -35,6 +35,13 @@ STUDIES: dict[str, Study] = {
             module="rekal.studies.kalman_floors",
             needs_data=True,
         ),
+        Study(
+            name="system-identification",
+            summary="coupled drives and cascaded tanks, simulated freely beside published models",
+            module="rekal.studies.system_identification",
+            needs_data=True,
+            default_seeds=5,
+        ),
     )
 }
 """Every study by its name."""
