@@ -17,6 +17,8 @@ import pytest
 RESULTS = Path(__file__).parents[1] / "results" / "benchmarks.json"
 FIGURES: dict[str, dict[str, dict[str, Any]]] = {}
 RATIOS: list[dict[str, Any]] = []
+PACKAGES = ("jax", "numpy", "particles", "cuthbert", "statsmodels", "dynamax", "pykalman", "filterpy",
+            "simdkalman")  # fmt: skip
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _machine() -> dict[str, Any]:
     packages = {}
-    for name in ("jax", "numpy", "particles", "cuthbert"):
+    for name in PACKAGES:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:

@@ -22,7 +22,7 @@ def main() -> None:
 def table(results: dict[str, Any]) -> str:
     """Ratios first, then every figure they come from."""
     machine = results["machine"]
-    named = ("cpus", "architecture", "python", "jax", "numpy", "particles", "cuthbert")
+    named = [name for name in machine if name != "load_average_at_the_end"]
     lines = [
         "Machine: " + ", ".join(f"{name} {machine[name]}" for name in named)
         + f"; load average {machine['load_average_at_the_end']:.1f} at the end of the run.",

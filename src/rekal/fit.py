@@ -20,6 +20,7 @@ from rekal.filters.choice import Filtering
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
+from rekal.free_run import free_run
 from rekal.history import History
 from rekal.identify import Identification, identify
 from rekal.models.gaussian import GaussianModel
@@ -188,6 +189,25 @@ class Fit(eqx.Module):
             units=self.labels.units,
             input_names=self.input_names,
             interval=self.labels.interval,
+        )
+
+    def free_run(self, data: Sequences, warm_up: int = 4) -> np.ndarray:
+        """The noise-free model running by itself over the inputs of every series, in raw units.
+
+        Its first state is fitted to the first `warm_up` samples; no other observation is looked at.
+
+        Args:
+            data: series with inputs; what was measured after the first samples may be anything.
+            warm_up: samples that the first state is fitted to.
+
+        Returns:
+            Observations without noise `(batch, steps, obs)`.
+
+        Raises:
+            RekalError: `warm_up` is not between 1 and the shortest series.
+        """
+        return self.standardiser.invert(
+            free_run(self.model, self.prepare(data), warm_up, self.seed)
         )
 
     def identify(self) -> Identification:

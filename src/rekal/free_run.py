@@ -19,7 +19,8 @@ from jaxtyping import Array, Bool, Float
 from rekal.errors import RekalError
 from rekal.learning.batch import as_batch
 from rekal.learning.least_squares import Local, levenberg_marquardt
-from rekal.learning.simulation_error import Simulable, seen_from, simulated
+from rekal.learning.simulation_error import seen_from, simulated
+from rekal.models.gaussian import GaussianModel
 from rekal.sequences import Sequences
 
 DRAWS = 16  # first states that the search begins from
@@ -27,7 +28,7 @@ STEPS = 50  # of each search
 
 
 def free_run(
-    model: Simulable, data: Sequences, warm_up: int = 4, seed: int = 0
+    model: GaussianModel, data: Sequences, warm_up: int = 4, seed: int = 0
 ) -> Float[np.ndarray, "batch steps obs"]:
     """Simulate every series from its inputs and its first samples alone, in the units of the model.
 
@@ -38,7 +39,8 @@ def free_run(
         seed: start of the draws of first states.
 
     Raises:
-        RekalError: `warm_up` is not between 1 and the shortest series, or the data do not fit the model.
+        RekalError: `warm_up` is not between 1 and the shortest series, the data do not fit the
+            model, or its start is diffuse.
     """
     shortest = int(np.min(data.lengths))
     if not 1 <= warm_up <= shortest:
@@ -47,7 +49,13 @@ def free_run(
         wide = lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64)  # noqa: E731
         model, batch = jax.tree.map(wide, model), as_batch(data, model)
         draws = np.random.default_rng(seed).normal(size=(DRAWS - 1, model.states))
-        root = np.linalg.cholesky(np.asarray(model.P))
+        try:
+            root = np.linalg.cholesky(np.asarray(model.P))
+        except np.linalg.LinAlgError:
+            raise RekalError(
+                "a free run begins from N(m, P), but P is not positive definite: give the model such a "
+                "start, or learn one"
+            ) from None
         starts = np.vstack([np.zeros(model.states), draws]) @ root.T + np.asarray(model.m)
         runs = []
         for i in range(data.batch):
@@ -61,7 +69,7 @@ def free_run(
 
 
 def _first_state(
-    model: Simulable,
+    model: GaussianModel,
     starts: Float[np.ndarray, "draws states"],
     values: Float[Array, "steps obs"],
     mask: Bool[Array, "steps obs"],
@@ -84,7 +92,7 @@ def _first_state(
 
 @eqx.filter_jit
 def _around(
-    model: Simulable, first: Array, values: Array, mask: Array, u: Array | None
+    model: GaussianModel, first: Array, values: Array, mask: Array, u: Array | None
 ) -> tuple[Float[Array, ""], Float[Array, " states"], Float[Array, "states states"]]:
     def scaled(first: Array) -> tuple[Array, Array]:
         inputs = None if u is None else u[None]

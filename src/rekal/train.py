@@ -15,6 +15,7 @@ from rekal.forecast import Labels
 from rekal.history import History
 from rekal.learning.em import EM, Progress
 from rekal.learning.likelihood import MaximumLikelihood
+from rekal.learning.simulation_error import SimulationError
 from rekal.models.activations import Activation
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
@@ -25,11 +26,13 @@ from rekal.progress import progress_bar
 from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
+from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
 from rekal.train_structure import STRUCTURES, StructureOptions, structure_of, train_structure
 
-MODELS = ("em-rnn", "rbf", "linear", *STRUCTURES)
+MODELS = ("em-rnn", "driven-rnn", "rbf", "linear", *STRUCTURES)
+Learner = EM | MaximumLikelihood | SimulationError
 
 
 def fit(
@@ -40,10 +43,11 @@ def fit(
     | LinearGaussian
     | LinearContinuous
     | Structure = "em-rnn",
-    learner: EM | MaximumLikelihood | None = None,
+    learner: Learner | None = None,
     *,
     states: int | None = None,
     kernels: int | None = None,
+    units: int | None = None,
     restarts: int | None = None,
     hold_out: float | None = None,
     trial_iterations: int | None = None,
@@ -58,19 +62,24 @@ def fit(
 
     Args:
         data: what was measured; missing entries and ragged series are fine.
-        model: "em-rnn", "rbf" or "linear", which standardise the data and start by themselves; a
+        model: "em-rnn", "driven-rnn" (a network with inputs that is to simulate freely), "rbf" or "linear",
+            which standardise the data and start by themselves; a
             structure: "local-level", "local-linear-trend", "seasonal", "oscillator", "constant-velocity",
             "constant-acceleration" or "ar"; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
             `LinearContinuous` or `Structure` of your own to start from, whose parameters are taken to be
             in the raw units of the data. Series that are sampled irregularly need a `LinearContinuous`,
             or a structure that has a form in continuous time.
         learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
-            linear models and models in continuous time; default with settings that fit the model.
+            linear models and models in continuous time, `SimulationError` for "driven-rnn"; default
+            with settings that fit the model.
         states: number of state variables of "em-rnn" (default 5), "rbf" (default 2) and "linear" (default:
             the number with the least BIC), number of lags of "ar" (default 2).
+        units: number of bounded units of "driven-rnn", beside its `states` linear ones (default 3);
+            default 8.
         kernels: number of radial basis functions of "rbf"; default 10.
         restarts: number of starts of "em-rnn" that compete on held-out likelihood: one by subspace
-            identification when there are several columns, the others random; default 3.
+            identification when there are several columns, the others random; default 3. Of "driven-rnn":
+            random starts that compete on training loss; default 8.
         hold_out: share of each series that judges the starts of "em-rnn" and "rbf"; the winner is trained
             on everything; default 0.2.
         trial_iterations: EM iterations of each of these trials; default 40.
@@ -94,6 +103,7 @@ def fit(
     given = {
         "states": states,
         "kernels": kernels,
+        "units": units,
         "restarts": restarts,
         "hold_out": hold_out,
         "trial_iterations": trial_iterations,
@@ -112,16 +122,21 @@ def fit(
             options = StructureOptions(states, period)
             chosen = structure_of(model, data, options) if isinstance(model, str) else model
             assert isinstance(chosen, Structure)
-            assert not isinstance(learner, EM)
+            assert not isinstance(learner, EM | SimulationError)
             location = np.asarray(standardiser.location)
             found = train_structure(prepared, chosen, learner, location, filtering, report)
         elif isinstance(model, LinearGaussian | LinearContinuous) or model == "linear":
             start = model if isinstance(model, LinearGaussian | LinearContinuous) else None
+            assert not isinstance(learner, SimulationError)
             found = train_linear(prepared, start, learner, states, filtering, report)
+        elif model == "driven-rnn":
+            assert not isinstance(learner, EM | MaximumLikelihood)
+            options = DrivenOptions(**told)
+            found = train_driven(prepared, learner, options, filtering, seed, report)
         else:
             start = None if isinstance(model, str) else model
             assert not isinstance(start, Structure)
-            assert not isinstance(learner, MaximumLikelihood)
+            assert not isinstance(learner, MaximumLikelihood | SimulationError)
             radial = model == "rbf" or isinstance(model, RBFNetwork)
             usual = RBF_EM if radial else {}
             em = EM(**usual) if learner is None else learner
@@ -154,12 +169,13 @@ def fit(
     return dataclasses.replace(trained, history=history)
 
 
-def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:
+def default_learner(model: str, **settings: Any) -> Learner:
     """The learner of a model given by name, with some settings of your own.
 
     Args:
         model: one of `MODELS`.
-        settings: as for `EM`, or for `MaximumLikelihood` where the model is a structure.
+        settings: as for `EM`, for `MaximumLikelihood` where the model is a structure, and for
+            `SimulationError` where it is "driven-rnn".
 
     Raises:
         RekalError: a setting is of no use to this model.
@@ -174,6 +190,9 @@ def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:
         particular = ("particles", "proposal", "trajectories", "smoother", "warm_start")
         useless = [name for name in settings if name in particular]
         known, kind = {**RBF_EM, **settings}, EM
+    elif model == "driven-rnn":
+        useless = [name for name in settings if name not in ("iterations", "tolerance")]
+        known, kind = settings, SimulationError
     elif model == "em-rnn":
         useless, known, kind = [], settings, EM
     else:
@@ -185,7 +204,9 @@ def default_learner(model: str, **settings: Any) -> EM | MaximumLikelihood:
     return kind(**known)
 
 
-def _check_learner(model: Any, learner: EM | MaximumLikelihood | None) -> None:
+def _check_learner(model: Any, learner: Learner | None) -> None:
+    if learner is not None and isinstance(learner, SimulationError) != (model == "driven-rnn"):
+        raise RekalError("SimulationError trains the model driven-rnn, and nothing else does")
     network = isinstance(model, StochasticRNN | RBFNetwork) or model in ("em-rnn", "rbf")
     if network and isinstance(learner, MaximumLikelihood):
         raise RekalError("a network has no exact likelihood to maximise: train it by EM")
@@ -204,7 +225,7 @@ def _check_learner(model: Any, learner: EM | MaximumLikelihood | None) -> None:
 
 def _standardiser(data: Sequences, model: Any) -> Standardiser:
     """Names standardise; structures only shift, which changes no variance; one's own models nothing."""
-    if model in ("em-rnn", "rbf", "linear"):
+    if model in ("em-rnn", "driven-rnn", "rbf", "linear"):
         return Standardiser.of(data)
     p, k = data.observations, data.n_inputs
     inputs = (np.zeros(k), np.ones(k)) if k else (None, None)
@@ -222,6 +243,7 @@ def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
         return
     useful = {
         "em-rnn": tuple(NetworkOptions.__dataclass_fields__),
+        "driven-rnn": tuple(DrivenOptions.__dataclass_fields__),
         "rbf": tuple(RBFOptions.__dataclass_fields__),
         "linear": ("states",),
     }
@@ -232,12 +254,12 @@ def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
     if states is not None and states < 1:
         raise RekalError(f"states must be at least 1, but is {states}")
     longest = int(np.max(data.lengths))
-    wanted = states or {"em-rnn": 5, "rbf": 2}.get(model, 1)
+    wanted = states or {"em-rnn": 5, "driven-rnn": 3, "rbf": 2}.get(model, 1)
     if wanted >= longest:
         raise RekalError(
             f"{wanted} states cannot be learned from {longest} samples: use fewer states or more data"
         )
-    for name in ("kernels", "restarts"):
+    for name in ("kernels", "units", "restarts"):
         if told.get(name) is not None and told[name] < 1:
             raise RekalError(f"{name} must be at least 1, but is {told[name]}")
     if hold_out is not None and not 0 < hold_out < 1:

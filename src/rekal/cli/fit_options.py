@@ -9,6 +9,7 @@ from rekal.cli import options
 
 NAMES = (
     "em-rnn",
+    "driven-rnn",
     "rbf",
     "linear",
     "local-level",
@@ -33,7 +34,15 @@ States = Annotated[
     int | None,
     typer.Option(
         help="Number of state variables.",
-        show_default="5 for em-rnn, 2 for rbf, by BIC for linear",
+        show_default="5 for em-rnn, 3 for driven-rnn, 2 for rbf, by BIC for linear",
+        rich_help_panel=MODEL,
+    ),
+]
+Units = Annotated[
+    int | None,
+    typer.Option(
+        help="driven-rnn: number of bounded units beside the linear ones.",
+        show_default="8",
         rich_help_panel=MODEL,
     ),
 ]
@@ -97,7 +106,7 @@ Filter = Annotated[
     typer.Option(
         "--filter",
         help="What filters and forecasts with the trained model.",
-        show_default="particles for em-rnn, unscented for rbf, else kalman",
+        show_default="particles for em-rnn, extended for driven-rnn, unscented for rbf, else kalman",
         rich_help_panel=MODEL,
     ),
 ]
@@ -136,15 +145,15 @@ Iterations = Annotated[
     int | None,
     typer.Option(
         help="At most so many iterations.",
-        show_default="150 for em-rnn and rbf, 300 for linear, 500 for others",
+        show_default="150 for em-rnn and rbf, 60 for driven-rnn, 300 for linear, 500 for others",
         rich_help_panel=TRAINING,
     ),
 ]
 Restarts = Annotated[
     int | None,
     typer.Option(
-        help="em-rnn: starts that compete on held-out data.",
-        show_default="3",
+        help="em-rnn: starts that compete on held-out data; driven-rnn: on training loss.",
+        show_default="3; 8 for driven-rnn",
         rich_help_panel=TRAINING,
     ),
 ]

@@ -29,6 +29,7 @@ from rekal.learning.batch import Batch
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.least_squares import Local, levenberg_marquardt
 from rekal.learning.weights import shares_of, weights_of, with_weights
+from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -139,7 +140,7 @@ class SimulationError(eqx.Module):
 
 
 def simulated(
-    model: Simulable, firsts: Float[Array, "batch states"], inputs: Array | None, steps: int
+    model: GaussianModel, firsts: Float[Array, "batch states"], inputs: Array | None, steps: int
 ) -> Float[Array, "batch steps states"]:
     """The states of the noise-free model, from the first state of each series on."""
 
@@ -155,7 +156,7 @@ def simulated(
 
 
 def seen_from(
-    model: Simulable, states: Float[Array, "batch steps states"], inputs: Array | None
+    model: GaussianModel, states: Float[Array, "batch steps states"], inputs: Array | None
 ) -> Float[Array, "batch steps obs"]:
     """Noise-free observations of states."""
     each = jax.vmap(lambda x, u: model.observation_mean(x[None], u)[0])
