@@ -37,6 +37,11 @@ def test_the_example_of_irregular_sampling_runs():
     assert run("linear.md", "irregular=True") == 1
 
 
+def test_the_example_of_intervals_runs(capsys):
+    assert run("linear.md", "identify(sunspots)") == 1
+    assert "year (95 % interval 9.8" in capsys.readouterr().out
+
+
 def test_the_commands_of_the_readme_are_the_ones_that_are_run():
     readme = (ROOT / "README.md").read_text()
     for command in ("pip install . && rekal fit sunspots", 'pip install -e ".[test]"'):

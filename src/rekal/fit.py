@@ -23,6 +23,7 @@ from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
 from rekal.free_run import free_run
 from rekal.history import History
 from rekal.identify import Identification, identify
+from rekal.learning.uncertainty import Uncertainty, model_uncertainty
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
 from rekal.models.serial import model_arrays, model_config, model_from
@@ -54,6 +55,7 @@ class Fit(eqx.Module):
         input_names: names of its inputs.
         kind: what `rekal.fit` was asked for: "em-rnn", "rbf", "linear", the name of a structure, or "own".
         parameters: those of a structure with their standard errors, in raw units.
+        uncertainty: of a linear model learned by maximum likelihood, else None.
     """
 
     model: GaussianModel
@@ -65,6 +67,7 @@ class Fit(eqx.Module):
     input_names: tuple[str, ...] = eqx.field(static=True)
     kind: str = eqx.field(static=True, default="own")
     parameters: tuple[Parameter, ...] = eqx.field(static=True, default=())
+    uncertainty: Uncertainty | None = None
 
     def prepare(self, data: Sequences) -> Sequences:
         """Standardise data of the kind the model was trained on.
@@ -210,10 +213,27 @@ class Fit(eqx.Module):
             free_run(self.model, self.prepare(data), warm_up, self.seed)
         )
 
-    def identify(self) -> Identification:
-        """The learned dynamics in numbers, in the units of the data."""
+    def identify(self, data: Sequences | None = None) -> Identification:
+        """The learned dynamics in numbers, in the units of the data.
+
+        What was learned by maximum likelihood has 95 % intervals. A linear model learned by EM has them where
+        the data are given: two runs of the filter for each parameter.
+
+        Args:
+            data: what a linear model was trained on.
+
+        Raises:
+            RekalError: the data have other columns or inputs, or another sampling interval.
+        """
+        sure, said = self.uncertainty, ()
+        if data is not None and sure is None:
+            prepared = self.prepare(data)
+            try:
+                sure = model_uncertainty(self.model, prepared, self.labels.interval)
+            except RekalError as why:
+                said = (f"There are no intervals: {why}.",)
         driven = self.standardiser.input_scale
-        return identify(
+        found = identify(
             self.model,
             interval=self.labels.interval,
             scale=np.asarray(self.standardiser.scale),
@@ -223,10 +243,16 @@ class Fit(eqx.Module):
             seed=self.seed,
             input_scale=None if driven is None else np.asarray(driven),
             input_names=self.input_names,
+            uncertainty=sure,
         )
+        return dataclasses.replace(found, warnings=(*found.warnings, *said))
 
-    def summary(self) -> str:
-        """A page of text: how the training went, and the dynamics in numbers."""
+    def summary(self, data: Sequences | None = None) -> str:
+        """A page of text: how the training went, and the dynamics in numbers.
+
+        Args:
+            data: what a linear model was trained on, for intervals (`identify`).
+        """
         driven = f", driven by {', '.join(self.input_names)}" if self.input_names else ""
         kind = "" if self.kind == "own" else f"{self.kind}, "
         states = f"{self.model.states} state{'' if self.model.states == 1 else 's'}"
@@ -236,7 +262,7 @@ class Fit(eqx.Module):
             f"{each.name:<15} {each.value:.6g} (standard error {each.standard_error:.2g})"
             for each in self.parameters
         ]
-        return "\n".join([*lines, "", self.identify().summary()])
+        return "\n".join([*lines, "", self.identify(data).summary()])
 
     def save(self, path: str | FilePath) -> None:
         """Write one file: JSON configuration and arrays, never code.
@@ -262,6 +288,9 @@ class Fit(eqx.Module):
             value = getattr(self.standardiser, name)
             if value is not None:
                 arrays[f"standardiser.{name}"] = np.asarray(value)
+        if self.uncertainty is not None:
+            kept = self.uncertainty.arrays()
+            arrays.update({f"uncertainty.{name}": np.asarray(kept[name]) for name in kept})
         save_archive(path, config, arrays)
 
     def _source(self) -> GaussianModel | GaussianFilter:
@@ -318,4 +347,5 @@ def load(path: str | FilePath) -> Fit:
         input_names=tuple(config["input_names"]),
         kind=config["model_kind"],
         parameters=tuple(Parameter(*each) for each in config["parameters"]),
+        uncertainty=Uncertainty.of(part("uncertainty.")),
     )

@@ -160,6 +160,7 @@ def fit(
         input_names=data.input_names,
         kind=model if isinstance(model, str) else "own",
         parameters=found.parameters,
+        uncertainty=found.uncertainty,
     )
     try:
         diagnostics = trained.diagnose(data)

@@ -16,6 +16,7 @@ from rekal.learning.linear_em import linear_em
 from rekal.learning.n4sid import n4sid
 from rekal.learning.order import choose_order
 from rekal.learning.priors import SAFEGUARD
+from rekal.learning.uncertainty import estimated
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.progress import Report
@@ -64,11 +65,13 @@ def train_linear(
             start = linear_start(prepared, states)
         else:
             start = choose_order(batch).by_bic.model
+        uncertainty = None
         following.of(start)  # refused before the work, not after
         if isinstance(start, LinearContinuous):
             learner = MaximumLikelihood() if learner is None else learner
         if isinstance(learner, MaximumLikelihood):
             found = learner.run(start, batch, told)
+            uncertainty = estimated(found, prepared.interval)
             result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
         else:
             assert isinstance(start, LinearGaussian)
@@ -86,7 +89,7 @@ def train_linear(
                 report=told,
             )
     result = result._replace(model=_in(jnp.result_type(float), result.model))
-    return Trained(result, following)
+    return Trained(result, following, uncertainty=uncertainty)
 
 
 def linear_start(prepared: Sequences, states: int) -> LinearGaussian:

@@ -11,6 +11,7 @@ from rekal.filters.choice import Filtering, chosen
 from rekal.learning.batch import as_batch
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.likelihood import MaximumLikelihood
+from rekal.learning.uncertainty import estimated
 from rekal.models.structural import (
     autoregression,
     constant_acceleration,
@@ -121,7 +122,7 @@ def train_structure(
     )
     result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
     criteria = (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
-    return Trained(result, following, (), parameters, criteria)
+    return Trained(result, following, (), parameters, criteria, estimated(found, shifted.interval))
 
 
 def _means(columns: int) -> tuple[str, ...]:

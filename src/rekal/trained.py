@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rekal.filters.choice import Filtering
 from rekal.learning.em import EMResult
+from rekal.learning.uncertainty import Uncertainty
 
 
 class Parameter(NamedTuple):
@@ -25,6 +26,7 @@ class Trained(NamedTuple):
         trials: (name of the start, held-out log-likelihood per observed entry), best first.
         parameters: those of a structure with standard errors, in raw units.
         criteria: names and values of information criteria, of raw data.
+        uncertainty: of the model, where the training worked it out.
     """
 
     result: EMResult
@@ -32,3 +34,4 @@ class Trained(NamedTuple):
     trials: tuple[tuple[str, float], ...] = ()
     parameters: tuple[Parameter, ...] = ()
     criteria: tuple[tuple[str, float], ...] = ()
+    uncertainty: Uncertainty | None = None

@@ -121,7 +121,7 @@ def fit(
         emit_json(_answer(trained, data, source, model_path, report_path))
     elif not quiet:
         emit_text(f"data            {_extent(data)}")
-        emit_text(trained.summary())
+        emit_text(trained.summary(_linear(model, data)))
         files = [str(path) for path in (model_path, report_path) if path is not None]
         emit_text(f"\nWrote {' and '.join(files)}.")
 
@@ -135,6 +135,11 @@ def _filtering(kind: options.Filter | None, iterations: int | None) -> Any:
     if kind is None:
         raise RekalError("--filter-iterations is of use only with --filter extended.")
     return Filtering(kind.value, iterations=iterations)
+
+
+def _linear(model: str, data: Sequences) -> Sequences | None:
+    """The data, if they give the numbers of this model intervals."""
+    return data if model == "linear" else None
 
 
 def _learner(model: str, settings: dict[str, Any]) -> Any:
@@ -179,5 +184,5 @@ def _answer(
         "parameters": [each._asdict() for each in trained.parameters],
         "criteria": dict(history.criteria),
         "diagnostics": None if history.diagnostics is None else history.diagnostics.to_dict(),
-        "learned": trained.identify().to_dict(),
+        "learned": trained.identify(_linear(trained.kind, data)).to_dict(),
     }

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from rekal.cli import options
 from rekal.cli.output import emit_json, emit_text
 
 
 def identify(
-    model: options.Model, json: options.Json = False, seed: options.ModelSeed = None
+    model: options.Model,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="What a linear model was trained on: its numbers then have 95 % intervals.",
+            rich_help_panel=options.READING,
+        ),
+    ] = None,
+    series: options.Series = None,
+    sep: options.Sep = None,
+    decimal: options.Decimal = ".",
+    json: options.Json = False,
+    seed: options.ModelSeed = None,
 ) -> None:
     """Say what a model learned: attractor, period, amplitude, damping, noise levels."""
     from rekal.cli.cache import keep_compiled
-    from rekal.cli.data import open_model
+    from rekal.cli.data import open_for, open_model
 
     keep_compiled()
-    found = open_model(model, seed).identify()
+    fitted = open_model(model, seed)
+    trained_on = None
+    if data is not None:
+        trained_on = open_for(fitted, data, series=series, sep=sep, decimal=decimal)
+    found = fitted.identify(trained_on)
     if json:
         emit_json({"model": str(model), **found.to_dict()})
     else:

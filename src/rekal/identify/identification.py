@@ -24,6 +24,7 @@ from rekal.identify.modes import FixedPoint, fixed_points
 from rekal.identify.rest import identify_linear
 from rekal.identify.result import Identification
 from rekal.identify.text import find_warnings
+from rekal.learning.uncertainty import Uncertainty
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
@@ -48,6 +49,7 @@ def identify(
     seed: int = 0,
     input_scale: Any = None,
     input_names: Sequence[str] = (),
+    uncertainty: Uncertainty | None = None,
 ) -> Identification:
     """Describe the dynamics and the noise of a model.
 
@@ -62,6 +64,7 @@ def identify(
         seed: of the simulation.
         input_scale: one number for each input of a linear model that turns it into original units.
         input_names: names of the inputs of a linear model.
+        uncertainty: of a linear model (`model_uncertainty`), which gives its numbers 95 % intervals.
 
     Raises:
         RekalError: the model has no mean dynamics, the interval is not positive, or an argument has a
@@ -87,7 +90,7 @@ def identify(
         model = model.discrete(float(interval))
     if isinstance(model, LinearGaussian):
         per = _vector(1.0 if input_scale is None else input_scale, width, "input_scale")
-        facts = linear_facts(model, by, per, input_names)
+        facts = linear_facts(model, by, per, input_names, interval, uncertainty)
         return identify_linear(model, held, float(interval), by, at, named, time_unit, facts)
 
     x, y = _simulate(model, held, LENGTH, seed, STARTS, noise=True, burn_in=500)

@@ -49,6 +49,12 @@ class Mode:
     time_constant: float | None
     growing: bool
 
+    @property
+    def natural_frequency(self) -> float:
+        """Undamped natural frequency `|s| / 2 pi`, cycles per time unit."""
+        rate = 0.0 if self.time_constant is None else 1 / max(self.time_constant, 1e-300)
+        return math.hypot(self.frequency, rate / (2 * math.pi))
+
     @classmethod
     def of(cls, eigenvalue: complex, interval: int | float) -> Mode:
         """The mode of an eigenvalue, with the time between two steps."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rekal.identify.intervals import ModeIntervals
+
 if TYPE_CHECKING:
     from rekal.identify.attractor import Attractor
     from rekal.identify.modes import FixedPoint, Mode
@@ -71,7 +73,11 @@ def summary(found: Identification) -> str:
         at = ", ".join(f"{v:.4g}" if abs(v) > 1e-9 else "0" for v in point.output)
         radius = point.spectral_radius
         lines.append(f"Fixed point at output {at}: {stable} (spectral radius {radius:.4f})")
-        lines += [f"  {_describe(mode, unit)}" for mode in point.modes]
+        known = None if found.linear is None else found.linear.intervals
+        each = [None] * len(point.modes) if known is None else known.modes
+        lines += [
+            f"  {_describe(mode, unit, ends)}" for mode, ends in zip(point.modes, each, strict=True)
+        ]
         if len(found.fixed_points) > 1:
             lines.append(f"  and {len(found.fixed_points) - 1} more fixed points")
     noise = ", ".join(f"{v:.4g}" for v in found.process_std)
@@ -87,14 +93,29 @@ def summary(found: Identification) -> str:
     return "\n".join(lines)
 
 
-def _describe(mode: Mode, unit: str) -> str:
+def between(ends: tuple[float, float] | None, named: bool = False) -> str:
+    """An interval in brackets, or nothing where there is none."""
+    if ends is None or not np.isfinite(ends[0]) or ends[0] == ends[1]:
+        return ""
+    told = "95 % interval " if named else ""
+    if not np.isfinite(ends[1]):
+        return f" ({told}above {ends[0]:.4g})"
+    return f" ({told}{ends[0]:.4g} to {ends[1]:.4g})"
+
+
+def _describe(mode: Mode, unit: str, known: ModeIntervals | None) -> str:
+    ends = ModeIntervals() if known is None else known
     change = "grows" if mode.growing else "decays"
     rate = (
         ""
         if mode.time_constant is None
         else f", {change} by a factor e in {mode.time_constant:.4g}{unit}"
+        + between(ends.time_constant)
     )
     if mode.period is None or mode.kind != "oscillation":
-        return f"{mode.kind:<12}eigenvalue modulus {mode.modulus:.4f}{rate}"
+        sure = between(ends.modulus, True)
+        return f"{mode.kind:<12}eigenvalue modulus {mode.modulus:.4f}{sure}{rate}"
     zeta = "" if mode.damping_ratio is None else f", damping ratio {mode.damping_ratio:.4g}"
-    return f"{mode.kind:<12}period {mode.period:.4g}{unit}{zeta}{rate}"
+    zeta += between(ends.damping_ratio) if zeta else ""
+    sure = between(ends.period, True)
+    return f"{mode.kind:<12}period {mode.period:.4g}{unit}{sure}{zeta}{rate}"

@@ -37,7 +37,7 @@ def hidden_modes(model: LinearGaussian) -> tuple[str, ...]:
     for value, out, into in zip(values, seen, driven, strict=True):
         if value.imag < 0:
             continue
-        name = _named(complex(value))
+        name = named_pole(complex(value))
         if out <= NOTHING * max(float(seen.max()), 1e-300):
             said.append(
                 f"{name} does not show in any output: the data say nothing of it (not observable)."
@@ -50,7 +50,8 @@ def hidden_modes(model: LinearGaussian) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _named(value: complex) -> str:
+def named_pole(value: complex) -> str:
+    """A mode as the subject of a sentence."""
     if abs(value.imag) < 1e-9 * max(1.0, abs(value)):
         return f"The mode with pole {value.real:.4g}"
     period = 2 * math.pi / abs(math.atan2(value.imag, value.real))

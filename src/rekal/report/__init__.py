@@ -20,6 +20,7 @@ from rekal.report.sections import (
     add_settings,
 )
 from rekal.report.sections_data import add_data, add_heading, view
+from rekal.report.sections_response import add_responses
 from rekal.sequences import Sequences
 
 __all__ = ["report_html", "write_report"]
@@ -42,6 +43,7 @@ def report_html(fit: Fit, data: Sequences, held_out: Sequences | None = None) ->
     add_data(page, seen)
     add_learned(page, seen)
     add_dynamics(page, seen)
+    add_responses(page, seen)
     add_calibration(page, seen, held_out)
     add_learning(page, fit)
     add_settings(page, fit)

@@ -9,6 +9,7 @@ import numpy as np
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
 from rekal.identify import Identification
+from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import (
@@ -62,7 +63,9 @@ class View:
 
 def view(fit: Fit, data: Sequences) -> View:
     """Filter and forecast what will be drawn: the first columns of the first series."""
-    found = fit.identify()
+    # Intervals are those of the data that the model was trained on.
+    same = int(np.asarray(data.mask).sum()) == fit.history.entries
+    found = fit.identify(data if same and isinstance(fit.model, LinearGaussian) else None)
     columns = list(range(min(data.observations, MOST_COLUMNS)))
     count = min(data.batch, MOST_SERIES, max(1, MOST_PANELS // len(columns)))
     series = [data.series(i) for i in range(count)]
