@@ -120,6 +120,23 @@ def test_a_change_of_basis_changes_nothing(fitted, driven, found):
     np.testing.assert_allclose(other.gain, found.linear.intervals.gain, rtol=0.02)
 
 
+def test_rounding_beside_the_real_line_takes_no_interval_away():
+    """A change of basis, which the data do not determine, moves a real pole by rounding alone."""
+    rng = np.random.default_rng(0)
+    T, G = rng.normal(size=(2, 3, 3))
+    turn = np.array([[0.8, 0.5, 0.0], [-0.5, 0.8, 0.0], [0.0, 0.0, 0.9]])
+    A = T @ turn @ np.linalg.inv(T)
+    shapes = {"B": (3, 0), "C": (1, 3), "D": (1, 0), "Q": (3, 3), "R": (1, 1)}
+    ways = {name: np.zeros((2, *shape)) for name, shape in shapes.items()}
+    ways["A"] = np.stack([A @ G - G @ A, rng.normal(size=(3, 3))])
+    with jax.enable_x64(True):
+        model = LinearGaussian.create(A, np.ones((1, 3)), np.eye(3), np.eye(1))
+        sure = Uncertainty(ways, np.array([0.0, 1.0]))
+        told = rekal.identify(model, uncertainty=sure).linear.intervals
+    assert np.isfinite(told.poles).all()
+    assert not [note for note in told.notes if "no interval: the data" in note]
+
+
 def test_what_is_not_determined_is_said_in_words():
     y = np.random.default_rng(0).normal(size=(100, 1))
     model = LinearGaussian.create(

@@ -151,6 +151,8 @@ def _poles(
     moved = np.linalg.inv(right) @ uncertainty.directions["A"] @ right
     order = [int(np.argmin(np.abs(values - pole))) for pole in poles]
     slopes = np.einsum("kii->ki", moved)[:, order]
+    # A real pole moves along the real line: what is left beside it is rounding.
+    slopes = np.where(np.imag(np.asarray(poles)) == 0, slopes.real, slopes)
     parts = np.stack([slopes.real, slopes.imag], -1)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = slopes / np.asarray(poles)
