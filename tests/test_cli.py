@@ -24,8 +24,8 @@ from cli_helpers import (
 
 import rekal.cli.cache
 from rekal.datasets import load_example
-from rekal.fit import load
 from rekal.learning import em
+from rekal.loading import load
 from rekal.sequences import Sequences
 from rekal.studies import STUDIES
 from rekal.studies.base import Row, Study, StudyResult

@@ -13,7 +13,7 @@ import pytest
 from cli_helpers import TINY, call, make_model, oscillation, refused, spawn, write_csv
 
 from rekal.archive import save_archive
-from rekal.fit import load
+from rekal.loading import load
 from rekal.sequences import Sequences
 
 pytest_plugins = ["cli_fixtures"]

@@ -11,13 +11,14 @@ from rekal.filters.extended import ExtendedKalman
 from rekal.filters.kalman import Kalman
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.unscented import UnscentedKalman
-from rekal.fit import Fit, load
+from rekal.fit import Fit
 from rekal.forecast import Forecast
 from rekal.identify import Identification, distance, identify, responses
 from rekal.innovations import Nees
 from rekal.learning.em import EM
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.nuts import NUTS
+from rekal.loading import load
 from rekal.models.base import StateSpaceModel
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel

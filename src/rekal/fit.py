@@ -9,10 +9,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rekal.archive import load_archive, save_archive
+from rekal.archive import save_archive
 from rekal.beliefs import GaussianPath, Path
 from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
@@ -26,9 +25,10 @@ from rekal.identify import Identification, identify
 from rekal.learning.uncertainty import Uncertainty, model_uncertainty
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
-from rekal.models.serial import model_arrays, model_config, model_from
+from rekal.models.serial import model_arrays, model_config
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
+from rekal.sequences.slicing import with_steps
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
 from rekal.stream import Stream
@@ -86,7 +86,7 @@ class Fit(eqx.Module):
                 )
         interval = self.labels.interval
         if self.continuous:
-            return self.standardiser.apply(_with_steps(data, interval))
+            return self.standardiser.apply(with_steps(data, interval))
         if data.interval and abs(data.interval / interval - 1) > 0.25:
             raise RekalError(
                 f"the model was trained on a sampling interval of {interval:g}, "
@@ -147,13 +147,13 @@ class Fit(eqx.Module):
             self.paths(data),
             horizon,
             self._key(1),
-            future_inputs=self._standard_inputs(future_inputs),
+            future_inputs=self.standardiser.apply_inputs(future_inputs),
             lengths=data.lengths,
             dt=data.interval if self.continuous else None,
             particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
-        return self._raw(made).label(data)
+        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
 
     def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
         """Forecast from every step of the data without running the filter again, in raw units.
@@ -175,7 +175,7 @@ class Fit(eqx.Module):
             origins=origins,
             input_names=data.input_names,
         )
-        return self._raw(made).label(data)
+        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
 
     def stream(self) -> Stream:
         """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
@@ -183,7 +183,7 @@ class Fit(eqx.Module):
 
     def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
         """Draw new series from the model, in raw units."""
-        u = self._standard_inputs(inputs)
+        u = self.standardiser.apply_inputs(inputs)
         _, y = simulate(self.model, steps, jax.random.key(seed), batch=batch, inputs=u, burn_in=200)
         return Sequences.from_arrays(
             np.asarray(self.standardiser.invert(np.asarray(y, np.float64))),
@@ -209,9 +209,8 @@ class Fit(eqx.Module):
         Raises:
             RekalError: `warm_up` is not between 1 and the shortest series.
         """
-        return self.standardiser.invert(
-            free_run(self.model, self.prepare(data), warm_up, self.seed)
-        )
+        run = free_run(self.model, self.prepare(data), warm_up, self.seed)
+        return np.asarray(self.standardiser.invert(run))
 
     def identify(self, data: Sequences | None = None) -> Identification:
         """The learned dynamics in numbers, in the units of the data.
@@ -299,53 +298,3 @@ class Fit(eqx.Module):
 
     def _key(self, stream: int) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), stream)
-
-    def _standard_inputs(self, inputs: Any) -> Any:
-        location, scale = self.standardiser.input_location, self.standardiser.input_scale
-        if inputs is None or location is None or scale is None:
-            return None
-        return jnp.asarray(
-            (np.asarray(inputs, np.float64) - location) / scale, jnp.result_type(float)
-        )
-
-    def _raw(self, result: Forecast) -> Forecast:
-        return result.rescale(self.standardiser.location, self.standardiser.scale)
-
-
-def _with_steps(data: Sequences, interval: int | float) -> Sequences:
-    """The same with the lengths of the steps where they are not the model's own."""
-    if data.dt is not None or not data.interval or abs(data.interval / interval - 1) < 1e-6:
-        return data
-    return dataclasses.replace(data, dt=np.full((data.batch, data.steps), data.interval))
-
-
-def load(path: str | FilePath) -> Fit:
-    """Read what `Fit.save` wrote.
-
-    Raises:
-        RekalError: the file is missing, truncated, altered or not a rekal model.
-    """
-    config, arrays = load_archive(path)
-    if config.get("kind") != "fit":
-        raise RekalError(f"{path} holds {config.get('kind')!r}, not a trained model")
-    part = lambda prefix: {  # noqa: E731
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-
-    def plain(value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
-
-    return Fit(
-        model=model_from(config["model"], part("model.")),
-        standardiser=Standardiser(**part("standardiser.")),
-        history=History.of(config["history"], arrays["log_likelihood"]),
-        filtering=Filtering(**config["filtering"]),
-        seed=config["seed"],
-        labels=Labels(**{name: plain(value) for name, value in config["labels"].items()}),
-        input_names=tuple(config["input_names"]),
-        kind=config["model_kind"],
-        parameters=tuple(Parameter(*each) for each in config["parameters"]),
-        uncertainty=Uncertainty.of(part("uncertainty.")),
-    )

@@ -118,14 +118,13 @@ class Stream:
 
     def _inputs(self, u: Any) -> Array | None:
         count = self._algorithm.model.n_inputs
-        location, scale = self._standardiser.input_location, self._standardiser.input_scale
-        if location is None or scale is None:
+        if self._standardiser.input_location is None:
             return None
         if u is None or np.shape(u)[-1:] != (count,):
             raise RekalError(f"the model has {count} inputs, which every sample must bring")
         if not np.isfinite(np.asarray(u, np.float64)).all():
             raise RekalError(f"an input of sample {self.step + 1} is missing: it must be known")
-        return jnp.asarray((np.asarray(u, np.float64) - location) / scale, jnp.result_type(float))
+        return self._standardiser.apply_inputs(u)
 
 
 @eqx.filter_jit

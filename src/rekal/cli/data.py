@@ -124,7 +124,7 @@ def open_model(path: Path, seed: int | None = None) -> Fit:
     Raises:
         RekalError: the file is missing, cut short, altered or not a rekal model.
     """
-    from rekal.fit import load
+    from rekal.loading import load
 
     fitted = load(path)
     return fitted if seed is None else dataclasses.replace(fitted, seed=seed)

@@ -131,3 +131,10 @@ def drop_random(sequences: "Sequences", fraction: int | float, seed: int) -> "Se
 
 def _name(sequences: "Sequences", i: int) -> str:
     return sequences.series_names[i] if sequences.series_names else str(i + 1)
+
+
+def with_steps(data: "Sequences", interval: int | float) -> "Sequences":
+    """The same with the lengths of the steps, where they are not `interval`."""
+    if data.dt is not None or not data.interval or abs(data.interval / interval - 1) < 1e-6:
+        return data
+    return dataclasses.replace(data, dt=np.full((data.batch, data.steps), data.interval))

@@ -1,10 +1,12 @@
 """Standardising: every quantity to mean 0 and standard deviation 1, and exactly back."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from rekal.sequences.container import AnyArray, Sequences
 
@@ -49,6 +51,13 @@ class Standardiser(eqx.Module):
             inputs = np.where(sequences.valid()[:, :, None], scaled, 0.0)
         units = (None,) * len(sequences.units)
         return dataclasses.replace(sequences, values=values, inputs=inputs, units=units)
+
+    def apply_inputs(self, inputs: Any) -> Float[Array, "*lead input"] | None:
+        """Inputs alone, in the computation's precision; None where there are none."""
+        if inputs is None or self.input_location is None or self.input_scale is None:
+            return None
+        scaled = (np.asarray(inputs, np.float64) - self.input_location) / self.input_scale
+        return jnp.asarray(scaled, jnp.result_type(float))
 
     def invert(self, values: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
         """Means, samples or quantiles back in raw units."""
