@@ -33,6 +33,11 @@ def test_the_page_on_nonlinear_models_runs(capsys):
     assert "0.045" in capsys.readouterr().out
 
 
+def test_the_page_on_driven_systems_runs(capsys):
+    assert run("driven.md") == 1
+    assert "True" in capsys.readouterr().out
+
+
 def test_the_example_of_irregular_sampling_runs():
     assert run("linear.md", "irregular=True") == 1
 
@@ -52,7 +57,11 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *(f"docs/{n}.md" for n in ("index", "concepts", "linear", "nonlinear"))]
+    "page",
+    [
+        "README.md",
+        *(f"docs/{n}.md" for n in ("index", "concepts", "linear", "nonlinear", "driven")),
+    ],
 )
 def test_links_between_pages_lead_somewhere(page):
     path = ROOT / page

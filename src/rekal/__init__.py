@@ -18,6 +18,7 @@ from rekal.innovations import Nees
 from rekal.learning.em import EM
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.nuts import NUTS
+from rekal.learning.simulation_error import SimulationError
 from rekal.loading import load
 from rekal.models.base import StateSpaceModel
 from rekal.models.continuous import LinearContinuous
@@ -77,6 +78,7 @@ __all__ = [
     "RBFNetwork",
     "RekalError",
     "Sequences",
+    "SimulationError",
     "Standardiser",
     "StateSpaceModel",
     "StochasticRNN",
