@@ -161,7 +161,7 @@ def test_ctrl_c_elsewhere_ends_with_130(here, monkeypatch):
     def interrupted(*args, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["rekal.fit"], "load", interrupted)
+    monkeypatch.setattr(sys.modules["rekal.loading"], "load", interrupted)
     out = call("identify", "y.rekal")
     assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekal: interrupted\n")
 

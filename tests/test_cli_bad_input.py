@@ -243,7 +243,7 @@ def test_places_that_cannot_be_written_are_refused_before_the_work(name, here, m
         raise AssertionError("work began")
 
     monkeypatch.setattr("rekal.train.fit", work)
-    monkeypatch.setattr(sys.modules["rekal.fit"], "load", work)
+    monkeypatch.setattr(sys.modules["rekal.loading"], "load", work)
     place, fragment = UNWRITABLE[name]
     refused(call("fit", "y.csv", "--out", place.format("m.rekal")), fragment)
     refused(call("fit", "y.csv", "--report", place.format("m.html")), fragment)
