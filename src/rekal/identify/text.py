@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rekal.identify.result import Identification
 
 
+INTEGRATES = 1e-6  # an eigenvalue as near to 1 as this sums up what drives it
+
+
 def find_warnings(
     final: Attractor,
     several: bool,
@@ -56,7 +59,11 @@ def find_warnings(
 def summary(found: Identification) -> str:
     """A page of text for a person."""
     unit = f" {found.time_unit}" if found.time_unit else " steps" if found.interval == 1 else ""
-    lines = [f"Noise-free dynamics: {found.attractor}"]
+    wanders = found.linear is not None and any(
+        abs(point.spectral_radius - 1) < INTEGRATES for point in found.fixed_points[:1]
+    )
+    what = "no level to return to, one eigenvalue or more is 1" if wanders else found.attractor
+    lines = [f"Noise-free dynamics: {what}"]
     if found.period is not None and found.period_steps is not None:
         steps = "" if unit == " steps" else f" ({found.period_steps:.4g} steps)"
         lines.append(f"  period      {found.period:.4g}{unit}{steps}")
@@ -69,10 +76,8 @@ def summary(found: Identification) -> str:
         lines += [f"  {name:<11} amplitude {a:.4g} about {c:.4g}" for name, a, c in sizes]
     if found.fixed_points:
         point = found.fixed_points[0]
-        stable = "stable" if point.spectral_radius < 1 else "unstable"
-        at = ", ".join(f"{v:.4g}" if abs(v) > 1e-9 else "0" for v in point.output)
-        radius = point.spectral_radius
-        lines.append(f"Fixed point at output {at}: {stable} (spectral radius {radius:.4f})")
+        if not wanders:
+            lines.append(_standing(point))
         known = None if found.linear is None else found.linear.intervals
         each = [None] * len(point.modes) if known is None else known.modes
         lines += [
@@ -91,6 +96,13 @@ def summary(found: Identification) -> str:
         lines += found.linear.lines(found.names)
     lines += [f"Warning: {sentence}" for sentence in found.warnings]
     return "\n".join(lines)
+
+
+def _standing(point: FixedPoint) -> str:
+    """Where the dynamics rest, and whether they return there."""
+    at = ", ".join(f"{v:.4g}" if abs(v) > 1e-9 else "0" for v in point.output)
+    stable = "stable" if point.spectral_radius < 1 else "unstable"
+    return f"Fixed point at output {at}: {stable} (spectral radius {point.spectral_radius:.4f})"
 
 
 def between(ends: tuple[float, float] | None, named: bool = False) -> str:
