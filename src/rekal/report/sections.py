@@ -187,8 +187,11 @@ def add_settings(page: Page, fit: Fit) -> None:
         rows += [
             ("transfer function", text(activation_name(fit))),
             ("observation", "C x" if model.linear_observation else "C f(x)"),
-            ("starts", number(max(1, len(fit.history.trials)))),
         ]
+        if model.linear_units:
+            rows.append(("linear units", number(model.linear_units)))
+        if fit.kind != "driven-rnn":  # how many starts it had is not kept
+            rows.append(("starts", number(max(1, len(fit.history.trials)))))
     if isinstance(model, StochasticRNN) and fit.kind != "own":
         if fit.history.trials:
             given.append(f"restarts={len(fit.history.trials)}")
@@ -220,6 +223,8 @@ def add_settings(page: Page, fit: Fit) -> None:
 def _usual_filter(fit: Fit) -> str:
     if isinstance(fit.model, RBFNetwork):
         return "unscented"
+    if fit.kind == "driven-rnn":
+        return "extended"
     return "particles" if isinstance(fit.model, StochasticRNN) else "kalman"
 
 
@@ -231,6 +236,9 @@ def _named(fit: Fit) -> list[str]:
     if fit.kind == "em-rnn":
         return [states]
     name = f'"{fit.kind}"'
+    if fit.kind == "driven-rnn" and isinstance(fit.model, StochasticRNN):
+        linear = fit.model.linear_units
+        return [name, f"states={linear}", f"units={fit.model.states - linear}"]
     if fit.kind == "seasonal":  # a level, and an effect of all seasons but one
         return [name, f"period={fit.model.states}"]
     if isinstance(fit.model, RBFNetwork):

@@ -119,6 +119,13 @@ def _model(fit: Fit) -> tuple[str, str]:
     """What the model is called, and how it came about."""
     count = fit.model.states
     plural = "" if count == 1 else "s"
+    if fit.kind == "driven-rnn" and isinstance(fit.model, StochasticRNN):
+        linear = fit.model.linear_units
+        how = (
+            f"{linear} linear and {count - linear} bounded unit{plural}, trained on its free simulation; "
+            "then EM learned the noise."
+        )
+        return "a recurrent network", how
     if isinstance(fit.model, StochasticRNN):
         how = f"{count} hidden unit{plural}, trained by expectation-maximisation."
         return "a recurrent network", how

@@ -75,6 +75,11 @@ def starts_table(fit: Fit) -> str:
     """The starts that competed on held-out likelihood."""
     trials = fit.history.trials
     if not trials:
+        if fit.kind == "driven-rnn":
+            return (
+                "<p>Random starts competed on the loss of their free simulation. What is drawn is how "
+                "the noise was learned afterwards.</p>"
+            )
         return "<p>There was one start only, so none competed.</p>"
     best = trials[0][1]
     rows = [
