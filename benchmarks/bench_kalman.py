@@ -222,7 +222,7 @@ def test_em(contest, size) -> None:
     @jax.jit
     def iteration(parameters, state):
         found, gain = made.e_step(parameters, y[0])
-        one = jax.tree.map(lambda leaf: leaf[None], found)
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], found)
         return *made.m_step(parameters, properties, one, state), gain
 
     def compiled_once():

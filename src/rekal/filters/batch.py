@@ -90,7 +90,7 @@ def _together(
     system = _columns(kalman, jnp.where(real[..., None], values, 0.0), mask, inputs, dt)
     found, run = kalman.solve(system)
     # Worked out before they are transposed: in one go every entry would be fetched across the batch.
-    run = jax.lax.optimization_barrier(run)
+    run = Means(*(jax.lax.optimization_barrier(columns) for columns in run))
     flat = len(kalman.model.diffuse)
     if flat:
 
@@ -131,8 +131,8 @@ def _columns(
     batch, flat = values.shape[0], len(kalman.model.diffuse)
     wide = lambda rows: jnp.pad(rows, ((0, 0), (0, 0), (0, flat)))  # noqa: E731
     drift = system.drift[:, :, 0]
-    if inputs is None:
-        drift = jnp.broadcast_to(drift[..., None], (*drift.shape, batch))
+    if inputs is None:  # the same for all series: one column, unless others follow it
+        drift = jnp.broadcast_to(drift[..., None], (*drift.shape, batch if flat else 1))
     start = jnp.broadcast_to(system.start[:, :1], (system.start.shape[0], batch))
     return system._replace(
         y=wide(system.y[:, :, 0]),

@@ -59,8 +59,12 @@ def means(system: LinearSystem, found: Gains) -> Means:
     moved = each(system.A[1:] if system.A.shape[0] > 1 else system.A, posterior[:-1])
     drift = system.drift[1:] if system.drift.shape[0] > 1 else system.drift
     prior = jnp.concatenate([system.start[None], moved + drift])
-    innovation = system.y - each(system.C, prior)
-    return Means(prior, posterior, each(found.whitener[found.where], innovation))
+    # `C A x` and not `C x^-`: where nobody asks for the prior means, they are not worked out.
+    C = system.C[1:] if system.C.shape[0] > 1 else system.C
+    A = system.A[1:] if system.A.shape[0] > 1 else system.A
+    seen = each(small(C, A), posterior[:-1]) + each(C, drift)
+    seen = jnp.concatenate([each(system.C[:1], system.start[None]), seen])
+    return Means(prior, posterior, each(found.whitener[found.where], system.y - seen))
 
 
 def small(left: Float[Array, "t a b"], right: Float[Array, "s b c"]) -> Float[Array, "u a c"]:
