@@ -155,9 +155,7 @@ def rows_of(name: str, table: np.ndarray) -> list[Row]:
                 source=f"{SOURCE}{best} on {column}",
             )
         )
-        ranks = [1 + sum(row[j] < score for row in PUBLISHED.values()) for score in column_scores]
-        rank = 1 + sum(row[j] < middle for row in PUBLISHED.values())
-        rows.append(
-            Row(f"{column}: {name}", "rank", rank, max(ranks), float(max(ranks) - min(ranks)))
-        )
+        ranks = [float(1 + sum(row[j] < x for row in PUBLISHED.values())) for x in column_scores]
+        rank = float(1 + sum(row[j] < middle for row in PUBLISHED.values()))
+        rows.append(Row(f"{column}: {name}", "rank", rank, max(ranks), max(ranks) - min(ranks)))
     return rows
