@@ -14,9 +14,6 @@ from rekal.learning.parameters import structure_parameters
 from rekal.models.structural import autoregression, local_level, oscillator
 from rekal.sequences import Sequences
 
-pytest.importorskip("numpyro")
-pytest.importorskip("arviz")
-
 
 @pytest.fixture(autouse=True)
 def double():
