@@ -1,0 +1,76 @@
+"""What RKN, LSTM, GRU and Elman have in common: a recursion on a belief, over encoded observations."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from rekal.networks.beliefs import Evidence, Readout, Track
+
+
+class Layer(eqx.Module):
+    """A recurrent layer that is a filter.
+
+    `run` takes a whole batch at once and is what training uses; the verbs take one step of any number of
+    series. Both give the same numbers.
+
+    Attributes:
+        latent: size `m` of the latent observation.
+        n_inputs: number of known inputs, 0 without any.
+    """
+
+    latent: eqx.AbstractVar[int]
+    n_inputs: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def init(self, shape: tuple[int, ...] = ()) -> Any:
+        """The belief before the first observation, leaves `(*shape, ...)`."""
+
+    @abc.abstractmethod
+    def predict(
+        self,
+        belief: Any,
+        u: Float[Array, "*batch input"] | None = None,
+        dt: Float[Array, "*batch"] | None = None,
+    ) -> Any:
+        """One step through time, with nothing observed."""
+
+    @abc.abstractmethod
+    def update(self, belief: Any, evidence: Evidence) -> tuple[Any, Float[Array, "*batch"]]:
+        """One encoded observation enters a predicted belief.
+
+        Returns:
+            The belief, and the log density of the latent observation in nats of the latent space, which tells
+            surprises from expected frames; 0 where nothing was seen or where a network has no such density.
+        """
+
+    @abc.abstractmethod
+    def run(
+        self,
+        evidence: Evidence,
+        inputs: Float[Array, "batch time input"] | None = None,
+        dt: Float[Array, "batch time"] | None = None,
+        start: Any = None,
+        prior: bool = False,
+    ) -> Track:
+        """Filter whole series.
+
+        Args:
+            evidence: leaves `(batch, time, ...)`.
+            inputs: `u_t` drives the step into `t`.
+            dt: time since the step before.
+            start: the belief after the step before the first, to carry on from; None = `init`.
+            prior: whether the predicted beliefs are wanted too.
+        """
+
+    @abc.abstractmethod
+    def read(self, belief: Any) -> Readout:
+        """What decoders are given."""
+
+    @property
+    @abc.abstractmethod
+    def sizes(self) -> tuple[int, int]:
+        """Lengths of the two vectors of `read`."""

@@ -1,0 +1,94 @@
+"""Encoder, recurrent layer and decoder as one filter."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from rekal.networks.beliefs import Evidence
+from rekal.networks.layer import Layer
+
+
+class Told(NamedTuple):
+    """What a network says of whole series.
+
+    Attributes:
+        distribution: of the target at each step, leaves `(batch, time, ...)`.
+        last: the belief after the last step, to carry on from.
+    """
+
+    distribution: Any
+    last: Any
+
+
+class Network(eqx.Module):
+    """A network that is its own filter.
+
+    Frames are encoded once, outside the time loop; the layer carries the belief; the decoder says what the
+    belief means for the target.
+
+    Attributes:
+        encoder: observations `(n, *shape)` to latent observations and variances `(n, m)`.
+        layer: `RKN`, `LSTM`, `GRU` or `Elman`.
+        decoder: a readout `(n, ...)` to a distribution.
+        told: whether the target of a step is decoded after its observation ("posterior", filtering) or before
+            it ("prior", one-step forecasts).
+    """
+
+    encoder: Any
+    layer: Layer
+    decoder: Any
+    told: Literal["posterior", "prior"] = eqx.field(static=True, default="posterior")
+
+    def encode(self, values: Array, seen: Bool[Array, "*batch"] | None = None) -> Evidence:
+        """Encode observations `(..., *shape)`; what was not seen may hold anything, NaN too."""
+        lead = values.shape[: values.ndim - len(self.encoder.shape)]
+        seen = jnp.ones(lead, bool) if seen is None else seen
+        # Replaced before the encoder, not after: a NaN behind a `where` still poisons gradients.
+        hidden = jnp.expand_dims(~seen, tuple(range(len(lead), values.ndim)))
+        clean = jnp.where(hidden, jnp.zeros((), values.dtype), values)
+        mean, var = self.encoder(clean.reshape(-1, *self.encoder.shape))
+        return Evidence(mean.reshape(*lead, -1), var.reshape(*lead, -1), seen)
+
+    def init(self, shape: tuple[int, ...] = ()) -> Any:
+        """The belief before the first observation."""
+        return self.layer.init(shape)
+
+    def predict(self, belief: Any, u: Array | None = None, dt: Array | None = None) -> Any:
+        """One step through time."""
+        return self.layer.predict(belief, u, dt)
+
+    def update(self, belief: Any, evidence: Evidence) -> tuple[Any, Float[Array, "*batch"]]:
+        """One encoded observation enters (`Layer.update`)."""
+        return self.layer.update(belief, evidence)
+
+    def observe(self, belief: Any, u: Array | None = None) -> Any:
+        """What a belief says of the target: a distribution with the leading axes of the belief."""
+        mean, spread = self.layer.read(belief)
+        lead = mean.shape[:-1]
+        flat = self.decoder(mean.reshape(-1, mean.shape[-1]), spread.reshape(-1, spread.shape[-1]))
+        return flat.reshape(lead)
+
+    def run(
+        self,
+        values: Array,
+        seen: Bool[Array, "batch time"] | None = None,
+        inputs: Float[Array, "batch time input"] | None = None,
+        dt: Float[Array, "batch time"] | None = None,
+        start: Any = None,
+    ) -> Told:
+        """Filter whole series and decode every step.
+
+        Args:
+            values: `(batch, time, *shape)`.
+            seen: which steps were observed; None = all.
+            inputs: `u_t` drives the step into `t`.
+            dt: time since the step before.
+            start: the belief after the step before the first; None = `init`.
+        """
+        ahead = self.told == "prior"
+        track = self.layer.run(self.encode(values, seen), inputs, dt, start, prior=ahead)
+        return Told(self.observe(track.prior if ahead else track.posterior), track.last)

@@ -1,0 +1,119 @@
+"""Filmed series: frames instead of columns, with what is wanted of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from rekal.errors import RekalError
+
+
+class Frames(eqx.Module):
+    """Several series of images.
+
+    Pixels stay bytes (a tenth of the memory of `Sequences`), are neither standardised nor missing one by one:
+    a whole frame is there or not. That is why this is a noun of its own.
+
+    Attributes:
+        values: pixels `(batch, time, height, width, channel)`; anything where `mask` is False.
+        targets: what is wanted at each step: numbers `(batch, time, target)`, NaN = unknown, or clean images.
+        mask: True where the frame was seen.
+        inputs: known inputs, or None.
+        dt: time since the frame before, for irregular sampling, or None.
+        names: names of the targets, static.
+        notes: what is to be known of how they were made, static.
+    """
+
+    values: UInt8[np.ndarray, "batch time height width channel"]
+    targets: (
+        Float[np.ndarray, "batch time target"]
+        | UInt8[np.ndarray, "batch time height width channel"]
+    )
+    mask: Bool[np.ndarray, "batch time"]
+    inputs: Float[np.ndarray, "batch time input"] | None = None
+    dt: Float[np.ndarray, "batch time"] | None = None
+    names: tuple[str, ...] = eqx.field(static=True, default=())
+    notes: tuple[str, ...] = eqx.field(static=True, default=())
+
+    @classmethod
+    def from_arrays(
+        cls,
+        values: Any,
+        targets: Any,
+        *,
+        mask: Any = None,
+        inputs: Any = None,
+        dt: Any = None,
+        names: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Frames:
+        """Make frames of arrays.
+
+        Args:
+            values: bytes `(batch, time, height, width, channel)`, or without the channel axis.
+            targets: `(batch, time, target)` numbers, or images of any size as bytes.
+            mask: `(batch, time)`, True = seen; default all.
+            inputs: `(batch, time, input)`, no NaN.
+            dt: `(batch, time)`, positive.
+            names: one for each target.
+            notes: sentences to keep.
+
+        Raises:
+            RekalError: pixels that are no bytes, or shapes that do not match.
+        """
+        pixels, wanted = np.asarray(values), np.asarray(targets)
+        if pixels.dtype != np.uint8:
+            raise RekalError(f"frames are bytes (uint8, 0 to 255), but these are {pixels.dtype}")
+        pixels = pixels[..., None] if pixels.ndim == 4 else pixels
+        if pixels.ndim != 5:
+            raise RekalError(
+                f"frames have the axes (batch, time, height, width, channel), but these have shape "
+                f"{np.shape(values)}"
+            )
+        if wanted.dtype == np.uint8:
+            wanted = wanted[..., None] if wanted.ndim == 4 else wanted
+        else:
+            wanted = wanted.astype(np.float32)
+        seen = np.ones(pixels.shape[:2], bool) if mask is None else np.asarray(mask, bool)
+        rest = {
+            "inputs": None if inputs is None else np.asarray(inputs, np.float32),
+            "dt": None if dt is None else np.asarray(dt, np.float32),
+        }
+        for name, array in {"targets": wanted, "mask": seen, **rest}.items():
+            if array is not None and array.shape[:2] != pixels.shape[:2]:
+                raise RekalError(
+                    f"{name} of shape {array.shape} do not go with {pixels.shape[0]} series of "
+                    f"{pixels.shape[1]} frames"
+                )
+        if rest["inputs"] is not None and not np.isfinite(rest["inputs"]).all():
+            raise RekalError("an input of the frames is missing or infinite: inputs must be known")
+        if rest["dt"] is not None and not (rest["dt"] > 0).all():
+            raise RekalError("dt of the frames must be times above 0")
+        return cls(pixels, wanted, seen, **rest, names=tuple(names), notes=tuple(notes))
+
+    @property
+    def batch(self) -> int:
+        """Number of series."""
+        return self.values.shape[0]
+
+    @property
+    def steps(self) -> int:
+        """Number of frames of each series."""
+        return self.values.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of a frame."""
+        return self.values.shape[2:]
+
+    def take(self, which: Any) -> Frames:
+        """Some of the series, by a slice or an index array."""
+        arrays = {
+            name: None if value is None else value[which]
+            for name, value in vars(self).items()
+            if name not in ("names", "notes")
+        }
+        return Frames(**arrays, names=self.names, notes=self.notes)
