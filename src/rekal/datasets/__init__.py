@@ -1,7 +1,19 @@
-"""Data to learn from: embedded examples, and published records that are downloaded once."""
+"""Data to learn from: embedded examples, published records that are downloaded once, and simulators."""
 
 from rekal.datasets.breathing import load_breathing
 from rekal.datasets.examples import EXAMPLES, load_example
+from rekal.datasets.filmed import Filmed, Task
+from rekal.datasets.pendulum import pendulum
 from rekal.datasets.source import open_data
+from rekal.datasets.tasks import pendulum_task
 
-__all__ = ["EXAMPLES", "load_breathing", "load_example", "open_data"]
+__all__ = [
+    "EXAMPLES",
+    "Filmed",
+    "Task",
+    "load_breathing",
+    "load_example",
+    "open_data",
+    "pendulum",
+    "pendulum_task",
+]
