@@ -1,0 +1,21 @@
+"""The simple recurrent network (Elman 1990)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rekal.networks.beliefs import Hidden
+from rekal.networks.recurrent import Recurrent
+
+
+class Elman(Recurrent):
+    """An Elman network that is a filter: `h_t = tanh(W x_t + U h_{t-1} + b)`."""
+
+    gates: ClassVar[int] = 1
+
+    def step(self, given: Float[Array, "*batch rows"], belief: Hidden) -> Hidden:
+        """The equation above."""
+        return Hidden(jnp.tanh(given + belief.hidden @ self.across))
