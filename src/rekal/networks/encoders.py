@@ -1,0 +1,84 @@
+"""What encoders have in common, and the simplest one: dense layers on all entries of an observation.
+
+An encoder has `shape` and `latent`, takes observations `(n, *shape)`, bytes or floats, and gives latent
+observations and their variances, `(n, latent)` each. It does not know of time.
+"""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from rekal.errors import RekalError
+from rekal.models.activations import Activation
+from rekal.networks.dense import MLP
+from rekal.networks.latent_head import LatentHead
+
+BYTE = 1 / 255
+"""The scale that brings bytes to [0, 1]."""
+
+
+def check_shape(values: Shaped[Array, "n ..."], shape: tuple[int, ...]) -> None:
+    """Refuse observations that do not have the shape an encoder was made for.
+
+    Raises:
+        RekalError: they have another one.
+    """
+    if values.shape[1:] != shape:
+        raise RekalError(
+            f"the encoder was made for observations of shape {shape}, not {values.shape[1:]}"
+        )
+
+
+class DenseEncoder(eqx.Module):
+    """Dense layers on all entries of an observation, for tables and small frames.
+
+    Attributes:
+        body: the hidden layers.
+        head: to latent observation and variance.
+        shape: of an observation.
+        latent: length of the latent observation.
+        scale: what entries are multiplied by first; `BYTE` for frames.
+    """
+
+    body: MLP
+    head: LatentHead
+    shape: tuple[int, ...] = eqx.field(static=True)
+    latent: int = eqx.field(static=True)
+    scale: int | float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent: int,
+        sizes: tuple[int, ...] = (64, 64),
+        activation: Activation = "relu",
+        *,
+        scale: int | float = 1.0,
+        norm: bool = False,
+        normalise: str | None = "post",
+        variance: str = "elu1",
+        key: PRNGKeyArray,
+    ):
+        of_body, of_head = jax.random.split(key)
+        self.body = MLP(math.prod(shape), sizes, activation, norm=norm, key=of_body)
+        self.head = LatentHead(
+            self.body.outputs, latent, normalise=normalise, variance=variance, key=of_head
+        )
+        self.shape, self.latent, self.scale = tuple(shape), latent, float(scale)
+
+    def __call__(
+        self, values: Shaped[Array, "n ..."]
+    ) -> tuple[Float[Array, "n latent"], Float[Array, "n latent"]]:
+        """Latent observations and variances.
+
+        Raises:
+            RekalError: observations of another shape.
+        """
+        check_shape(values, self.shape)
+        flat = values.reshape(values.shape[0], -1).astype(jnp.float32)
+        return self.head(self.body(flat * self.scale))

@@ -1,0 +1,122 @@
+"""A fast encoder of frames: patches that do not overlap, merged two by two.
+
+A convolution of stride equal to its width is one matrix product over patches, so each stage costs one product
+and moves each number once.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+
+from rekal.errors import RekalError
+from rekal.networks.dense import Dense, LayerNorm
+from rekal.networks.encoders import BYTE, check_shape
+from rekal.networks.latent_head import LatentHead
+
+
+def to_patches(
+    x: Shaped[Array, "n height width channels"], side: int
+) -> Shaped[Array, "n rows columns patch"]:
+    """Cut into squares of `side` that do not overlap, each flattened with its channels."""
+    n, height, width, channels = x.shape
+    cut = x.reshape(n, height // side, side, width // side, side * channels)
+    # Only runs of `side * channels` numbers change places.
+    return cut.swapaxes(2, 3).reshape(n, height // side, width // side, side * side * channels)
+
+
+class PatchEncoder(eqx.Module):
+    """Patches, merges of 2 x 2 neighbours, one dense layer, each followed by ReLU.
+
+    Attributes:
+        stages: the affine maps, from patches first, over merges, to the dense layer over all positions last.
+        norms: a layer norm before each ReLU, or none.
+        head: to latent observation and variance.
+        shape: height, width and channels of a frame.
+        latent: length of the latent observation.
+        patch: side of a patch in pixels.
+        scale: what pixels are multiplied by first.
+    """
+
+    stages: tuple[Dense, ...]
+    norms: tuple[LayerNorm, ...]
+    head: LatentHead
+    shape: tuple[int, ...] = eqx.field(static=True)
+    latent: int = eqx.field(static=True)
+    patch: int = eqx.field(static=True)
+    scale: int | float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent: int,
+        widths: tuple[int, ...] = (32, 64, 64),
+        patch: int = 4,
+        *,
+        scale: int | float = BYTE,
+        norm: bool = False,
+        normalise: str | None = "post",
+        variance: str = "elu1",
+        key: PRNGKeyArray,
+    ):
+        """Make an encoder with fresh weights.
+
+        Args:
+            shape: height, width and channels of a frame.
+            latent: length of the latent observation.
+            widths: channels after the patches and after each merge, then the size of the dense layer; one
+                more entry means one more merge.
+            patch: side of a patch in pixels.
+            scale: what pixels are multiplied by first.
+            norm: layer norms before the ReLUs.
+            normalise: see `LatentHead`.
+            variance: name of the positive map.
+            key: randomness.
+
+        Raises:
+            RekalError: patches and merges do not divide the frame.
+        """
+        merges = len(widths) - 2
+        unit = patch * 2**merges
+        if len(shape) != 3 or merges < 0 or shape[0] % unit or shape[1] % unit:
+            raise RekalError(
+                f"patches of {patch} pixels and {merges} merges need frames (height, width, channels) with "
+                f"sides divisible by {unit}, not {tuple(shape)}"
+            )
+        places = (shape[0] // unit) * (shape[1] // unit)
+        inputs = (
+            patch * patch * shape[2],
+            *(4 * width for width in widths[:-2]),
+            places * widths[-2],
+        )
+        *of_stages, of_head = jax.random.split(key, len(widths) + 1)
+        self.stages = tuple(
+            Dense(a, b, key=k) for a, b, k in zip(inputs, widths, of_stages, strict=True)
+        )
+        self.norms = tuple(LayerNorm(width) for width in widths) if norm else ()
+        self.head = LatentHead(
+            widths[-1], latent, normalise=normalise, variance=variance, key=of_head
+        )
+        self.shape, self.latent, self.patch, self.scale = tuple(shape), latent, patch, float(scale)
+
+    def __call__(
+        self, values: Shaped[Array, "n height width channels"]
+    ) -> tuple[Float[Array, "n latent"], Float[Array, "n latent"]]:
+        """Latent observations and variances.
+
+        Raises:
+            RekalError: frames of another size.
+        """
+        check_shape(values, self.shape)
+        n = values.shape[0]
+        x = to_patches(values, self.patch).astype(jnp.float32) * self.scale
+        x = self._bend(0, x)
+        for i in range(1, len(self.stages) - 1):
+            x = self._bend(i, to_patches(x, 2))
+        return self.head(self._bend(len(self.stages) - 1, x.reshape(n, -1)))
+
+    def _bend(self, i: int, x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
+        x = self.stages[i](x)
+        return jax.nn.relu(self.norms[i](x) if self.norms else x)
