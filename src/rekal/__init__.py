@@ -15,6 +15,7 @@ from rekal.fit import Fit
 from rekal.forecast import Forecast
 from rekal.identify import Identification, distance, identify, responses
 from rekal.innovations import Nees
+from rekal.learning.backprop import Backprop
 from rekal.learning.em import EM
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.nuts import NUTS
@@ -56,6 +57,7 @@ __all__ = [
     "NUTS",
     "STUDIES",
     "AdaptiveForecaster",
+    "Backprop",
     "Diagnostics",
     "ExtendedKalman",
     "Filtering",

@@ -1,0 +1,156 @@
+"""Gradient training of networks by back-propagation through time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from rekal.errors import RekalError
+from rekal.learning.devices import Devices
+from rekal.learning.episodes import Episodes, as_episodes
+from rekal.learning.optimiser import Recipe, Schedule
+from rekal.learning.shuffling import batch_size, held_out
+from rekal.learning.training import BackpropResult, Plan, train
+from rekal.learning.training_bar import BackpropReport, training_bar
+from rekal.networks.network import Network
+from rekal.sequences import Sequences
+from rekal.sequences.images import Frames
+
+
+@dataclass(frozen=True)
+class Backprop:
+    """Adam on minibatches of series, with back-propagation through time.
+
+    The loss is minus the log density of the target at each step, in nats, mean over the steps.
+
+    Attributes:
+        epochs: how often every series is trained on.
+        batch: series in a batch, at most; an epoch is cut into batches as equal as can be.
+        rate: the highest learning rate.
+        schedule: "cosine", which falls to 0 at the end, or "constant".
+        warmup: share of all steps over which the rate first rises.
+        clip: largest norm of the gradient of all parameters together; None = none.
+        window: back-propagation is cut after so many steps, at most; the belief is carried over. None = the
+            whole series.
+        blackouts: share of further steps to hide from the network in training, in spans, so that it learns to
+            forecast while it learns to filter.
+        blackout_length: mean length of such a span.
+        average: decay of a moving average of the parameters, which then is what is validated and handed out;
+            0 = none.
+        hold_out: share of the series that validates instead of training.
+        patience: stop after so many epochs without a better validation; None = never.
+        seed: start of all randomness.
+    """
+
+    epochs: int = 100
+    batch: int = 50
+    rate: int | float = 1e-3
+    schedule: Schedule = "cosine"
+    warmup: int | float = 0.05
+    clip: int | float | None = 5.0
+    window: int | None = None
+    blackouts: int | float = 0.0
+    blackout_length: int | float = 5.0
+    average: int | float = 0.0
+    hold_out: int | float = 0.0
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "window", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RekalError(f"{name} must be at least 1, but is {value}")
+        for name in ("rate", "clip"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise RekalError(f"{name} must be a number above 0, but is {value}")
+        if self.schedule not in ("cosine", "constant"):
+            raise RekalError(f"schedule must be 'cosine' or 'constant', but is {self.schedule!r}")
+        for name in ("warmup", "blackouts", "average", "hold_out"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise RekalError(f"{name} is a share of at least 0 and below 1, but is {value}")
+        if not self.blackout_length >= 1:
+            raise RekalError(f"blackout_length must be at least 1, but is {self.blackout_length}")
+        if self.seed < 0:
+            raise RekalError(f"seed must not be negative, but is {self.seed}")
+
+    def run(
+        self,
+        network: Network,
+        data: Frames | Sequences,
+        validation: Frames | Sequences | None = None,
+        *,
+        progress: bool | BackpropReport = False,
+    ) -> BackpropResult:
+        """Train a network, from the parameters it has.
+
+        An interrupt (Ctrl-C) ends the run with the best epoch so far. A batch is split over all devices.
+
+        Args:
+            network: what to train.
+            data: series with targets.
+            validation: series that choose the best epoch; default those of `hold_out`.
+            progress: True shows a bar on stderr; a function is called after each batch.
+
+        Raises:
+            RekalError: data that do not fit the network, a batch that cannot be split over the devices, or a
+                loss that is not finite.
+        """
+        episodes, judged = self._split(network, data, validation)
+        devices = Devices()
+        devices.check(self.batch)
+        with training_bar(progress) as report:
+            return train(self._plan(episodes, devices), network, episodes, judged, devices, report)
+
+    def _split(
+        self,
+        network: Network,
+        data: Frames | Sequences,
+        validation: Frames | Sequences | None,
+    ) -> tuple[Episodes, Episodes | None]:
+        episodes = as_episodes(data, network)
+        if validation is not None:
+            if self.hold_out:
+                raise RekalError("give either series for validation or hold_out, not both")
+            return episodes, as_episodes(validation, network, "the validation data")
+        if self.hold_out:
+            if episodes.series < 2:
+                raise RekalError("hold_out needs at least two series, but there is one")
+            kept, apart = held_out(episodes.series, float(self.hold_out), self.seed)
+            return episodes.take(kept), episodes.take(apart)
+        if self.patience is not None:
+            raise RekalError("patience needs series for validation: give some, or hold_out")
+        return episodes, None
+
+    def _plan(self, episodes: Episodes, devices: Devices) -> Plan:
+        size = batch_size(episodes.series, self.batch, devices.count)
+        batches = -(-episodes.series // size)
+        windows = -(-episodes.steps // (self.window or episodes.steps))
+        steps = self.epochs * batches * windows
+        return Plan(
+            recipe=Recipe(
+                self.schedule,
+                rate=_number(self.rate),
+                warmup=_number(round(self.warmup * steps)),
+                steps=_number(steps),
+                clip=_number(np.inf if self.clip is None else self.clip),
+                average=_number(self.average) if self.average else None,
+            ),
+            epochs=self.epochs,
+            size=size,
+            batches=batches,
+            windows=windows,
+            length=-(-episodes.steps // windows),
+            blackouts=float(self.blackouts),
+            blackout_length=float(self.blackout_length),
+            patience=self.patience,
+            seed=self.seed,
+        )
+
+
+def _number(value: int | float) -> Float[np.ndarray, ""]:
+    return np.array(value, np.float32)

@@ -1,0 +1,112 @@
+"""One step of gradient training, compiled once for all batches of a run."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from rekal.learning.episodes import AnyArray, Episodes
+from rekal.learning.optimiser import Recipe, State, descend
+from rekal.networks.network import Network
+
+
+class Minibatch(NamedTuple):
+    """Some series, on the devices.
+
+    Attributes:
+        pool: the series these are taken from.
+        which: their numbers; None = all, in their order.
+        counts: False for series that only fill up a batch.
+        hidden: steps hidden from the network, or None.
+    """
+
+    pool: Episodes
+    which: Int[AnyArray, " batch"] | None
+    counts: Bool[AnyArray, " batch"]
+    hidden: Bool[AnyArray, "batch time"] | None
+
+
+class Given(NamedTuple):
+    """What a step reads.
+
+    Attributes:
+        recipe: how parameters are moved.
+        rest: the network without its trained arrays.
+        same: the placement "on every device".
+        batch: the series.
+        begin: first step of the window.
+        length: length of the window.
+    """
+
+    recipe: Recipe
+    rest: Network
+    same: NamedSharding
+    batch: Minibatch
+    begin: Int[np.ndarray, ""]
+    length: int
+
+
+class Judged(NamedTuple):
+    """The loss of a window: its sum over steps, and how many steps it is of."""
+
+    total: Float[Array, ""]
+    steps: Float[Array, ""]
+
+
+@eqx.filter_jit(donate="all-except-first")
+def step(given: Given, state: State, belief: Any) -> tuple[State, Any, Judged]:
+    """Move the parameters along the gradient of one window.
+
+    The loss is minus the log density of the target in nats, summed over the entries of the target, mean over
+    all steps of the batch that count (Becker et al. 2019). The belief that is carried on is a constant to the
+    next window: back-propagation is truncated there.
+
+    Args:
+        given: what is read.
+        state: what is changed; its memory is used again.
+        belief: the belief after the window before, or None at the start of the series; likewise.
+
+    Returns:
+        The new state, the belief after the window, and the loss before the step, whose total is NaN where the
+        loss or its gradient is not finite.
+    """
+
+    def loss(parameters: PyTree) -> tuple[Float[Array, ""], tuple[Judged, Any]]:
+        network = eqx.combine(parameters, given.rest)
+        judged, last = _judge(network, given.batch, given.begin, given.length, belief)
+        return judged.total / jnp.maximum(judged.steps, 1.0), (judged, last)
+
+    (_, (judged, last)), gradient = jax.value_and_grad(loss, has_aux=True)(state.parameters)
+    state, norm = descend(given.recipe, state, gradient)
+    total = jnp.where(jnp.isfinite(norm), judged.total, jnp.nan)
+    return eqx.filter_shard(state, given.same), last, judged._replace(total=total)
+
+
+@eqx.filter_jit
+def judge(parameters: PyTree, rest: Network, batch: Minibatch) -> Judged:
+    """The loss of whole series under given parameters."""
+    begin = jnp.zeros((), jnp.int32)
+    return _judge(eqx.combine(parameters, rest), batch, begin, batch.pool.steps, None)[0]
+
+
+def _judge(
+    network: Network, batch: Minibatch, begin: Int[Any, ""], length: int, belief: Any
+) -> tuple[Judged, Any]:
+    def cut(array: Array) -> Array:
+        if batch.which is None:
+            return jax.lax.dynamic_slice_in_dim(array, begin, length, 1)
+        return array[batch.which[:, None], begin + jnp.arange(length)]
+
+    window: Any = jax.tree.map(cut, batch.pool)
+    seen, wanted = window.seen, window.wanted & batch.counts[:, None]
+    if batch.hidden is not None:
+        seen = seen & ~jax.lax.dynamic_slice_in_dim(batch.hidden, begin, length, 1)
+    told = network.run(window.values, seen, window.inputs, window.dt, belief)
+    density = jnp.where(wanted, told.distribution.log_density(window.targets), 0.0)
+    return Judged(-density.sum(), wanted.sum(dtype=density.dtype)), told.last
