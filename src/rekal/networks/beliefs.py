@@ -20,12 +20,14 @@ class Factorised(eqx.Module):
         upper: variances of `p`, `(..., m)`.
         lower: variances of `q`.
         side: covariances of `p_i` and `q_i`.
+        features: of the last frame, where the next transition is mixed by them, else None.
     """
 
     mean: Float[Array, "*batch states"]
     upper: Float[Array, "*batch latent"]
     lower: Float[Array, "*batch latent"]
     side: Float[Array, "*batch latent"]
+    features: Float[Array, "*batch features"] | None = None
 
     @property
     def spread(self) -> Float[Array, "*batch spread"]:

@@ -1,0 +1,143 @@
+"""Banded transitions of a factorised belief over a batch, and their hand-written gradient.
+
+A transition `A = [[B11, B12], [B21, B22]]` has four banded blocks, stored by diagonals: `blocks[k, d, i]` is
+entry `(i, i + d - b)` of block `k`. A product with a vector is then `2 b + 1` shifted multiply-adds instead of
+a matrix product that is mostly zeros:
+
+    p' = B11 p + B12 q                       (mean)
+    q' = B21 p + B22 q
+    u' = B11² u + 2 B11 B12 s + B12² l       (the three kept diagonals of A S A')
+    l' = B21² u + 2 B21 B22 s + B22² l
+    s' = B21 B11 u + (B22 B11 + B21 B12) s + B22 B12 l
+
+(Becker et al. 2019, section 3.2; products of blocks are entry by entry, then applied to the vector.)
+
+The batch is the last axis and vectors are flat, `(latent * batch,)`: a shift along the latent axis is then a
+slice of contiguous memory, which compilers turn into full vector instructions.
+
+Automatic differentiation would keep every shifted copy, so the gradient is written out. With the cotangents `g`
+of the five results, entry `(i, j)` of the blocks receives
+
+    dB11 = gp_i p_j + 2 gu_i (B11 u_j + B12 s_j) + gs_i (B21 u_j + B22 s_j)
+    dB12 = gp_i q_j + 2 gu_i (B11 s_j + B12 l_j) + gs_i (B21 s_j + B22 l_j)
+    dB21 = gq_i p_j + 2 gl_i (B21 u_j + B22 s_j) + gs_i (B11 u_j + B12 s_j)
+    dB22 = gq_i q_j + 2 gl_i (B21 s_j + B22 l_j) + gs_i (B11 s_j + B12 l_j)
+
+and the belief receives the transposed products, which are shifted the other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Blocks = Float[Array, "4 diagonals flat"]
+
+
+class Moments(NamedTuple):
+    """A factorised belief or its cotangent, each part `(..., latent * batch)`."""
+
+    p: Float[Array, "*lead flat"]
+    q: Float[Array, "*lead flat"]
+    u: Float[Array, "*lead flat"]
+    l: Float[Array, "*lead flat"]  # noqa: E741 - its name in the equations
+    s: Float[Array, "*lead flat"]
+
+
+def propagate(blocks: Blocks, x: Moments, batch: int) -> Moments:
+    """Mean and factorised covariance after a transition, without its noise."""
+    B11, B12, B21, B22 = blocks
+    p, q, u, l, s = _shifted(x, blocks.shape[1], batch)  # noqa: E741
+    total = _sum_over(blocks.shape[1])
+    return Moments(
+        p=total(lambda d: B11[d] * p[d] + B12[d] * q[d]),
+        q=total(lambda d: B21[d] * p[d] + B22[d] * q[d]),
+        u=total(lambda d: B11[d] * (B11[d] * u[d] + 2 * B12[d] * s[d]) + B12[d] * B12[d] * l[d]),
+        l=total(lambda d: B21[d] * (B21[d] * u[d] + 2 * B22[d] * s[d]) + B22[d] * B22[d] * l[d]),
+        s=total(
+            lambda d: (
+                B21[d] * (B11[d] * u[d] + B12[d] * s[d]) + B22[d] * (B11[d] * s[d] + B12[d] * l[d])
+            )
+        ),
+    )
+
+
+def pull_back(blocks: Blocks, x: Moments, g: Moments, batch: int) -> tuple[Blocks, Moments]:
+    """Cotangents of the blocks and of the belief, from those of the result of `propagate`.
+
+    What the blocks hold outside the matrix receives no cotangent.
+    """
+    width, flat = blocks.shape[1:]
+    B11, B12, B21, B22 = blocks
+    p, q, u, l, s = _shifted(x, width, batch)  # noqa: E741
+    entries = [
+        *(
+            g.p * p[d]
+            + 2 * g.u * (B11[d] * u[d] + B12[d] * s[d])
+            + g.s * (B21[d] * u[d] + B22[d] * s[d])
+            for d in range(width)
+        ),
+        *(
+            g.p * q[d]
+            + 2 * g.u * (B11[d] * s[d] + B12[d] * l[d])
+            + g.s * (B21[d] * s[d] + B22[d] * l[d])
+            for d in range(width)
+        ),
+        *(
+            g.q * p[d]
+            + 2 * g.l * (B21[d] * u[d] + B22[d] * s[d])
+            + g.s * (B11[d] * u[d] + B12[d] * s[d])
+            for d in range(width)
+        ),
+        *(
+            g.q * q[d]
+            + 2 * g.l * (B21[d] * s[d] + B22[d] * l[d])
+            + g.s * (B11[d] * s[d] + B12[d] * l[d])
+            for d in range(width)
+        ),
+    ]
+    # One kernel for each entry and then a copy: a single fused kernel would branch on every element.
+    d_blocks = jnp.concatenate(jax.lax.optimization_barrier(entries)).reshape(blocks.shape)
+
+    # Transposed: row j gathers entries (i, j), i = j - d + b, which lie `b - d` rows further in diagonal d.
+    # Beyond the ends the slice reads the diagonal beside it, against cotangents that are zero there.
+    half = width // 2
+    lines = blocks.reshape(4, width * flat)
+    moved = [lines[:, d * flat + (half - d) * batch :][:, :flat] for d in range(width)]
+    B11, B12, B21, B22 = ([each[k] for each in moved] for k in range(4))
+    gp, gq, gu, gl, gs = (each[::-1] for each in _shifted(g, width, batch))
+    total = _sum_over(width)
+    back = Moments(
+        p=total(lambda d: B11[d] * gp[d] + B21[d] * gq[d]),
+        q=total(lambda d: B12[d] * gp[d] + B22[d] * gq[d]),
+        u=total(lambda d: B11[d] * (B11[d] * gu[d] + B21[d] * gs[d]) + B21[d] * B21[d] * gl[d]),
+        l=total(lambda d: B12[d] * (B12[d] * gu[d] + B22[d] * gs[d]) + B22[d] * B22[d] * gl[d]),
+        s=total(
+            lambda d: (
+                2 * (B11[d] * B12[d] * gu[d] + B21[d] * B22[d] * gl[d])
+                + (B22[d] * B11[d] + B21[d] * B12[d]) * gs[d]
+            )
+        ),
+    )
+    return d_blocks, back
+
+
+def _shifted(x: Moments, width: int, batch: int) -> list[list[Array]]:
+    """Row `i + d - b` of each part in the place of row `i`, for every diagonal `d`; zero beyond the ends."""
+    edge, flat = width // 2 * batch, x.p.shape[0]
+    padded = jax.lax.optimization_barrier([jnp.pad(part, (edge, edge)) for part in x])
+    return [[part[d * batch : d * batch + flat] for d in range(width)] for part in padded]
+
+
+def _sum_over(width: int) -> Callable[[Callable[[int], Array]], Array]:
+    def total(term: Callable[[int], Array]) -> Array:
+        result = term(0)
+        for d in range(1, width):
+            result = result + term(d)
+        return result
+
+    return total

@@ -1,0 +1,215 @@
+"""Recurrent Kalman Network: a recurrent layer that carries a mean and a factorised covariance.
+
+P. Becker, H. Pandya, G. Gebhardt, C. Zhao, J. Taylor, G. Neumann, "Recurrent Kalman Networks: Factorized
+Inference in High-Dimensional Deep Feature Spaces", ICML 2019. The state is `[p; q]`, the encoder observes `p`
+with a diagonal variance, and the transition is a mixture of `K` banded matrices whose coefficients depend on
+the state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from rekal.errors import RekalError
+from rekal.networks.banded import Moments
+from rekal.networks.beliefs import Evidence, Factorised, Readout, Track
+from rekal.networks.coefficients import Coefficients
+from rekal.networks.flat import batch_major, columns, moments_of, rows
+from rekal.networks.layer import Layer
+from rekal.networks.positive import positive
+from rekal.networks.rkn_options import Control, RKNOptions
+from rekal.networks.rkn_parallel import scan_parallel
+from rekal.networks.rkn_scan import Dynamics, predict, scan_rkn, update
+from rekal.networks.rkn_steps import clean, frame_features, steps_of
+
+
+class RKN(Layer):
+    """The paper's cell; where its published implementations differ, `create` has options.
+
+    Attributes:
+        bases: basis matrices by diagonals (`networks/banded.py`), `(bases, 4, diagonals, latent)`.
+        coefficients: the network that mixes them.
+        raw_noise: process variances before the positive map, `(2, latent)`.
+        raw_start: variances of the first belief before the positive map, `(2, latent)`.
+        control: what inputs add to the predicted mean (Shaj et al. 2020), or None.
+        latent: size `m` of the observable part.
+        n_inputs: number of inputs.
+        options: what it was made with.
+    """
+
+    bases: Float[Array, "bases 4 diagonals latent"]
+    coefficients: Coefficients
+    raw_noise: Float[Array, "2 latent"]
+    raw_start: Float[Array, "2 latent"]
+    control: Control | None
+    latent: int = eqx.field(static=True)
+    n_inputs: int = eqx.field(static=True)
+    options: RKNOptions = eqx.field(static=True)
+
+    @classmethod
+    def create(cls, latent: int, *, inputs: int = 0, key: PRNGKeyArray, **how: Any) -> RKN:
+        """Draw a network.
+
+        Args:
+            latent: size `m` of the latent observation; the state has `2 m` entries.
+            inputs: number of known inputs.
+            key: randomness.
+            **how: options, see `RKNOptions`.
+
+        Raises:
+            RekalError: a size that is not positive, or an option that is unknown, out of range or useless.
+        """
+        options = RKNOptions.of(how)
+        if latent < 1:
+            raise RekalError(f"latent must be at least 1, but is {latent}")
+        keys = jax.random.split(key, 3)
+        states, act = 2 * latent, options.activation
+        by_state = states if options.mixed_by == "state" else 0
+        return cls(
+            bases=options.draw_bases(latent, keys[0]),
+            coefficients=Coefficients.create(
+                by_state, options.known(latent), options.hidden, options.bases, act, keys[1]
+            ),
+            raw_noise=options.raw(options.noise, latent),
+            raw_start=options.raw(options.start_var, latent),
+            control=Control.create(inputs, options.control, states, act, keys[2])
+            if inputs
+            else None,
+            latent=latent,
+            n_inputs=inputs,
+            options=options,
+        )
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The parameters of the recursion."""
+        noise = positive(self.options.positive_map).forward(self.raw_noise)
+        return Dynamics(self.bases, self.coefficients.state, self.coefficients.head, noise)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Mean of the state; upper, lower and side variances."""
+        return 2 * self.latent, 3 * self.latent
+
+    def read(self, belief: Factorised) -> Readout:
+        """Mean and variances of the state."""
+        return Readout(belief.mean, belief.spread)
+
+    def init(self, shape: tuple[int, ...] = ()) -> Factorised:
+        """The belief before the first observation; a transition into it has zero input and length 1."""
+        raw = self.raw_start if self.options.learn_start else jax.lax.stop_gradient(self.raw_start)
+        var = positive(self.options.positive_map).forward(raw)
+        upper, lower = (jnp.broadcast_to(row, (*shape, self.latent)) for row in var)
+        zero = jnp.zeros((*shape, 2 * self.latent + 1), var.dtype)
+        features = zero if self.options.mixed_by == "encoder" else None
+        start = Factorised(zero[..., 1:], upper, lower, zero[..., : self.latent], features)
+        if self.options.order == "update":
+            return start
+        u = jnp.zeros((*shape, self.n_inputs), var.dtype) if self.n_inputs else None
+        dt = None if self.options.timed == "ignored" else jnp.ones(shape, var.dtype)
+        return self.predict(start, u, dt)
+
+    def predict(
+        self,
+        belief: Factorised,
+        u: Float[Array, "*batch input"] | None = None,
+        dt: Float[Array, "*batch"] | None = None,
+    ) -> Factorised:
+        """One step through time (equations 4 to 6)."""
+        self._check(u, dt)
+        lead = belief.mean.shape[:-1]
+        one = lambda x: None if x is None else x.reshape(-1, 1, *x.shape[len(lead) :])  # noqa: E731
+        nothing = Evidence(
+            *(jnp.ones((*lead, self.latent), belief.mean.dtype),) * 2, jnp.zeros(lead, bool)
+        )
+        steps = self._steps(jax.tree.map(one, nothing), one(u), one(dt), one(belief.features))
+        x = moments_of(belief)
+        for i in range(len(steps.mean)):
+            x, _ = predict(self.dynamics, x, jax.tree.map(lambda leaf: leaf[i], steps))  # noqa: B023
+        return self._belief(x, lead, belief.features)
+
+    def update(
+        self, belief: Factorised, evidence: Evidence
+    ) -> tuple[Factorised, Float[Array, "*batch"]]:
+        """An encoded observation enters (equations 7 to 9): no inverse, only numbers."""
+        lead = belief.mean.shape[:-1]
+        w, r, seen = clean(evidence)
+        x = update(moments_of(belief), columns(w), columns(r), columns(seen))
+        total = belief.upper + r
+        gap = jnp.square(w - belief.mean[..., : self.latent])
+        density = -0.5 * (jnp.log(2 * jnp.pi * total) + gap / total).sum(-1)
+        return self._belief(x, lead, self._features(evidence)), density * seen[..., 0]
+
+    def run(
+        self,
+        evidence: Evidence,
+        inputs: Float[Array, "batch time input"] | None = None,
+        dt: Float[Array, "batch time"] | None = None,
+        start: Factorised | None = None,
+        prior: bool = False,
+    ) -> Track:
+        """Filter whole series (`Layer.run`).
+
+        Raises:
+            RekalError: inputs or time steps that the network does not take, or that are missing.
+        """
+        self._check(inputs, dt)
+        batch = evidence.mean.shape[0]
+        features = self._features(evidence)
+        before, head = None, 0
+        if features is not None:
+            first = self.init((batch,)).features if start is None else start.features
+            before = jnp.concatenate([first[:, None], features[:, :-1]], 1)
+        steps = self._steps(evidence, inputs, dt, before)
+        if start is None:  # the first step needs no transition: `init` is the belief before it
+            head = self.options.substeps
+            predicted = moments_of(self.init((batch,)))
+            entering = update(predicted, *(leaf[head - 1] for leaf in steps[1:4]))
+            steps = jax.tree.map(lambda leaf: leaf[head:], steps)
+        else:
+            predicted, entering = None, moments_of(start)
+        scan = scan_parallel if self.options.parallel else scan_rkn
+        posterior, priors = scan(self.dynamics, entering, steps, prior)
+        every = self.options.substeps
+        posterior, priors = jax.tree.map(lambda leaf: leaf[every - 1 :: every], (posterior, priors))
+        if predicted is not None:
+            join = lambda a, b: jnp.concatenate([a[None], b])  # noqa: E731
+            posterior = jax.tree.map(join, entering, posterior)
+            priors = jax.tree.map(join, predicted, priors) if prior else None
+        after = self._path(posterior, batch, features)
+        last = jax.tree.map(lambda leaf: leaf[:, -1], after)
+        return Track(after, self._path(priors, batch, before) if prior else None, last)
+
+    def _steps(self, evidence: Evidence, u: Any, dt: Any, before: Any) -> Any:
+        return steps_of(self.coefficients, self.control, self.options, evidence, u, dt, before)
+
+    def _features(self, evidence: Evidence) -> Array | None:
+        return frame_features(evidence) if self.options.mixed_by == "encoder" else None
+
+    def _belief(self, x: Moments, lead: tuple[int, ...], features: Array | None) -> Factorised:
+        p, q, upper, lower, side = (rows(part, lead, self.latent) for part in x)
+        return Factorised(jnp.concatenate([p, q], -1), upper, lower, side, features)
+
+    def _path(self, x: Moments, batch: int, features: Array | None) -> Factorised:
+        p, q, upper, lower, side = (batch_major(part, batch) for part in x)
+        return Factorised(jnp.concatenate([p, q], -1), upper, lower, side, features)
+
+    def _check(self, u: Any, dt: Any) -> None:
+        """Refuse what the network does not take."""
+        if (u is None) != (self.n_inputs == 0):
+            raise RekalError(
+                f"the RKN was made for {self.n_inputs} inputs, but "
+                + ("none are given" if u is None else "some are given")
+            )
+        if u is not None and u.shape[-1] != self.n_inputs:
+            raise RekalError(f"the RKN has {self.n_inputs} inputs, but {u.shape[-1]} are given")
+        if (dt is None) != (self.options.timed == "ignored"):
+            raise RekalError(
+                f"timed={self.options.timed!r}, but time steps are "
+                + ("missing: give dt" if dt is None else "given: leave dt out or choose another")
+            )

@@ -1,0 +1,110 @@
+"""The recursion of an RKN as an associative scan: coordinates do not mix, and the encoder mixes the bases.
+
+With bandwidth 0 every coordinate is a Kalman filter of its own with a state `[p_i; q_i]`, and where the
+coefficients come from the frames, its transitions are known beforehand. A step is then the element
+(A, b, C, eta, J) of Särkkä and García-Fernández (2021, "Temporal parallelization of Bayesian smoothers",
+lemma 8), with two by two matrices for each coordinate, and steps combine in any order:
+
+    M = (I + C_i J_j)^-1
+    A = A_j M A_i                          b = A_j M (b_i + C_i eta_j) + b_j
+    C = A_j M C_i A_j' + C_j
+    eta = A_i' M' (eta_j - J_j b_i) + eta_i     J = A_i' M' J_j A_i + J_i
+
+The start `N(m, P)` enters as the element (0, m, P, 0, 0); the prefix up to `t` then holds the belief after `t`.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rekal.networks.banded import Moments
+from rekal.networks.rkn_scan import Dynamics, Steps, predict, process_noise, transition
+
+Matrix = Float[Array, "2 2 *shape"]
+Vector = Float[Array, "2 *shape"]
+Element = tuple[Matrix, Vector, Matrix, Vector, Matrix]
+
+
+def scan_parallel(
+    dynamics: Dynamics, start: Moments, steps: Steps, want_prior: bool
+) -> tuple[Moments, Moments | None]:
+    """Beliefs after and before every update, as `scan_rkn` gives them.
+
+    Args:
+        dynamics: bases of bandwidth 0, and no first layer for the state.
+        start: the belief before the first of the steps, from which it is predicted.
+        steps: what enters.
+        want_prior: whether the beliefs before the updates are wanted too.
+    """
+    blocks = jax.vmap(lambda row: transition(dynamics, start, row)[0])(steps)
+    A = blocks[:, :, 0].swapaxes(0, 1).reshape(2, 2, *steps.mean.shape)
+    element = _element(dynamics, A, steps)
+    zero = jnp.zeros((2, 2, 1, start.p.shape[0]), start.p.dtype)
+    cov = jnp.stack([jnp.stack([start.u, start.s]), jnp.stack([start.s, start.l])])
+    first = (zero, jnp.stack([start.p, start.q])[:, None], cov[:, :, None], zero[0], zero)
+    whole = [jnp.concatenate([a, b], -2) for a, b in zip(first, element, strict=True)]
+    # The scanned axis comes first.
+    moved = tuple(jnp.moveaxis(each, -2, 0) for each in whole)
+    _, mean, cov, _, _ = jax.lax.associative_scan(jax.vmap(_combine), moved)
+    after = Moments(mean[:, 0], mean[:, 1], cov[:, 0, 0], cov[:, 1, 1], cov[:, 0, 1])
+    posterior = jax.tree.map(lambda leaf: leaf[1:], after)
+    if not want_prior:
+        return posterior, None
+    before = jax.tree.map(lambda leaf: leaf[:-1], after)
+    return posterior, jax.vmap(lambda x, row: predict(dynamics, x, row)[0])(before, steps)
+
+
+def _element(dynamics: Dynamics, A: Matrix, steps: Steps) -> Element:
+    """What each step does: predict, then update with the observation of `p`."""
+    time, flat = steps.mean.shape
+    batch = steps.known.shape[-1]
+    if steps.length is None:
+        noise = jnp.broadcast_to(
+            process_noise(dynamics.noise, None, batch)[:, None], (2, time, flat)
+        )
+    else:
+        each = jax.vmap(lambda tau: process_noise(dynamics.noise, tau, batch))
+        noise = each(steps.length).swapaxes(0, 1)
+    upper, lower = noise
+    moved = jnp.zeros((2, time, flat), steps.mean.dtype)
+    if steps.control is not None:
+        moved = steps.control.swapaxes(0, 1)
+    weight = steps.seen / (upper + steps.var)
+    k, gap = weight * upper, steps.mean - moved[0]
+    zero = jnp.zeros_like(k)
+    passed = jnp.stack([A[0] * (1 - k), A[1]])
+    b = jnp.stack([moved[0] + k * gap, moved[1]])
+    C = jnp.stack([jnp.stack([(1 - k) * upper, zero]), jnp.stack([zero, lower])])
+    return passed, b, C, A[0] * weight * gap, A[0][:, None] * A[0][None] * weight
+
+
+def _combine(first: Element, second: Element) -> Element:
+    """The element of two steps one after the other."""
+    A1, b1, C1, eta1, J1 = first
+    A2, b2, C2, eta2, J2 = second
+    CJ = _product(C1, J2)
+    M = _inverse(CJ.at[0, 0].add(1).at[1, 1].add(1))
+    left = _product(A2, M)
+    right = _product(A1.swapaxes(0, 1), M.swapaxes(0, 1))
+    return (
+        _product(left, A1),
+        _applied(left, b1 + _applied(C1, eta2)) + b2,
+        _product(_product(left, C1), A2.swapaxes(0, 1)) + C2,
+        _applied(right, eta2 - _applied(J2, b1)) + eta1,
+        _product(_product(right, J2), A1) + J1,
+    )
+
+
+def _product(X: Matrix, Y: Matrix) -> Matrix:
+    return (X[:, :, None] * Y[None]).sum(1)
+
+
+def _applied(X: Matrix, v: Vector) -> Vector:
+    return (X * v[None]).sum(1)
+
+
+def _inverse(X: Matrix) -> Matrix:
+    det = X[0, 0] * X[1, 1] - X[0, 1] * X[1, 0]
+    return jnp.stack([jnp.stack([X[1, 1], -X[0, 1]]), jnp.stack([-X[1, 0], X[0, 0]])]) / det
