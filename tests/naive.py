@@ -133,3 +133,10 @@ def marginal_smoother(model: StateSpaceModel, path, inputs, new, old):
                 v[t, i] += joint
                 moment += joint * np.outer(new[t + 1, j], old[t, i])
     return v, moment
+
+
+def entropy(brightness: np.ndarray) -> np.ndarray:
+    """Nats of independent Bernoulli pixels `(..., height, width, channel)`, summed over each image."""
+    p = brightness
+    q = np.clip(p, 1e-12, 1 - 1e-12)
+    return -(p * np.log(q) + (1 - p) * np.log1p(-q)).sum((-3, -2, -1))

@@ -37,7 +37,7 @@ def save_archive(path: str | Path, config: Mapping[str, Any], arrays: Mapping[st
         TypeError: `config` holds what JSON cannot.
     """
     text = json.dumps(dict(config), default=_plain, sort_keys=True)
-    tensors = {name: np.array(array, order="C") for name, array in arrays.items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     about = {"version": VERSION, "sha256": _seal(text, tensors), "config": text}
     write_whole(path, save(tensors, metadata={FORMAT: json.dumps(about)}))
 
@@ -127,7 +127,7 @@ def _seal(text: str, arrays: Mapping[str, np.ndarray]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{len(name)}:{name}{array.dtype.str}{array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update(array.data)
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from rekal.errors import RekalError
 from rekal.sequences.images import Frames
 
 Seed = int | np.random.RandomState
@@ -51,6 +52,18 @@ def generator(seed: Seed) -> np.random.RandomState:
     return seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
 
 
+def check_size(sequences: int, steps: int) -> None:
+    """Refuse films without a movement.
+
+    Raises:
+        RekalError: no sequence, or fewer than two frames.
+    """
+    if sequences < 1 or steps < 2:
+        raise RekalError(
+            f"a film has at least 1 sequence and 2 frames, not {sequences} and {steps}"
+        )
+
+
 def sines(angles: Float[np.ndarray, "batch time joint"]) -> Float[np.ndarray, "batch time target"]:
     """Sine and cosine of each angle, side by side: numbers without a jump at a full turn."""
     pairs = np.stack([np.sin(angles), np.cos(angles)], -1)
@@ -61,3 +74,8 @@ def sine_names(joints: int) -> tuple[str, ...]:
     """Names for what `sines` returns."""
     ends = [""] if joints == 1 else [str(i + 1) for i in range(joints)]
     return tuple(f"{function}{end}" for end in ends for function in ("sin", "cos"))
+
+
+def clean_factor(batch: int, steps: int) -> Float[np.ndarray, "batch time"]:
+    """The factor of frames without noise."""
+    return np.ones((batch, steps))

@@ -40,7 +40,31 @@ def add_noise(
     factor = draw_factor(random, *frames.shape[:2])[..., 0]
     noisy = np.empty_like(frames)
     for film, result, f in zip(frames, noisy, factor[..., None, None, None], strict=True):
-        result[...] = f * film + (1 - f) * random.uniform(0.0, 255, film.shape)
+        result[...] = f * film + (1 - f) * random.uniform(0.0, 255.0, film.shape)
+    return noisy, factor
+
+
+def add_noise_by_quarter(
+    frames: UInt8[np.ndarray, "batch time height width channel"], random: np.random.RandomState
+) -> tuple[UInt8[np.ndarray, "batch time height width channel"], Float[np.ndarray, "batch time 4"]]:
+    """Lay noise over each quarter of the frames by itself (Becker et al., three pendulums).
+
+    Args:
+        frames: clean ones of even height and width, left as they are.
+        random: what to draw from, as in `add_noise`.
+
+    Returns:
+        The noisy frames, and the factors: upper left, upper right, lower left, lower right.
+    """
+    batch, steps, height, width, channels = frames.shape
+    high, wide = height // 2, width // 2
+    factor = draw_factor(random, batch, steps, 4)
+    noisy = np.empty_like(frames)
+    for film, result, four in zip(frames, noisy, factor, strict=True):
+        pixels = random.uniform(0.0, 255.0, (2, 2, steps, high, wide, channels)).astype(np.uint8)
+        noise = pixels.transpose(2, 0, 3, 1, 4, 5).reshape(film.shape)
+        f = four.reshape(steps, 2, 2).repeat(high, 1).repeat(wide, 2)[..., None]
+        result[...] = f * film + (1 - f) * noise
     return noisy, factor
 
 
@@ -60,8 +84,3 @@ def draw_factor(
     factor = np.clip((walk - low) / (high - low), 0.0, 1.0)
     factor[:CLEAN] = 1.0
     return factor.transpose(1, 0, 2)
-
-
-def clean_factor(batch: int, steps: int) -> Float[np.ndarray, "batch time"]:
-    """The factor of frames without noise."""
-    return np.ones((batch, steps))

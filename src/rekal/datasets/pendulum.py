@@ -16,8 +16,16 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from rekal.datasets.filmed import Filmed, Seed, generator, sine_names, sines
-from rekal.datasets.image_noise import add_noise, clean_factor
+from rekal.datasets.filmed import (
+    Filmed,
+    Seed,
+    check_size,
+    clean_factor,
+    generator,
+    sine_names,
+    sines,
+)
+from rekal.datasets.image_noise import add_noise
 from rekal.datasets.rendering import CENTRE, draw
 from rekal.errors import RekalError
 from rekal.sequences.images import Frames
@@ -48,7 +56,7 @@ def pendulum(
     Args:
         sequences: number of films.
         steps: frames of each.
-        dt: seconds between frames.
+        dt: seconds between frames, a multiple of 1e-4.
         process_noise: standard deviation of the push to the velocity, radians/s.
         friction: 1/s.
         image_noise: whether the frames are noisy.
@@ -61,15 +69,13 @@ def pendulum(
         RekalError: no sequence, fewer than two frames, a `dt`, noise or friction out of range.
     """
     random = generator(seed)
-    angles, seen = swing(random, sequences, steps, dt, process_noise, friction)
-    corners = rod(seen)
-    frames = draw(corners, SIZE, WIDTH).frames[..., None]
+    angles, shown = swing(random, sequences, steps, dt, process_noise, friction)
+    frames = draw(rod(shown[..., 0]), SIZE, WIDTH).frames[..., None]
     factor = clean_factor(sequences, steps)
     if image_noise:
         frames, factor = add_noise(frames, random)
-    targets = sines(angles[..., None])
-    film = Frames.from_arrays(frames, targets, names=sine_names(1))
-    return Filmed(film, angles[..., None], factor)
+    film = Frames.from_arrays(frames, sines(angles), names=sine_names(1))
+    return Filmed(film, angles, factor)
 
 
 def swing(
@@ -79,30 +85,29 @@ def swing(
     dt: float,
     process_noise: int | float,
     friction: int | float,
-) -> tuple[Float[np.ndarray, "batch time"], Float[np.ndarray, "batch time"]]:
+    pendulums: int = 1,
+) -> tuple[Float[np.ndarray, "batch time pendulum"], Float[np.ndarray, "batch time pendulum"]]:
     """Simulate: the true angles, 0 = hanging, and those that the camera shows, a tiny shake apart."""
-    if sequences < 1 or steps < 2:
-        raise RekalError(
-            f"a film has at least 1 sequence and 2 frames, not {sequences} and {steps}"
-        )
+    check_size(sequences, steps)
     if not (dt >= STEP and process_noise >= 0 and friction >= 0):
         raise RekalError(
             f"a pendulum takes dt from {STEP:g} s, noise and friction from 0 up, not dt {dt:g}, noise "
             f"{process_noise:g} and friction {friction:g}"
         )
-    angles = np.empty((steps, sequences))
-    angles[0] = random.uniform(0, 2 * np.pi, sequences)
-    angle, velocity = angles[0], np.zeros(sequences)
+    size = (pendulums, sequences)
+    angles = np.empty((steps, *size))
+    angle, velocity = random.uniform(0, 2 * np.pi, size), np.zeros(size)
+    angles[0] = angle
     for t in range(1, steps):
         for _ in range(round(dt / STEP)):  # semi-implicit Euler: the new velocity moves the angle
             velocity = velocity + STEP * (PULL * np.sin(angle) - velocity * friction)
             angle = angle + STEP * velocity
         if process_noise > 0:
-            velocity = velocity + random.normal(0.0, process_noise, sequences)
+            velocity = velocity + random.normal(0.0, process_noise, size)
         angle = angles[t] = angle % (2 * np.pi)
-    hanging = angles.T - np.pi
-    # One number for the angle and one, unused, for the velocity, as in the original.
-    shake = random.normal(0.0, SHAKE, (sequences, steps, 2))[..., 0]
+    hanging = angles.transpose(2, 0, 1) - np.pi
+    # The original shakes angle and velocity; the second number of each pair is drawn and not used.
+    shake = random.normal(0.0, SHAKE, (sequences, steps, pendulums, 2))[..., 0]
     return hanging, hanging + shake
 
 
