@@ -139,9 +139,9 @@ def test_thinning_in_both_forms():
     assert not grid.frames.values[~grid.frames.mask].any()
 
 
-@pytest.mark.parametrize("kept", [[[3, 2]], [[0, 0]], [[-1, 2]], [[1, 5]]])
+@pytest.mark.parametrize("kept", [[[3, 2]], [[0, 0]], [[-1, 2]], [[1, 5]], [[0, 1], [0, 1]]])
 def test_frames_that_are_not_there_cannot_be_kept(kept):
-    with pytest.raises(RekalError, match="increasing numbers from 0 to 4"):
+    with pytest.raises(RekalError, match="increasing numbers from 0 to 4, one row"):
         thin(pendulum(1, 5), np.array(kept))
 
 
@@ -149,6 +149,8 @@ def test_what_cannot_be_thinned_is_refused():
     kept = np.array([[0, 2]])
     with pytest.raises(RekalError, match="without the grid"):
         thin(hide(pendulum(1, 5)), kept, on_grid=True)
+    with pytest.raises(RekalError, match="between 0 and 1, not 2"):
+        hide(pendulum(1, 5), share=2)
     with pytest.raises(RekalError, match="regular times"):
         thin(thin(pendulum(1, 5), kept), np.array([[0, 1]]))
 

@@ -43,13 +43,13 @@ def cached(
         try:
             return _unpack(*load_archive(path))
         except RekalError:
-            warnings.warn(f"{path} was damaged, so its films are made anew", stacklevel=3)
+            warnings.warn(f"{path} was damaged, so its films are made anew", stacklevel=4)
     films = list(make())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_archive(path, *_pack(config, films))
     except (OSError, RekalError) as error:
-        warnings.warn(f"the films could not be kept for the next time: {error}", stacklevel=3)
+        warnings.warn(f"the films could not be kept for the next time: {error}", stacklevel=4)
     return films
 
 

@@ -14,7 +14,7 @@ FIRST = 5
 """Frames at the beginning that are never hidden."""
 
 
-def hide(film: Filmed, share: float = 0.5, seed: Seed = 0) -> Filmed:
+def hide(film: Filmed, share: int | float = 0.5, seed: Seed = 0) -> Filmed:
     """Black out frames at random, and want the clean ones back (Becker et al., ICML 2019, section 5.1).
 
     Each frame but the first five is hidden by itself: one uniform number is drawn for each, film by film.
@@ -27,7 +27,12 @@ def hide(film: Filmed, share: float = 0.5, seed: Seed = 0) -> Filmed:
     Returns:
         Frames that are black and masked where hidden, with the clean ones as targets. The factor is 0 where
         a frame is hidden.
+
+    Raises:
+        RekalError: a share that is no probability.
     """
+    if not 0 <= share <= 1:
+        raise RekalError(f"the share of hidden frames is between 0 and 1, not {share:g}")
     clean = film.frames
     kept = generator(seed).uniform(size=clean.mask.shape) > share
     kept[:, :FIRST] = True
@@ -72,9 +77,11 @@ def thin(film: Filmed, kept: Int[np.ndarray, "batch keep"], on_grid: bool = Fals
     frames = film.frames
     if frames.dt is not None or frames.inputs is not None:
         raise RekalError("only a film at regular times and without inputs can be thinned")
-    if (np.diff(kept, prepend=-1) < 1).any() or (kept >= frames.steps).any():
+    in_order = (np.diff(kept, prepend=-1) > 0).all() and (kept < frames.steps).all()
+    if len(kept) != frames.batch or not in_order:
         raise RekalError(
-            f"frames to keep are increasing numbers from 0 to {frames.steps - 1} in each row"
+            f"frames to keep are increasing numbers from 0 to {frames.steps - 1}, one row for each of the "
+            f"{frames.batch} series"
         )
     row = np.arange(frames.batch)[:, None]
     if on_grid:
