@@ -1,8 +1,8 @@
 """Banded transitions of a factorised belief over a batch, and their hand-written gradient.
 
-A transition `A = [[B11, B12], [B21, B22]]` has four banded blocks, stored by diagonals: `blocks[k, d, i]` is
-entry `(i, i + d - b)` of block `k`. A product with a vector is then `2 b + 1` shifted multiply-adds instead of
-a matrix product that is mostly zeros:
+A transition `A = [[B11, B12], [B21, B22]]` has four banded blocks, stored by diagonals: `blocks[k, d, i]`
+is entry `(i, i + d - b)` of block `k`. A product with a vector is then `2 b + 1` shifted multiply-adds
+instead of a matrix product that is mostly zeros:
 
     p' = B11 p + B12 q                       (mean)
     q' = B21 p + B22 q
@@ -15,8 +15,8 @@ a matrix product that is mostly zeros:
 The batch is the last axis and vectors are flat, `(latent * batch,)`: a shift along the latent axis is then a
 slice of contiguous memory, which compilers turn into full vector instructions.
 
-Automatic differentiation would keep every shifted copy, so the gradient is written out. With the cotangents `g`
-of the five results, entry `(i, j)` of the blocks receives
+Automatic differentiation would keep every shifted copy, so the gradient is written out. With the cotangents
+`g` of the five results, entry `(i, j)` of the blocks receives
 
     dB11 = gp_i p_j + 2 gu_i (B11 u_j + B12 s_j) + gs_i (B21 u_j + B22 s_j)
     dB12 = gp_i q_j + 2 gu_i (B11 s_j + B12 l_j) + gs_i (B21 s_j + B22 l_j)

@@ -24,7 +24,7 @@ from rekal.networks.layer import Layer
 from rekal.networks.positive import positive
 from rekal.networks.rkn_options import Control, RKNOptions
 from rekal.networks.rkn_parallel import scan_parallel
-from rekal.networks.rkn_scan import Dynamics, predict, scan_rkn, update
+from rekal.networks.rkn_scan import Dynamics, Steps, predict, scan_rkn, update
 from rekal.networks.rkn_steps import clean, frame_features, steps_of
 
 
@@ -123,11 +123,10 @@ class RKN(Layer):
         """One step through time (equations 4 to 6)."""
         self._check(u, dt)
         lead = belief.mean.shape[:-1]
-        one = lambda x: None if x is None else x.reshape(-1, 1, *x.shape[len(lead) :])  # noqa: E731
-        nothing = Evidence(
-            *(jnp.ones((*lead, self.latent), belief.mean.dtype),) * 2, jnp.zeros(lead, bool)
-        )
-        steps = self._steps(jax.tree.map(one, nothing), one(u), one(dt), one(belief.features))
+        zero = jnp.zeros((*lead, self.latent), belief.mean.dtype)
+        entering = (Evidence(zero, zero, jnp.zeros(lead, bool)), u, dt, belief.features)
+        one = lambda x: x.reshape(-1, 1, *x.shape[len(lead) :])  # noqa: E731
+        steps = self._steps(*jax.tree.map(one, entering))
         x = moments_of(belief)
         for i in range(len(steps.mean)):
             x, _ = predict(self.dynamics, x, jax.tree.map(lambda leaf: leaf[i], steps))  # noqa: B023
@@ -159,33 +158,34 @@ class RKN(Layer):
             RekalError: inputs or time steps that the network does not take, or that are missing.
         """
         self._check(inputs, dt)
-        batch = evidence.mean.shape[0]
-        features = self._features(evidence)
-        before, head = None, 0
-        if features is not None:
-            first = self.init((batch,)).features if start is None else start.features
-            before = jnp.concatenate([first[:, None], features[:, :-1]], 1)
+        features, before = self._features(evidence), None
+        first = self.init((evidence.mean.shape[0],)) if start is None else start
+        if features is not None and first.features is not None:
+            before = jnp.concatenate([first.features[:, None], features[:, :-1]], 1)
         steps = self._steps(evidence, inputs, dt, before)
-        if start is None:  # the first step needs no transition: `init` is the belief before it
-            head = self.options.substeps
-            predicted = moments_of(self.init((batch,)))
-            entering = update(predicted, *(leaf[head - 1] for leaf in steps[1:4]))
-            steps = jax.tree.map(lambda leaf: leaf[head:], steps)
-        else:
-            predicted, entering = None, moments_of(start)
-        scan = scan_parallel if self.options.parallel else scan_rkn
-        posterior, priors = scan(self.dynamics, entering, steps, prior)
-        every = self.options.substeps
-        posterior, priors = jax.tree.map(lambda leaf: leaf[every - 1 :: every], (posterior, priors))
-        if predicted is not None:
+        if start is not None:
+            after, priors = self._scan(moments_of(start), steps, prior)
+        else:  # the first step needs no transition: `init` is the belief before it
+            every = self.options.substeps
+            entered = update(moments_of(first), *(leaf[every - 1] for leaf in steps[1:4]))
+            rest = jax.tree.map(lambda leaf: leaf[every:], steps)
+            after, priors = self._scan(entered, rest, prior)
             join = lambda a, b: jnp.concatenate([a[None], b])  # noqa: E731
-            posterior = jax.tree.map(join, entering, posterior)
-            priors = jax.tree.map(join, predicted, priors) if prior else None
-        after = self._path(posterior, batch, features)
-        last = jax.tree.map(lambda leaf: leaf[:, -1], after)
-        return Track(after, self._path(priors, batch, before) if prior else None, last)
+            after = jax.tree.map(join, entered, after)
+            priors = jax.tree.map(join, moments_of(first), priors) if prior else None
+        posterior = self._path(after, len(evidence.mean), features)
+        predicted = None if priors is None else self._path(priors, len(evidence.mean), before)
+        return Track(posterior, predicted, jax.tree.map(lambda leaf: leaf[:, -1], posterior))
 
-    def _steps(self, evidence: Evidence, u: Any, dt: Any, before: Any) -> Any:
+    def _scan(self, start: Moments, steps: Steps, prior: bool) -> tuple[Moments, Moments | None]:
+        """Beliefs after and before the observations, one for each of `substeps` steps."""
+        scan = scan_parallel if self.options.parallel else scan_rkn
+        every = self.options.substeps
+        return jax.tree.map(
+            lambda leaf: leaf[every - 1 :: every], scan(self.dynamics, start, steps, prior)
+        )
+
+    def _steps(self, evidence: Evidence, u: Any, dt: Any, before: Any) -> Steps:
         return steps_of(self.coefficients, self.control, self.options, evidence, u, dt, before)
 
     def _features(self, evidence: Evidence) -> Array | None:

@@ -10,7 +10,7 @@ lemma 8), with two by two matrices for each coordinate, and steps combine in any
     C = A_j M C_i A_j' + C_j
     eta = A_i' M' (eta_j - J_j b_i) + eta_i     J = A_i' M' J_j A_i + J_i
 
-The start `N(m, P)` enters as the element (0, m, P, 0, 0); the prefix up to `t` then holds the belief after `t`.
+The start `N(m, P)` enters as the element (0, m, P, 0, 0); the prefix up to `t` then is the belief after `t`.
 """
 
 from __future__ import annotations

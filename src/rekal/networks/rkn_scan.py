@@ -8,8 +8,8 @@ noise and control, update with the encoded observation (Becker et al. 2019, equa
     d = 1 / (u + r),   k = seen u d,   h = seen s d,   e = w - p
     p + k e,   q + h e,   (1 - k) u,   l - h s,   (1 - k) s
 
-A step of another length tau has `A = I + tau (sum_k alpha_k bases_k - I)` and noise `tau Q`: the identity joins
-the bases with the coefficient `1 - tau`.
+A step of another length tau has `A = I + tau (sum_k alpha_k bases_k - I)` and noise `tau Q`: the identity
+joins the bases with the coefficient `1 - tau`.
 
 Backward, the update has `dk = seen (gp e - gu u - gs s)`, `dh = seen (gq e - gl s)`, and from these
 
@@ -17,8 +17,8 @@ Backward, the update has `dk = seen (gp e - gu u - gs s)`, `dh = seen (gq e - gl
     du = (1 - k) gu + dk d + dr,        ds = (1 - k) gs - h gl + dh d
 
 Kept of the forward pass: the beliefs before and after each update, and alpha. The transitions, the bulk, are
-mixed again. The gradient of the bases is summed up inside the loop; that of the first layer of the coefficient
-network is one product over all steps afterwards.
+mixed again. The gradient of the bases is summed up inside the loop; that of the first layer of the
+coefficient network is one product over all steps afterwards.
 """
 
 from __future__ import annotations

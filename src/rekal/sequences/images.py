@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
@@ -111,9 +112,4 @@ class Frames(eqx.Module):
 
     def take(self, which: Any) -> Frames:
         """Some of the series, by a slice or an index array."""
-        arrays = {
-            name: None if value is None else value[which]
-            for name, value in vars(self).items()
-            if name not in ("names", "notes")
-        }
-        return Frames(**arrays, names=self.names, notes=self.notes)
+        return jax.tree.map(lambda leaf: leaf[which], self)
