@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from rekal.learning.backprop import Backprop
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.elman import Elman
 from rekal.networks.encoders import BYTE, DenseEncoder
@@ -31,3 +32,17 @@ def small_frames(series: int = 10, steps: int = 7, seed: int = 0) -> Frames:
     seen = random.random((series, steps)) < 0.8
     targets = np.sin(phase)[..., None]
     return Frames.from_arrays(light.clip(0, 255).astype(np.uint8), targets, mask=seen)
+
+
+def small_run(epochs: int = 3) -> Backprop:
+    """Training of a small network on small frames with everything switched on: 3 batches of 2 windows."""
+    return Backprop(
+        epochs=epochs,
+        batch=8,
+        rate=1e-2,
+        window=4,
+        blackouts=0.2,
+        average=0.9,
+        hold_out=0.3,
+        seed=3,
+    )

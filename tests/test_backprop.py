@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -12,9 +13,12 @@ import optax
 import pytest
 from small_networks import small_frames, small_network
 
+from rekal.errors import RekalError
 from rekal.learning.backprop import Backprop
+from rekal.learning.optimiser import Recipe, Schedule, begin, descend, learning_rate
 from rekal.learning.shuffling import batch_size, held_out, shuffled, spans
 from rekal.networks.network import Network
+from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
 
 
@@ -50,8 +54,8 @@ def naive_training(network: Network, data: Frames, how: Backprop, window: int) -
         for draw in draws:
             belief = None
             taken = data.take(draw.which[draw.counts])
-            for begin in range(0, data.steps, window):
-                cut = slice(begin, begin + window)
+            for at in range(0, data.steps, window):
+                cut = slice(at, at + window)
                 part = (taken.values[:, cut], taken.mask[:, cut], taken.targets[:, cut])
                 gradient, belief = gradient_of(parameters, *part, belief)
                 update, moments = adam.update(gradient, moments)
@@ -142,3 +146,111 @@ def test_series_that_do_not_fit_onto_the_devices_are_sent_batch_by_batch(
     one = how.run(small_network(), data)
     monkeypatch.setattr("rekal.learning.devices.Devices.fit", lambda *_: False)
     same(one.network, how.run(small_network(), data).network, rtol=1e-5, atol=1e-7)
+
+
+def test_rate_rises_and_falls_as_optax_has_it() -> None:
+    def rates(schedule: Schedule) -> list[float]:
+        numbers = (np.array(x, np.float32) for x in (0.1, 4.0, 20.0, np.inf))
+        recipe = Recipe(schedule, *numbers, average=None)
+        return [float(learning_rate(recipe, jnp.array(i))) for i in range(20)]
+
+    expected = optax.warmup_cosine_decay_schedule(0.0, 0.1, 4, 20)
+    falls = np.array(rates("cosine"))
+    np.testing.assert_allclose(falls[4:], [expected(i) for i in range(4, 20)], rtol=1e-5)
+    np.testing.assert_allclose(falls[:4], [0.025, 0.05, 0.075, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(rates("constant")[2:], [0.075] + [0.1] * 17, rtol=1e-6)
+
+
+def test_the_moving_average_forgets_the_start() -> None:
+    recipe = Recipe("constant", *(np.array(x, np.float32) for x in (0.5, 0.0, 9.0, np.inf, 0.9)))
+    state, expected = begin(recipe, jnp.array([3.0, -1.0])), np.array([3.0, -1.0])
+    for n in range(9):
+        state, norm = descend(recipe, state, jnp.array([1.0, -2.0]))
+        keep = min(0.9, (1 + n) / (10 + n))
+        expected = keep * expected + (1 - keep) * np.asarray(state.parameters)
+    assert float(norm) == pytest.approx(np.sqrt(5))
+    np.testing.assert_allclose(state.result, expected, rtol=1e-6)
+    np.testing.assert_allclose(state.parameters, [3 - 4.5, -1 + 4.5], rtol=1e-4)
+
+
+def test_the_best_epoch_is_handed_out_and_waited_for_only_so_long() -> None:
+    network, data, other = small_network(), small_frames(), small_frames(6, seed=1)
+    how = Backprop(epochs=50, batch=5, rate=0.3, schedule="constant", warmup=0, patience=3)
+    found = how.run(network, data, other)
+    best = int(np.argmin(found.validation))
+    assert found.stopped == "patience" and len(found.validation) == best + 1 + 3
+    short = dataclasses.replace(how, epochs=best + 1).run(network, data, other)
+    same(found.network, short.network, rtol=0)
+    told = found.network.run(jnp.asarray(other.values), jnp.asarray(other.mask))
+    loss = -float(told.distribution.log_density(jnp.asarray(other.targets)).mean())
+    assert found.validation[best] == pytest.approx(loss, rel=1e-5)
+
+
+def test_ragged_series_with_gaps_train_a_forecasting_network_on_their_values() -> None:
+    random = np.random.default_rng(0)
+    series = [random.normal(size=(length, 2)) for length in (5, 9)]
+    series[0][1, 0] = series[1][3] = np.nan
+    network = small_network(shape=(2,), targets=2, told="prior")
+    found = Backprop(epochs=1, warmup=0).run(network, Sequences.from_arrays(series))
+    density_of = eqx.filter_jit(lambda v, seen: network.run(v, seen).distribution.log_density(v))
+    losses = []
+    for values in series:
+        told = jnp.asarray(values, jnp.float32)[None]
+        density = density_of(told, ~jnp.isnan(told).any(2))[0]
+        losses += [
+            -float(d) for d, row in zip(density, values, strict=True) if not np.isnan(row).all()
+        ]
+    assert len(losses) == 13
+    assert found.train[0] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_a_target_that_cannot_be_learned_stops_the_run_in_its_batch() -> None:
+    data = small_frames()
+    targets = data.targets.copy()
+    targets[7, 2] = 1e30
+    bad = Frames.from_arrays(data.values, targets, mask=data.mask)
+    batches = [draw.which for draw in shuffled(10, 5, 0, 0)]
+    where = 1 + next(i for i, which in enumerate(batches) if 7 in which)
+    with pytest.raises(RekalError, match=f"not finite in epoch 1, batch {where}"):
+        Backprop(epochs=2, batch=5).run(small_network(), bad)
+    with pytest.raises(RekalError, match="series for validation is not finite after epoch 1"):
+        Backprop(epochs=2, batch=5).run(small_network(), data, bad)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1"),
+        ({"window": 0}, "window must be a whole number of at least 1"),
+        ({"rate": -1e-3}, "rate must be a number above 0"),
+        ({"clip": np.nan}, "clip must be a number above 0"),
+        ({"blackouts": 1.0}, "blackouts is a share of at least 0 and below 1"),
+        ({"average": -0.1}, "average is a share"),
+        ({"blackout_length": 0.5}, "blackout_length must be at least 1"),
+        ({"seed": -1}, "seed must not be negative"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], match: str) -> None:
+    with pytest.raises(RekalError, match=match):
+        Backprop(**settings)
+
+
+def test_data_that_do_not_fit_are_refused() -> None:
+    network, data = small_network(), small_frames(4)
+    table = Sequences.from_arrays(np.zeros((3, 8, 2)))
+
+    def refused(match: str, how: Backprop, *data: Frames | Sequences) -> None:
+        with pytest.raises(RekalError, match=match):
+            how.run(network, *data)
+
+    large = Frames.from_arrays(np.zeros((2, 4, 5, 3), np.uint8), np.zeros((2, 4, 1)))
+    refused(r"observations of shape \(3, 3, 1\), but the data have \(5, 3, 1\)", Backprop(), large)
+    refused(r"but the validation data have \(5, 3, 1\)", Backprop(), data, large)
+    refused("the data have no targets, and a network", Backprop(), table)
+    driven = Frames.from_arrays(data.values, data.targets, inputs=np.zeros((4, 7, 2)))
+    refused("the network has 0 inputs, but the data have 2", Backprop(), driven)
+    unknown = Frames.from_arrays(data.values, np.full_like(data.targets, np.nan))
+    refused("the data have no known target", Backprop(), unknown)
+    refused("patience needs series for validation", Backprop(patience=2), data)
+    refused("hold_out needs at least two series", Backprop(hold_out=0.5), small_frames(1))
+    refused("not both", Backprop(hold_out=0.5), data, data)

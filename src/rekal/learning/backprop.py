@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from rekal.errors import RekalError
+from rekal.learning.checkpoints import Checkpoints
+from rekal.learning.configuration import describe, describe_data
 from rekal.learning.devices import Devices
 from rekal.learning.episodes import Episodes, as_episodes
-from rekal.learning.optimiser import Recipe, Schedule
+from rekal.learning.metrics_log import MetricsLog
+from rekal.learning.optimiser import Recipe, Schedule, with_parameters
+from rekal.learning.pool import Pool
 from rekal.learning.shuffling import batch_size, held_out
-from rekal.learning.training import BackpropResult, Plan, train
+from rekal.learning.training import Outlets, Plan, Training
 from rekal.learning.training_bar import BackpropReport, training_bar
 from rekal.networks.network import Network
 from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
+
+
+class BackpropResult(NamedTuple):
+    """What a run of training leaves.
+
+    Attributes:
+        network: the network with the parameters of the best epoch, or of the last without validation.
+        train: mean loss of each epoch, in nats a step, while parameters changed.
+        validation: loss on the series for validation after each epoch; NaN without any.
+        stopped: why it stopped: "epochs", "patience" or "interrupted".
+        seconds: wall time of this call.
+        frames_per_second: steps of series trained on in a second, median over the epochs.
+    """
+
+    network: Network
+    train: Float[np.ndarray, " epochs"]
+    validation: Float[np.ndarray, " epochs"]
+    stopped: str
+    seconds: float
+    frames_per_second: float
 
 
 @dataclass(frozen=True)
@@ -61,8 +91,8 @@ class Backprop:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "window", "patience"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RekalError(f"{name} must be at least 1, but is {value}")
+            if value is not None and not (isinstance(value, int) and value >= 1):
+                raise RekalError(f"{name} must be a whole number of at least 1, but is {value}")
         for name in ("rate", "clip"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
@@ -84,6 +114,9 @@ class Backprop:
         data: Frames | Sequences,
         validation: Frames | Sequences | None = None,
         *,
+        checkpoint: str | Path | None = None,
+        metrics: str | Path | None = None,
+        tensorboard: str | Path | None = None,
         progress: bool | BackpropReport = False,
     ) -> BackpropResult:
         """Train a network, from the parameters it has.
@@ -94,17 +127,51 @@ class Backprop:
             network: what to train.
             data: series with targets.
             validation: series that choose the best epoch; default those of `hold_out`.
+            checkpoint: folder for a checkpoint after each epoch. The same call continues from there, whatever
+                ended the run, and ends as if nothing had happened.
+            metrics: CSV file with a line for each epoch (`rekal.learning.metrics_log.Record`).
+            tensorboard: folder for events with the same numbers.
             progress: True shows a bar on stderr; a function is called after each batch.
 
         Raises:
-            RekalError: data that do not fit the network, a batch that cannot be split over the devices, or a
-                loss that is not finite.
+            RekalError: data that do not fit the network, a batch that cannot be split over the devices, a
+                checkpoint of another run, a file that cannot be written, a package that is not installed, or
+                a loss that is not finite.
         """
+        began = time.perf_counter()
         episodes, judged = self._split(network, data, validation)
         devices = Devices()
         devices.check(self.batch)
-        with training_bar(progress) as report:
-            return train(self._plan(episodes, devices), network, episodes, judged, devices, report)
+        plan = self._plan(episodes, devices)
+        first = jax.process_index() == 0
+        with ExitStack() as stack:
+            checkpoints = None
+            if checkpoint is not None:
+                checkpoints = Checkpoints(
+                    checkpoint, self._configuration(network, episodes, judged)
+                )
+                stack.callback(checkpoints.close)
+            log = MetricsLog(metrics, tensorboard) if first else MetricsLog(None, None)
+            stack.callback(log.close)
+            report = stack.enter_context(training_bar(progress if first else False))
+            training = Training(
+                plan,
+                network,
+                devices,
+                Pool(devices, episodes.lengthened(plan.windows * plan.length)),
+                None if judged is None else Pool(devices, judged),
+                Outlets(checkpoints, log, report),
+            )
+            outcome = training.run()
+        records = outcome.records
+        return BackpropResult(
+            network=with_parameters(network, jnp.asarray(outcome.best)),
+            train=np.array([record.train for record in records]),
+            validation=np.array([record.validation for record in records], float),
+            stopped=outcome.stopped,
+            seconds=time.perf_counter() - began,
+            frames_per_second=float(np.median([r.frames_per_second for r in records] or [0.0])),
+        )
 
     def _split(
         self,
@@ -150,6 +217,15 @@ class Backprop:
             patience=self.patience,
             seed=self.seed,
         )
+
+    def _configuration(
+        self, network: Network, episodes: Episodes, judged: Episodes | None
+    ) -> dict[str, str]:
+        found = describe("backprop", self) | describe("network", network)
+        if self.schedule == "constant":  # then a longer run begins like a shorter one
+            found.pop("backprop.epochs")
+        found |= describe_data("data", episodes._asdict())
+        return found | ({} if judged is None else describe_data("validation", judged._asdict()))
 
 
 def _number(value: int | float) -> Float[np.ndarray, ""]:

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int
 
 from rekal.learning.episodes import AnyArray, Episodes
-from rekal.learning.optimiser import Recipe, State, descend
+from rekal.learning.optimiser import Recipe, State, descend, flatten, with_parameters
 from rekal.networks.network import Network
 
 
@@ -37,7 +37,7 @@ class Given(NamedTuple):
 
     Attributes:
         recipe: how parameters are moved.
-        rest: the network without its trained arrays.
+        network: the network, with any parameters.
         same: the placement "on every device".
         batch: the series.
         begin: first step of the window.
@@ -45,7 +45,7 @@ class Given(NamedTuple):
     """
 
     recipe: Recipe
-    rest: Network
+    network: Network
     same: NamedSharding
     batch: Minibatch
     begin: Int[np.ndarray, ""]
@@ -53,7 +53,7 @@ class Given(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """The loss of a window: its sum over steps, and how many steps it is of."""
+    """A loss: its sum over steps of series, in nats, and the number of these steps."""
 
     total: Float[Array, ""]
     steps: Float[Array, ""]
@@ -77,22 +77,22 @@ def step(given: Given, state: State, belief: Any) -> tuple[State, Any, Judged]:
         loss or its gradient is not finite.
     """
 
-    def loss(parameters: PyTree) -> tuple[Float[Array, ""], tuple[Judged, Any]]:
-        network = eqx.combine(parameters, given.rest)
+    def loss(network: Network) -> tuple[Float[Array, ""], tuple[Judged, Any]]:
         judged, last = _judge(network, given.batch, given.begin, given.length, belief)
         return judged.total / jnp.maximum(judged.steps, 1.0), (judged, last)
 
-    (_, (judged, last)), gradient = jax.value_and_grad(loss, has_aux=True)(state.parameters)
-    state, norm = descend(given.recipe, state, gradient)
+    network = with_parameters(given.network, state.parameters)
+    (_, (judged, last)), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(network)
+    state, norm = descend(given.recipe, state, flatten(gradient))
     total = jnp.where(jnp.isfinite(norm), judged.total, jnp.nan)
     return eqx.filter_shard(state, given.same), last, judged._replace(total=total)
 
 
 @eqx.filter_jit
-def judge(parameters: PyTree, rest: Network, batch: Minibatch) -> Judged:
+def judge(parameters: Float[Array, " parameters"], network: Network, batch: Minibatch) -> Judged:
     """The loss of whole series under given parameters."""
     begin = jnp.zeros((), jnp.int32)
-    return _judge(eqx.combine(parameters, rest), batch, begin, batch.pool.steps, None)[0]
+    return _judge(with_parameters(network, parameters), batch, begin, batch.pool.steps, None)[0]
 
 
 def _judge(

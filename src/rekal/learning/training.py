@@ -6,17 +6,23 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float
 
 from rekal.errors import RekalError
+from rekal.learning.checkpoints import Checkpoint, Checkpoints
 from rekal.learning.devices import Devices
-from rekal.learning.episodes import Episodes
 from rekal.learning.gradient_step import Given, Judged, judge, step
-from rekal.learning.optimiser import Recipe, State, begin
+from rekal.learning.metrics_log import MetricsLog, Record
+from rekal.learning.optimiser import (
+    Recipe,
+    State,
+    begin,
+    flatten,
+    learning_rate,
+)
 from rekal.learning.pool import Pool
 from rekal.learning.shuffling import batch_size, in_order, shuffled
 from rekal.learning.training_bar import BackpropProgress, BackpropReport
@@ -54,92 +60,162 @@ class Plan(NamedTuple):
     seed: int
 
 
-class BackpropResult(NamedTuple):
-    """What a run of training leaves.
+class Outlets(NamedTuple):
+    """Where a run tells of itself.
 
     Attributes:
-        network: the network with the parameters of the best epoch, or of the last without validation.
-        train: mean loss of each epoch, in nats a step, while parameters changed.
-        validation: loss on the series for validation after each epoch; NaN without any.
+        checkpoints: to continue from, or None.
+        log: of each epoch.
+        report: called after each batch, or None.
+    """
+
+    checkpoints: Checkpoints | None
+    log: MetricsLog
+    report: BackpropReport | None
+
+
+class Outcome(NamedTuple):
+    """What a run leaves.
+
+    Attributes:
+        best: parameters of the best epoch, or of the last without validation.
+        records: of each epoch.
         stopped: why it stopped: "epochs", "patience" or "interrupted".
-        seconds: wall time.
-        frames_per_second: steps of series trained on in a second, median over the epochs.
     """
 
-    network: Network
-    train: Float[np.ndarray, " epochs"]
-    validation: Float[np.ndarray, " epochs"]
+    best: Float[np.ndarray, " parameters"]
+    records: list[Record]
     stopped: str
-    seconds: float
-    frames_per_second: float
 
 
-def train(
-    plan: Plan,
-    network: Network,
-    episodes: Episodes,
-    judged: Episodes | None,
-    devices: Devices,
-    report: BackpropReport | None,
-) -> BackpropResult:
-    """Train by a plan.
+class Training:
+    """A run: what does not change in it, and how far it has come."""
 
-    Raises:
-        RekalError: a loss, or its gradient, is not finite.
-    """
-    began = time.perf_counter()
-    pool = Pool(devices, episodes.lengthened(plan.windows * plan.length))
-    validating = None if judged is None else Pool(devices, judged)
-    parameters, rest = eqx.partition(network, eqx.is_inexact_array)
-    fixed = devices.everywhere(rest)
-    state = begin(plan.recipe, devices.everywhere(parameters))
-    best, best_loss, since = _copy(state.result), np.inf, 0
-    losses: list[float] = []
-    validations: list[float] = []
-    speeds: list[float] = []
-    stopped = "epochs"
-    try:
-        for epoch in range(plan.epochs):
-            clock = _Clock(plan, epoch, validations[-1] if validations else None, report)
-            state = _epoch(plan, epoch, fixed, state, pool, devices, clock)
-            value = np.nan
-            if validating is not None:
-                value = _validate(plan, fixed, state.result, validating, devices)
-            losses.append(clock.loss)
-            validations.append(value)
-            speeds.append(clock.speed)
-            since += 1
-            if validating is None or value < best_loss:
-                best, best_loss, since = _copy(state.result), value, 0
-            if plan.patience is not None and since >= plan.patience:
-                stopped = "patience"
-                break
-    except KeyboardInterrupt:
-        stopped = "interrupted"
-    # Uncommitted arrays, which go together with those on any device.
-    trained = eqx.combine(jax.tree.map(lambda a: jnp.asarray(np.asarray(a)), best), rest)
-    speed = float(np.median(speeds)) if speeds else 0.0
-    seconds = time.perf_counter() - began
-    return BackpropResult(trained, np.array(losses), np.array(validations), stopped, seconds, speed)
+    def __init__(
+        self,
+        plan: Plan,
+        network: Network,
+        devices: Devices,
+        pool: Pool,
+        judged: Pool | None,
+        outlets: Outlets,
+    ) -> None:
+        """Begin, or continue from the last checkpoint.
+
+        Args:
+            plan: what is to be done.
+            network: where to begin.
+            devices: what to compute on.
+            pool: series to train on.
+            judged: series for validation, or None.
+            outlets: where to tell.
+
+        Raises:
+            RekalError: the checkpoint is of another run.
+        """
+        self._plan, self._devices, self._pool, self._judged = plan, devices, pool, judged
+        self._outlets, self._network = outlets, devices.everywhere(network)
+        start = devices.everywhere(flatten(network))
+        self._state: State = devices.everywhere(begin(plan.recipe, start))
+        self._best = start
+        self._records: list[Record] = []
+        if outlets.checkpoints is not None:
+            self._load(outlets.checkpoints)
+
+    def run(self) -> Outcome:
+        """Train to the end, or until Ctrl-C.
+
+        Raises:
+            RekalError: a loss, or its gradient, is not finite.
+        """
+        began, before = time.perf_counter(), self._records[-1].seconds if self._records else 0.0
+        self._outlets.log.write(self._records)
+        stopped = "epochs"
+        try:
+            while len(self._records) < self._plan.epochs:
+                if self._waited() >= (self._plan.patience or np.inf):
+                    stopped = "patience"
+                    break
+                loss, speed = self._epoch()
+                value = None if self._judged is None else self._validate(self._judged)
+                rate = learning_rate(self._plan.recipe, self._state.step - 1)
+                seconds = before + time.perf_counter() - began
+                self._keep(Record(len(self._records) + 1, loss, value, float(rate), speed, seconds))
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+        return Outcome(np.asarray(self._best), self._records, stopped)
+
+    def _epoch(self) -> tuple[float, float]:
+        plan, epoch = self._plan, len(self._records)
+        last = self._records[-1].validation if self._records else None
+        losses = _Losses(plan, epoch, last, self._outlets.report)
+        spans = (self._pool.steps, plan.blackouts, plan.blackout_length)
+        for number, draw in enumerate(
+            shuffled(self._pool.series, plan.size, plan.seed, epoch, *spans)
+        ):
+            batch, belief = self._pool.batch(draw), None
+            for window in range(plan.windows):
+                at = np.array(window * plan.length, np.int32)
+                given = Given(
+                    plan.recipe, self._network, self._devices.same, batch, at, plan.length
+                )
+                self._state, belief, judged = step(given, self._state, belief)
+                losses.add(number, judged)
+        losses.fetch()
+        return losses.mean, losses.speed
+
+    def _validate(self, pool: Pool) -> float:
+        size = batch_size(pool.series, self._plan.size, self._devices.count)
+        parts = [
+            judge(self._state.result, self._network, pool.batch(draw))
+            for draw in in_order(pool.series, size)
+        ]
+        loss = sum(float(p.total) for p in parts) / sum(float(p.steps) for p in parts)
+        if not np.isfinite(loss):
+            raise RekalError(
+                f"the loss on the series for validation is not finite after epoch "
+                f"{len(self._records) + 1}: lower the rate, or clip more"
+            )
+        return loss
+
+    def _waited(self) -> int:
+        """Epochs since the best validation."""
+        losses = [record.validation for record in self._records if record.validation is not None]
+        return len(losses) - 1 - int(np.argmin(losses)) if losses else 0
+
+    def _keep(self, record: Record) -> None:
+        self._records.append(record)
+        if self._waited() == 0:
+            self._best = jnp.copy(self._state.result)
+        if self._outlets.checkpoints is not None:
+            leaves = jax.tree.leaves((self._state, self._best))
+            self._outlets.checkpoints.save(
+                record.epoch, Checkpoint(leaves, {"records": self._records})
+            )
+        self._outlets.log.write(self._records)
+
+    def _load(self, checkpoints: Checkpoints) -> None:
+        leaves, tree = jax.tree.flatten((self._state, self._best))
+        found = checkpoints.load(leaves)
+        if found is not None:
+            self._state, self._best = jax.tree.unflatten(tree, found.arrays)
+            self._records = [Record(*row) for row in found.words["records"]]
 
 
-class _Clock:
+class _Losses:
     """Collects the losses of an epoch, late, and tells of them."""
 
     def __init__(
         self, plan: Plan, epoch: int, validation: float | None, report: BackpropReport | None
     ) -> None:
-        self._plan, self._epoch, self._report = plan, epoch, report
-        self._validation = (
-            validation if validation is not None and validation == validation else None
-        )
+        self._plan, self._epoch, self._validation, self._report = plan, epoch, validation, report
         self._waiting: deque[tuple[int, Judged]] = deque()
         self._total = self._steps = 0.0
         self._began = time.perf_counter()
 
     @property
-    def loss(self) -> float:
-        """Mean over the steps so far, in nats."""
+    def mean(self) -> float:
+        """Over the steps so far, in nats."""
         return self._total / max(self._steps, 1.0)
 
     @property
@@ -148,59 +224,25 @@ class _Clock:
         return self._steps / (time.perf_counter() - self._began)
 
     def add(self, batch: int, judged: Judged) -> None:
-        """A loss that may not have been computed yet."""
+        """Take a loss that may not have been computed yet."""
         self._waiting.append((batch, judged))
-        self.settle(LAG)
+        self.fetch(LAG)
 
-    def settle(self, waiting: int = 0) -> None:
+    def fetch(self, but: int = 0) -> None:
         """Fetch all losses but the last few.
 
         Raises:
             RekalError: one of them is not finite.
         """
-        while len(self._waiting) > waiting:
+        while len(self._waiting) > but:
             batch, judged = self._waiting.popleft()
             total = float(judged.total)
             if not np.isfinite(total):
                 raise RekalError(
-                    f"the loss or its gradient is not finite in epoch {self._epoch + 1}, batch {batch + 1}: "
-                    "lower the rate, or clip more"
+                    f"the loss or its gradient is not finite in epoch {self._epoch + 1}, batch "
+                    f"{batch + 1}: lower the rate, or clip more"
                 )
             self._total, self._steps = self._total + total, self._steps + float(judged.steps)
             if self._report is not None:
                 at = (self._epoch + 1, self._plan.epochs, batch + 1, self._plan.batches)
-                self._report(BackpropProgress(*at, self.loss, self._validation, self.speed))
-
-
-def _epoch(
-    plan: Plan,
-    epoch: int,
-    fixed: Network,
-    state: State,
-    pool: Pool,
-    devices: Devices,
-    clock: _Clock,
-) -> State:
-    spans = (pool.steps, plan.blackouts, plan.blackout_length)
-    draws = shuffled(pool.series, plan.size, plan.seed, epoch, *spans)
-    for number, draw in enumerate(draws):
-        batch, belief = pool.batch(draw), None
-        for window in range(plan.windows):
-            begin = np.array(window * plan.length, np.int32)
-            given = Given(plan.recipe, fixed, devices.same, batch, begin, plan.length)
-            state, belief, judged = step(given, state, belief)
-            clock.add(number, judged)
-    clock.settle()
-    return state
-
-
-def _validate(
-    plan: Plan, fixed: Network, parameters: PyTree, pool: Pool, devices: Devices
-) -> float:
-    draws = in_order(pool.series, batch_size(pool.series, plan.size, devices.count))
-    parts = [judge(parameters, fixed, pool.batch(draw)) for draw in draws]
-    return sum(float(p.total) for p in parts) / sum(float(p.steps) for p in parts)
-
-
-def _copy(parameters: PyTree) -> PyTree:
-    return jax.tree.map(jnp.copy, parameters)
+                self._report(BackpropProgress(*at, self.mean, self._validation, self.speed))

@@ -1,0 +1,105 @@
+"""Checkpoints of a run of training, by Orbax: each is there whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from jaxtyping import Array
+
+from rekal.errors import RekalError
+from rekal.learning.configuration import difference
+
+ARRAYS, WORDS = "arrays", "words"
+
+
+class Checkpoint(NamedTuple):
+    """What a run continues from.
+
+    Attributes:
+        arrays: the leaves of everything that is an array.
+        words: the rest, as JSON holds it.
+    """
+
+    arrays: list[Array]
+    words: dict[str, Any]
+
+
+class Checkpoints:
+    """A folder of checkpoints, one for each epoch, of which the last is kept.
+
+    Orbax marks a checkpoint as finished when all of it is written; the one before is removed after that. A
+    kill leaves at worst an unfinished folder, which the next start removes.
+    """
+
+    def __init__(self, folder: str | Path, configuration: dict[str, str]) -> None:
+        """Open a folder, or make it.
+
+        Raises:
+            RekalError: Orbax is not installed, or the folder cannot be used.
+        """
+        self._ocp = _orbax()
+        self.folder, self._configuration = Path(folder).absolute(), configuration
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RekalError(
+                f"{folder}: checkpoints cannot be kept there ({error.strerror})"
+            ) from None
+        options = self._ocp.CheckpointManagerOptions(
+            max_to_keep=1, cleanup_tmp_directories=True, enable_async_checkpointing=False
+        )
+        self._manager = self._ocp.CheckpointManager(self.folder, options=options)
+
+    def load(self, like: list[Array]) -> Checkpoint | None:
+        """The last checkpoint, or None.
+
+        Args:
+            like: arrays of the types, shapes and places to give those of the checkpoint.
+
+        Raises:
+            RekalError: it is of another configuration, or damaged.
+        """
+        epoch, args = self._manager.latest_step(), self._ocp.args
+        if epoch is None:
+            return None
+        try:
+            words = self._manager.restore(epoch, args=args.Composite(**{WORDS: args.JsonRestore()}))
+            differs = difference(self._configuration, words[WORDS]["configuration"])
+            if differs is None:
+                leaves = args.StandardRestore(_named(like))
+                found = self._manager.restore(epoch, args=args.Composite(**{ARRAYS: leaves}))
+                return Checkpoint(list(found[ARRAYS].values()), words[WORDS])
+        except Exception as error:
+            raise RekalError(
+                f"{self.folder / str(epoch)}: this checkpoint cannot be read "
+                f"({type(error).__name__}), so remove the folder to begin again"
+            ) from error
+        raise RekalError(f"{self.folder}: this checkpoint is of another run: {differs}")
+
+    def save(self, epoch: int, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint of an epoch."""
+        args = self._ocp.args
+        words = checkpoint.words | {"configuration": self._configuration}
+        parts = {
+            ARRAYS: args.StandardSave(_named(checkpoint.arrays)),
+            WORDS: args.JsonSave(words),
+        }
+        self._manager.save(epoch, args=args.Composite(**parts), force=True)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._manager.close()
+
+
+def _named(arrays: list[Array]) -> dict[str, Array]:
+    return {f"{i:03d}": array for i, array in enumerate(arrays)}
+
+
+def _orbax() -> ModuleType:
+    try:
+        import orbax.checkpoint
+    except ImportError:
+        raise RekalError("checkpoints need Orbax: pip install 'rekal[train]'") from None
+    return orbax.checkpoint
