@@ -42,6 +42,7 @@ def small_run(epochs: int = 3) -> Backprop:
         rate=1e-2,
         window=4,
         blackouts=0.2,
+        scrambles=0.2,
         average=0.9,
         hold_out=0.3,
         seed=3,

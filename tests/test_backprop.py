@@ -16,7 +16,7 @@ from small_networks import small_frames, small_network
 from rekal.errors import RekalError
 from rekal.learning.backprop import Backprop
 from rekal.learning.optimiser import Recipe, Schedule, begin, descend, learning_rate
-from rekal.learning.shuffling import batch_size, held_out, shuffled, spans
+from rekal.learning.shuffling import Disturbance, batch_size, held_out, places, shuffled, spans
 from rekal.networks.network import Network
 from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
@@ -123,14 +123,32 @@ def test_hidden_spans_take_up_their_share_and_have_their_length() -> None:
 def test_hidden_frames_do_not_reach_the_network() -> None:
     """Other pixels in a blackout change nothing."""
     data = small_frames(6)
-    how = Backprop(epochs=1, batch=6, blackouts=0.5, blackout_length=4)
-    draw = next(shuffled(6, 6, how.seed, 0, data.steps, 0.5, 4.0))
+    how = Backprop(epochs=1, batch=6, blackouts=0.5, span_length=4)
+    draw = next(shuffled(6, 6, how.seed, 0, data.steps, Disturbance(blackouts=0.5, length=4.0)))
     assert draw.hidden is not None and draw.hidden.any()
     values = data.values.copy()
     values[draw.which] = np.where(draw.hidden[..., None, None, None], 77, values[draw.which])
     other = Frames.from_arrays(values, data.targets, mask=data.mask)
     one, two = how.run(small_network(), data), how.run(small_network(), other)
     np.testing.assert_array_equal(one.train, two.train)
+
+
+def test_scrambled_frames_are_the_same_pixels_in_other_places() -> None:
+    """Pixels put into other places beforehand, by the same permutation, give the same run."""
+    data = small_frames(6)
+    how = Backprop(epochs=1, batch=6, scrambles=0.5, span_length=4)
+    draw = next(shuffled(6, 6, how.seed, 0, data.steps, Disturbance(scrambles=0.5, length=4.0)))
+    assert draw.scrambled is not None and draw.scrambled.any()
+    order = places(9, how.seed, 0, 0)
+    values = data.values.copy()
+    there = np.zeros((6, data.steps), bool)
+    there[draw.which] = draw.scrambled
+    moved = values.reshape(6, data.steps, 9)[..., order].reshape(values.shape)
+    values[there] = moved[there]
+    other = Frames.from_arrays(values, data.targets, mask=data.mask)
+    one = how.run(small_network(), data)
+    two = Backprop(epochs=1, batch=6).run(small_network(), other)
+    np.testing.assert_allclose(one.train, two.train, rtol=1e-6)
 
 
 def test_progress_is_told_after_each_batch() -> None:
@@ -226,7 +244,8 @@ def test_a_target_that_cannot_be_learned_stops_the_run_in_its_batch() -> None:
         ({"clip": np.nan}, "clip must be a number above 0"),
         ({"blackouts": 1.0}, "blackouts is a share of at least 0 and below 1"),
         ({"average": -0.1}, "average is a share"),
-        ({"blackout_length": 0.5}, "blackout_length must be at least 1"),
+        ({"scrambles": -0.1}, "scrambles is a share of at least 0 and below 1"),
+        ({"span_length": 0.5}, "span_length must be at least 1"),
         ({"seed": -1}, "seed must not be negative"),
     ],
 )

@@ -40,8 +40,17 @@ from rekal.models.structural import (
 )
 from rekal.models.structures import Structure
 from rekal.models.time_varying import LinearTimeVarying
+from rekal.networks.decoders import GaussianHead
+from rekal.networks.elman import Elman
+from rekal.networks.encoders import DenseEncoder
+from rekal.networks.gru import GRU
+from rekal.networks.lstm import LSTM
+from rekal.networks.network import Network
+from rekal.networks.patch_encoder import PatchEncoder
+from rekal.networks.rkn import RKN
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
+from rekal.sequences.images import Frames
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
 from rekal.simulate_linear import simulate_linear
@@ -54,15 +63,22 @@ from rekal.verbs import filter, smooth
 __all__ = [
     "EM",
     "EXAMPLES",
+    "GRU",
+    "LSTM",
     "NUTS",
+    "RKN",
     "STUDIES",
     "AdaptiveForecaster",
     "Backprop",
+    "DenseEncoder",
     "Diagnostics",
+    "Elman",
     "ExtendedKalman",
     "Filtering",
     "Fit",
     "Forecast",
+    "Frames",
+    "GaussianHead",
     "GaussianModel",
     "Identification",
     "Kalman",
@@ -72,9 +88,11 @@ __all__ = [
     "LinearTimeVarying",
     "MaximumLikelihood",
     "Nees",
+    "Network",
     "NonlinearGaussian",
     "ParticleFilter",
     "Particles",
+    "PatchEncoder",
     "Path",
     "Posterior",
     "RBFNetwork",

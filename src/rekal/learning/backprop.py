@@ -21,7 +21,7 @@ from rekal.learning.episodes import Episodes, as_episodes
 from rekal.learning.metrics_log import MetricsLog
 from rekal.learning.optimiser import Recipe, Schedule, with_parameters
 from rekal.learning.pool import Pool
-from rekal.learning.shuffling import batch_size, held_out
+from rekal.learning.shuffling import Disturbance, batch_size, held_out
 from rekal.learning.training import Outlets, Plan, Training
 from rekal.learning.training_bar import BackpropReport, training_bar
 from rekal.networks.network import Network
@@ -66,7 +66,9 @@ class Backprop:
             whole series.
         blackouts: share of further steps to hide from the network in training, in spans, so that it learns to
             forecast while it learns to filter.
-        blackout_length: mean length of such a span.
+        scrambles: share of steps whose entries change places, in spans. What noise hides stays hidden, but a
+            network cannot learn its pattern by heart, and learns to say of such frames that it sees nothing.
+        span_length: mean length of the spans of hidden and of scrambled steps.
         average: decay of a moving average of the parameters, which then is what is validated and handed out;
             0 = none.
         hold_out: share of the series that validates instead of training.
@@ -82,7 +84,8 @@ class Backprop:
     clip: int | float | None = 5.0
     window: int | None = None
     blackouts: int | float = 0.0
-    blackout_length: int | float = 5.0
+    scrambles: int | float = 0.0
+    span_length: int | float = 5.0
     average: int | float = 0.0
     hold_out: int | float = 0.0
     patience: int | None = None
@@ -99,12 +102,12 @@ class Backprop:
                 raise RekalError(f"{name} must be a number above 0, but is {value}")
         if self.schedule not in ("cosine", "constant"):
             raise RekalError(f"schedule must be 'cosine' or 'constant', but is {self.schedule!r}")
-        for name in ("warmup", "blackouts", "average", "hold_out"):
+        for name in ("warmup", "blackouts", "scrambles", "average", "hold_out"):
             value = getattr(self, name)
             if not 0 <= value < 1:
                 raise RekalError(f"{name} is a share of at least 0 and below 1, but is {value}")
-        if not self.blackout_length >= 1:
-            raise RekalError(f"blackout_length must be at least 1, but is {self.blackout_length}")
+        if not self.span_length >= 1:
+            raise RekalError(f"span_length must be at least 1, but is {self.span_length}")
         if self.seed < 0:
             raise RekalError(f"seed must not be negative, but is {self.seed}")
 
@@ -212,8 +215,9 @@ class Backprop:
             batches=batches,
             windows=windows,
             length=-(-episodes.steps // windows),
-            blackouts=float(self.blackouts),
-            blackout_length=float(self.blackout_length),
+            disturbance=Disturbance(
+                float(self.blackouts), float(self.scrambles), float(self.span_length)
+            ),
             patience=self.patience,
             seed=self.seed,
         )

@@ -24,12 +24,16 @@ class Minibatch(NamedTuple):
         which: their numbers; None = all, in their order.
         counts: False for series that only fill up a batch.
         hidden: steps hidden from the network, or None.
+        scrambled: steps whose entries change places, or None.
+        places: where each of their entries then comes from, or None.
     """
 
     pool: Episodes
     which: Int[AnyArray, " batch"] | None
     counts: Bool[AnyArray, " batch"]
     hidden: Bool[AnyArray, "batch time"] | None
+    scrambled: Bool[AnyArray, "batch time"] | None = None
+    places: Int[AnyArray, " entries"] | None = None
 
 
 class Given(NamedTuple):
@@ -104,9 +108,14 @@ def _judge(
         return array[batch.which[:, None], begin + jnp.arange(length)]
 
     window: Any = jax.tree.map(cut, batch.pool)
-    seen, wanted = window.seen, window.wanted & batch.counts[:, None]
+    values, seen = window.values, window.seen
+    wanted = window.wanted & batch.counts[:, None]
     if batch.hidden is not None:
         seen = seen & ~jax.lax.dynamic_slice_in_dim(batch.hidden, begin, length, 1)
-    told = network.run(window.values, seen, window.inputs, window.dt, belief)
+    if batch.scrambled is not None:
+        at = jax.lax.dynamic_slice_in_dim(batch.scrambled, begin, length, 1)
+        mixed = values.reshape(*at.shape, -1)[:, :, batch.places].reshape(values.shape)
+        values = jnp.where(jnp.expand_dims(at, tuple(range(2, values.ndim))), mixed, values)
+    told = network.run(values, seen, window.inputs, window.dt, belief)
     density = jnp.where(wanted, told.distribution.log_density(window.targets), 0.0)
     return Judged(-density.sum(), wanted.sum(dtype=density.dtype)), told.last

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+from jaxtyping import Int
+
 from rekal.learning.devices import Devices
 from rekal.learning.episodes import Episodes
 from rekal.learning.gradient_step import Minibatch
@@ -16,13 +21,14 @@ class Pool:
 
     def __init__(self, devices: Devices, episodes: Episodes) -> None:
         self.series, self.steps = episodes.series, episodes.steps
+        self.entries = math.prod(episodes.values.shape[2:])
         self._devices, self._episodes = devices, episodes
         self._resident = devices.everywhere(episodes) if devices.fit(episodes) else None
 
-    def batch(self, draw: Draw) -> Minibatch:
-        """The series of a draw."""
-        index, counts, hidden = self._devices.split(draw)
+    def batch(self, draw: Draw, places: Int[np.ndarray, " entries"] | None = None) -> Minibatch:
+        """The series of a draw; `places` tells where the entries of scrambled steps come from."""
+        sent, places = self._devices.split(draw), self._devices.everywhere(places)
+        how = (sent.counts, sent.hidden, sent.scrambled, places)
         if self._resident is not None:
-            return Minibatch(self._resident, index, counts, hidden)
-        series = self._devices.split_series(self._episodes, draw.which)
-        return Minibatch(series, None, counts, hidden)
+            return Minibatch(self._resident, sent.which, *how)
+        return Minibatch(self._devices.split_series(self._episodes, draw.which), None, *how)

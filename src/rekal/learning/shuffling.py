@@ -8,7 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
-_SPLIT, _ORDER, _BLACKOUT = 0, 1, 2  # what a stream of random numbers is for
+_SPLIT, _ORDER, _BLACKOUT, _SCRAMBLE = 0, 1, 2, 3  # what a stream of random numbers is for
+
+
+class Disturbance(NamedTuple):
+    """What training does to steps so that a network learns more from them.
+
+    Attributes:
+        blackouts: share of the steps to hide.
+        scrambles: share of the steps whose entries change places.
+        length: mean length of the spans of such steps.
+    """
+
+    blackouts: float = 0.0
+    scrambles: float = 0.0
+    length: float = 5.0
+
+
+NOTHING = Disturbance()
 
 
 class Draw(NamedTuple):
@@ -18,11 +35,13 @@ class Draw(NamedTuple):
         which: the series.
         counts: False where a series only fills up the last batch, so that all are of one size.
         hidden: steps that are hidden from the network, or None.
+        scrambled: steps whose entries change places, or None.
     """
 
     which: Int[np.ndarray, " batch"]
     counts: Bool[np.ndarray, " batch"]
     hidden: Bool[np.ndarray, "batch time"] | None = None
+    scrambled: Bool[np.ndarray, "batch time"] | None = None
 
 
 def batch_size(series: int, at_most: int, multiple: int = 1) -> int:
@@ -49,8 +68,7 @@ def shuffled(
     seed: int,
     epoch: int,
     steps: int = 0,
-    blackouts: float = 0.0,
-    mean: float = 5.0,
+    disturbance: Disturbance = NOTHING,
 ) -> Iterator[Draw]:
     """The batches of an epoch: every series once, in an order of its own.
 
@@ -60,15 +78,25 @@ def shuffled(
         seed: start of all randomness.
         epoch: the same seed and epoch give the same batches.
         steps: length of the series.
-        blackouts: share of the steps to hide.
-        mean: mean length of a span of hidden steps.
+        disturbance: what is done to their steps.
     """
     order = np.random.default_rng((seed, _ORDER, epoch)).permutation(series)
+
+    def drawn(share: float, purpose: int, number: int) -> Bool[np.ndarray, "batch time"] | None:
+        random = np.random.default_rng((seed, purpose, epoch, number))
+        return spans(random, (size, steps), share, disturbance.length) if share else None
+
     for number, draw in enumerate(_cut(order, size)):
-        if blackouts:
-            random = np.random.default_rng((seed, _BLACKOUT, epoch, number))
-            draw = draw._replace(hidden=spans(random, (size, steps), blackouts, mean))
-        yield draw
+        yield draw._replace(
+            hidden=drawn(disturbance.blackouts, _BLACKOUT, number),
+            scrambled=drawn(disturbance.scrambles, _SCRAMBLE, number),
+        )
+
+
+def places(entries: int, seed: int, epoch: int, number: int) -> Int[np.ndarray, " entries"]:
+    """Where each entry of a scrambled step of a batch comes from."""
+    random = np.random.default_rng((seed, _SCRAMBLE, epoch, number, 1))
+    return random.permutation(entries).astype(np.int32)
 
 
 def held_out(

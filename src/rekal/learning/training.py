@@ -24,7 +24,7 @@ from rekal.learning.optimiser import (
     learning_rate,
 )
 from rekal.learning.pool import Pool
-from rekal.learning.shuffling import batch_size, in_order, shuffled
+from rekal.learning.shuffling import Disturbance, batch_size, in_order, places, shuffled
 from rekal.learning.training_bar import BackpropProgress, BackpropReport
 from rekal.networks.network import Network
 
@@ -42,8 +42,7 @@ class Plan(NamedTuple):
         batches: batches in an epoch.
         windows: windows in a series.
         length: steps in a window.
-        blackouts: share of steps to hide.
-        blackout_length: mean length of a span of hidden steps.
+        disturbance: what is done to steps.
         patience: epochs without a better validation to stop after, or None.
         seed: start of all randomness.
     """
@@ -54,8 +53,7 @@ class Plan(NamedTuple):
     batches: int
     windows: int
     length: int
-    blackouts: float
-    blackout_length: float
+    disturbance: Disturbance
     patience: int | None
     seed: int
 
@@ -149,11 +147,13 @@ class Training:
         plan, epoch = self._plan, len(self._records)
         last = self._records[-1].validation if self._records else None
         losses = _Losses(plan, epoch, last, self._outlets.report)
-        spans = (self._pool.steps, plan.blackouts, plan.blackout_length)
-        for number, draw in enumerate(
-            shuffled(self._pool.series, plan.size, plan.seed, epoch, *spans)
-        ):
-            batch, belief = self._pool.batch(draw), None
+        pool, disturbance = self._pool, plan.disturbance
+        draws = shuffled(pool.series, plan.size, plan.seed, epoch, pool.steps, disturbance)
+        for number, draw in enumerate(draws):
+            moved = (
+                places(pool.entries, plan.seed, epoch, number) if disturbance.scrambles else None
+            )
+            batch, belief = pool.batch(draw, moved), None
             for window in range(plan.windows):
                 at = np.array(window * plan.length, np.int32)
                 given = Given(

@@ -42,6 +42,30 @@ STUDIES: dict[str, Study] = {
             needs_data=True,
             default_seeds=5,
         ),
+        Study(
+            name="pendulum",
+            summary="the angle of a pendulum from noisy frames: RKN, LSTM, GRU and Elman",
+            module="rekal.studies.pendulum",
+            default_seeds=3,
+        ),
+        Study(
+            name="three-pendulums",
+            summary="the angles of three pendulums that hide each other, from noisy colour frames",
+            module="rekal.studies.three_pendulums",
+            default_seeds=3,
+        ),
+        Study(
+            name="quad-link",
+            summary="the angles of a pendulum of four links from clean and from noisy frames",
+            module="rekal.studies.quad_link",
+            default_seeds=3,
+        ),
+        Study(
+            name="irregular-pendulum",
+            summary="the same from frames at irregular times, by the protocol of CRU and S5",
+            module="rekal.studies.irregular_pendulum",
+            default_seeds=3,
+        ),
     )
 }
 """Every study by its name."""

@@ -1,0 +1,136 @@
+"""Trains and scores every contestant of a study of films, with every seed, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pooch
+
+from rekal.files import write_whole
+from rekal.learning.backprop import Backprop
+from rekal.networks.network import Network
+from rekal.networks.recurrent import count_parameters
+from rekal.sequences.images import Frames
+from rekal.studies.base import Row, StudyOptions
+from rekal.studies.film_networks import Contestant
+
+LOWER = ("rmse", "mse", "anees", "negative_log_likelihood")
+"""Metrics, also of a part of the steps (`rmse_blind`), of which less is better; of all others more is."""
+
+
+class Contest(NamedTuple):
+    """A study of films.
+
+    Attributes:
+        study: its name.
+        train: films to learn from.
+        valid: films to choose the best epoch by, or None where the protocol has none.
+        contestants: who is compared.
+        learner: how all of them are trained; its seed is replaced.
+        build: the network of a contestant and a seed, drawn anew.
+        score: figures of a trained network.
+        about: what else the figures depend on, such as the size of the task and the encoder.
+    """
+
+    study: str
+    train: Frames
+    valid: Frames | None
+    contestants: Sequence[Contestant]
+    learner: Backprop
+    build: Callable[[Contestant, int], Network]
+    score: Callable[[Network], dict[str, float]]
+    about: Mapping[str, Any]
+
+    def run(self, options: StudyOptions) -> dict[str, list[dict[str, float]]]:
+        """Figures of every contestant, one entry for each seed.
+
+        A finished training is kept in the cache, an unfinished one continues from its last epoch.
+        """
+        seeds = range(options.seed, options.seed + (options.seeds or 1))
+        found: dict[str, list[dict[str, float]]] = {each.title: [] for each in self.contestants}
+        done = 0
+        for seed in seeds:  # every contestant once before the next seed
+            for contestant in self.contestants:
+                options.report(done, len(seeds) * len(found), f"{contestant.title}, seed {seed}")
+                found[contestant.title].append(self.one(contestant, seed))
+                done += 1
+        return found
+
+    def one(self, contestant: Contestant, seed: int) -> dict[str, float]:
+        """Train and score one network, or read what it scored before."""
+        folder = self.folder(contestant, seed)
+        kept = folder / "scores.json"
+        if kept.exists():
+            return json.loads(kept.read_text())
+        folder.mkdir(parents=True, exist_ok=True)
+        network = self.build(contestant, seed)
+        result = self.learner_of(seed).run(
+            network,
+            self.train,
+            self.valid,
+            checkpoint=folder / "checkpoints",
+            metrics=folder / "epochs.csv",
+        )
+        figures = self.score(result.network) | {
+            "parameters": count_parameters(network),
+            "parameters_layer": count_parameters(network.layer),
+            "seconds": result.seconds,
+        }
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
+        write_whole(kept, json.dumps(figures))
+        return figures
+
+    def learner_of(self, seed: int) -> Backprop:
+        """The learner with the seed of one training."""
+        return Backprop(**{**vars(self.learner), "seed": seed})
+
+    def folder(self, contestant: Contestant, seed: int) -> Path:
+        """Where one training is kept: a folder for all that its figures depend on."""
+        told = [self.study, contestant, self.learner_of(seed), dict(self.about), seed]
+        key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        root = Path(os.environ.get("REKAL_CACHE") or pooch.os_cache("rekal"))
+        return root / "studies" / self.study / f"{contestant.kind}-{seed}-{key}"
+
+
+def rows_of(
+    title: str,
+    found: Sequence[Mapping[str, float]],
+    published: Mapping[str, tuple[float, str]],
+    oracle: Mapping[str, float],
+) -> list[Row]:
+    """Rows of one contestant: the median over seeds, the worst and the spread.
+
+    Args:
+        title: the contestant.
+        found: its figures, one mapping for each seed; parameters and seconds are no metrics.
+        published: figure and source by metric.
+        oracle: figures of the optimal method by metric.
+    """
+    rows = []
+    for metric in (
+        name for name in found[0] if name not in ("parameters", "parameters_layer", "seconds")
+    ):
+        values = np.array([each[metric] for each in found])
+        figure, source = published.get(metric, (None, None))
+        lower = metric.startswith(LOWER)
+        rows.append(
+            Row(
+                system=title,
+                metric=metric,
+                ours=float(np.median(values)),
+                worst=float(values.max() if lower else values.min()),
+                spread=float(np.ptp(values)),
+                better="lower" if lower else "higher",
+                published=figure,
+                source=source,
+                oracle=oracle.get(metric),
+            )
+        )
+    return rows

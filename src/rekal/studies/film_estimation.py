@@ -1,0 +1,117 @@
+"""State estimation from frames: the course of the studies pendulum, three-pendulums and quad-link."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from rekal.datasets.filmed import Task
+from rekal.learning.backprop import Backprop
+from rekal.sequences.images import Frames
+from rekal.studies.base import StudyOptions, StudyResult
+from rekal.studies.film_contest import Contest, rows_of
+from rekal.studies.film_networks import Contestant, Surroundings, network_of
+from rekal.studies.film_scores import scored
+
+QUICK = Backprop(epochs=2, batch=20, rate=3e-3, clip=5.0)
+"""How `--quick` trains."""
+SMALL = (40, 20, 30)
+"""Series to learn from, series to score on, and steps of `--quick`."""
+
+
+class Size(NamedTuple):
+    """Size of a task.
+
+    Attributes:
+        train: series to learn from.
+        test: series to score on.
+        steps: frames of each.
+    """
+
+    train: int
+    test: int
+    steps: int
+
+
+class Estimation(NamedTuple):
+    """A study of state estimation.
+
+    Attributes:
+        study: its name.
+        task: films of a given size.
+        size: the full size.
+        contestants: who is compared.
+        learner: how all are trained.
+        surroundings: encoder and heads.
+        published: figure and source by contestant and metric.
+        oracle: figures of the best possible estimate.
+        mirror: the signs that targets take in a mirror, where the mirror image of every series is trained
+            on too; then an epoch has twice as many series.
+    """
+
+    study: str
+    task: Callable[[int, int, int], Task]
+    size: Size
+    contestants: Sequence[Contestant]
+    learner: Backprop
+    surroundings: Surroundings
+    published: Mapping[str, Mapping[str, tuple[float, str]]]
+    oracle: Mapping[str, float]
+    mirror: tuple[int, ...] | None = None
+
+    def run(self, options: StudyOptions) -> StudyResult:
+        """All contestants with all seeds; training is kept and continued."""
+        began = time.perf_counter()
+        size, learner = (Size(*SMALL), QUICK) if options.quick else (self.size, self.learner)
+        task = self.task(*size)
+        frames = task.train.frames
+        if self.mirror is not None:
+            frames = with_mirror(frames, self.mirror)
+        about = {**size._asdict(), **self.surroundings._asdict(), "mirror": self.mirror}
+        contest = Contest(
+            study=self.study,
+            train=frames,
+            valid=None,
+            contestants=self.contestants,
+            learner=learner,
+            build=lambda who, seed: network_of(
+                who, frames.shape, frames.targets.shape[-1], self.surroundings, seed
+            ),
+            score=partial(scored, film=task.test),
+            about=about,
+        )
+        found = contest.run(options)
+        rows = [
+            row
+            for title, figures in found.items()
+            for row in rows_of(title, figures, self.published.get(title, {}), self.oracle)
+        ]
+        return StudyResult(
+            study=self.study,
+            rows=tuple(rows),
+            seeds=options.seeds or 1,
+            seconds=time.perf_counter() - began,
+            config={
+                "quick": options.quick,
+                "seed": options.seed,
+                **about,
+                "learner": vars(learner),
+                "contestants": [each._asdict() for each in self.contestants],
+                "all": found,
+            },
+        )
+
+
+def with_mirror(frames: Frames, signs: tuple[int, ...]) -> Frames:
+    """Every series and its mirror image, left for right; the targets take the signs given."""
+    return Frames.from_arrays(
+        np.concatenate([frames.values, frames.values[:, :, :, ::-1]]),
+        np.concatenate([frames.targets, frames.targets * np.array(signs, np.float32)]),
+        mask=np.concatenate([frames.mask, frames.mask]),
+        names=frames.names,
+        notes=frames.notes,
+    )

@@ -1,0 +1,99 @@
+"""The networks that the studies of films compare: the same encoder and heads, another recurrent layer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+
+from rekal.networks.decoders import GaussianHead
+from rekal.networks.elman import Elman
+from rekal.networks.gru import GRU
+from rekal.networks.layer import Layer
+from rekal.networks.lstm import LSTM
+from rekal.networks.network import Network
+from rekal.networks.patch_encoder import PatchEncoder
+from rekal.networks.recurrent import count_parameters, matched_units
+from rekal.networks.rkn import RKN
+
+Kind = Literal["rkn", "lstm", "gru", "elman"]
+BASELINES = {"lstm": LSTM, "gru": GRU, "elman": Elman}
+
+
+class Contestant(NamedTuple):
+    """A recurrent layer and its size.
+
+    Attributes:
+        title: what its rows are called.
+        kind: which layer.
+        latent: size of the latent observation.
+        units: of a baseline; None = 4 times `latent`, or what `like` asks for.
+        like: the contestant whose number of parameters is to be met, or None.
+        options: of the layer's `create`, as pairs.
+    """
+
+    title: str
+    kind: Kind
+    latent: int
+    units: int | None = None
+    like: Contestant | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+class Surroundings(NamedTuple):
+    """What all contestants share.
+
+    Attributes:
+        widths: of the patch encoder.
+        head: hidden layers of the heads for mean and variance, tanh.
+        normalise: how the encoder normalises (`networks/latent_head.py`).
+    """
+
+    widths: tuple[int, ...] = (32, 64, 64)
+    head: tuple[int, ...] = (30,)
+    normalise: str | None = "post"
+
+
+def layer_of(contestant: Contestant, key: Any) -> Layer:
+    """The recurrent layer of a contestant, drawn anew."""
+    if contestant.kind == "rkn":
+        return RKN.create(contestant.latent, key=key, **dict(contestant.options))
+    make = BASELINES[contestant.kind]
+    units, how = contestant.units, dict(contestant.options)
+    if (like := contestant.like) is not None:
+        wanted = eqx.filter_eval_shape(lambda: layer_of(like, key))
+        units = matched_units(
+            lambda n: make.create(contestant.latent, units=n, key=key, **how),
+            count_parameters(wanted),
+        )
+    return make.create(contestant.latent, units=units, key=key, **how)
+
+
+def network_of(
+    contestant: Contestant,
+    shape: tuple[int, ...],
+    targets: int,
+    surroundings: Surroundings,
+    seed: int,
+) -> Network:
+    """A network for frames of some shape and targets of some length, drawn anew.
+
+    Args:
+        contestant: its recurrent layer.
+        shape: height, width and channels of a frame.
+        targets: length of the target.
+        surroundings: encoder and heads.
+        seed: what it is drawn from.
+    """
+    keys = jax.random.split(jax.random.key(seed), 3)
+    layer = layer_of(contestant, keys[1])
+    encoder = PatchEncoder(
+        shape,
+        contestant.latent,
+        surroundings.widths,
+        normalise=surroundings.normalise,
+        key=keys[0],
+    )
+    head = GaussianHead(*layer.sizes, targets, surroundings.head, "tanh", key=keys[2])
+    return Network(encoder, layer, head)

@@ -1,0 +1,61 @@
+"""Angles of a pendulum from noisy frames: Becker et al. (ICML 2019), section 5.1.
+
+24 x 24 frames, 75 of each series, 0.05 s apart, 2000 series to learn from and 1000 to score on, correlated
+pixel noise that hides a frame wholly at times (`datasets/image_noise.py`). The target is sine and cosine of
+the angle. Nothing of the test series enters training: the last epoch counts, as in the paper.
+
+All contestants are trained alike: on the series and their mirror images, so that an epoch has 4000 series,
+with the pixels of some frames scrambled (`Backprop.scrambles`), and with a moving average of the
+parameters.
+
+Clear and blind frames (noise factor below 0.1) are told apart: on the first the encoder is measured, on the
+second the learned dynamics.
+"""
+
+from __future__ import annotations
+
+from rekal.datasets.tasks import pendulum_task
+from rekal.learning.backprop import Backprop
+from rekal.studies.base import StudyOptions, StudyResult
+from rekal.studies.film_estimation import Estimation, Size
+from rekal.studies.film_networks import Contestant, Surroundings
+
+SOURCE = "Becker et al., ICLR 2019 submission, table of the pendulum: "
+ORACLE = {"rmse": 0.0185, "rmse_blind": 0.043}
+"""Angle known where the factor exceeds .05, else the best prediction by the true dynamics (500 series)."""
+OURS = Contestant(
+    "RKN, coefficient network with a hidden layer",
+    "rkn",
+    15,
+    options=(
+        ("bases", 32),
+        ("hidden", (128,)),
+        ("activation", "tanh"),
+        ("order", "update"),
+        ("learn_start", True),
+    ),
+)
+LSTM = Contestant("LSTM, as many parameters", "lstm", 15, like=OURS)
+GRU = Contestant("GRU, as many parameters", "gru", 15, like=OURS)
+ELMAN = Contestant("Elman, as many parameters", "elman", 15, like=OURS)
+
+STUDY = Estimation(
+    study="pendulum",
+    task=pendulum_task,
+    size=Size(train=2000, test=1000, steps=75),
+    contestants=(OURS, LSTM, GRU, ELMAN),
+    learner=Backprop(epochs=50, batch=25, rate=5e-3, scrambles=0.15, average=0.998),
+    surroundings=Surroundings(),
+    published={
+        OURS.title: {"log_likelihood": (6.182, SOURCE + "RKN, m = 15, b = 3, K = 15")},
+        LSTM.title: {"log_likelihood": (6.019, SOURCE + "LSTM, m = 6, the better of two")},
+        GRU.title: {"log_likelihood": (6.051, SOURCE + "GRU, m = 8, the better of two")},
+    },
+    oracle=ORACLE,
+    mirror=(-1, 1),  # sine and cosine: a pendulum does not know left from right
+)
+
+
+def run(options: StudyOptions) -> StudyResult:
+    """All contestants with all seeds."""
+    return STUDY.run(options)

@@ -1,0 +1,83 @@
+"""Angles of a quad-link pendulum from frames, clean and noisy: Becker et al. (ICML 2019).
+
+48 x 48 frames, 150 of each series, 4000 series to learn from and 1000 to score on, eight targets. The
+belief is carried over windows of 75 steps in training, as in the authors' script.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+from rekal.datasets.tasks import quad_link_task
+from rekal.learning.backprop import Backprop
+from rekal.studies.base import StudyOptions, StudyResult
+from rekal.studies.film_estimation import Estimation, Size
+from rekal.studies.film_networks import Contestant, Surroundings
+
+SOURCE = "Becker et al., ICLR 2019 submission, table of the quad link, "
+POSTER = "Becker et al., ICML 2019, poster: "
+RKN = Contestant(
+    "RKN",
+    "rkn",
+    100,
+    options=(
+        ("hidden", (128, 128)),
+        ("activation", "tanh"),
+        ("order", "update"),
+        ("learn_start", True),
+    ),
+)
+LSTM = Contestant("LSTM, the paper's size", "lstm", 50)
+GRU = Contestant("GRU, the paper's size", "gru", 50)
+ELMAN = Contestant("Elman, as many parameters as the RKN", "elman", 100, like=RKN)
+CLEAN = {
+    RKN.title: {
+        "log_likelihood": (14.534, SOURCE + "clean, RKN, m = 100"),
+        "rmse": (0.103, POSTER + "RKN"),
+    },
+    LSTM.title: {
+        "log_likelihood": (11.960, SOURCE + "clean, LSTM, m = 50"),
+        "rmse": (0.118, POSTER + "LSTM"),
+    },
+    GRU.title: {
+        "log_likelihood": (10.346, SOURCE + "clean, GRU, m = 50"),
+        "rmse": (0.121, POSTER + "GRU"),
+    },
+}
+NOISY = {
+    RKN.title: {"log_likelihood": (6.259, SOURCE + "noisy, RKN, m = 100")},
+    LSTM.title: {"log_likelihood": (5.21, SOURCE + "noisy, LSTM, m = 50")},
+    GRU.title: {"log_likelihood": (4.696, SOURCE + "noisy, GRU, m = 50")},
+}
+
+
+def estimation(noisy: bool) -> Estimation:
+    """One of the two halves of the study."""
+    return Estimation(
+        study="quad-link-noisy" if noisy else "quad-link-clean",
+        task=partial(quad_link_task, image_noise=noisy),
+        size=Size(train=4000, test=1000, steps=150),
+        contestants=(RKN, LSTM, GRU, ELMAN),
+        learner=Backprop(epochs=100, batch=50, rate=1e-3, clip=5.0, window=75),
+        surroundings=Surroundings(widths=(32, 64, 64, 200), head=(64, 64)),
+        published=NOISY if noisy else CLEAN,
+        oracle={},
+    )
+
+
+def run(options: StudyOptions) -> StudyResult:
+    """Clean frames, then noisy ones."""
+    parts = {noisy: estimation(noisy).run(options) for noisy in (False, True)}
+    rows = [
+        dataclasses.replace(row, system=f"{'noisy' if noisy else 'clean'}: {row.system}")
+        for noisy, part in parts.items()
+        for row in part.rows
+    ]
+    return StudyResult(
+        study="quad-link",
+        rows=tuple(rows),
+        seeds=options.seeds or 1,
+        seconds=sum(part.seconds for part in parts.values()),
+        config={"clean": parts[False].config, "noisy": parts[True].config},
+    )

@@ -1,0 +1,45 @@
+"""Angles of three pendulums that hide each other: Becker et al. (ICML 2019).
+
+24 x 24 colour frames with a pendulum in each colour, noise drawn for each quarter of the image, six
+targets. The number of series (2000 and 1000 of 75 frames) is that of the single pendulum; the paper does
+not tell it.
+"""
+
+from __future__ import annotations
+
+from rekal.datasets.tasks import three_pendulums_task
+from rekal.learning.backprop import Backprop
+from rekal.studies.base import StudyOptions, StudyResult
+from rekal.studies.film_estimation import Estimation, Size
+from rekal.studies.film_networks import Contestant, Surroundings
+
+SOURCE = "Becker et al., ICLR 2019 submission, table of three pendulums: "
+RKN = Contestant(
+    "RKN, coefficient network with a hidden layer",
+    "rkn",
+    45,
+    options=(("hidden", (64,)), ("activation", "tanh"), ("order", "update"), ("learn_start", True)),
+)
+LSTM = Contestant("LSTM, as many parameters", "lstm", 45, like=RKN)
+GRU = Contestant("GRU, as many parameters", "gru", 45, like=RKN)
+ELMAN = Contestant("Elman, as many parameters", "elman", 45, like=RKN)
+
+STUDY = Estimation(
+    study="three-pendulums",
+    task=three_pendulums_task,
+    size=Size(train=2000, test=1000, steps=75),
+    contestants=(RKN, LSTM, GRU, ELMAN),
+    learner=Backprop(epochs=100, batch=50, rate=3e-3, clip=5.0),
+    surroundings=Surroundings(widths=(64, 96, 128)),
+    published={
+        RKN.title: {"log_likelihood": (11.51, SOURCE + "RKN, m = 45, b = 3, K = 15")},
+        LSTM.title: {"log_likelihood": (7.5224, SOURCE + "LSTM, m = 50, the better of two")},
+        GRU.title: {"log_likelihood": (7.541, SOURCE + "GRU, m = 50, the better of two")},
+    },
+    oracle={},
+)
+
+
+def run(options: StudyOptions) -> StudyResult:
+    """All contestants with all seeds."""
+    return STUDY.run(options)

@@ -1,0 +1,125 @@
+"""The studies of films: scores, rows, sizes of the contestants, and that no training is repeated."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from rekal.datasets.filmed import Filmed
+from rekal.learning.backprop import Backprop
+from rekal.networks.recurrent import count_parameters
+from rekal.sequences.images import Frames
+from rekal.studies import STUDIES, pendulum, quad_link, three_pendulums
+from rekal.studies.base import StudyOptions
+from rekal.studies.film_contest import rows_of
+from rekal.studies.film_estimation import Size
+from rekal.studies.film_networks import Contestant, Surroundings, network_of
+from rekal.studies.film_scores import Predicted, scores
+
+
+def film_of(targets: np.ndarray, factor: np.ndarray) -> Filmed:
+    values = np.zeros((*targets.shape[:2], 4, 4, 1), np.uint8)
+    frames = Frames.from_arrays(values, targets)
+    return Filmed(frames, np.zeros((*targets.shape[:2], 1)), factor)
+
+
+def test_scores_are_those_of_plain_loops():
+    rng = np.random.default_rng(0)
+    targets = rng.normal(size=(3, 5, 2)).astype(np.float32)
+    targets[1, 2] = np.nan
+    mean = rng.normal(size=targets.shape).astype(np.float32)
+    var = rng.uniform(0.5, 2, targets.shape).astype(np.float32)
+    factor = rng.choice([0.0, 0.5], (3, 5))
+    found = scores(Predicted(mean, var), film_of(targets, factor))
+    for name, wanted in (("", (0.0, 0.5)), ("_clear", (0.5,)), ("_blind", (0.0,))):
+        steps = [
+            (i, t)
+            for i in range(3)
+            for t in range(5)
+            if (i, t) != (1, 2) and factor[i, t] in wanted
+        ]
+        density, squares, inside, scaled = [], [], [], []
+        for i, t in steps:
+            total = 0.0
+            for k in range(2):
+                e, v = float(targets[i, t, k]) - float(mean[i, t, k]), float(var[i, t, k])
+                total += -0.5 * np.log(2 * np.pi) - 0.5 * np.log(v) - e * e / (2 * v)
+                squares.append(e * e)
+                scaled.append(e * e / v)
+                inside.append(abs(e) <= 1.6448536 * np.sqrt(v))
+            density.append(total)
+        figures = [np.mean(density), np.sqrt(np.mean(squares)), np.mean(inside), np.mean(scaled)]
+        names = ("log_likelihood", "rmse", "coverage_90", "anees")
+        np.testing.assert_allclose([found[f"{n}{name}"] for n in names], figures, rtol=1e-5)
+
+
+def test_a_network_that_knows_its_errors_has_anees_one_and_coverage_ninety():
+    rng = np.random.default_rng(1)
+    var = rng.uniform(0.1, 3, (20, 500, 2)).astype(np.float32)
+    mean = rng.normal(size=var.shape).astype(np.float32)
+    targets = (mean + np.sqrt(var) * rng.normal(size=var.shape)).astype(np.float32)
+    found = scores(Predicted(mean, var), film_of(targets, np.ones((20, 500))))
+    assert abs(found["anees"] - 1) < 0.03
+    assert abs(found["coverage_90"] - 0.9) < 0.01
+    assert "rmse_blind" not in found
+
+
+def test_rows_say_which_direction_is_better_and_which_seed_is_worst():
+    found = [
+        {"rmse_blind": 0.1, "log_likelihood": 6.0, "parameters": 7},
+        {"rmse_blind": 0.3, "log_likelihood": 5.0, "parameters": 7},
+    ]
+    rows = {row.metric: row for row in rows_of("x", found, {"log_likelihood": (6.2, "s")}, {})}
+    assert set(rows) == {"rmse_blind", "log_likelihood"}
+    assert (rows["rmse_blind"].worst, rows["rmse_blind"].better) == (0.3, "lower")
+    assert (rows["log_likelihood"].worst, rows["log_likelihood"].better) == (5.0, "higher")
+    assert rows["log_likelihood"].published == 6.2
+    assert rows["log_likelihood"].ours == 5.5
+
+
+@pytest.mark.parametrize("module", [pendulum, three_pendulums])
+def test_baselines_have_as_many_parameters_as_the_rkn(module):
+    study = module.STUDY
+    shape = (24, 24, 1 if module is pendulum else 3)
+    counts = {
+        who.kind: count_parameters(network_of(who, shape, 2, study.surroundings, 0).layer)
+        for who in study.contestants
+        if who.like is not None or who is study.contestants[0]
+    }
+    for kind in ("lstm", "gru", "elman"):
+        assert abs(counts[kind] / counts["rkn"] - 1) < 0.03, kind
+
+
+def test_the_quad_link_has_the_published_sizes():
+    study = quad_link.estimation(noisy=True)
+    assert study.size == Size(4000, 1000, 150)
+    network = network_of(quad_link.LSTM, (48, 48, 1), 8, study.surroundings, 0)
+    assert network.layer.read(network.layer.init()).mean.shape == (100,)  # half of 200 units
+
+
+def test_a_study_goes_on_where_it_was_and_keeps_what_it_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
+    small = pendulum.STUDY._replace(
+        size=Size(12, 6, 8),
+        contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
+        learner=Backprop(epochs=2, batch=6),
+        surroundings=Surroundings(widths=(4, 4, 4), head=(4,)),
+    )
+    first = small.run(StudyOptions(seeds=2))
+    assert len(first.config["all"]["RKN"]) == 2
+    kept = sorted(tmp_path.glob("studies/pendulum/*/scores.json"))
+    assert len(kept) == 2
+    figures = json.loads(kept[0].read_text())
+    kept[0].write_text(json.dumps({**figures, "rmse": 123.0}))
+    again = small.run(StudyOptions(seeds=2))  # read, not trained
+    assert {row.metric: row.worst for row in again.rows}["rmse"] == 123.0
+    other = dataclasses.replace(small.learner, rate=1e-2)
+    changed = small._replace(learner=other).run(StudyOptions(seeds=1))  # trained anew
+    assert {row.metric: row.worst for row in changed.rows}["rmse"] < 123.0
+
+
+def test_the_studies_of_films_are_listed():
+    assert {"pendulum", "three-pendulums", "quad-link", "irregular-pendulum"} <= set(STUDIES)
