@@ -38,6 +38,11 @@ def test_the_page_on_driven_systems_runs(capsys):
     assert "True" in capsys.readouterr().out
 
 
+def test_the_page_on_training_runs(capsys):
+    assert run("training.md") == 1
+    assert "epochs True" in capsys.readouterr().out
+
+
 def test_the_example_of_irregular_sampling_runs():
     assert run("linear.md", "irregular=True") == 1
 
@@ -60,7 +65,7 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
     "page",
     [
         "README.md",
-        *(f"docs/{n}.md" for n in ("index", "concepts", "linear", "nonlinear", "driven")),
+        *(f"docs/{n}.md" for n in ("index", "concepts", "linear", "nonlinear", "driven", "training")),
     ],
 )
 def test_links_between_pages_lead_somewhere(page):

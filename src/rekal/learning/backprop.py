@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +36,7 @@ class BackpropResult(NamedTuple):
         train: mean loss of each epoch, in nats a step, while parameters changed.
         validation: loss on the series for validation after each epoch; NaN without any.
         stopped: why it stopped: "epochs", "patience" or "interrupted".
-        seconds: wall time of this call.
+        seconds: wall time of training, of all calls that continued it together.
         frames_per_second: steps of series trained on in a second, median over the epochs.
     """
 
@@ -141,7 +140,6 @@ class Backprop:
                 checkpoint of another run, a file that cannot be written, a package that is not installed, or
                 a loss that is not finite.
         """
-        began = time.perf_counter()
         episodes, judged = self._split(network, data, validation)
         devices = Devices()
         devices.check(self.batch)
@@ -172,7 +170,7 @@ class Backprop:
             train=np.array([record.train for record in records]),
             validation=np.array([record.validation for record in records], float),
             stopped=outcome.stopped,
-            seconds=time.perf_counter() - began,
+            seconds=records[-1].seconds if records else 0.0,
             frames_per_second=float(np.median([r.frames_per_second for r in records] or [0.0])),
         )
 
