@@ -24,7 +24,13 @@ from rekal.studies.film_networks import Contestant, Surroundings, network_of
 from rekal.studies.film_scores import scored
 
 SOURCE = "mean squared error, Smith et al. 2023 and Schirmer et al. 2022: "
-RICH = (("hidden", (64,)), ("activation", "tanh"), ("order", "update"), ("learn_start", True))
+RICH = (
+    ("bases", 32),
+    ("hidden", (128,)),
+    ("activation", "tanh"),
+    ("order", "update"),
+    ("learn_start", True),
+)
 GRID = (
     Contestant("RKN on the grid, coefficient network with a hidden layer", "rkn", 15, options=RICH),
     Contestant("RKN on the grid, the paper's cell", "rkn", 15),
@@ -41,7 +47,7 @@ PUBLISHED = {
 }
 ORACLE = {"mse": 0.52e-3}
 """Particle filter with the true dynamics; .16e-3 if frames tell the angle down to a factor of .02."""
-LEARNER = Backprop(epochs=100, batch=50, rate=3e-3, clip=5.0)
+LEARNER = Backprop(epochs=100, batch=25, rate=5e-3, scrambles=0.15, average=0.998)
 QUICK = Backprop(epochs=2, batch=20, rate=3e-3, clip=5.0)
 
 

@@ -18,7 +18,7 @@ RKN = Contestant(
     "RKN, coefficient network with a hidden layer",
     "rkn",
     45,
-    options=(("hidden", (64,)), ("activation", "tanh"), ("order", "update"), ("learn_start", True)),
+    options=(("hidden", (128,)), ("activation", "tanh"), ("order", "update"), ("learn_start", True)),
 )
 LSTM = Contestant("LSTM, as many parameters", "lstm", 45, like=RKN)
 GRU = Contestant("GRU, as many parameters", "gru", 45, like=RKN)
@@ -29,7 +29,7 @@ STUDY = Estimation(
     task=three_pendulums_task,
     size=Size(train=2000, test=1000, steps=75),
     contestants=(RKN, LSTM, GRU, ELMAN),
-    learner=Backprop(epochs=100, batch=50, rate=3e-3, clip=5.0),
+    learner=Backprop(epochs=50, batch=25, rate=5e-3, scrambles=0.15, average=0.998),
     surroundings=Surroundings(widths=(64, 96, 128)),
     published={
         RKN.title: {"log_likelihood": (11.51, SOURCE + "RKN, m = 45, b = 3, K = 15")},
@@ -37,6 +37,7 @@ STUDY = Estimation(
         GRU.title: {"log_likelihood": (7.541, SOURCE + "GRU, m = 50, the better of two")},
     },
     oracle={},
+    mirror=(-1, 1, -1, 1, -1, 1),
 )
 
 
