@@ -24,9 +24,9 @@ def strided(x, dense, side):
 
 
 @pytest.mark.parametrize(
-    ("shape", "widths"), [((24, 24, 1), (8, 12, 16)), ((16, 32, 3), (4, 6, 8, 10))]
+    ("shape", "widths", "norm"),
+    [((24, 24, 1), (8, 12, 16), False), ((16, 32, 3), (4, 6, 8, 10), True)],
 )
-@pytest.mark.parametrize("norm", [False, True])
 def test_patch_encoder_against_convolutions(shape, widths, norm):
     encoder = PatchEncoder(shape, 5, widths, norm=norm, key=KEY)
     frames = jnp.asarray(RNG.integers(0, 256, (3, *shape)).astype(np.uint8))

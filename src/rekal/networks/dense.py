@@ -22,7 +22,9 @@ def glorot(shape: tuple[int, ...], key: PRNGKeyArray) -> Float[Array, "*shape"]:
     """
     positions = math.prod(shape[:-2])
     bound = math.sqrt(6 / (positions * (shape[-2] + shape[-1])))
-    return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+    # Drawn as a vector: of four axes XLA takes seconds to compile the draw.
+    flat = jax.random.uniform(key, (math.prod(shape),), jnp.float32, -bound, bound)
+    return flat.reshape(shape)
 
 
 class Dense(eqx.Module):

@@ -15,16 +15,7 @@ from rekal.errors import RekalError
 from rekal.networks.dense import Dense, LayerNorm
 from rekal.networks.encoders import BYTE, check_shape
 from rekal.networks.latent_head import LatentHead
-
-
-def to_patches(
-    x: Shaped[Array, "n height width channels"], side: int
-) -> Shaped[Array, "n rows columns patch"]:
-    """Cut into squares of `side` that do not overlap, each flattened with its channels."""
-    n, height, width, channels = x.shape
-    cut = x.reshape(n, height // side, side, width // side, side * channels)
-    # Only runs of `side * channels` numbers change places.
-    return cut.swapaxes(2, 3).reshape(n, height // side, width // side, side * side * channels)
+from rekal.networks.tiles import to_blocks
 
 
 class PatchEncoder(eqx.Module):
@@ -111,10 +102,10 @@ class PatchEncoder(eqx.Module):
         """
         check_shape(values, self.shape)
         n = values.shape[0]
-        x = to_patches(values, self.patch).astype(jnp.float32) * self.scale
+        x = to_blocks(values, self.patch).astype(jnp.float32) * self.scale
         x = self._bend(0, x)
         for i in range(1, len(self.stages) - 1):
-            x = self._bend(i, to_patches(x, 2))
+            x = self._bend(i, to_blocks(x, 2))
         return self.head(self._bend(len(self.stages) - 1, x.reshape(n, -1)))
 
     def _bend(self, i: int, x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
