@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from rekal.errors import RekalError
 from rekal.learning.checkpoints import Checkpoints
-from rekal.learning.configuration import describe, describe_data
+from rekal.learning.configuration import describe
 from rekal.learning.devices import Devices
 from rekal.learning.episodes import Episodes, as_episodes
 from rekal.learning.metrics_log import MetricsLog
@@ -224,10 +224,11 @@ class Backprop:
         self, network: Network, episodes: Episodes, judged: Episodes | None
     ) -> dict[str, str]:
         found = describe("backprop", self) | describe("network", network)
-        if self.schedule == "constant":  # then a longer run begins like a shorter one
+        if (
+            self.schedule == "constant" and not self.warmup
+        ):  # a longer run begins like a shorter one
             found.pop("backprop.epochs")
-        found |= describe_data("data", episodes._asdict())
-        return found | ({} if judged is None else describe_data("validation", judged._asdict()))
+        return found | describe("data", episodes) | describe("validation", judged)
 
 
 def _number(value: int | float) -> Float[np.ndarray, ""]:

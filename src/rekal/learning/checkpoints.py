@@ -79,14 +79,23 @@ class Checkpoints:
         raise RekalError(f"{self.folder}: this checkpoint is of another run: {differs}")
 
     def save(self, epoch: int, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint of an epoch."""
+        """Write the checkpoint of an epoch.
+
+        Raises:
+            RekalError: it cannot be written.
+        """
         args = self._ocp.args
         words = checkpoint.words | {"configuration": self._configuration}
         parts = {
             ARRAYS: args.StandardSave(_named(checkpoint.arrays)),
             WORDS: args.JsonSave(words),
         }
-        self._manager.save(epoch, args=args.Composite(**parts), force=True)
+        try:
+            self._manager.save(epoch, args=args.Composite(**parts), force=True)
+        except Exception as error:
+            raise RekalError(
+                f"{self.folder}: the checkpoint of epoch {epoch} could not be written ({error})"
+            ) from error
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,40 +11,34 @@ import equinox as eqx
 import numpy as np
 
 SAMPLE = 1_000_000
+ADDRESS = re.compile(" at 0x[0-9a-f]+")  # in the names of functions, another in each process
 
 
 def describe(name: str, thing: Any) -> dict[str, str]:
     """Names of all settings in a tree, and what they are.
 
-    Arrays of parameters tell their type and shape; other things are written out. Nothing depends on the
-    process or the machine.
+    Of an array these are type and shape, and mean and deviation of a sample of its entries, which data or
+    weights from another source do not share; rounded, so that what is made again on another machine is the
+    same. Other things are written out.
 
     Args:
         name: of the whole.
-        thing: a module or another dataclass, a container of such, an array, a function or a plain value.
+        thing: a module or another dataclass, a container of such, an array or a plain value.
     """
     if eqx.is_array(thing):
-        return {name: f"{thing.dtype} {thing.shape}"}
+        return {name: _summary(np.asarray(thing))}
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         parts = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
     elif isinstance(thing, Mapping):
         parts = dict(thing)
     elif isinstance(thing, tuple | list):
-        parts = dict(enumerate(thing))
+        parts = dict(zip(getattr(thing, "_fields", range(len(thing))), thing, strict=True))
     else:
-        return {name: getattr(thing, "__qualname__", None) or repr(thing)}
+        return {name: ADDRESS.sub("", repr(thing))}
     kind = {name: type(thing).__qualname__}
     return kind | {
         k: v for key, part in parts.items() for k, v in describe(f"{name}.{key}", part).items()
     }
-
-
-def describe_data(name: str, arrays: Mapping[str, np.ndarray | None]) -> dict[str, str]:
-    """Type, shape, and mean and deviation of a sample of the entries, which other data do not share.
-
-    They are rounded, so that data made again on another machine are the same.
-    """
-    return {f"{name}.{key}": _summary(array) for key, array in arrays.items()}
 
 
 def difference(here: dict[str, str], there: dict[str, str]) -> str | None:
@@ -55,11 +50,11 @@ def difference(here: dict[str, str], there: dict[str, str]) -> str | None:
     return None
 
 
-def _summary(array: np.ndarray | None) -> str:
-    if array is None:
-        return "None"
+def _summary(array: np.ndarray) -> str:
     flat = array.reshape(-1)
     sample = flat[:: max(1, flat.size // SAMPLE)].astype(np.float64)
     known = sample[np.isfinite(sample)]
-    told = f", mean {known.mean():.5g}, deviation {known.std():.5g}" if known.size else ""
-    return f"{array.dtype} {array.shape}{told}"
+    if known.size == 0 or known.std() == 0:
+        return f"{array.dtype} {array.shape}, all {known[0] if known.size else 'unknown'}"
+    mean, deviation = known.mean() / known.std(), known.std()
+    return f"{array.dtype} {array.shape}, deviation {deviation:.4g}, mean {mean:.3f} of it"

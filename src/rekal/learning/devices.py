@@ -24,7 +24,12 @@ SHARE_OF_MEMORY = 0.3  # how much of a device's free memory data may take that s
 
 
 class Devices:
-    """All devices of all hosts, in the order of the hosts."""
+    """All devices of all hosts, in the order of the hosts.
+
+    Attributes:
+        count: how many there are.
+        same: the placement "on every device".
+    """
 
     def __init__(self) -> None:
         devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))

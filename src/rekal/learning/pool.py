@@ -17,6 +17,11 @@ class Pool:
     """Series that are put on the devices once, where there is room; else batch by batch.
 
     On the devices a batch is gathered by the numbers of its series, which are all that is sent.
+
+    Attributes:
+        series: how many there are.
+        steps: their length.
+        entries: of an observation.
     """
 
     def __init__(self, devices: Devices, episodes: Episodes) -> None:

@@ -16,13 +16,7 @@ from rekal.learning.checkpoints import Checkpoint, Checkpoints
 from rekal.learning.devices import Devices
 from rekal.learning.gradient_step import Given, Judged, judge, step
 from rekal.learning.metrics_log import MetricsLog, Record
-from rekal.learning.optimiser import (
-    Recipe,
-    State,
-    begin,
-    flatten,
-    learning_rate,
-)
+from rekal.learning.optimiser import Recipe, State, begin, flatten, learning_rate
 from rekal.learning.pool import Pool
 from rekal.learning.shuffling import Disturbance, batch_size, in_order, places, shuffled
 from rekal.learning.training_bar import BackpropProgress, BackpropReport
@@ -109,7 +103,7 @@ class Training:
             outlets: where to tell.
 
         Raises:
-            RekalError: the checkpoint is of another run.
+            RekalError: the checkpoint is of another run, or of more epochs.
         """
         self._plan, self._devices, self._pool, self._judged = plan, devices, pool, judged
         self._outlets, self._network = outlets, devices.everywhere(network)
@@ -200,6 +194,11 @@ class Training:
         if found is not None:
             self._state, self._best = jax.tree.unflatten(tree, found.arrays)
             self._records = [Record(*row) for row in found.words["records"]]
+        if len(self._records) > self._plan.epochs:
+            raise RekalError(
+                f"{checkpoints.folder}: this checkpoint is of {len(self._records)} epochs already, "
+                f"more than the {self._plan.epochs} asked for"
+            )
 
 
 class _Losses:
