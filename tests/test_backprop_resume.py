@@ -46,23 +46,25 @@ def test_a_killed_run_ends_bit_for_bit_as_if_it_had_not_been_killed(tmp_path: Pa
         return start(tmp_path, result, *places, "--epochs", str(EPOCHS))
 
     finish(run("whole"))
-    random = np.random.default_rng()
+    random, killed = np.random.default_rng(), 0
     for _ in range(3):
         process = run("killed")
-        assert process.stdout is not None and process.stdout.read(1) == b".", process.communicate()
-        time.sleep(
-            random.uniform(0, 0.5)
-        )  # an epoch takes 0.1 s, most of it to write the checkpoint
-        process.send_signal(signal.SIGKILL)
+        assert process.stdout is not None
+        if process.stdout.read(1) == b".":  # the first batch is done
+            time.sleep(
+                random.uniform(0, 0.4)
+            )  # of an epoch of 0.1 s most is spent on the checkpoint
+            process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+        killed += process.returncode == -signal.SIGKILL
         text = (tmp_path / "killed.csv").read_text()
-        assert text.endswith("\n") and text.count("\n") <= EPOCHS
+        assert text.endswith("\n") and text.count("\n") <= EPOCHS + 1
     finish(run("killed"))
+    assert killed  # a fast machine may be at the end before the last of them
 
-    whole, killed = np.load(tmp_path / "whole.npz"), np.load(tmp_path / "killed.npz")
-    np.testing.assert_array_equal(killed["parameters"], whole["parameters"])
-    np.testing.assert_array_equal(killed["validation"], whole["validation"])
+    whole, found = np.load(tmp_path / "whole.npz"), np.load(tmp_path / "killed.npz")
+    np.testing.assert_array_equal(found["parameters"], whole["parameters"])
+    np.testing.assert_array_equal(found["validation"], whole["validation"])
     lines = rows(tmp_path / "killed.csv")
     assert lines == rows(tmp_path / "whole.csv")
     assert [line[0] for line in lines] == ["epoch", *map(str, range(1, EPOCHS + 1))]
