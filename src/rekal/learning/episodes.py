@@ -54,6 +54,8 @@ class Episodes(NamedTuple):
     def lengthened(self, steps: int) -> Episodes:
         """Padded at the end to so many steps, which are neither seen nor wanted."""
         more = steps - self.steps
+        if not more:
+            return self
 
         def pad(array: AnyArray) -> np.ndarray:
             return np.pad(array, [(0, 0), (0, more)] + [(0, 0)] * (array.ndim - 2))
