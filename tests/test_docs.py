@@ -65,7 +65,10 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
     "page",
     [
         "README.md",
-        *(f"docs/{n}.md" for n in ("index", "concepts", "linear", "nonlinear", "driven", "training")),
+        *(
+            f"docs/{n}.md"
+            for n in ("index", "concepts", "linear", "nonlinear", "driven", "training")
+        ),
     ],
 )
 def test_links_between_pages_lead_somewhere(page):

@@ -18,7 +18,12 @@ RKN = Contestant(
     "RKN, coefficient network with a hidden layer",
     "rkn",
     45,
-    options=(("hidden", (128,)), ("activation", "tanh"), ("order", "update"), ("learn_start", True)),
+    options=(
+        ("hidden", (128,)),
+        ("activation", "tanh"),
+        ("order", "update"),
+        ("learn_start", True),
+    ),
 )
 LSTM = Contestant("LSTM, as many parameters", "lstm", 45, like=RKN)
 GRU = Contestant("GRU, as many parameters", "gru", 45, like=RKN)
