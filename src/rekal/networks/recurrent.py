@@ -18,11 +18,12 @@ from typing import ClassVar, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import glorot_uniform, orthogonal
+from jax.nn.initializers import orthogonal
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from rekal.errors import RekalError
 from rekal.networks.beliefs import Evidence, Hidden, Readout, Track
+from rekal.networks.dense import glorot
 from rekal.networks.layer import Layer
 
 Kind = TypeVar("Kind", bound="Recurrent")
@@ -84,7 +85,7 @@ class Recurrent(Layer):
         features = 2 * latent + 1 + inputs + timed
         one, other = jax.random.split(key)
         return cls(
-            into=glorot_uniform()(one, (features, rows), jnp.float32),
+            into=glorot((features, rows), one),
             across=orthogonal()(other, (units, rows), jnp.float32),
             bias=cls.start_bias(units),
             latent=latent,
