@@ -66,6 +66,13 @@ STUDIES: dict[str, Study] = {
             module="rekal.studies.irregular_pendulum",
             default_seeds=3,
         ),
+        Study(
+            name="pneumatic-arm",
+            summary="a robot arm forecast up to 0.1 s ahead with its actions: networks and a linear model",
+            module="rekal.studies.pneumatic_arm",
+            needs_data=True,
+            default_seeds=3,
+        ),
     )
 }
 """Every study by its name."""

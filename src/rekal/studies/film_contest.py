@@ -1,4 +1,4 @@
-"""Trains and scores every contestant of a study of films, with every seed, and goes on where it stopped."""
+"""Trains and scores all networks of a study, with every seed, and goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rekal.files import write_whole
 from rekal.learning.backprop import Backprop
 from rekal.networks.network import Network
 from rekal.networks.recurrent import count_parameters
+from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
 from rekal.studies.base import Row, StudyOptions
 from rekal.studies.film_networks import Contestant
@@ -25,12 +26,12 @@ LOWER = ("rmse", "mse", "anees", "negative_log_likelihood")
 
 
 class Contest(NamedTuple):
-    """A study of films.
+    """What networks are compared on.
 
     Attributes:
         study: its name.
-        train: films to learn from.
-        valid: films to choose the best epoch by, or None where the protocol has none.
+        train: series to learn from.
+        valid: series to choose the best epoch by, or None where the protocol has none.
         contestants: who is compared.
         learner: how all of them are trained; its seed is replaced.
         build: the network of a contestant and a seed, drawn anew.
@@ -39,8 +40,8 @@ class Contest(NamedTuple):
     """
 
     study: str
-    train: Frames
-    valid: Frames | None
+    train: Frames | Sequences
+    valid: Frames | Sequences | None
     contestants: Sequence[Contestant]
     learner: Backprop
     build: Callable[[Contestant, int], Network]
