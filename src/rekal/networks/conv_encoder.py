@@ -9,26 +9,10 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from rekal.errors import RekalError
 from rekal.networks.conv_stages import SECOND, Plan, Stage, two_stages
-from rekal.networks.dense import Dense, LayerNorm, glorot
+from rekal.networks.dense import Convolution, Dense, LayerNorm
 from rekal.networks.encoders import BYTE, check_shape
 from rekal.networks.latent_head import LatentHead
 from rekal.networks.tiles import Tiling
-
-
-class Convolution(eqx.Module):
-    """Weights of a convolution; the kernel starts as `glorot`, the bias as zeros.
-
-    Attributes:
-        kernel: `(side, side, inputs, outputs)`.
-        bias: `(outputs,)`.
-    """
-
-    kernel: Float[Array, "side side inputs outputs"]
-    bias: Float[Array, " outputs"]
-
-    def __init__(self, side: int, inputs: int, outputs: int, *, key: PRNGKeyArray):
-        self.kernel = glorot((side, side, inputs, outputs), key)
-        self.bias = jnp.zeros(outputs, jnp.float32)
 
 
 class ConvEncoder(eqx.Module):

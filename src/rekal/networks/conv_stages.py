@@ -48,9 +48,8 @@ class Plan:
         self, frames: Shaped[Array, "n height width channels"]
     ) -> Float[Array, "n tiles window"]:
         """Windows of pixels, scaled; bytes stay bytes until they are in place."""
-        low = (
-            2 // self.stride
-        )  # TensorFlow's 'same': what does not divide evenly is padded at the end
+        # TensorFlow's 'same': what does not divide evenly goes to the end.
+        low = 2 // self.stride
         edge = (low, 4 - low)
         blocks = to_blocks(jnp.pad(frames, ((0, 0), edge, edge, (0, 0))), 4)
         windows = self.first.windows(blocks)

@@ -1,4 +1,4 @@
-"""Affine maps, networks of them, and layer normalisation, over any number of leading axes."""
+"""Affine maps, networks of them, layer normalisation, and the weights of convolutions."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def glorot(shape: tuple[int, ...], key: PRNGKeyArray) -> Float[Array, "*shape"]:
     return flat.reshape(shape)
 
 
+def rows_times(
+    x: Float[Array, "*batch inputs"], weight: Float[Array, "inputs outputs"]
+) -> Float[Array, "*batch outputs"]:
+    """`x @ weight`, as a product of two matrices.
+
+    With more axes than two, XLA copies and turns everything round for the gradient of the weights.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    return (rows @ weight).reshape(*x.shape[:-1], -1)
+
+
 class Dense(eqx.Module):
     """`x W + b`; `W` starts as `glorot`, `b` as zeros.
 
@@ -44,7 +55,23 @@ class Dense(eqx.Module):
 
     def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
         """The outputs."""
-        return x @ self.weight + self.bias
+        return rows_times(x, self.weight) + self.bias
+
+
+class Convolution(eqx.Module):
+    """Weights of a convolution; the kernel starts as `glorot`, the bias as zeros.
+
+    Attributes:
+        kernel: `(side, side, inputs, outputs)`.
+        bias: `(outputs,)`.
+    """
+
+    kernel: Float[Array, "side side inputs outputs"]
+    bias: Float[Array, " outputs"]
+
+    def __init__(self, side: int, inputs: int, outputs: int, *, key: PRNGKeyArray):
+        self.kernel = glorot((side, side, inputs, outputs), key)
+        self.bias = jnp.zeros(outputs, jnp.float32)
 
 
 class LayerNorm(eqx.Module):
@@ -68,6 +95,11 @@ class LayerNorm(eqx.Module):
         self.scale = jnp.ones(channels, jnp.float32)
         self.offset = jnp.zeros(channels, jnp.float32)
         self.eps = float(eps)
+
+    def repeated(self, places: int) -> LayerNorm:
+        """The same for an axis that holds the channels of several places one after another."""
+        vectors = (jnp.tile(self.scale, places), jnp.tile(self.offset, places))
+        return eqx.tree_at(lambda norm: (norm.scale, norm.offset), self, vectors)
 
     def __call__(
         self, x: Float[Array, "batch *rest channels"]

@@ -92,8 +92,13 @@ class Bernoulli(eqx.Module):
             target = target.astype(self.logits.dtype) / 255
         known = ~jnp.isnan(target)
         # t log p + (1 - t) log(1 - p) with p = sigmoid(logits).
-        density = jnp.where(known, target, 0.0) * self.logits - jax.nn.softplus(self.logits)
+        density = jnp.where(known, target, 0.0) * self.logits - _softplus(self.logits)
         return _total(jnp.where(known, density, 0.0), self.axes)
+
+
+def _softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    # Absolutely as exact as with log1p, relatively not, and several times faster: a sum does not mind.
+    return jnp.maximum(x, 0.0) + jnp.log(1 + jnp.exp(-jnp.abs(x)))
 
 
 def _target_shape(x: Float[Array, "*shape"], axes: int) -> tuple[int, ...]:

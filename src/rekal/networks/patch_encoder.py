@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from rekal.errors import RekalError
+from rekal.networks.chunks import in_chunks
 from rekal.networks.dense import Dense, LayerNorm
 from rekal.networks.encoders import BYTE, check_shape
 from rekal.networks.latent_head import LatentHead
@@ -101,12 +102,16 @@ class PatchEncoder(eqx.Module):
             RekalError: frames of another size.
         """
         check_shape(values, self.shape)
-        n = values.shape[0]
-        x = to_blocks(values, self.patch).astype(jnp.float32) * self.scale
+        return self.head(in_chunks(lambda frames: self._features(frames), values))
+
+    def _features(
+        self, frames: Shaped[Array, "n height width channels"]
+    ) -> Float[Array, "n features"]:
+        x = to_blocks(frames, self.patch).astype(jnp.float32) * self.scale
         x = self._bend(0, x)
         for i in range(1, len(self.stages) - 1):
             x = self._bend(i, to_blocks(x, 2))
-        return self.head(self._bend(len(self.stages) - 1, x.reshape(n, -1)))
+        return self._bend(len(self.stages) - 1, x.reshape(len(x), -1))
 
     def _bend(self, i: int, x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
         x = self.stages[i](x)

@@ -33,6 +33,15 @@ def to_blocks(
     return cut.swapaxes(2, 3).reshape(n, height // side, width // side, side * side * channels)
 
 
+def from_blocks(
+    x: Shaped[Array, "n rows columns block"], side: int
+) -> Shaped[Array, "n height width channels"]:
+    """The inverse of `to_blocks`."""
+    n, rows, columns, block = x.shape
+    runs = x.reshape(n, rows, columns, side, block // side).swapaxes(2, 3)
+    return runs.reshape(n, rows * side, columns * side, block // side**2)
+
+
 @dataclasses.dataclass(frozen=True)
 class Tiling:
     """How a convolution with pooling over 2 x 2 is cut into tiles.
