@@ -40,12 +40,15 @@ from rekal.models.structural import (
 )
 from rekal.models.structures import Structure
 from rekal.models.time_varying import LinearTimeVarying
+from rekal.networks.conv_encoder import ConvEncoder
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.elman import Elman
 from rekal.networks.encoders import DenseEncoder
 from rekal.networks.gru import GRU
+from rekal.networks.image_decoder import ImageDecoder
 from rekal.networks.lstm import LSTM
 from rekal.networks.network import Network
+from rekal.networks.patch_decoder import PatchDecoder
 from rekal.networks.patch_encoder import PatchEncoder
 from rekal.networks.rkn import RKN
 from rekal.posterior import Posterior
@@ -70,6 +73,7 @@ __all__ = [
     "STUDIES",
     "AdaptiveForecaster",
     "Backprop",
+    "ConvEncoder",
     "DenseEncoder",
     "Diagnostics",
     "Elman",
@@ -81,6 +85,7 @@ __all__ = [
     "GaussianHead",
     "GaussianModel",
     "Identification",
+    "ImageDecoder",
     "Kalman",
     "Kernels",
     "LinearContinuous",
@@ -92,6 +97,7 @@ __all__ = [
     "NonlinearGaussian",
     "ParticleFilter",
     "Particles",
+    "PatchDecoder",
     "PatchEncoder",
     "Path",
     "Posterior",
