@@ -6,8 +6,11 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from rekal.errors import RekalError
 from rekal.networks.beliefs import Evidence, Readout, Track
 
 
@@ -74,3 +77,32 @@ class Layer(eqx.Module):
     @abc.abstractmethod
     def sizes(self) -> tuple[int, int]:
         """Lengths of the two vectors of `read`."""
+
+    @property
+    def idle(self) -> int:
+        """How many numbers of its arrays nothing depends on."""
+        return 0
+
+    def check(self, evidence: Evidence) -> None:
+        """Refuse evidence of other sizes, and variances that are not positive.
+
+        Inside compiled functions variances have no values yet: there only sizes are checked.
+
+        Raises:
+            RekalError: evidence that the layer cannot take.
+        """
+        mean, var, seen = evidence
+        if mean.shape != (*seen.shape, self.latent) or var.shape != mean.shape:
+            raise RekalError(
+                f"the layer takes latent observations of size {self.latent}: mean and variance of shape "
+                f"{(*seen.shape, self.latent)} for a mask of shape {seen.shape}, not {mean.shape} and "
+                f"{var.shape}"
+            )
+        if isinstance(var, Tracer) or isinstance(seen, Tracer):
+            return
+        wrong = np.asarray(seen)[..., None] & ~(np.asarray(var) > 0)
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise RekalError(
+                f"an observation variance must be above 0, but entry {at} is {var[at]}"
+            )

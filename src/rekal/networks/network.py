@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from rekal.errors import RekalError
 from rekal.networks.beliefs import Evidence
 from rekal.networks.layer import Layer
 
@@ -44,9 +45,20 @@ class Network(eqx.Module):
     told: Literal["posterior", "prior"] = eqx.field(static=True, default="posterior")
 
     def encode(self, values: Array, seen: Bool[Array, "*batch"] | None = None) -> Evidence:
-        """Encode observations `(..., *shape)`; what was not seen may hold anything, NaN too."""
-        lead = values.shape[: values.ndim - len(self.encoder.shape)]
+        """Encode observations `(..., *shape)`; what was not seen may hold anything, NaN too.
+
+        Raises:
+            RekalError: observations or a mask of another shape.
+        """
+        split = values.ndim - len(self.encoder.shape)
+        lead, shape = values.shape[:split], values.shape[split:]
+        if shape != self.encoder.shape:
+            raise RekalError(
+                f"the network was made for observations of shape {self.encoder.shape}, not {shape}"
+            )
         seen = jnp.ones(lead, bool) if seen is None else seen
+        if seen.shape != lead:
+            raise RekalError(f"a mask for {lead} observations has that shape, not {seen.shape}")
         # Replaced before the encoder, not after: a NaN behind a `where` still poisons gradients.
         hidden = jnp.expand_dims(~seen, tuple(range(len(lead), values.ndim)))
         clean = jnp.where(hidden, jnp.zeros((), values.dtype), values)

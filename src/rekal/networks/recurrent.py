@@ -130,6 +130,7 @@ class Recurrent(Layer):
         """
         if belief.pending is None:
             raise RekalError("update follows init or predict: this belief was updated already")
+        self.check(evidence)
         before, drive = belief.pending
         # With nothing seen this is the predicted step, so no choice is to be made here.
         after = self.step(self._given(self._seen(evidence), drive), before)
@@ -143,7 +144,12 @@ class Recurrent(Layer):
         start: Hidden | None = None,
         prior: bool = False,
     ) -> Track:
-        """Filter whole series (`Layer.run`)."""
+        """Filter whole series (`Layer.run`).
+
+        Raises:
+            RekalError: evidence, inputs or time steps that the layer does not take, or that are missing.
+        """
+        self.check(evidence)
         shape = evidence.seen.shape
         drive = self._drive(shape, inputs, dt)
         if start is None:  # nothing drives the step into the first frame
@@ -216,9 +222,11 @@ class Recurrent(Layer):
 
 
 def count_parameters(module: PyTree) -> int:
-    """How many numbers are trained: those of arrays of floating point."""
+    """How many numbers are trained: those of floating point, but for what layers call `idle`."""
     shapes = [leaf for leaf in jax.tree.leaves(module) if hasattr(leaf, "dtype")]
-    return sum(leaf.size for leaf in shapes if jnp.issubdtype(leaf.dtype, jnp.inexact))
+    nodes = jax.tree.leaves(module, is_leaf=lambda node: isinstance(node, Layer))
+    idle = sum(node.idle for node in nodes if isinstance(node, Layer))
+    return sum(leaf.size for leaf in shapes if jnp.issubdtype(leaf.dtype, jnp.inexact)) - idle
 
 
 def matched_units(make: Callable[[int], PyTree], parameters: int) -> int:

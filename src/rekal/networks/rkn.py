@@ -8,6 +8,7 @@ the state.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -21,7 +22,6 @@ from rekal.networks.beliefs import Evidence, Factorised, Readout, Track
 from rekal.networks.coefficients import Coefficients
 from rekal.networks.flat import batch_major, columns, moments_of, rows
 from rekal.networks.layer import Layer
-from rekal.networks.positive import positive
 from rekal.networks.rkn_options import Control, RKNOptions
 from rekal.networks.rkn_parallel import scan_parallel
 from rekal.networks.rkn_scan import Dynamics, Steps, predict, scan_rkn, update
@@ -35,7 +35,7 @@ class RKN(Layer):
         bases: basis matrices by diagonals (`networks/banded.py`), `(bases, 4, diagonals, latent)`.
         coefficients: the network that mixes them.
         raw_noise: process variances before the positive map, `(2, latent)`.
-        raw_start: variances of the first belief before the positive map, `(2, latent)`.
+        raw_start: variances of the first belief before the positive map, or None where they are not learned.
         control: what inputs add to the predicted mean (Shaj et al. 2020), or None.
         latent: size `m` of the observable part.
         n_inputs: number of inputs.
@@ -45,7 +45,7 @@ class RKN(Layer):
     bases: Float[Array, "bases 4 diagonals latent"]
     coefficients: Coefficients
     raw_noise: Float[Array, "2 latent"]
-    raw_start: Float[Array, "2 latent"]
+    raw_start: Float[Array, "2 latent"] | None
     control: Control | None
     latent: int = eqx.field(static=True)
     n_inputs: int = eqx.field(static=True)
@@ -65,8 +65,10 @@ class RKN(Layer):
             RekalError: a size that is not positive, or an option that is unknown, out of range or useless.
         """
         options = RKNOptions.of(how)
-        if latent < 1:
-            raise RekalError(f"latent must be at least 1, but is {latent}")
+        if latent < 1 or inputs < 0:
+            raise RekalError(f"an RKN needs latent >= 1 and inputs >= 0, not {latent} and {inputs}")
+        if "control" in how and not inputs:
+            raise RekalError("control is the network of the inputs: give inputs, or leave it out")
         keys = jax.random.split(key, 3)
         states, act = 2 * latent, options.activation
         by_state = states if options.mixed_by == "state" else 0
@@ -76,7 +78,7 @@ class RKN(Layer):
                 by_state, options.known(latent), options.hidden, options.bases, act, keys[1]
             ),
             raw_noise=options.raw(options.noise, latent),
-            raw_start=options.raw(options.start_var, latent),
+            raw_start=options.raw(options.start_var, latent) if options.learn_start else None,
             control=Control.create(inputs, options.control, states, act, keys[2])
             if inputs
             else None,
@@ -88,13 +90,19 @@ class RKN(Layer):
     @property
     def dynamics(self) -> Dynamics:
         """The parameters of the recursion."""
-        noise = positive(self.options.positive_map).forward(self.raw_noise)
-        return Dynamics(self.bases, self.coefficients.state, self.coefficients.head, noise)
+        mixing = self.coefficients
+        return Dynamics(self.bases, mixing.state, mixing.head, self.options.var(self.raw_noise))
 
     @property
     def sizes(self) -> tuple[int, int]:
         """Mean of the state; upper, lower and side variances."""
         return 2 * self.latent, 3 * self.latent
+
+    @property
+    def idle(self) -> int:
+        """What diagonals hold beyond the ends of the matrix: `b (b + 1)` numbers for each band."""
+        bands, diagonals = math.prod(self.bases.shape[:-2]), self.bases.shape[-2]
+        return bands * (diagonals**2 - 1) // 4
 
     def read(self, belief: Factorised) -> Readout:
         """Mean and variances of the state."""
@@ -102,8 +110,8 @@ class RKN(Layer):
 
     def init(self, shape: tuple[int, ...] = ()) -> Factorised:
         """The belief before the first observation; a transition into it has zero input and length 1."""
-        raw = self.raw_start if self.options.learn_start else jax.lax.stop_gradient(self.raw_start)
-        var = positive(self.options.positive_map).forward(raw)
+        fixed = jnp.full_like(self.raw_noise, self.options.start_var)
+        var = fixed if self.raw_start is None else self.options.var(self.raw_start)
         upper, lower = (jnp.broadcast_to(row, (*shape, self.latent)) for row in var)
         zero = jnp.zeros((*shape, 2 * self.latent + 1), var.dtype)
         features = zero if self.options.mixed_by == "encoder" else None
@@ -127,17 +135,17 @@ class RKN(Layer):
         entering = (Evidence(zero, zero, jnp.zeros(lead, bool)), u, dt, belief.features)
         one = lambda x: x.reshape(-1, 1, *x.shape[len(lead) :])  # noqa: E731
         steps = self._steps(*jax.tree.map(one, entering))
-        x = moments_of(belief)
-        for i in range(len(steps.mean)):
-            x, _ = predict(self.dynamics, x, jax.tree.map(lambda leaf: leaf[i], steps))  # noqa: B023
+        ahead = lambda x, row: (predict(self.dynamics, x, row)[0], None)  # noqa: E731
+        x, _ = jax.lax.scan(ahead, moments_of(belief), steps)
         return self._belief(x, lead, belief.features)
 
     def update(
         self, belief: Factorised, evidence: Evidence
     ) -> tuple[Factorised, Float[Array, "*batch"]]:
         """An encoded observation enters (equations 7 to 9): no inverse, only numbers."""
+        self.check(evidence)
         lead = belief.mean.shape[:-1]
-        w, r, seen = clean(evidence)
+        w, r, seen = clean(evidence, self.bases.dtype)
         x = update(moments_of(belief), columns(w), columns(r), columns(seen))
         total = belief.upper + r
         gap = jnp.square(w - belief.mean[..., : self.latent])
@@ -155,8 +163,9 @@ class RKN(Layer):
         """Filter whole series (`Layer.run`).
 
         Raises:
-            RekalError: inputs or time steps that the network does not take, or that are missing.
+            RekalError: evidence, inputs or time steps that the network does not take, or that are missing.
         """
+        self.check(evidence)
         self._check(inputs, dt)
         features, before = self._features(evidence), None
         first = self.init((evidence.mean.shape[0],)) if start is None else start
@@ -189,7 +198,11 @@ class RKN(Layer):
         return steps_of(self.coefficients, self.control, self.options, evidence, u, dt, before)
 
     def _features(self, evidence: Evidence) -> Array | None:
-        return frame_features(evidence) if self.options.mixed_by == "encoder" else None
+        return (
+            frame_features(evidence, self.bases.dtype)
+            if self.options.mixed_by == "encoder"
+            else None
+        )
 
     def _belief(self, x: Moments, lead: tuple[int, ...], features: Array | None) -> Factorised:
         p, q, upper, lower, side = (rows(part, lead, self.latent) for part in x)

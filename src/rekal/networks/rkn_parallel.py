@@ -11,6 +11,7 @@ lemma 8), with two by two matrices for each coordinate, and steps combine in any
     eta = A_i' M' (eta_j - J_j b_i) + eta_i     J = A_i' M' J_j A_i + J_i
 
 The start `N(m, P)` enters as the element (0, m, P, 0, 0); the prefix up to `t` then is the belief after `t`.
+From it the next prior and posterior follow by the serial equations, which hold covariances positive definite.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rekal.networks.banded import Moments
-from rekal.networks.rkn_scan import Dynamics, Steps, predict, process_noise, transition
+from rekal.networks.rkn_scan import (
+    Dynamics,
+    Steps,
+    gains,
+    predict,
+    process_noise,
+    transition,
+    update,
+)
 
 Matrix = Float[Array, "2 2 *shape"]
 Vector = Float[Array, "2 *shape"]
@@ -49,11 +58,10 @@ def scan_parallel(
     moved = tuple(jnp.moveaxis(each, -2, 0) for each in whole)
     _, mean, cov, _, _ = jax.lax.associative_scan(jax.vmap(_combine), moved)
     after = Moments(mean[:, 0], mean[:, 1], cov[:, 0, 0], cov[:, 1, 1], cov[:, 0, 1])
-    posterior = jax.tree.map(lambda leaf: leaf[1:], after)
-    if not want_prior:
-        return posterior, None
-    before = jax.tree.map(lambda leaf: leaf[:-1], after)
-    return posterior, jax.vmap(lambda x, row: predict(dynamics, x, row)[0])(before, steps)
+    reached = jax.tree.map(lambda leaf: leaf[:-1], after)
+    prior = jax.vmap(lambda x, row: predict(dynamics, x, row)[0])(reached, steps)
+    posterior = update(prior, steps.mean, steps.var, steps.seen)
+    return posterior, prior if want_prior else None
 
 
 def _element(dynamics: Dynamics, A: Matrix, steps: Steps) -> Element:
@@ -71,12 +79,12 @@ def _element(dynamics: Dynamics, A: Matrix, steps: Steps) -> Element:
     moved = jnp.zeros((2, time, flat), steps.mean.dtype)
     if steps.control is not None:
         moved = steps.control.swapaxes(0, 1)
-    weight = steps.seen / (upper + steps.var)
-    k, gap = weight * upper, steps.mean - moved[0]
-    zero = jnp.zeros_like(k)
-    passed = jnp.stack([A[0] * (1 - k), A[1]])
+    zero = jnp.zeros_like(upper)
+    k, _, keep, d = gains(upper, zero, steps.var, steps.seen)
+    weight, gap = steps.seen * d, steps.mean - moved[0]
+    passed = jnp.stack([A[0] * keep, A[1]])
     b = jnp.stack([moved[0] + k * gap, moved[1]])
-    C = jnp.stack([jnp.stack([(1 - k) * upper, zero]), jnp.stack([zero, lower])])
+    C = jnp.stack([jnp.stack([keep * upper, zero]), jnp.stack([zero, lower])])
     return passed, b, C, A[0] * weight * gap, A[0][:, None] * A[0][None] * weight
 
 
@@ -85,7 +93,12 @@ def _combine(first: Element, second: Element) -> Element:
     A1, b1, C1, eta1, J1 = first
     A2, b2, C2, eta2, J2 = second
     CJ = _product(C1, J2)
-    M = _inverse(CJ.at[0, 0].add(1).at[1, 1].add(1))
+    # det(I + C J) without a difference of large products: C and J are positive semidefinite.
+    det = 1 + CJ[0, 0] + CJ[1, 1] + _det(C1) * _det(J2)
+    M = (
+        jnp.stack([jnp.stack([1 + CJ[1, 1], -CJ[0, 1]]), jnp.stack([-CJ[1, 0], 1 + CJ[0, 0]])])
+        / det
+    )
     left = _product(A2, M)
     right = _product(A1.swapaxes(0, 1), M.swapaxes(0, 1))
     return (
@@ -105,6 +118,5 @@ def _applied(X: Matrix, v: Vector) -> Vector:
     return (X * v[None]).sum(1)
 
 
-def _inverse(X: Matrix) -> Matrix:
-    det = X[0, 0] * X[1, 1] - X[0, 1] * X[1, 0]
-    return jnp.stack([jnp.stack([X[1, 1], -X[0, 1]]), jnp.stack([-X[1, 0], X[0, 0]])]) / det
+def _det(X: Matrix) -> Float[Array, "*shape"]:
+    return X[0, 0] * X[1, 1] - X[0, 1] * X[1, 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -13,16 +15,21 @@ from rekal.networks.rkn_options import Control, RKNOptions
 from rekal.networks.rkn_scan import Steps
 
 
-def clean(evidence: Evidence) -> tuple[Array, Array, Array]:
-    """Mean, variance and a 0 or 1 for each entry; harmless numbers stand for what was not seen."""
+def clean(evidence: Evidence, dtype: Any) -> tuple[Array, Array, Array]:
+    """Mean, variance and a 0 or 1 for each entry; harmless numbers stand for what was not seen.
+
+    Variances are held within 1e-30 and 1e30, between which float32 can divide; negative ones become NaN.
+    """
     seen = evidence.seen[..., None]
-    mean, var = jnp.where(seen, evidence.mean, 0.0), jnp.where(seen, evidence.var, 1.0)
+    mean = jnp.where(seen, evidence.mean, 0.0).astype(dtype)
+    var = jnp.where(seen, evidence.var, 1.0).astype(dtype)
+    var = jnp.where(var < 0, jnp.nan, jnp.clip(var, 1e-30, 1e30))
     return mean, var, jnp.broadcast_to(seen, mean.shape).astype(mean.dtype)
 
 
-def frame_features(evidence: Evidence) -> Float[Array, "*batch features"]:
+def frame_features(evidence: Evidence, dtype: Any) -> Float[Array, "*batch features"]:
     """What a frame tells the coefficient network: mean, variance, and whether it was there."""
-    mean, var, seen = clean(evidence)
+    mean, var, seen = clean(evidence, dtype)
     return jnp.concatenate([mean, var * seen, seen[..., :1]], -1)
 
 
@@ -49,7 +56,7 @@ def steps_of(
         dt: time steps.
         before: features of the frame before each step, where they mix the transition.
     """
-    mean, var, seen = clean(evidence)
+    mean, var, seen = clean(evidence, coefficients.known.bias.dtype)
     batch, time = mean.shape[:2]
     known = [before] if before is not None else []
     if options.timed == "coefficients" and dt is not None:
