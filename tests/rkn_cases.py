@@ -75,12 +75,12 @@ def random_rkn(latent=LATENT, seed=0, **how):
     return eqx.tree_at(lambda each: each.bases, layer, jnp.asarray(bases))
 
 
-def random_series(layer, batch=BATCH, time=TIME, seed=1):
+def random_series(layer, batch=BATCH, steps=TIME, seed=1):
     """Evidence with gaps, and inputs and time steps where the layer takes them: numpy arrays."""
     rng = np.random.default_rng(seed)
-    some = lambda draw, *shape: draw(size=(batch, time, *shape))  # noqa: E731
+    some = lambda draw, *shape: draw(size=(batch, steps, *shape))  # noqa: E731
     mean, var = some(rng.normal, layer.latent), some(rng.exponential, layer.latent)
-    evidence = Evidence(mean, 0.05 + var, rng.random((batch, time)) < 0.6)
+    evidence = Evidence(mean, 0.05 + var, rng.random((batch, steps)) < 0.6)
     inputs = some(rng.normal, layer.n_inputs) if layer.n_inputs else None
     dt = None if layer.options.timed == "ignored" else 0.2 + some(rng.random)
     return evidence, inputs, dt

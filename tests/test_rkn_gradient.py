@@ -57,7 +57,7 @@ def weighted(tree):
 
 
 @functools.cache
-def gradient(by="hand", prior=True):
+def gradient(by, prior):
     """Of parameters, latent observations, their variances, inputs, time steps and the start."""
 
     def loss(every, seen):
@@ -92,11 +92,11 @@ def derived(every, seen, monkeypatch, prior=True):
 )
 def test_it_is_the_gradient_of_the_recursion(name, prior, start, monkeypatch):
     every, seen = parts(name, start=start)
-    value, found = gradient(prior=prior)(every, seen)
+    value, found = gradient("hand", prior)(every, seen)
     close((value, found), derived(every, seen, monkeypatch, prior))
     unused = found[0].raw_start if start else None
     used = [leaf for leaf in jax.tree.leaves(found) if leaf is not unused]
-    assert all(np.any(leaf) for leaf in used)
+    assert all(np.any(leaf) for leaf in used if leaf.size)
 
 
 def test_it_is_the_gradient_of_the_associative_scan():
@@ -104,13 +104,13 @@ def test_it_is_the_gradient_of_the_associative_scan():
     (every, seen), (same, _) = (
         parts("separable", scan, steps=2, start=True) for scan in ("serial", "parallel")
     )
-    found, expected = (gradient(prior=False)(each, seen) for each in (every, same))
+    found, expected = (gradient("hand", False)(each, seen) for each in (every, same))
     close(jax.tree.leaves(found), jax.tree.leaves(expected))
 
 
 def test_it_is_the_limit_of_differences():
     every, seen = parts("continuous")
-    both = gradient()
+    both = gradient("hand", True)
     _, slope = both(every, seen)
     rng = np.random.default_rng(0)
     for _ in range(5):
@@ -133,30 +133,30 @@ def test_where_rounding_is_held_it_stays_that_of_the_recursion(monkeypatch):
     correlation = belief.side / np.sqrt(belief.upper * belief.lower)
     assert (correlation < 1).all() and (correlation > 1 - 1.01 * rkn_scan.SURE).any()
     every = (layer, mean, var, inputs, dt, start)
-    close(gradient()(every, seen), derived(every, seen, monkeypatch), rtol=1e-6)
+    close(gradient("hand", True)(every, seen), derived(every, seen, monkeypatch), rtol=1e-6)
 
 
 def test_entries_outside_the_matrix_have_none():
     every, seen = parts("continuous")
     layer, *rest = every
-    value, (found, *_) = gradient()(every, seen)
+    value, (found, *_) = gradient("hand", True)(every, seen)
     m, b = layer.latent, layer.bases.shape[2] // 2
     column = np.arange(m) + np.arange(-b, b + 1)[:, None]
     outside = np.broadcast_to((column < 0) | (column >= m), layer.bases.shape)
     assert outside.sum() == layer.idle
     assert not found.bases[outside].any() and found.bases[~outside].all()
     other = eqx.tree_at(lambda each: each.bases, layer, jnp.where(outside, 1e6, layer.bases))
-    assert gradient()((other, *rest), seen)[0] == value
+    assert gradient("hand", True)((other, *rest), seen)[0] == value
 
 
 def test_what_is_behind_the_mask_poisons_none():
     every, seen = parts("continuous")
     layer, mean, var, *rest = every
     hidden = ~seen[..., None]
-    _, expected = gradient()(every, seen)
+    _, expected = gradient("hand", True)(every, seen)
     for bad in (jnp.nan, jnp.inf, -1.0):
         spoilt = (layer, jnp.where(hidden, bad, mean), jnp.where(hidden, bad, var), *rest)
-        _, found = gradient()(spoilt, seen)
+        _, found = gradient("hand", True)(spoilt, seen)
         jax.tree.map(np.testing.assert_array_equal, found, expected)
     assert not expected[1][~seen].any() and not expected[2][~seen].any()
 

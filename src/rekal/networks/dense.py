@@ -34,8 +34,8 @@ def rows_times(
 
     With more axes than two, XLA copies and turns everything round for the gradient of the weights.
     """
-    rows = x.reshape(-1, x.shape[-1])
-    return (rows @ weight).reshape(*x.shape[:-1], -1)
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return (rows @ weight).reshape(*x.shape[:-1], weight.shape[-1])
 
 
 class Dense(eqx.Module):
