@@ -10,6 +10,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from small_networks import small_network
+
 from rekal.errors import RekalError
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.dense import MLP, Dense, LayerNorm
@@ -187,3 +189,11 @@ def test_gaussian_head_reads_its_two_vectors_apart():
     np.testing.assert_array_equal(told.mean, other.mean)
     assert told.mean.shape == told.var.shape == (5, 2)
     assert (told.var > head.floor).all() and abs(told.var - other.var).min() > 0
+
+
+def test_networks_refuse_other_frames_and_masks():
+    network = small_network()
+    with pytest.raises(RekalError, match=r"observations of shape \(3, 3, 1\), not \(9, 1, 1\)"):
+        network.encode(jnp.zeros((2, 4, 9, 1, 1)))
+    with pytest.raises(RekalError, match=r"a mask for \(2, 4\) observations .*, not \(2, 3\)"):
+        network.encode(jnp.zeros((2, 4, 3, 3, 1)), jnp.ones((2, 3), bool))

@@ -67,7 +67,7 @@ class RKN(Layer):
         options = RKNOptions.of(how)
         if latent < 1 or inputs < 0:
             raise RekalError(f"an RKN needs latent >= 1 and inputs >= 0, not {latent} and {inputs}")
-        if "control" in how and not inputs:
+        if options.control != RKNOptions.control and not inputs:
             raise RekalError("control is the network of the inputs: give inputs, or leave it out")
         keys = jax.random.split(key, 3)
         states, act = 2 * latent, options.activation
