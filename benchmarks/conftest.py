@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "benchmarks.json"
 FIGURES: dict[str, dict[str, dict[str, Any]]] = {}
 RATIOS: list[dict[str, Any]] = []
 PACKAGES = ("jax", "numpy", "particles", "cuthbert", "statsmodels", "dynamax", "pykalman", "filterpy",
-            "simdkalman")  # fmt: skip
+            "simdkalman", "torch")  # fmt: skip
 
 
 @pytest.fixture

@@ -1,0 +1,184 @@
+"""The Recurrent Kalman Network beside PyTorch: recursion, memory, training, streaming (float32)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from conftest import fact, ratio, temporary_mib
+from rkn_problem import by_autodiff, layer_of, rekal_call, torch_call
+from torch_rkn import ConvNet, StreamingLSTM
+
+from rekal import Backprop, Frames
+from rekal.networks.beliefs import Evidence
+from rekal.networks.conv_encoder import ConvEncoder
+from rekal.networks.decoders import GaussianHead
+from rekal.networks.encoders import DenseEncoder
+from rekal.networks.network import Network
+from rekal.networks.patch_encoder import PatchEncoder
+from rekal.networks.rkn import RKN
+
+RECURSION = {m: f"RKN forward and backward, batch 50, T = 150, m = {m}, float32" for m in (100, 15)}
+EPOCH = "pendulum epoch, 150000 frames, batch 50, T = 75, m = 15, float32"
+STREAM = {m: f"one streamed observation, m = {m}, float32" for m in (100, 15)}
+FRAMES, CALLS = 150_000, 5_000
+SERIES = 500  # of 75 frames: what is trained on; an epoch is scaled from it
+UNITS = {100: (400, 100), 15: (60,)}
+
+
+@pytest.mark.parametrize("latent", RECURSION)
+def test_gradients_agree(latent: int) -> None:
+    """Ours, autodiff and PyTorch give the same value and gradients, to rounding in float32."""
+    function, args = rekal_call(latent)
+    value, (layer, w, r) = function(*args)
+    ours = [layer.bases, layer.coefficients.state, layer.coefficients.known.bias, w, r]
+    found, (bases, mix, bias, _, of_w, of_r) = torch_call(latent, None)()
+    theirs = [x.numpy() for x in (bases, mix, bias, of_w, of_r)]
+    function, args = rekal_call(latent, by_autodiff)
+    other, (layer, w, r) = function(*args)
+    again = [layer.bases, layer.coefficients.state, layer.coefficients.known.bias, w, r]
+    assert float(value) == pytest.approx(found.item(), rel=1e-4)
+    assert float(value) == pytest.approx(float(other), rel=1e-4)
+    for a, b, c in zip(ours, theirs, again, strict=True):
+        scale = float(np.abs(b).max())
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * scale)
+        np.testing.assert_allclose(a, c, rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("latent", RECURSION)
+@pytest.mark.parametrize("name", ["rekal", "rekal, forward only", "the same by autodiff"])
+def test_ours(contest, latent: int, name: str) -> None:
+    run = {"run": by_autodiff} if "autodiff" in name else {}
+    function, args = rekal_call(latent, gradient="only" not in name, **run)
+    memory = temporary_mib(function, *args)
+    contest(RECURSION[latent], name, lambda: function(*args), rounds=30, temporary_mib=memory)
+
+
+@pytest.mark.parametrize("latent", RECURSION)
+def test_banded_in_torch(contest, latent: int) -> None:
+    call = torch_call(latent, None)
+    contest(RECURSION[latent], "torch banded, eager", call, rounds=10)
+
+
+@pytest.mark.parametrize(("latent", "units"), [(m, n) for m in UNITS for n in UNITS[m]])
+def test_lstm_in_torch(contest, latent: int, units: int) -> None:
+    contest(RECURSION[latent], f"torch LSTM, {units} units", torch_call(latent, units), rounds=10)
+
+
+@pytest.mark.parametrize("latent", RECURSION)
+def test_memory(latent: int) -> None:
+    """Peak memory of one gradient, each in a process of its own."""
+    program = Path(__file__).with_name("rkn_memory.py")
+    contestants = {"rekal": ["rekal"], "torch banded, eager": ["banded"]}
+    contestants |= {f"torch LSTM, {n} units": ["lstm", str(n)] for n in UNITS[latent]}
+    for name, (who, *units) in contestants.items():
+        command = [sys.executable, str(program), who, str(latent), *units]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        fact(RECURSION[latent], name, **json.loads(done.stdout))
+
+
+def films() -> tuple[np.ndarray, np.ndarray]:
+    """Frames and targets of the right size; what they show costs nothing."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (SERIES, 75, 24, 24, 1), np.uint8)
+    return pixels, rng.normal(size=(SERIES, 75, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder"), [("rekal, patches", PatchEncoder), ("rekal, convolutions", ConvEncoder)]
+)
+def test_epoch(name: str, encoder: type) -> None:
+    """The whole of `Backprop`, three epochs: the median leaves out the one that compiles."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    layer = RKN.create(15, key=keys[1])
+    head = GaussianHead(*layer.sizes, 2, (30,), "tanh", key=keys[2])
+    network = Network(encoder((24, 24, 1), 15, key=keys[0]), layer, head)
+    done = Backprop(epochs=3, batch=50).run(network, Frames.from_arrays(*films()))
+    assert np.isfinite(done.train).all()
+    fact(EPOCH, name, seconds=FRAMES / done.frames_per_second)
+
+
+def test_epoch_in_torch() -> None:
+    """The same network with convolutions, channels last; Adam."""
+    network = ConvNet(layer_of(15), 2)
+    adam = torch.optim.Adam(network.parameters())
+    pixels, targets = (torch.from_numpy(x) for x in films())
+    seconds = []
+    for begin in range(0, SERIES, 50):
+        began = time.perf_counter()
+        adam.zero_grad()
+        network.loss(pixels[begin : begin + 50], targets[begin : begin + 50]).backward()
+        adam.step()
+        seconds.append(time.perf_counter() - began)
+    fact(EPOCH, "torch, convolutions", seconds=float(np.median(seconds)) * FRAMES / (50 * 75))
+
+
+def percentiles(call) -> dict[str, float]:
+    """Over single calls; the first hundred only warm up."""
+    micros = np.empty(CALLS)
+    for i in range(-100, CALLS):
+        began = time.perf_counter_ns()
+        call()
+        if i >= 0:
+            micros[i] = (time.perf_counter_ns() - began) / 1e3
+    p50, p99 = np.percentile(micros, [50, 99])
+    return {"seconds": p50 / 1e6, "p50_microseconds": p50, "p99_microseconds": p99}
+
+
+@pytest.mark.parametrize("latent", STREAM)
+def test_streaming(latent: int) -> None:
+    """Predict, update and observe one observation of one series."""
+    layer = layer_of(latent)
+    head = GaussianHead(*layer.sizes, 2, (30,), "tanh", key=jax.random.key(1))
+    network = Network(DenseEncoder((latent,), latent, key=jax.random.key(2)), layer, head)
+    evidence = Evidence(jnp.zeros(latent), jnp.ones(latent), jnp.array(True))
+
+    @eqx.filter_jit
+    def step(network: Network, belief, evidence: Evidence):
+        belief, _ = network.update(network.predict(belief), evidence)
+        return belief, network.observe(belief)
+
+    belief = network.init()
+
+    def ours() -> None:
+        nonlocal belief
+        belief, _ = jax.block_until_ready(step(network, belief, evidence))
+
+    fact(STREAM[latent], "rekal", **percentiles(ours))
+    peer = StreamingLSTM(latent, 2)
+    x, state = torch.zeros(1, 2 * latent), (torch.zeros(1, 4 * latent),) * 2
+
+    def theirs() -> None:
+        nonlocal state
+        state = peer(x, state)
+
+    with torch.inference_mode():
+        fact(STREAM[latent], "torch LSTMCell", **percentiles(theirs))
+
+
+def test_ratios() -> None:
+    large, small = RECURSION.values()
+    ratio("torch banded, eager / rekal", large, "torch banded, eager", "rekal", ">= 9")
+    ratio("torch LSTM, 400 units / rekal", large, "torch LSTM, 400 units", "rekal", ">= 6")
+    ratio("torch LSTM, 100 units / rekal", large, "torch LSTM, 100 units", "rekal", ">= 0")
+    ratio("torch banded, eager / rekal", small, "torch banded, eager", "rekal", ">= 0")
+    ratio("torch LSTM, 60 units / rekal", small, "torch LSTM, 60 units", "rekal", ">= 1")
+    for where in RECURSION.values():
+        ratio("autodiff / written by hand", where, "the same by autodiff", "rekal", ">= 0")
+    for seconds, name in ((4, "rekal, patches"), (15, "rekal, convolutions")):
+        fact(EPOCH, f"goal of {seconds} s", seconds=seconds)
+        ratio(f"{name} / goal of {seconds} s", EPOCH, name, f"goal of {seconds} s", "<= 1")
+    ratio(
+        "torch / rekal, convolutions", EPOCH, "torch, convolutions", "rekal, convolutions", ">= 0"
+    )
+    for where in STREAM.values():
+        ratio("torch LSTMCell / rekal", where, "torch LSTMCell", "rekal", ">= 0")

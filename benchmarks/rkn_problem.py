@@ -1,0 +1,95 @@
+"""The recursion that `bench_rkn.py` and `rkn_memory.py` time: evidence in, a number and its gradients out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from torch import nn
+from torch_rkn import BandedRKN
+
+from rekal.networks.beliefs import Evidence, Factorised
+from rekal.networks.flat import batch_major, moments_of
+from rekal.networks.rkn import RKN
+from rekal.networks.rkn_scan import predict, update
+
+BATCH, TIME = 50, 150
+
+
+def layer_of(latent: int) -> RKN:
+    """15 bases of bandwidth 3 that are not alike."""
+    return RKN.create(latent, spread=0.01, key=jax.random.key(0))
+
+
+def arrays(latent: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Latent observations, their variances, and weights that make one number of all posterior moments."""
+    rng = np.random.default_rng(0)
+    draw = lambda n: rng.normal(size=(BATCH, TIME, n)).astype(np.float32)  # noqa: E731
+    return draw(latent), 0.1 + draw(latent) ** 2, draw(5 * latent) / (BATCH * TIME)
+
+
+def joined(belief: Factorised) -> jax.Array:
+    """All moments as one vector, in the order of `BandedRKN`."""
+    return jnp.concatenate([belief.mean, belief.spread], -1)
+
+
+def handwritten(layer: RKN, evidence: Evidence) -> jax.Array:
+    """The library: a backward pass written by hand."""
+    return joined(layer.run(evidence).posterior)
+
+
+def by_autodiff(layer: RKN, evidence: Evidence) -> jax.Array:
+    """The same forward pass, differentiated by JAX."""
+    n = len(evidence.mean)
+    steps = layer._steps(evidence, None, None, None)
+    first = moments_of(layer.init((n,)))
+    entered = update(first, steps.mean[0], steps.var[0], steps.seen[0])
+
+    def step(x: Any, row: Any) -> Any:
+        after = update(predict(layer.dynamics, x, row)[0], row.mean, row.var, row.seen)
+        return after, after
+
+    _, rest = jax.lax.scan(step, entered, jax.tree.map(lambda leaf: leaf[1:], steps))
+    path = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), entered, rest)
+    return jnp.concatenate([batch_major(part, n) for part in path], -1)
+
+
+def rekal_call(
+    latent: int, run: Callable[[RKN, Evidence], jax.Array] = handwritten, gradient: bool = True
+) -> tuple[Any, tuple[Any, ...]]:
+    """A compiled function and its arguments; it gives the value and, if wanted, all gradients."""
+    w, r, weights = (jnp.asarray(x) for x in arrays(latent))
+    parameters, rest = eqx.partition(layer_of(latent), eqx.is_inexact_array)
+    seen = jnp.ones((BATCH, TIME), bool)
+
+    def value(parameters: Any, w: jax.Array, r: jax.Array, weights: jax.Array) -> jax.Array:
+        layer = eqx.combine(parameters, rest)
+        return jnp.vdot(run(layer, Evidence(w, r, seen)), weights)
+
+    call = jax.jit(jax.value_and_grad(value, (0, 1, 2)) if gradient else value)
+    return call, (parameters, w, r, weights)
+
+
+def torch_call(latent: int, units: int | None) -> Callable[[], tuple[Any, ...]]:
+    """Value and gradients in PyTorch: of the banded RKN, or of an LSTM with so many units."""
+    w, r, weights = (torch.from_numpy(x) for x in arrays(latent))
+    w.requires_grad_(), r.requires_grad_()
+    if units is None:
+        module: nn.Module = BandedRKN(layer_of(latent))
+        run = lambda: module(w, r).flatten(2)  # noqa: E731
+    else:
+        module = nn.LSTM(2 * latent, units, batch_first=True)
+        run = lambda: module(torch.cat([w, r], -1))[0]  # noqa: E731
+        weights = torch.randn(BATCH, TIME, units) / (BATCH * TIME)
+    inputs = [*module.parameters(), w, r]
+
+    def call() -> tuple[Any, ...]:
+        loss = (run() * weights).sum()
+        return loss, torch.autograd.grad(loss, inputs)
+
+    return call
