@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,12 +12,12 @@ import numpy as np
 
 from rekal.archive import save_archive
 from rekal.beliefs import GaussianPath, Path
-from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
-from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
+from rekal.fit_base import BaseFit
+from rekal.forecast import Labels
 from rekal.free_run import free_run
 from rekal.history import History
 from rekal.identify import Identification, identify
@@ -28,20 +27,13 @@ from rekal.models.linear_model import LinearModel
 from rekal.models.serial import model_arrays, model_config
 from rekal.posterior import Posterior
 from rekal.sequences import Sequences
-from rekal.sequences.slicing import with_steps
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
-from rekal.stream import Stream
 from rekal.trained import Parameter
 from rekal.verbs import filter_paths, filtered_posterior
 
-FAN_PARTICLES = (
-    2000  # a forecast beyond the data is one origin: smooth quantiles cost nothing there
-)
-
-
-class Fit(eqx.Module):
-    """A trained model together with the units of the data it was trained on.
+class Fit(BaseFit):
+    """A trained state-space model together with the units of the data it was trained on.
 
     The model speaks of standardised data; every method takes and returns raw units.
 
@@ -69,31 +61,6 @@ class Fit(eqx.Module):
     parameters: tuple[Parameter, ...] = eqx.field(static=True, default=())
     uncertainty: Uncertainty | None = None
 
-    def prepare(self, data: Sequences) -> Sequences:
-        """Standardise data of the kind the model was trained on.
-
-        Raises:
-            RekalError: other columns or inputs, or another sampling interval.
-        """
-        for expected, found, what in (
-            (self.labels.names, data.names, "columns"),
-            (self.input_names, data.input_names, "input columns"),
-        ):
-            if tuple(found) != tuple(expected):
-                raise RekalError(
-                    f"the model was trained on the {what} {', '.join(expected) or '(none)'}, "
-                    f"but the data have {', '.join(found) or '(none)'}"
-                )
-        interval = self.labels.interval
-        if self.continuous:
-            return self.standardiser.apply(with_steps(data, interval))
-        if data.interval and abs(data.interval / interval - 1) > 0.25:
-            raise RekalError(
-                f"the model was trained on a sampling interval of {interval:g}, "
-                f"but the data have {data.interval:g}"
-            )
-        return self.standardiser.apply(data)
-
     @property
     def continuous(self) -> bool:
         """Whether the model runs in continuous time, so that data may be sampled at any times."""
@@ -112,87 +79,18 @@ class Fit(eqx.Module):
         """Filtered moments of the state, the likelihood being that of the raw data."""
         path = self.paths(data)
         posterior = filtered_posterior(self.algorithm, self.prepare(data), path)
-        volume = np.sum(np.asarray(data.mask) * np.log(np.asarray(self.standardiser.scale)), -1)
         return dataclasses.replace(
             posterior,
             observed_mean=np.asarray(self.standardiser.invert(np.asarray(posterior.observed_mean))),
-            log_evidence=np.asarray(posterior.log_evidence) - volume,
+            log_evidence=np.asarray(posterior.log_evidence) - self._volume(data),
             data=data,
         )
-
-    def diagnose(self, data: Sequences) -> Diagnostics:
-        """Whether the filter keeps what it promises of some data: NIS, whiteness, PIT, coverage.
-
-        Raises:
-            RekalError: other columns or inputs than the model was trained on, or another sampling interval.
-        """
-        return self.filter(data).diagnose()
-
-    def forecast(self, data: Sequences, horizon: int, future_inputs: Any = None) -> Forecast:
-        """Forecast `horizon` steps beyond the end of every series, in raw units.
-
-        A step is the sampling interval; that of irregular series is their median step.
-
-        Args:
-            data: what has been observed so far.
-            horizon: number of steps, at least 1.
-            future_inputs: inputs of those steps `(batch, horizon, input)` or `(horizon, input)` in
-                raw units; needed when the model has inputs.
-
-        Raises:
-            RekalError: the horizon is below 1, or future inputs are missing.
-        """
-        made = forecast_from(
-            self._source(),
-            self.paths(data),
-            horizon,
-            self._key(1),
-            future_inputs=self.standardiser.apply_inputs(future_inputs),
-            lengths=data.lengths,
-            dt=data.interval if self.continuous else None,
-            particles=FAN_PARTICLES,
-            input_names=data.input_names,
-        )
-        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
-
-    def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
-        """Forecast from every step of the data without running the filter again, in raw units.
-
-        Args:
-            data: the series to roll over; nothing after a step enters the forecasts made there.
-            horizons: steps ahead.
-            origins: steps to forecast from; default every step.
-        """
-        prepared = self.prepare(data)
-        made = rolling_forecast(
-            self._source(),
-            self.paths(data),
-            horizons,
-            self._key(1),
-            inputs=prepared.inputs,
-            dt=prepared.dt if self.continuous else None,
-            lengths=data.lengths,
-            origins=origins,
-            input_names=data.input_names,
-        )
-        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
-
-    def stream(self) -> Stream:
-        """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
-        return Stream(self.algorithm, self.standardiser, self.labels, self.seed)
 
     def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
         """Draw new series from the model, in raw units."""
         u = self.standardiser.apply_inputs(inputs)
         _, y = simulate(self.model, steps, jax.random.key(seed), batch=batch, inputs=u, burn_in=200)
-        return Sequences.from_arrays(
-            np.asarray(self.standardiser.invert(np.asarray(y, np.float64))),
-            inputs=inputs,
-            names=self.labels.names,
-            units=self.labels.units,
-            input_names=self.input_names,
-            interval=self.labels.interval,
-        )
+        return self._drawn(y, inputs)
 
     def free_run(self, data: Sequences, warm_up: int = 4) -> np.ndarray:
         """The noise-free model running by itself over the inputs of every series, in raw units.
@@ -271,30 +169,15 @@ class Fit(eqx.Module):
                 function of your own, which a file cannot hold.
         """
         config = {
+            **self._config(),
             "kind": "fit",
             "model": model_config(self.model),
-            "history": self.history.settings(),
             "filtering": dataclasses.asdict(self.filtering),
-            "seed": self.seed,
-            "labels": dataclasses.asdict(self.labels),
-            "input_names": self.input_names,
-            "model_kind": self.kind,
             "parameters": [list(each) for each in self.parameters],
         }
-        arrays = {f"model.{name}": array for name, array in model_arrays(self.model).items()}
-        arrays["log_likelihood"] = np.asarray(self.history.log_likelihood)
-        for name in ("location", "scale", "input_location", "input_scale"):
-            value = getattr(self.standardiser, name)
-            if value is not None:
-                arrays[f"standardiser.{name}"] = np.asarray(value)
+        arrays = self._arrays()
+        arrays.update({f"model.{name}": array for name, array in model_arrays(self.model).items()})
         if self.uncertainty is not None:
             kept = self.uncertainty.arrays()
             arrays.update({f"uncertainty.{name}": np.asarray(kept[name]) for name in kept})
         save_archive(path, config, arrays)
-
-    def _source(self) -> GaussianModel | GaussianFilter:
-        algorithm = self.algorithm
-        return algorithm if isinstance(algorithm, GaussianFilter) else self.model
-
-    def _key(self, stream: int) -> Any:
-        return jax.random.fold_in(jax.random.key(self.seed), stream)

@@ -18,6 +18,8 @@ REASONS = {
     "interrupted": "it was interrupted",
     "converged": "it had converged",
     "no better point": "no better point was found",
+    "epochs": "all epochs were used",
+    "patience": "held-out data were predicted no better for a while",
 }
 
 
@@ -28,12 +30,14 @@ class History(eqx.Module):
         log_likelihood: training log-likelihood per iteration, in nats of the raw units.
         trials: (name of the start, held-out log-likelihood in nats per observed entry), best first;
             empty when there was one start only.
-        stopped: "tolerance", "iterations", "interrupted", "converged" or "no better point".
+        stopped: a key of `REASONS`.
         seconds: wall time of the training.
         entries: number of observed entries trained on.
         criteria: names and values of information criteria; empty where there are none.
         diagnostics: how the filter of the final model predicts the training data one step ahead; None where
             that was not looked at.
+        held_out: log-likelihood of held-out data after each epoch, in nats per value of the raw units; None
+            where all data were trained on. The best epoch was kept.
     """
 
     log_likelihood: Float[AnyArray, " iterations"]
@@ -43,17 +47,28 @@ class History(eqx.Module):
     entries: int = eqx.field(static=True)
     criteria: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
     diagnostics: Diagnostics | None = eqx.field(static=True, default=None)
+    held_out: Float[AnyArray, " iterations"] | None = None
+
+    @property
+    def kept(self) -> int:
+        """Number of the iteration, from 0, whose parameters were kept."""
+        return len(self.log_likelihood) - 1 if self.held_out is None else int(self.held_out.argmax())
 
     def lines(self) -> list[str]:
         """What a summary says of the training."""
         lines = []
         count = len(self.log_likelihood)
         if count:
-            last = float(self.log_likelihood[-1])
+            last, often = float(self.log_likelihood[self.kept]), f"{count} iterations"
+            if self.held_out is not None:
+                often = f"{self.kept + 1} of {count} epochs"
             lines.append(
                 f"log-likelihood  {last:.1f} nats ({last / self.entries:.3f} per value) after "
-                f"{count} iterations; {REASONS[self.stopped]}"
+                f"{often}; {REASONS[self.stopped]}"
             )
+        if count and self.held_out is not None:
+            held = float(self.held_out[self.kept])
+            lines.append(f"held out        {held:.3f} nats per value, in the epoch that was kept")
         if self.trials:
             held = ", ".join(f"{name} {score:.3f}" for name, score in self.trials)
             lines.append(f"starts          {held} (held-out nats per value, the best was kept)")
@@ -75,13 +90,21 @@ class History(eqx.Module):
             "diagnostics": None if self.diagnostics is None else self.diagnostics.to_dict(),
         }
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+        found = {"log_likelihood": np.asarray(self.log_likelihood)}
+        if self.held_out is not None:
+            found["held_out"] = np.asarray(self.held_out)
+        return found
+
     @classmethod
-    def of(cls, settings: Mapping[str, Any], log_likelihood: np.ndarray) -> History:
-        """What `settings` and the array were made from."""
+    def of(cls, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> History:
+        """What `settings` and `arrays` were made from."""
         told = settings.get("diagnostics")  # files of earlier versions hold none
         trials = tuple((name, float(score)) for name, score in settings["trials"])
         return cls(
-            log_likelihood=log_likelihood,
+            log_likelihood=arrays["log_likelihood"],
+            held_out=arrays.get("held_out"),
             trials=trials,
             stopped=settings["stopped"],
             seconds=settings["seconds"],

@@ -1,13 +1,15 @@
-"""What filtering or smoothing a data set leaves: moments of the state, likelihood, frames."""
+"""What filtering or smoothing a data set leaves: moments of the state, predictions, likelihood, frames."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import equinox as eqx
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import ndtr
 
 from rekal.diagnostics import Diagnostics, diagnose
 from rekal.errors import RekalError
@@ -17,7 +19,110 @@ from rekal.sequences import AnyArray, Sequences
 Kind = Literal["filtered", "smoothed"]
 
 
-class Posterior(eqx.Module):
+class Scored(eqx.Module):
+    """One-step predictions of a filter against what came.
+
+    Attributes:
+        log_evidence: one-step predictive log densities `(batch, steps)` in nats; zero in padding.
+        data: the series that were filtered.
+        white: innovations scaled to unit covariance `(batch, steps, obs)`, NaN where there is none, or None.
+        pit: probability integral transform of each entry one step ahead, same shape.
+    """
+
+    log_evidence: eqx.AbstractVar[Float[AnyArray, "batch steps"]]
+    data: eqx.AbstractVar[Sequences]
+    white: eqx.AbstractVar[Float[AnyArray, "batch steps obs"] | None]
+    pit: eqx.AbstractVar[Float[AnyArray, "batch steps obs"] | None]
+
+    @property
+    def log_likelihood(self) -> float:
+        """Sum of the one-step predictive log densities over all observed entries, in nats."""
+        return float(np.sum(self.log_evidence))
+
+    def diagnose(self) -> Diagnostics:
+        """Whether the one-step predictions kept what they promised: NIS, whiteness, PIT, coverage.
+
+        Raises:
+            RekalError: the noise of the model is not additive and Gaussian, or nothing was observed.
+        """
+        if self.white is None or self.pit is None:
+            raise RekalError(
+                "diagnostics need a model with additive Gaussian noise, whose innovations have a known law"
+            )
+        return diagnose(np.asarray(self.white), np.asarray(self.pit), self.data.names)
+
+    def _lines(self, what: str) -> list[str]:
+        """What was found, and whether the filter keeps what it promises, in a few lines."""
+        series = f", {self.data.batch} series" if self.data.batch > 1 else ""
+        entries = int(np.asarray(self.data.mask).sum())
+        lines = [
+            f"{what}, {', '.join(self.data.names)}{series}",
+            f"log-likelihood  {self.log_likelihood:.1f} nats "
+            f"({self.log_likelihood / max(entries, 1):.3f} per value)",
+        ]
+        return lines if self.white is None else [*lines, self.diagnose().summary()]
+
+    def _frames(self, columns: Callable[[int, int], dict[str, np.ndarray]]) -> pd.DataFrame:
+        """One row per series and step, of the columns of series `i` up to its length."""
+        frames = []
+        for i in range(self.data.batch):
+            frame = pd.DataFrame(columns(i, int(self.data.lengths[i])), index=self.data.index(i))
+            frame.insert(0, "series", self.data.series_names[i] if self.data.series_names else i)
+            frames.append(frame)
+        return pd.concat(frames)
+
+
+class Predictions(Scored):
+    """What a network said of every step before it saw it.
+
+    Attributes:
+        mean: of each entry, `(batch, steps, obs)`.
+        var: its variances.
+        log_evidence: one-step predictive log densities `(batch, steps)` in nats; zero in padding.
+        data: the series that were filtered.
+        white: errors in units of their standard deviation, NaN where nothing was observed.
+        pit: probability integral transform of each entry, same shape.
+    """
+
+    mean: Float[AnyArray, "batch steps obs"]
+    var: Float[AnyArray, "batch steps obs"]
+    log_evidence: Float[AnyArray, "batch steps"]
+    data: Sequences
+    white: Float[AnyArray, "batch steps obs"]
+    pit: Float[AnyArray, "batch steps obs"]
+
+    @classmethod
+    def of(
+        cls,
+        mean: Float[np.ndarray, "batch steps obs"],
+        var: Float[np.ndarray, "batch steps obs"],
+        log_evidence: Float[np.ndarray, "batch steps"],
+        data: Sequences,
+    ) -> Predictions:
+        """Compare independent Gaussian predictions with the data, in the units of the data."""
+        observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
+        white = (observed - mean) / np.sqrt(var)
+        evidence = np.where(data.valid(), log_evidence, 0.0)
+        return cls(mean, var, evidence, data, white, ndtr(white))
+
+    def summary(self) -> str:
+        """How well each step was predicted, in a few lines."""
+        return "\n".join(self._lines(f"{'predicted':<15} one step ahead"))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per series and step: mean and standard deviation of each column one step ahead."""
+
+        def columns(i: int, steps: int) -> dict[str, np.ndarray]:
+            told = {}
+            for j, name in enumerate(self.data.names):
+                told[f"{name} (predicted)"] = np.asarray(self.mean)[i, :steps, j]
+                told[f"{name} sd"] = np.sqrt(np.asarray(self.var)[i, :steps, j])
+            return told
+
+        return self._frames(columns)
+
+
+class Posterior(Scored):
     """Moments of the state at every step of every series.
 
     Attributes:
@@ -47,23 +152,6 @@ class Posterior(eqx.Module):
         """Variances of the state variables."""
         return np.diagonal(np.asarray(self.cov), axis1=-2, axis2=-1)
 
-    @property
-    def log_likelihood(self) -> float:
-        """Sum of the one-step predictive log densities over all observed entries, in nats."""
-        return float(np.sum(self.log_evidence))
-
-    def diagnose(self) -> Diagnostics:
-        """Whether the one-step predictions kept what they promised: NIS, whiteness, PIT, coverage.
-
-        Raises:
-            RekalError: the noise of the model is not additive and Gaussian, or nothing was observed.
-        """
-        if self.white is None or self.pit is None:
-            raise RekalError(
-                "diagnostics need a model with additive Gaussian noise, whose innovations have a known law"
-            )
-        return diagnose(np.asarray(self.white), np.asarray(self.pit), self.data.names)
-
     def nees(self, truth: Any) -> Nees:
         """Estimation errors against the claimed covariances, where the true states are known.
 
@@ -83,28 +171,17 @@ class Posterior(eqx.Module):
 
     def summary(self) -> str:
         """What was found, and whether the filter keeps what it promises, in a few lines."""
-        series = f", {self.data.batch} series" if self.data.batch > 1 else ""
-        entries = int(np.asarray(self.data.mask).sum())
-        lines = [
-            f"{self.kind:<15} {self.mean.shape[-1]} states, {', '.join(self.data.names)}{series}",
-            f"log-likelihood  {self.log_likelihood:.1f} nats "
-            f"({self.log_likelihood / max(entries, 1):.3f} per value)",
-        ]
-        if self.white is not None:
-            lines.append(self.diagnose().summary())
-        return "\n".join(lines)
+        return "\n".join(self._lines(f"{self.kind:<15} {self.mean.shape[-1]} states"))
 
     def to_frame(self) -> pd.DataFrame:
         """One row per series and step: mean and standard deviation of each state variable."""
-        frames = []
-        for i in range(self.data.batch):
-            steps = int(self.data.lengths[i])
-            columns = {f"{name} ({self.kind})": self.observed_mean[i, :steps, j]
-                       for j, name in enumerate(self.data.names)}  # fmt: skip
+
+        def columns(i: int, steps: int) -> dict[str, np.ndarray]:
+            told = {f"{name} ({self.kind})": self.observed_mean[i, :steps, j]
+                    for j, name in enumerate(self.data.names)}  # fmt: skip
             for j in range(self.mean.shape[-1]):
-                columns[f"state {j + 1}"] = self.mean[i, :steps, j]
-                columns[f"state {j + 1} sd"] = np.sqrt(self.var[i, :steps, j])
-            frame = pd.DataFrame(columns, index=self.data.index(i))
-            frame.insert(0, "series", self.data.series_names[i] if self.data.series_names else i)
-            frames.append(frame)
-        return pd.concat(frames)
+                told[f"state {j + 1}"] = self.mean[i, :steps, j]
+                told[f"state {j + 1} sd"] = np.sqrt(self.var[i, :steps, j])
+            return told
+
+        return self._frames(columns)

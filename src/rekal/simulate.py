@@ -52,12 +52,9 @@ def simulate(
         RekalError: steps or batch below 1, burn_in below 0; inputs are missing, superfluous or of a
             wrong shape; a noise-free run of a model without a mean transition.
     """
-    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("burn_in", burn_in, 0)):
-        if value < least:
-            raise RekalError(f"{name} must be at least {least}, but is {value}")
+    u = inputs_of_run(model.n_inputs, steps, batch, burn_in, inputs)
     if not noise and not isinstance(model, GaussianModel):
         raise RekalError(f"{type(model).__name__} has no mean dynamics: simulate it with noise")
-    u = _inputs(model, steps, batch, burn_in, inputs)
     first = None
     if start is not None:
         first = jnp.asarray(start, jnp.result_type(float))
@@ -103,11 +100,25 @@ def simulate_sequences(
     return Sequences.from_arrays(np.asarray(y), inputs=inputs, interval=interval, names=names)
 
 
-def _inputs(
-    model: StateSpaceModel, steps: int, batch: int, burn_in: int, inputs: Any
+def inputs_of_run(
+    width: int, steps: int, batch: int, burn_in: int, inputs: Any
 ) -> Float[Array, "*batch total input"] | None:
-    """Inputs with the burn-in before them, or None for a model without."""
-    width = model.n_inputs
+    """Inputs with the burn-in before them, or None for a model without.
+
+    Args:
+        width: how many inputs the model has.
+        steps: length of each series.
+        batch: number of series.
+        burn_in: steps before, with inputs at their mean.
+        inputs: what was given.
+
+    Raises:
+        RekalError: steps or batch below 1, burn_in below 0; inputs are missing, superfluous or of a wrong
+            shape.
+    """
+    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("burn_in", burn_in, 0)):
+        if value < least:
+            raise RekalError(f"{name} must be at least {least}, but is {value}")
     if width == 0:
         if inputs is not None:
             raise RekalError("the model takes no inputs, so leave them out")

@@ -16,8 +16,10 @@ from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from
-from rekal.models.base import StateSpaceModel
+from rekal.forecast.rolling import Source
 from rekal.models.linear_model import LinearModel
+from rekal.networks.beliefs import Factorised, Hidden
+from rekal.networks.table import TableNetwork
 from rekal.sequences.standardiser import Standardiser
 
 
@@ -30,19 +32,20 @@ class Stream:
         log_likelihood: of all samples so far, in nats of the raw units.
     """
 
-    belief: Particles | Gaussian
+    belief: Particles | Gaussian | Factorised | Hidden
     step: int
     log_likelihood: float
 
     def __init__(
         self,
-        algorithm: ParticleFilter | GaussianFilter,
+        algorithm: ParticleFilter | GaussianFilter | TableNetwork,
         standardiser: Standardiser,
         labels: Labels,
         seed: int = 0,
     ) -> None:
         """Start before the first sample."""
         self._algorithm = algorithm
+        self._model = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
         self._standardiser = standardiser
         # Samples bring no time stamps: forecasts are labelled by the step.
         self._labels = dataclasses.replace(labels, time_kind="step", time_name=None, interval=1.0)
@@ -62,7 +65,7 @@ class Stream:
             RekalError: a wrong number of columns or inputs, an infinite value, or a `dt` that is not
                 positive or that the model does not take.
         """
-        model = self._algorithm.model
+        model = self._model
         values = np.atleast_1d(np.asarray(y, np.float64))
         if values.shape != (model.observations,):
             raise RekalError(
@@ -103,21 +106,21 @@ class Stream:
         )
 
     def _step(self, dt: int | float | None) -> Array | None:
-        model = self._algorithm.model
+        model = self._model
         if dt is None:
             return None
-        if not (isinstance(model, LinearModel) and model.continuous):
+        if not (isinstance(model, LinearModel | TableNetwork) and model.continuous):
             raise RekalError(f"a {type(model).__name__} runs in equal steps: leave dt out")
         if not (dt > 0 and np.isfinite(dt)):
             raise RekalError(f"dt must be a time above 0, but is {dt}")
         return jnp.asarray(dt, jnp.result_type(float))
 
-    def _source(self) -> StateSpaceModel | GaussianFilter:
+    def _source(self) -> Source:
         algorithm = self._algorithm
-        return algorithm if isinstance(algorithm, GaussianFilter) else algorithm.model
+        return algorithm.model if isinstance(algorithm, ParticleFilter) else algorithm
 
     def _inputs(self, u: Any) -> Array | None:
-        count = self._algorithm.model.n_inputs
+        count = self._model.n_inputs
         if self._standardiser.input_location is None:
             return None
         if u is None or np.shape(u)[-1:] != (count,):
@@ -130,12 +133,12 @@ class Stream:
 @eqx.filter_jit
 def _advance(
     algorithm: Any,
-    belief: Particles | Gaussian,
+    belief: Particles | Gaussian | Factorised | Hidden,
     row: Array,
     seen: Array,
     drive: tuple[Array | None, Array | None],
     first: bool,
-) -> tuple[Particles | Gaussian, Array]:
+) -> tuple[Particles | Gaussian | Factorised | Hidden, Array]:
     u, dt = drive
     moved = belief if first else algorithm.predict(belief, u, dt)
     evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.models.base import StateSpaceModel
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Drive:
     @classmethod
     def of(
         cls,
-        model: StateSpaceModel,
+        width: int,
         starts: np.ndarray,
         ends: np.ndarray,
         inputs: Any,
@@ -42,7 +41,7 @@ class Drive:
         """Collect what is known.
 
         Args:
-            model: says how many inputs there must be.
+            width: how many inputs the model has.
             starts: first step of `inputs` and `dt`, `(batch,)`.
             ends: the step after the last one of the data, `(batch,)`.
             inputs: `(steps, input)` or `(batch, steps, input)` from `starts` on, or None.
@@ -54,7 +53,6 @@ class Drive:
             RekalError: inputs for a model without any, or of a wrong shape.
         """
         batch = len(ends)
-        width = model.n_inputs
         named = tuple(names) or (("u",) if width == 1 else tuple(f"u{k + 1}" for k in range(width)))
         rows = [np.zeros((0, width)) for _ in range(batch)]
         if inputs is not None:

@@ -1,44 +1,51 @@
-"""Forecasts of a filter with a Gaussian belief: its own predictions, exact for a linear model."""
+"""Forecasts of a filter whose predictions are Gaussian: its own, exact for a linear model.
+
+That is a filter with a Gaussian belief, or a network that decodes what it believes.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
-from rekal.beliefs import Gaussian
 from rekal.filters.gaussian import GaussianFilter
 from rekal.forecast.drive import Drive
 from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
 from rekal.models.linear import LinearModel
+from rekal.networks.table import TableNetwork
 
 CHUNK = 256  # origins at once
 
 
 def forecast_gaussian(
-    algorithm: GaussianFilter,
-    moments: tuple[Float[np.ndarray, "origins states"], Float[np.ndarray, "origins states states"]],
+    algorithm: GaussianFilter | TableNetwork,
+    beliefs: PyTree,
     drive: Drive,
     series: Int[np.ndarray, " origins"],
     at: Int[np.ndarray, " origins"],
     horizons: tuple[int, ...],
 ) -> Forecast:
-    """Predict from the moments at each origin.
+    """Predict from the belief at each origin.
 
     Args:
         algorithm: the filter; its `predict` and `observe` make the forecast.
-        moments: mean and covariance of the state at each origin.
+        beliefs: mean and covariance of the state, or what a network believes, leaves `(origins, ...)`.
         drive: known inputs and time steps.
         series: which series each origin belongs to.
         at: the step of each origin.
         horizons: steps ahead, increasing.
     """
-    ahead, count, obs = horizons[-1], len(at), algorithm.model.observations
+    network = isinstance(algorithm, TableNetwork)
+    obs = algorithm.observations if network else algorithm.model.observations
+    ahead, count = horizons[-1], len(at)
     u, dt = drive.rows(series, at, ahead)
-    dtype = moments[0].dtype
+    dtype = jax.tree.leaves(beliefs)[0].dtype
     u, dt = (None if v is None else v.astype(dtype) for v in (u, dt))
     kept = np.array(horizons) - 1
     means = np.empty((count, len(horizons), 1, obs), dtype)
@@ -49,7 +56,7 @@ def forecast_gaussian(
     )  # few sizes: compiled once each
     for first in range(0, count, size):
         rows = np.minimum(np.arange(first, first + size), count - 1)
-        row = jax.tree.map(lambda leaf: leaf[rows], (*moments, at, u, dt))  # noqa: B023
+        row = jax.tree.map(lambda leaf: leaf[rows], (beliefs, at, u, dt))  # noqa: B023
         here = slice(first, min(first + size, count))
         found = [
             np.asarray(v)[: here.stop - here.start, kept] for v in _push(algorithm, row, ahead)
@@ -68,24 +75,28 @@ def forecast_gaussian(
 
 
 @eqx.filter_jit
-def _push(algorithm: GaussianFilter, rows: PyTree, ahead: int) -> tuple[Array, Array, Array]:
+def _push(
+    algorithm: GaussianFilter | TableNetwork, rows: PyTree, ahead: int
+) -> tuple[Array, Array, Array]:
     """Mean, covariance and noise-free path of the observation at every horizon, for each origin."""
-    model = algorithm.model
 
     def one(row: PyTree) -> tuple[Array, Array, Array]:
-        mean, cov, at, u, dt = row
+        start, at, u, dt = row
+        x = None
+        if isinstance(algorithm, GaussianFilter):
+            x, cov = start
+            start = algorithm.belief(x, cov, jnp.asarray(at))
 
-        def step(carry: tuple[Gaussian, Array], row: PyTree) -> tuple[PyTree, PyTree]:
+        def step(carry: tuple[Any, Array | None], row: PyTree) -> tuple[PyTree, PyTree]:
             belief, x = carry
             u, dt = row
             belief = algorithm.predict(belief, u, dt)
             mean, cov = algorithm.observe(belief, u)
-            if isinstance(model, LinearModel):
+            if isinstance(algorithm, TableNetwork) or isinstance(algorithm.model, LinearModel):
                 return (belief, x), (mean, cov, mean)
-            x = model.transition_mean(x[None], u, dt)[0]
-            return (belief, x), (mean, cov, model.observation_mean(x[None], u)[0])
+            x = algorithm.model.transition_mean(x[None], u, dt)[0]
+            return (belief, x), (mean, cov, algorithm.model.observation_mean(x[None], u)[0])
 
-        start = algorithm.belief(mean, cov, jnp.asarray(at))
-        return jax.lax.scan(step, (start, mean), (u, dt), length=ahead)[1]
+        return jax.lax.scan(step, (start, x), (u, dt), length=ahead)[1]
 
     return jax.vmap(one)(rows)

@@ -1,6 +1,6 @@
 """Forecasts from a filtered series: at every step of it, or after its end.
 
-A filter with a Gaussian belief predicts by itself (`gaussian.py`). From the cloud of particles at step t
+A filter with a Gaussian belief, and a network, predict by themselves (`gaussian.py`). From the cloud of particles at step t
 two forecasts are made, neither of which looks at anything after t. The distribution: every particle is
 pushed through the noisy dynamics, and the observation noise is added in closed form. The path (Unkelbach
 et al. 2009, section 4.1): the mean of the cloud is pushed through the dynamics without noise. The filter
@@ -29,16 +29,21 @@ from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
+from rekal.networks.beliefs import Factorised, Hidden
+from rekal.networks.table import TableNetwork, TablePath
 
 __all__ = ["Forecast", "Labels", "forecast_from", "rolling_forecast"]
+
+Source = StateSpaceModel | GaussianFilter | TableNetwork
+"""What makes forecasts: a model and its particles, or a filter that predicts by itself."""
 
 LARGEST_CHUNK = 4_000_000
 """Numbers that one chunk of origins may hold at once."""
 
 
 def rolling_forecast(
-    source: StateSpaceModel | GaussianFilter,
-    path: Path | GaussianPath,
+    source: Source,
+    path: Path | GaussianPath | TablePath,
     horizons: int | Sequence[int],
     key: PRNGKeyArray,
     *,
@@ -53,7 +58,7 @@ def rolling_forecast(
     """Forecasts made at every step of one or more filtered series.
 
     Args:
-        source: the model whose particles were filtered, or the Gaussian filter that was run.
+        source: the model whose particles were filtered, or the Gaussian filter or network that was run.
         path: its beliefs, of one series or of several (leading axis).
         horizons: steps ahead, one number or several.
         key: randomness of the particles.
@@ -75,27 +80,27 @@ def rolling_forecast(
         RekalError: a horizon is not a whole number above 0; the model's observation noise is not
             Gaussian; an origin lies outside a series; inputs of a step to be forecast are unknown.
     """
-    model = source.model if isinstance(source, GaussianFilter) else _gaussian(source)
+    width = _inputs(source)
     steps_ahead = check_horizons(horizons)
-    first, second = _beliefs(path)
-    batch, steps = first.shape[:2]
+    beliefs = _beliefs(path)
+    batch, steps = jax.tree.leaves(beliefs)[0].shape[:2]
     ends = np.full(batch, steps) if lengths is None else np.asarray(lengths, int)
-    drive = Drive.of(model, np.zeros(batch, int), ends, inputs, future_inputs, dt, input_names)
+    drive = Drive.of(width, np.zeros(batch, int), ends, inputs, future_inputs, dt, input_names)
     found = [
         check_origins(origins, int(end), drive.last_origin(i, int(end), steps_ahead[-1]))
         for i, end in enumerate(ends)
     ]
     series = np.repeat(np.arange(batch), [len(steps) for steps in found])
     at = np.concatenate(found)
-    belief = first[series, at], second[series, at]
-    if isinstance(source, GaussianFilter):
-        return forecast_gaussian(source, belief, drive, series, at, steps_ahead)
-    return _forecast(_gaussian(source), belief, drive, series, at, steps_ahead, key, particles)
+    chosen = jax.tree.map(lambda leaf: leaf[series, at], beliefs)
+    if isinstance(source, GaussianFilter | TableNetwork):
+        return forecast_gaussian(source, chosen, drive, series, at, steps_ahead)
+    return _forecast(_gaussian(source), chosen, drive, series, at, steps_ahead, key, particles)
 
 
 def forecast_from(
-    source: StateSpaceModel | GaussianFilter,
-    belief: Particles | Path | Gaussian | GaussianPath,
+    source: Source,
+    belief: Particles | Path | Gaussian | GaussianPath | TablePath | Factorised | Hidden,
     horizon: int | Sequence[int],
     key: PRNGKeyArray,
     *,
@@ -109,7 +114,7 @@ def forecast_from(
     """The forecast after the end of the data.
 
     Args:
-        source: the model whose particles were filtered, or the Gaussian filter that was run.
+        source: the model whose particles were filtered, or the Gaussian filter or network that was run.
         belief: the belief after the last observation, or the path of one or more series.
         horizon: a number means every step up to it; several numbers mean those steps.
         key: randomness of the particles.
@@ -126,7 +131,7 @@ def forecast_from(
     Raises:
         RekalError: as for `rolling_forecast`.
     """
-    model = source.model if isinstance(source, GaussianFilter) else _gaussian(source)
+    width = _inputs(source)
     several = isinstance(horizon, Sequence | np.ndarray)
     steps_ahead = check_horizons(horizon if several else range(1, check_horizons(horizon)[0] + 1))
     if isinstance(belief, Particles):
@@ -135,26 +140,38 @@ def forecast_from(
     elif isinstance(belief, Gaussian):
         at = np.array([origin])
         last = np.asarray(belief.mean)[None], np.asarray(belief.cov)[None]
+    elif isinstance(belief, Factorised | Hidden):
+        at = np.array([origin])
+        last = jax.tree.map(lambda leaf: np.asarray(leaf)[None], belief)
     else:
-        first, second = _beliefs(belief)
-        batch, steps = first.shape[:2]
+        beliefs = _beliefs(belief)
+        batch, steps = jax.tree.leaves(beliefs)[0].shape[:2]
         at = (np.full(batch, steps) if lengths is None else np.asarray(lengths, int)) - 1
-        last = first[np.arange(batch), at], second[np.arange(batch), at]
+        last = jax.tree.map(lambda leaf: leaf[np.arange(batch), at], beliefs)
     interval = None if dt is None else np.full(1, dt)
-    drive = Drive.of(model, at + 1, at + 1, None, future_inputs, interval, input_names)
+    drive = Drive.of(width, at + 1, at + 1, None, future_inputs, interval, input_names)
     series = np.arange(len(at))
-    if isinstance(source, GaussianFilter):
+    if isinstance(source, GaussianFilter | TableNetwork):
         return forecast_gaussian(source, last, drive, series, at, steps_ahead)
     return _forecast(_gaussian(source), last, drive, series, at, steps_ahead, key, particles)
 
 
-def _beliefs(path: Path | GaussianPath) -> tuple[np.ndarray, np.ndarray]:
-    """Particles and log weights, or means and covariances, with a leading axis for the series."""
+def _beliefs(path: Path | GaussianPath | TablePath) -> PyTree:
+    """Particles and log weights, means and covariances, or beliefs of a network: `(batch, steps, ...)`."""
+    if isinstance(path, TablePath):
+        return jax.tree.map(np.asarray, path.posterior)
     if isinstance(path, GaussianPath):
         first, second, axes = np.asarray(path.mean), np.asarray(path.cov), 3
     else:
         first, second, axes = np.asarray(path.x), np.asarray(path.log_weights), 4
     return (first, second) if first.ndim == axes else (first[None], second[None])
+
+
+def _inputs(source: Source) -> int:
+    """How many inputs there are."""
+    if isinstance(source, TableNetwork):
+        return source.n_inputs
+    return (source.model if isinstance(source, GaussianFilter) else _gaussian(source)).n_inputs
 
 
 def _gaussian(model: StateSpaceModel) -> GaussianModel:

@@ -12,6 +12,7 @@ from rekal.errors import RekalError
 from rekal.models.base import StateSpaceModel
 from rekal.models.linear_model import LinearModel
 from rekal.models.time_varying import LinearTimeVarying
+from rekal.networks.table import TableNetwork
 from rekal.sequences import Sequences
 
 
@@ -35,7 +36,7 @@ def padded_length(steps: int) -> int:
     return -(-steps // unit) * unit
 
 
-def as_batch(data: Sequences, model: StateSpaceModel | None = None) -> Batch:
+def as_batch(data: Sequences, model: StateSpaceModel | TableNetwork | None = None) -> Batch:
     """Arrays in the computation's precision, padded at the end.
 
     Args:
@@ -51,14 +52,15 @@ def as_batch(data: Sequences, model: StateSpaceModel | None = None) -> Batch:
     dt, steps = None, padded_length(data.steps)
     if model is not None:
         check_width(model, data.observations, data.n_inputs)
-    if isinstance(model, LinearModel) and model.continuous:
+    if isinstance(model, LinearModel | TableNetwork) and model.continuous:
         dt = data.dt
         if dt is None:
             _check_interval(model, data)
     elif data.dt is not None:
         raise RekalError(
             "the series are sampled irregularly, but this model runs in equal steps: resample them to a "
-            "constant interval, or use LinearContinuous or a structure that has a form in continuous time"
+            "constant interval, or use a network such as 'rkn', LinearContinuous or a structure that has a "
+            "form in continuous time"
         )
     elif isinstance(model, LinearTimeVarying):
         model.check_steps(data.steps)
@@ -77,7 +79,7 @@ def as_batch(data: Sequences, model: StateSpaceModel | None = None) -> Batch:
     )
 
 
-def check_width(model: StateSpaceModel, columns: int, inputs: int) -> None:
+def check_width(model: StateSpaceModel | TableNetwork, columns: int, inputs: int) -> None:
     """Data have as many columns and inputs as the model.
 
     Raises:
@@ -90,7 +92,7 @@ def check_width(model: StateSpaceModel, columns: int, inputs: int) -> None:
         )
 
 
-def _check_interval(model: LinearModel, data: Sequences) -> None:
+def _check_interval(model: LinearModel | TableNetwork, data: Sequences) -> None:
     interval = getattr(model, "interval", None)
     if interval is None or data.interval is None:
         return

@@ -1,0 +1,212 @@
+"""What every trained model has in common: units, names, and forecasts in the units of the data."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from rekal.beliefs import GaussianPath, Path
+from rekal.diagnostics import Diagnostics
+from rekal.errors import RekalError
+from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.particle import ParticleFilter
+from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
+from rekal.forecast.rolling import Source
+from rekal.history import History
+from rekal.networks.table import TableNetwork, TablePath
+from rekal.posterior import Scored
+from rekal.sequences import Sequences
+from rekal.sequences.slicing import with_steps
+from rekal.sequences.standardiser import Standardiser
+from rekal.stream import Stream
+
+FAN_PARTICLES = (
+    2000  # a forecast beyond the data is one origin: smooth quantiles cost nothing there
+)
+
+
+class BaseFit(eqx.Module):
+    """A trained model together with the units of the data it was trained on.
+
+    The model speaks of standardised data; every method takes and returns raw units.
+
+    Attributes:
+        standardiser: from raw to standardised units and back.
+        history: how the model was found.
+        seed: start of all randomness.
+        labels: names, units and clock of the training data.
+        input_names: names of its inputs.
+        kind: what `rekal.fit` was asked for.
+    """
+
+    standardiser: eqx.AbstractVar[Standardiser]
+    history: eqx.AbstractVar[History]
+    seed: eqx.AbstractVar[int]
+    labels: eqx.AbstractVar[Labels]
+    input_names: eqx.AbstractVar[tuple[str, ...]]
+    kind: eqx.AbstractVar[str]
+
+    @property
+    @abc.abstractmethod
+    def continuous(self) -> bool:
+        """Whether data may be sampled at any times."""
+
+    @property
+    @abc.abstractmethod
+    def algorithm(self) -> ParticleFilter | GaussianFilter | TableNetwork:
+        """What follows the data, in standardised units."""
+
+    @abc.abstractmethod
+    def paths(self, data: Sequences) -> Path | GaussianPath | TablePath:
+        """Beliefs about every series of the data, in standardised units."""
+
+    @abc.abstractmethod
+    def filter(self, data: Sequences) -> Scored:
+        """One-step predictions of the data and what they were worth, in raw units."""
+
+    @abc.abstractmethod
+    def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
+        """Draw new series from the model, in raw units."""
+
+    @abc.abstractmethod
+    def summary(self) -> str:
+        """A page of text: how the training went, and what came of it."""
+
+    @abc.abstractmethod
+    def save(self, path: str | FilePath) -> None:
+        """Write one file: JSON configuration and arrays, never code."""
+
+    def prepare(self, data: Sequences) -> Sequences:
+        """Standardise data of the kind the model was trained on.
+
+        Raises:
+            RekalError: other columns or inputs, or another sampling interval.
+        """
+        for expected, found, what in (
+            (self.labels.names, data.names, "columns"),
+            (self.input_names, data.input_names, "input columns"),
+        ):
+            if tuple(found) != tuple(expected):
+                raise RekalError(
+                    f"the model was trained on the {what} {', '.join(expected) or '(none)'}, "
+                    f"but the data have {', '.join(found) or '(none)'}"
+                )
+        interval = self.labels.interval
+        if self.continuous:
+            return self.standardiser.apply(with_steps(data, interval))
+        if data.interval and abs(data.interval / interval - 1) > 0.25:
+            raise RekalError(
+                f"the model was trained on a sampling interval of {interval:g}, "
+                f"but the data have {data.interval:g}"
+            )
+        return self.standardiser.apply(data)
+
+    def diagnose(self, data: Sequences) -> Diagnostics:
+        """Whether the model keeps what it promises of some data: NIS, whiteness, PIT, coverage.
+
+        Raises:
+            RekalError: other columns or inputs than the model was trained on, or another sampling interval.
+        """
+        return self.filter(data).diagnose()
+
+    def forecast(self, data: Sequences, horizon: int, future_inputs: Any = None) -> Forecast:
+        """Forecast `horizon` steps beyond the end of every series, in raw units.
+
+        A step is the sampling interval; that of irregular series is their median step.
+
+        Args:
+            data: what has been observed so far.
+            horizon: number of steps, at least 1.
+            future_inputs: inputs of those steps `(batch, horizon, input)` or `(horizon, input)` in
+                raw units; needed when the model has inputs.
+
+        Raises:
+            RekalError: the horizon is below 1, or future inputs are missing.
+        """
+        made = forecast_from(
+            self._source(),
+            self.paths(data),
+            horizon,
+            self._key(1),
+            future_inputs=self.standardiser.apply_inputs(future_inputs),
+            lengths=data.lengths,
+            dt=data.interval if self.continuous else None,
+            particles=FAN_PARTICLES,
+            input_names=data.input_names,
+        )
+        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
+
+    def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
+        """Forecast from every step of the data without running the filter again, in raw units.
+
+        Args:
+            data: the series to roll over; nothing after a step enters the forecasts made there.
+            horizons: steps ahead.
+            origins: steps to forecast from; default every step.
+        """
+        prepared = self.prepare(data)
+        made = rolling_forecast(
+            self._source(),
+            self.paths(data),
+            horizons,
+            self._key(1),
+            inputs=prepared.inputs,
+            dt=prepared.dt if self.continuous else None,
+            lengths=data.lengths,
+            origins=origins,
+            input_names=data.input_names,
+        )
+        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
+
+    def stream(self) -> Stream:
+        """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
+        return Stream(self.algorithm, self.standardiser, self.labels, self.seed)
+
+    def _source(self) -> Source:
+        algorithm = self.algorithm
+        return algorithm.model if isinstance(algorithm, ParticleFilter) else algorithm
+
+    def _key(self, stream: int) -> Any:
+        return jax.random.fold_in(jax.random.key(self.seed), stream)
+
+    def _volume(self, data: Sequences) -> Float[np.ndarray, "batch steps"]:
+        """What to subtract from log densities of standardised rows to get those of raw ones."""
+        return np.sum(np.asarray(data.mask) * np.log(np.asarray(self.standardiser.scale)), -1)
+
+    def _drawn(self, y: Any, inputs: Any) -> Sequences:
+        """Simulated series in raw units, with the names of the training data."""
+        return Sequences.from_arrays(
+            np.asarray(self.standardiser.invert(np.asarray(y, np.float64))),
+            inputs=inputs,
+            names=self.labels.names,
+            units=self.labels.units,
+            input_names=self.input_names,
+            interval=self.labels.interval,
+        )
+
+    def _config(self) -> dict[str, Any]:
+        """What a file of every kind holds beside the model: no arrays."""
+        return {
+            "history": self.history.settings(),
+            "seed": self.seed,
+            "labels": dataclasses.asdict(self.labels),
+            "input_names": self.input_names,
+            "model_kind": self.kind,
+        }
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that go with `_config`."""
+        arrays = self.history.arrays()
+        for name in ("location", "scale", "input_location", "input_scale"):
+            value = getattr(self.standardiser, name)
+            if value is not None:
+                arrays[f"standardiser.{name}"] = np.asarray(value)
+        return arrays

@@ -1,0 +1,139 @@
+"""A trained network on tables: a `Fit` whose likelihood and forecasts are those the network tells."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from rekal.archive import save_archive
+from rekal.errors import RekalError
+from rekal.fit_base import BaseFit
+from rekal.forecast import Labels
+from rekal.history import History
+from rekal.learning.batch import as_batch
+from rekal.networks.recurrent import count_parameters
+from rekal.networks.serial import network_arrays, network_config
+from rekal.networks.table import TableNetwork, TablePath
+from rekal.posterior import Predictions
+from rekal.sequences import Sequences
+from rekal.sequences.standardiser import Standardiser
+from rekal.simulate_network import simulate_network
+
+
+class NetworkFit(BaseFit):
+    """A trained network together with the units of the data it was trained on.
+
+    The network speaks of standardised data; every method takes and returns raw units.
+
+    Attributes:
+        table: the network as a filter of rows.
+        standardiser: from raw to standardised units and back.
+        history: how it was found.
+        seed: start of all randomness.
+        labels: names, units and clock of the training data.
+        input_names: names of its inputs.
+        kind: "rkn", "lstm", "gru" or "elman".
+    """
+
+    table: TableNetwork
+    standardiser: Standardiser
+    history: History
+    seed: int = eqx.field(static=True)
+    labels: Labels = eqx.field(static=True)
+    input_names: tuple[str, ...] = eqx.field(static=True)
+    kind: str = eqx.field(static=True)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the network was trained on irregular steps, so that data may be sampled at any times."""
+        return self.table.continuous
+
+    @property
+    def algorithm(self) -> TableNetwork:
+        """The network as a filter, in standardised units."""
+        return self.table
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        return count_parameters(self.table)
+
+    def paths(self, data: Sequences) -> TablePath:
+        """Beliefs about every series of the data and one-step predictions, in standardised units."""
+        batch = as_batch(self.prepare(data), self.table)
+        path = self.table.run(batch.values, batch.mask, batch.inputs, batch.dt)
+        return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
+
+    def filter(self, data: Sequences) -> Predictions:
+        """What the network says of every step before it sees it, in raw units."""
+        path = self.paths(data)
+        return Predictions.of(
+            np.asarray(self.standardiser.invert(np.asarray(path.mean, np.float64))),
+            np.asarray(self.standardiser.invert_var(np.asarray(path.var, np.float64))),
+            np.asarray(path.log_evidence, np.float64) - self._volume(data),
+            data,
+        )
+
+    def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
+        """Draw new series, in raw units: each step from its prediction, which then has seen the step.
+
+        Args:
+            steps: length of each series.
+            batch: number of series.
+            seed: start of the randomness.
+            inputs: `(steps, input)` or `(batch, steps, input)`, for a network with inputs.
+
+        Raises:
+            RekalError: a size below 1, or inputs that do not fit.
+        """
+        u = self.standardiser.apply_inputs(inputs)
+        key = jax.random.key(seed)
+        return self._drawn(simulate_network(self.table, steps, key, batch, u, burn_in=100), inputs)
+
+    def identify(self, data: Sequences | None = None) -> Any:
+        """Refuse: what a network has learned is spread over its parameters.
+
+        Raises:
+            RekalError: always.
+        """
+        raise RekalError(
+            f"a network ({self.kind}) has no state equation whose period, modes or noise could be told: "
+            "forecast or simulate with it, or identify a model such as em-rnn"
+        )
+
+    def summary(self) -> str:
+        """A page of text: what the network is, how the training went, whether its intervals hold."""
+        driven = f", driven by {', '.join(self.input_names)}" if self.input_names else ""
+        lines = [
+            f"model           {self.kind}, {', '.join(self.labels.names)}{driven}",
+            f"network         {self.size()}",
+        ]
+        return "\n".join([*lines, *self.history.lines()])
+
+    def size(self) -> str:
+        """The size of the network in words."""
+        layer = self.table.network.layer
+        units = getattr(layer, "units", None)
+        told = "" if units is None else f", {units} units"
+        return f"latent observation of {layer.latent} entries{told}, {self.parameters} parameters"
+
+    def save(self, path: str | FilePath) -> None:
+        """Write one file: JSON configuration and arrays, never code.
+
+        Raises:
+            RekalError: the folder does not exist or cannot be written.
+        """
+        config = {
+            **self._config(),
+            "kind": "network-fit",
+            "network": network_config(self.table.network),
+            "interval": self.table.interval,
+        }
+        arrays = self._arrays()
+        found = network_arrays(self.table.network)
+        arrays.update({f"network.{name}": array for name, array in found.items()})
+        save_archive(path, config, arrays)

@@ -1,0 +1,165 @@
+"""Networks as a JSON configuration plus named arrays, and back; and files of them.
+
+The configuration is the tree of the modules: the name of each class and its settings, and the shape of each
+array, whose name is its place in the tree, such as `encoder.body.layers.0.weight`. Only classes of this
+folder are ever made, none of their code is run for it, and so what is added here can be saved at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+import rekal.networks
+from rekal.archive import load_archive, save_archive
+from rekal.errors import RekalError
+from rekal.networks.network import Network
+
+KIND = "network"
+
+
+def save_network(network: Network, path: str | Path) -> None:
+    """Write one file: JSON configuration and arrays, never code.
+
+    Raises:
+        RekalError: the file cannot be written, or the network holds what a file cannot.
+    """
+    config = {"kind": KIND, "network": network_config(network)}
+    save_archive(path, config, network_arrays(network))
+
+
+def load_network(path: str | Path) -> Network:
+    """Read what `save_network` wrote.
+
+    Raises:
+        RekalError: the file is missing, altered, holds something else, or an array is missing, unknown or of
+            another shape.
+    """
+    config, arrays = load_archive(path)
+    if config.get("kind") != KIND:
+        raise RekalError(f"{path} holds a trained model, not a network alone: read it by rekal.load")
+    return network_from(config["network"], arrays, str(path))
+
+
+def network_config(network: Network) -> dict[str, Any]:
+    """Classes, settings and shapes.
+
+    Raises:
+        RekalError: a part of the network is of a class, or a setting of a kind, that a file cannot hold.
+    """
+    return _described(network, "network")
+
+
+def network_arrays(network: Network) -> dict[str, np.ndarray]:
+    """All arrays by their places in the network."""
+    found: dict[str, np.ndarray] = {}
+    _collect(network, "", found)
+    return found
+
+
+def network_from(
+    config: Mapping[str, Any], arrays: Mapping[str, np.ndarray], where: str = "the file"
+) -> Network:
+    """Rebuild a network.
+
+    Args:
+        config: what `network_config` gave.
+        arrays: what `network_arrays` gave.
+        where: what a refusal begins with.
+
+    Raises:
+        RekalError: an unknown class or setting; an array that is missing, unknown or of another shape.
+    """
+    left = dict(arrays)
+    network = _rebuilt(config, "", left, where)
+    if left:
+        raise RekalError(f"{where}: the network has no array {min(left)!r}")
+    if not isinstance(network, Network):
+        raise RekalError(f"{where}: this is no network")
+    return network
+
+
+def _described(thing: Any, place: str) -> Any:
+    if eqx.is_array(thing):
+        return {"array": list(thing.shape)}
+    if type(thing).__name__ in _classes() and dataclasses.is_dataclass(thing):
+        fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
+        parts = {name: _described(part, f"{place}.{name}") for name, part in fields.items()}
+        return {"class": type(thing).__name__, "parts": parts}
+    if isinstance(thing, tuple | list):
+        return [_described(part, f"{place}.{i}") for i, part in enumerate(thing)]
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    what = f"the function {thing.__name__}" if callable(thing) else f"a {type(thing).__name__}"
+    raise RekalError(
+        f"{place} is {what}, which a file cannot hold: use what rekal.networks has, by its name"
+    )
+
+
+def _collect(thing: Any, place: str, found: dict[str, np.ndarray]) -> None:
+    if eqx.is_array(thing):
+        found[place] = np.asarray(thing)
+    elif isinstance(thing, tuple | list):
+        for i, part in enumerate(thing):
+            _collect(part, _under(place, str(i)), found)
+    elif dataclasses.is_dataclass(thing):
+        for field in dataclasses.fields(thing):
+            _collect(getattr(thing, field.name), _under(place, field.name), found)
+
+
+def _rebuilt(config: Any, place: str, arrays: dict[str, np.ndarray], where: str) -> Any:
+    if isinstance(config, list):
+        parts = enumerate(config)
+        return tuple(_rebuilt(part, _under(place, str(i)), arrays, where) for i, part in parts)
+    if not isinstance(config, Mapping):
+        return config
+    if "array" in config:
+        return _array(tuple(config["array"]), place, arrays, where)
+    kind = _classes().get(str(config.get("class")))
+    if kind is None:
+        raise RekalError(f"{where}: this rekal knows no part {config.get('class')!r} of a network")
+    parts, fields = config["parts"], {f.name: f for f in dataclasses.fields(kind)}
+    for name in parts:
+        if name not in fields:
+            raise RekalError(f"{where}: a {kind.__name__} has no {name!r} in this version of rekal")
+    made = object.__new__(kind)
+    for name, field in fields.items():
+        if name not in parts and field.default is dataclasses.MISSING:
+            raise RekalError(f"{where}: {_under(place, name)!r} is missing")
+        part = _rebuilt(parts.get(name), _under(place, name), arrays, where)
+        object.__setattr__(made, name, part if name in parts else field.default)
+    return made
+
+
+def _array(shape: tuple[int, ...], place: str, arrays: dict[str, np.ndarray], where: str) -> Any:
+    if place not in arrays:
+        raise RekalError(f"{where}: the array {place!r} of the network is missing")
+    array = arrays.pop(place)
+    if array.shape != shape:
+        raise RekalError(f"{where}: the array {place!r} has shape {array.shape}, not {shape}")
+    return jnp.asarray(array)
+
+
+def _under(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+@cache
+def _classes() -> dict[str, type]:
+    """The classes of this folder that hold data, by name."""
+    found: dict[str, type] = {}
+    for module in pkgutil.iter_modules(rekal.networks.__path__, "rekal.networks."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            own = isinstance(value, type) and value.__module__ == module.name
+            if own and dataclasses.is_dataclass(value):
+                found[name] = value
+    return found
