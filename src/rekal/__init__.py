@@ -12,7 +12,9 @@ from rekal.filters.kalman import Kalman
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.unscented import UnscentedKalman
 from rekal.fit import Fit
+from rekal.fit_network import NetworkFit
 from rekal.forecast import Forecast
+from rekal.frame_stream import FrameStream
 from rekal.identify import Identification, distance, identify, responses
 from rekal.innovations import Nees
 from rekal.learning.backprop import Backprop
@@ -51,7 +53,8 @@ from rekal.networks.network import Network
 from rekal.networks.patch_decoder import PatchDecoder
 from rekal.networks.patch_encoder import PatchEncoder
 from rekal.networks.rkn import RKN
-from rekal.posterior import Posterior
+from rekal.networks.serial import load_network, save_network
+from rekal.posterior import Posterior, Predictions
 from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
 from rekal.sequences.standardiser import Standardiser
@@ -81,6 +84,7 @@ __all__ = [
     "Filtering",
     "Fit",
     "Forecast",
+    "FrameStream",
     "Frames",
     "GaussianHead",
     "GaussianModel",
@@ -94,6 +98,7 @@ __all__ = [
     "MaximumLikelihood",
     "Nees",
     "Network",
+    "NetworkFit",
     "NonlinearGaussian",
     "ParticleFilter",
     "Particles",
@@ -101,6 +106,7 @@ __all__ = [
     "PatchEncoder",
     "Path",
     "Posterior",
+    "Predictions",
     "RBFNetwork",
     "RekalError",
     "Sequences",
@@ -123,10 +129,12 @@ __all__ = [
     "identify",
     "load",
     "load_example",
+    "load_network",
     "local_level",
     "local_linear_trend",
     "oscillator",
     "responses",
+    "save_network",
     "seasonal",
     "simulate",
     "simulate_linear",

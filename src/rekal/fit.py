@@ -32,6 +32,7 @@ from rekal.simulate import simulate
 from rekal.trained import Parameter
 from rekal.verbs import filter_paths, filtered_posterior
 
+
 class Fit(BaseFit):
     """A trained state-space model together with the units of the data it was trained on.
 
@@ -57,7 +58,7 @@ class Fit(BaseFit):
     seed: int = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
     input_names: tuple[str, ...] = eqx.field(static=True)
-    kind: str = eqx.field(static=True, default="own")
+    kind: str = eqx.field(static=True, default="own", kw_only=True)
     parameters: tuple[Parameter, ...] = eqx.field(static=True, default=())
     uncertainty: Uncertainty | None = None
 

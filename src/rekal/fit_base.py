@@ -183,8 +183,11 @@ class BaseFit(eqx.Module):
 
     def _drawn(self, y: Any, inputs: Any) -> Sequences:
         """Simulated series in raw units, with the names of the training data."""
+        values = np.asarray(self.standardiser.invert(np.asarray(y, np.float64)))
+        if inputs is not None:
+            inputs = np.broadcast_to(inputs, (*values.shape[:2], np.shape(inputs)[-1]))
         return Sequences.from_arrays(
-            np.asarray(self.standardiser.invert(np.asarray(y, np.float64))),
+            values,
             inputs=inputs,
             names=self.labels.names,
             units=self.labels.units,

@@ -22,12 +22,15 @@ REASONS = {
     "patience": "held-out data were predicted no better for a while",
 }
 
+ARRAYS = ("log_likelihood", "held_out", "trained")
+
 
 class History(eqx.Module):
     """How a model was found.
 
     Attributes:
-        log_likelihood: training log-likelihood per iteration, in nats of the raw units.
+        log_likelihood: training log-likelihood per iteration, in nats of the raw units; none of a network,
+            which is trained with steps hidden.
         trials: (name of the start, held-out log-likelihood in nats per observed entry), best first;
             empty when there was one start only.
         stopped: a key of `REASONS`.
@@ -36,8 +39,10 @@ class History(eqx.Module):
         criteria: names and values of information criteria; empty where there are none.
         diagnostics: how the filter of the final model predicts the training data one step ahead; None where
             that was not looked at.
-        held_out: log-likelihood of held-out data after each epoch, in nats per value of the raw units; None
-            where all data were trained on. The best epoch was kept.
+        held_out: of a network, log-likelihood of held-out data after each epoch in nats per value of the
+            raw units; the best epoch was kept.
+        trained: of a network, the same of the data that were trained on, as the training saw them: with
+            steps hidden, and parameters changing.
     """
 
     log_likelihood: Float[AnyArray, " iterations"]
@@ -47,28 +52,29 @@ class History(eqx.Module):
     entries: int = eqx.field(static=True)
     criteria: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
     diagnostics: Diagnostics | None = eqx.field(static=True, default=None)
-    held_out: Float[AnyArray, " iterations"] | None = None
+    held_out: Float[AnyArray, " epochs"] = eqx.field(default_factory=lambda: np.zeros(0))
+    trained: Float[AnyArray, " epochs"] = eqx.field(default_factory=lambda: np.zeros(0))
 
     @property
     def kept(self) -> int:
-        """Number of the iteration, from 0, whose parameters were kept."""
-        return len(self.log_likelihood) - 1 if self.held_out is None else int(self.held_out.argmax())
+        """Number of the epoch, from 0, whose parameters a network kept."""
+        return int(np.argmax(self.held_out))
 
     def lines(self) -> list[str]:
         """What a summary says of the training."""
         lines = []
         count = len(self.log_likelihood)
         if count:
-            last, often = float(self.log_likelihood[self.kept]), f"{count} iterations"
-            if self.held_out is not None:
-                often = f"{self.kept + 1} of {count} epochs"
+            last = float(self.log_likelihood[-1])
             lines.append(
                 f"log-likelihood  {last:.1f} nats ({last / self.entries:.3f} per value) after "
-                f"{often}; {REASONS[self.stopped]}"
+                f"{count} iterations; {REASONS[self.stopped]}"
             )
-        if count and self.held_out is not None:
-            held = float(self.held_out[self.kept])
-            lines.append(f"held out        {held:.3f} nats per value, in the epoch that was kept")
+        if len(self.held_out):
+            lines.append(
+                f"held out        {float(max(self.held_out)):.3f} nats per value after epoch "
+                f"{self.kept + 1} of {len(self.held_out)}, which was kept; {REASONS[self.stopped]}"
+            )
         if self.trials:
             held = ", ".join(f"{name} {score:.3f}" for name, score in self.trials)
             lines.append(f"starts          {held} (held-out nats per value, the best was kept)")
@@ -92,10 +98,7 @@ class History(eqx.Module):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name."""
-        found = {"log_likelihood": np.asarray(self.log_likelihood)}
-        if self.held_out is not None:
-            found["held_out"] = np.asarray(self.held_out)
-        return found
+        return {name: np.asarray(getattr(self, name)) for name in ARRAYS}
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> History:
@@ -103,8 +106,7 @@ class History(eqx.Module):
         told = settings.get("diagnostics")  # files of earlier versions hold none
         trials = tuple((name, float(score)) for name, score in settings["trials"])
         return cls(
-            log_likelihood=arrays["log_likelihood"],
-            held_out=arrays.get("held_out"),
+            **{name: arrays[name] for name in ARRAYS if name in arrays},  # older files have one
             trials=trials,
             stopped=settings["stopped"],
             seconds=settings["seconds"],

@@ -62,7 +62,7 @@ class Scored(eqx.Module):
         ]
         return lines if self.white is None else [*lines, self.diagnose().summary()]
 
-    def _frames(self, columns: Callable[[int, int], dict[str, np.ndarray]]) -> pd.DataFrame:
+    def _frames(self, columns: Callable[[int, int], dict[str, AnyArray]]) -> pd.DataFrame:
         """One row per series and step, of the columns of series `i` up to its length."""
         frames = []
         for i in range(self.data.batch):
@@ -88,8 +88,8 @@ class Predictions(Scored):
     var: Float[AnyArray, "batch steps obs"]
     log_evidence: Float[AnyArray, "batch steps"]
     data: Sequences
-    white: Float[AnyArray, "batch steps obs"]
-    pit: Float[AnyArray, "batch steps obs"]
+    white: Float[AnyArray, "batch steps obs"] | None
+    pit: Float[AnyArray, "batch steps obs"] | None
 
     @classmethod
     def of(
@@ -103,7 +103,9 @@ class Predictions(Scored):
         observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
         white = (observed - mean) / np.sqrt(var)
         evidence = np.where(data.valid(), log_evidence, 0.0)
-        return cls(mean, var, evidence, data, white, ndtr(white))
+        return cls(
+            mean=mean, var=var, log_evidence=evidence, data=data, white=white, pit=ndtr(white)
+        )
 
     def summary(self) -> str:
         """How well each step was predicted, in a few lines."""
@@ -112,7 +114,7 @@ class Predictions(Scored):
     def to_frame(self) -> pd.DataFrame:
         """One row per series and step: mean and standard deviation of each column one step ahead."""
 
-        def columns(i: int, steps: int) -> dict[str, np.ndarray]:
+        def columns(i: int, steps: int) -> dict[str, AnyArray]:
             told = {}
             for j, name in enumerate(self.data.names):
                 told[f"{name} (predicted)"] = np.asarray(self.mean)[i, :steps, j]
@@ -144,8 +146,8 @@ class Posterior(Scored):
     log_evidence: Float[AnyArray, "batch steps"]
     kind: Kind = eqx.field(static=True)
     data: Sequences
-    white: Float[AnyArray, "batch steps obs"] | None = None
-    pit: Float[AnyArray, "batch steps obs"] | None = None
+    white: Float[AnyArray, "batch steps obs"] | None = eqx.field(default=None, kw_only=True)
+    pit: Float[AnyArray, "batch steps obs"] | None = eqx.field(default=None, kw_only=True)
 
     @property
     def var(self) -> Float[AnyArray, "batch steps states"]:
@@ -176,7 +178,7 @@ class Posterior(Scored):
     def to_frame(self) -> pd.DataFrame:
         """One row per series and step: mean and standard deviation of each state variable."""
 
-        def columns(i: int, steps: int) -> dict[str, np.ndarray]:
+        def columns(i: int, steps: int) -> dict[str, AnyArray]:
             told = {f"{name} ({self.kind})": self.observed_mean[i, :steps, j]
                     for j, name in enumerate(self.data.names)}  # fmt: skip
             for j in range(self.mean.shape[-1]):

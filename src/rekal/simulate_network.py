@@ -11,7 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from rekal.networks.table import TableNetwork
 from rekal.simulate import inputs_of_run
@@ -48,7 +48,7 @@ def simulate_network(
 @eqx.filter_jit
 def _draw(
     table: TableNetwork,
-    keys: PRNGKeyArray,
+    keys: Key[Array, " batch"],
     inputs: Float[Array, "*batch total input"] | None,
     total: int,
 ) -> Float[Array, "batch total obs"]:

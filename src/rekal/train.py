@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
 from rekal.fit import Fit
+from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
 from rekal.history import History
+from rekal.learning.backprop import Backprop
 from rekal.learning.em import EM, Progress
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.simulation_error import SimulationError
@@ -29,10 +32,12 @@ from rekal.sequences.standardiser import Standardiser
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
+from rekal.train_recurrent import NETWORKS, USUAL, RecurrentOptions, train_recurrent
 from rekal.train_structure import STRUCTURES, StructureOptions, structure_of, train_structure
 
-MODELS = ("em-rnn", "driven-rnn", "rbf", "linear", *STRUCTURES)
-Learner = EM | MaximumLikelihood | SimulationError
+MODELS = ("em-rnn", "driven-rnn", "rbf", "linear", *NETWORKS, *STRUCTURES)
+Learner = EM | MaximumLikelihood | SimulationError | Backprop
+Kind = TypeVar("Kind", Fit, NetworkFit)
 
 
 def fit(
@@ -55,33 +60,38 @@ def fit(
     linear_observation: bool | None = None,
     period: int | float | None = None,
     filtering: str | Filtering | None = None,
+    checkpoint: str | Path | None = None,
     seed: int = 0,
     progress: bool | Callable[[str, Progress], None] = True,
-) -> Fit:
+) -> Fit | NetworkFit:
     """Learn the dynamics under one or several noisy series.
 
     Args:
         data: what was measured; missing entries and ragged series are fine.
         model: "em-rnn", "driven-rnn" (a network with inputs that is to simulate freely), "rbf" or "linear",
-            which standardise the data and start by themselves; a
+            which standardise the data and start by themselves; "rkn", "lstm", "gru" or "elman", recurrent
+            networks that forecast the next row and do the same; a
             structure: "local-level", "local-linear-trend", "seasonal", "oscillator", "constant-velocity",
             "constant-acceleration" or "ar"; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
             `LinearContinuous` or `Structure` of your own to start from, whose parameters are taken to be
             in the raw units of the data. Series that are sampled irregularly need a `LinearContinuous`,
-            or a structure that has a form in continuous time.
+            a structure that has a form in continuous time, or a network.
         learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
-            linear models and models in continuous time, `SimulationError` for "driven-rnn"; default
+            linear models and models in continuous time, `SimulationError` for "driven-rnn", `Backprop`
+            for recurrent networks; default
             with settings that fit the model.
         states: number of state variables of "em-rnn" (default 5), "rbf" (default 2) and "linear" (default:
-            the number with the least BIC), number of lags of "ar" (default 2).
+            the number with the least BIC), number of lags of "ar" (default 2), size of the latent
+            observation of recurrent networks (default 10).
         units: number of bounded units of "driven-rnn", beside its `states` linear ones (default 3);
-            default 8.
+            default 8. Length of the hidden vector of "lstm", "gru" and "elman"; default 4 for each state.
         kernels: number of radial basis functions of "rbf"; default 10.
         restarts: number of starts of "em-rnn" that compete on held-out likelihood: one by subspace
             identification when there are several columns, the others random; default 3. Of "driven-rnn":
             random starts that compete on training loss; default 8.
         hold_out: share of each series that judges the starts of "em-rnn" and "rbf"; the winner is trained
-            on everything; default 0.2.
+            on everything; default 0.2. Of recurrent networks: the end of each series that is not trained on
+            but chooses the epoch; default 0.2.
         trial_iterations: EM iterations of each of these trials; default 40.
         activation: elementwise function of the hidden units of "em-rnn"; default "tanh".
         linear_observation: the outputs of "em-rnn" read `C x` instead of `C f(x)`; default False.
@@ -89,6 +99,8 @@ def fit(
         filtering: what filters the trained model, and so forecasts and follows a stream: "kalman",
             "extended", "unscented", "particles", or a `Filtering` with settings of your own. Default: the
             Kalman filter for linear models, particles for "em-rnn", the unscented filter for "rbf".
+        checkpoint: folder for a checkpoint after each epoch of a recurrent network; the same call
+            continues from there.
         seed: start of all randomness; the same seed gives the same fit.
         progress: True shows a bar on stderr; a function is called after each iteration.
 
@@ -110,10 +122,18 @@ def fit(
         "activation": activation,
         "linear_observation": linear_observation,
         "period": period,
+        "checkpoint": checkpoint,
     }
     told = {name: value for name, value in given.items() if value is not None}
     _check_arguments(data, model, told)
     _check_learner(model, learner)
+    if isinstance(model, str) and model in NETWORKS:
+        if filtering is not None:
+            raise RekalError("a network is its own filter: leave filtering out")
+        assert learner is None or isinstance(learner, Backprop)
+        options = RecurrentOptions(**told)
+        return _judged(train_recurrent(data, model, learner, options, seed, progress), data)
+    assert not isinstance(learner, Backprop)
     standardiser = _standardiser(data, model)
     prepared = standardiser.apply(data)
     volume = standardiser.log_volume(data)
@@ -162,12 +182,7 @@ def fit(
         parameters=found.parameters,
         uncertainty=found.uncertainty,
     )
-    try:
-        diagnostics = trained.diagnose(data)
-    except RekalError:  # the filter breaks down on these data, and says so when it is used
-        return trained
-    history = dataclasses.replace(trained.history, diagnostics=diagnostics)
-    return dataclasses.replace(trained, history=history)
+    return _judged(trained, data)
 
 
 def default_learner(model: str, **settings: Any) -> Learner:
@@ -175,8 +190,8 @@ def default_learner(model: str, **settings: Any) -> Learner:
 
     Args:
         model: one of `MODELS`.
-        settings: as for `EM`, for `MaximumLikelihood` where the model is a structure, and for
-            `SimulationError` where it is "driven-rnn".
+        settings: as for `EM`, for `MaximumLikelihood` where the model is a structure, for
+            `SimulationError` where it is "driven-rnn", and for `Backprop` where it is a recurrent network.
 
     Raises:
         RekalError: a setting is of no use to this model.
@@ -194,8 +209,12 @@ def default_learner(model: str, **settings: Any) -> Learner:
     elif model == "driven-rnn":
         useless = [name for name in settings if name not in ("iterations", "tolerance")]
         known, kind = settings, SimulationError
+    elif model in NETWORKS:
+        useless = [name for name in settings if name not in Backprop.__dataclass_fields__]
+        known, kind = {**USUAL, **settings}, Backprop
     elif model == "em-rnn":
-        useless, known, kind = [], settings, EM
+        useless = [name for name in settings if name not in EM.__dataclass_fields__]
+        known, kind = settings, EM
     else:
         useful = ("iterations", "tolerance", "freeze")
         useless = [name for name in settings if name not in useful]
@@ -205,9 +224,25 @@ def default_learner(model: str, **settings: Any) -> Learner:
     return kind(**known)
 
 
+def _judged(trained: Kind, data: Sequences) -> Kind:
+    """The same with diagnostics of the training data."""
+    try:
+        diagnostics = trained.diagnose(data)
+    except RekalError:  # the filter breaks down on these data, and says so when it is used
+        return trained
+    history = dataclasses.replace(trained.history, diagnostics=diagnostics)
+    return dataclasses.replace(trained, history=history)
+
+
 def _check_learner(model: Any, learner: Learner | None) -> None:
     if learner is not None and isinstance(learner, SimulationError) != (model == "driven-rnn"):
         raise RekalError("SimulationError trains the model driven-rnn, and nothing else does")
+    if learner is not None and isinstance(learner, Backprop) != (model in NETWORKS):
+        raise RekalError(f"Backprop trains {', '.join(NETWORKS)} here, and nothing else does")
+    if isinstance(learner, Backprop) and learner.hold_out:
+        raise RekalError(
+            "hold_out of Backprop is a share of whole series: give that of fit instead"
+        )
     network = isinstance(model, StochasticRNN | RBFNetwork) or model in ("em-rnn", "rbf")
     if network and isinstance(learner, MaximumLikelihood):
         raise RekalError("a network has no exact likelihood to maximise: train it by EM")
@@ -247,6 +282,8 @@ def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
         "driven-rnn": tuple(DrivenOptions.__dataclass_fields__),
         "rbf": tuple(RBFOptions.__dataclass_fields__),
         "linear": ("states",),
+        **dict.fromkeys(NETWORKS, tuple(RecurrentOptions.__dataclass_fields__)),
+        "rkn": ("states", "hold_out", "checkpoint"),
     }
     for name in told:
         if name not in useful.get(model, ("states", "period")):
@@ -255,7 +292,9 @@ def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
     if states is not None and states < 1:
         raise RekalError(f"states must be at least 1, but is {states}")
     longest = int(np.max(data.lengths))
-    wanted = states or {"em-rnn": 5, "driven-rnn": 3, "rbf": 2}.get(model, 1)
+    wanted = states or {"em-rnn": 5, "driven-rnn": 3, "rbf": 2, **dict.fromkeys(NETWORKS, 10)}.get(
+        model, 1
+    )
     if wanted >= longest:
         raise RekalError(
             f"{wanted} states cannot be learned from {longest} samples: use fewer states or more data"

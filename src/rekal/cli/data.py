@@ -13,6 +13,7 @@ from rekal.errors import RekalError
 
 if TYPE_CHECKING:
     from rekal.fit import Fit
+    from rekal.fit_network import NetworkFit
     from rekal.sequences import Sequences
 
 
@@ -22,7 +23,7 @@ def delimiter(sep: str | None) -> str | None:
 
 
 def open_for(
-    fit: Fit,
+    fit: Fit | NetworkFit,
     source: str,
     *,
     series: str | None = None,
@@ -52,14 +53,14 @@ def open_for(
     return data
 
 
-def example_of(fit: Fit) -> str | None:
+def example_of(fit: Fit | NetworkFit) -> str | None:
     """The example that a model was trained on, or None."""
     from rekal.datasets import EXAMPLES, load_example
 
     return next((name for name in EXAMPLES if trained_on(fit, load_example(name))), None)
 
 
-def trained_on(fit: Fit, data: Sequences) -> bool:
+def trained_on(fit: Fit | NetworkFit, data: Sequences) -> bool:
     """Whether a model was trained on these data: the mean and deviation it keeps are theirs."""
     from rekal.sequences.standardiser import Standardiser
 
@@ -118,7 +119,7 @@ def read_inputs(
     return np.broadcast_to(values, (batch, *values.shape))
 
 
-def open_model(path: Path, seed: int | None = None) -> Fit:
+def open_model(path: Path, seed: int | None = None) -> Fit | NetworkFit:
     """Read a model file, with another start of its randomness where one is given.
 
     Raises:

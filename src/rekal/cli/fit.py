@@ -12,6 +12,7 @@ from rekal.errors import RekalError
 
 if TYPE_CHECKING:
     from rekal.fit import Fit
+    from rekal.fit_network import NetworkFit
     from rekal.sequences import Sequences
 
 
@@ -33,6 +34,8 @@ def fit(
     warm_start: told.WarmStart = None,
     particles: told.Particles = None,
     iterations: told.Iterations = None,
+    epochs: told.Epochs = None,
+    checkpoint: told.Checkpoint = None,
     restarts: told.Restarts = None,
     hold_out: told.HoldOut = None,
     tolerance: told.Tolerance = None,
@@ -88,6 +91,7 @@ def fit(
         "warm_start": warm_start,
         "particles": particles,
         "iterations": iterations,
+        "epochs": epochs,
         "tolerance": tolerance,
         "proposal": None if proposal is None else proposal.value,
         "process_noise": None if process_noise is None else process_noise.value,
@@ -97,7 +101,7 @@ def fit(
     trained = train(
         data,
         model,
-        learner=_learner(model, settings),
+        learner=_learner(model, settings, seed),
         states=states,
         kernels=kernels,
         units=units,
@@ -107,6 +111,7 @@ def fit(
         activation=activation,
         linear_observation=True if linear_observation else None,
         filtering=_filtering(filter, filter_iterations),
+        checkpoint=checkpoint,
         seed=seed,
         progress=not quiet,
     )
@@ -121,7 +126,7 @@ def fit(
         emit_json(_answer(trained, data, source, model_path, report_path))
     elif not quiet:
         emit_text(f"data            {_extent(data)}")
-        emit_text(trained.summary(_linear(model, data)))
+        emit_text(_summary(trained, data))
         files = [str(path) for path in (model_path, report_path) if path is not None]
         emit_text(f"\nWrote {' and '.join(files)}.")
 
@@ -137,17 +142,28 @@ def _filtering(kind: options.Filter | None, iterations: int | None) -> Any:
     return Filtering(kind.value, iterations=iterations)
 
 
-def _linear(model: str, data: Sequences) -> Sequences | None:
+def _summary(trained: Fit | NetworkFit, data: Sequences) -> str:
+    from rekal.fit import Fit
+
+    return (
+        trained.summary(_linear(trained, data)) if isinstance(trained, Fit) else trained.summary()
+    )
+
+
+def _linear(trained: Fit, data: Sequences) -> Sequences | None:
     """The data, if they give the numbers of this model intervals."""
-    return data if model == "linear" else None
+    return data if trained.kind == "linear" else None
 
 
-def _learner(model: str, settings: dict[str, Any]) -> Any:
+def _learner(model: str, settings: dict[str, Any], seed: int) -> Any:
     """The learner that the options ask for, or None where none was given."""
-    from rekal.train import default_learner
+    from rekal.train import NETWORKS, default_learner
 
     given = {name: value for name, value in settings.items() if value is not None}
-    return default_learner(model, **given) if given else None
+    if not given:
+        return None
+    own = {"seed": seed} if model in NETWORKS else {}  # the fit gives other learners theirs
+    return default_learner(model, **given, **own)
 
 
 def _extent(data: Sequences) -> str:
@@ -159,10 +175,14 @@ def _extent(data: Sequences) -> str:
 
 
 def _answer(
-    trained: Fit, data: Sequences, source: str, model_path: Path, report_path: Path | None
+    trained: Fit | NetworkFit,
+    data: Sequences,
+    source: str,
+    model_path: Path,
+    report_path: Path | None,
 ) -> dict[str, Any]:
     history = trained.history
-    return {
+    common = {
         "source": source,
         "model": str(model_path),
         "report": None if report_path is None else str(report_path),
@@ -172,17 +192,35 @@ def _answer(
         "samples": int(data.lengths.sum()),
         "entries": history.entries,
         "notes": data.notes,
-        "states": trained.model.states,
-        "log_likelihood": history.log_likelihood[-1] if len(history.log_likelihood) else None,
-        "history": history.log_likelihood,
-        "trials": [{"start": name, "held_out": score} for name, score in history.trials],
         "stopped": history.stopped,
         "seconds": history.seconds,
         "seed": trained.seed,
         "kind": trained.kind,
+        "diagnostics": None if history.diagnostics is None else history.diagnostics.to_dict(),
+    }
+    return {**common, **_particular(trained, data)}
+
+
+def _particular(trained: Fit | NetworkFit, data: Sequences) -> dict[str, Any]:
+    """What only a state-space model, or only a network, has to tell."""
+    from rekal.fit import Fit
+
+    history = trained.history
+    if not isinstance(trained, Fit):
+        return {
+            "network": trained.size(),
+            "parameters": trained.parameters,
+            "held_out": max(history.held_out, default=None),
+            "history": history.held_out,
+            "trained": history.trained,
+        }
+    return {
+        "states": trained.model.states,
+        "log_likelihood": history.log_likelihood[-1] if len(history.log_likelihood) else None,
+        "history": history.log_likelihood,
+        "trials": [{"start": name, "held_out": score} for name, score in history.trials],
         "filter": trained.filtering.kind,
         "parameters": [each._asdict() for each in trained.parameters],
         "criteria": dict(history.criteria),
-        "diagnostics": None if history.diagnostics is None else history.diagnostics.to_dict(),
-        "learned": trained.identify(_linear(trained.kind, data)).to_dict(),
+        "learned": trained.identify(_linear(trained, data)).to_dict(),
     }

@@ -12,6 +12,10 @@ NAMES = (
     "driven-rnn",
     "rbf",
     "linear",
+    "rkn",
+    "lstm",
+    "gru",
+    "elman",
     "local-level",
     "local-linear-trend",
     "seasonal",
@@ -34,15 +38,15 @@ States = Annotated[
     int | None,
     typer.Option(
         help="Number of state variables.",
-        show_default="5 for em-rnn, 3 for driven-rnn, 2 for rbf, by BIC for linear",
+        show_default="5 for em-rnn, 3 for driven-rnn, 2 for rbf, by BIC for linear, 10 for rkn and its kind",
         rich_help_panel=MODEL,
     ),
 ]
 Units = Annotated[
     int | None,
     typer.Option(
-        help="driven-rnn: number of bounded units beside the linear ones.",
-        show_default="8",
+        help="driven-rnn: number of bounded units beside the linear ones; lstm, gru, elman: of hidden units.",
+        show_default="8; 4 for each state",
         rich_help_panel=MODEL,
     ),
 ]
@@ -149,6 +153,22 @@ Iterations = Annotated[
         rich_help_panel=TRAINING,
     ),
 ]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        help="rkn, lstm, gru, elman: how often every step is trained on.",
+        show_default="about 1500 updates",
+        rich_help_panel=TRAINING,
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="rkn, lstm, gru, elman: keep a checkpoint of each epoch there, and continue from it.",
+        rich_help_panel=TRAINING,
+    ),
+]
 Restarts = Annotated[
     int | None,
     typer.Option(
@@ -161,7 +181,7 @@ HoldOut = Annotated[
     float | None,
     typer.Option(
         metavar="SHARE",
-        help="em-rnn, rbf: share of each series that judges the starts.",
+        help="em-rnn, rbf: share of each series that judges the starts; rkn, lstm, gru, elman: the epochs.",
         show_default="0.2",
         rich_help_panel=TRAINING,
     ),

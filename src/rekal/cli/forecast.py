@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rekal.fit import Fit
+    from rekal.fit_network import NetworkFit
     from rekal.forecast import Forecast
     from rekal.sequences import Sequences
 
@@ -107,7 +108,7 @@ def forecast(
 
 
 def _data(
-    fitted: Fit,
+    fitted: Fit | NetworkFit,
     model: Path,
     source: str | None,
     series: str | None,
@@ -129,7 +130,12 @@ def _data(
 
 
 def _future(
-    fitted: Fit, path: Path | None, horizon: int, batch: int, sep: str | None, decimal: str
+    fitted: Fit | NetworkFit,
+    path: Path | None,
+    horizon: int,
+    batch: int,
+    sep: str | None,
+    decimal: str,
 ) -> Any:
     """Inputs of the steps to come, or None for a model without inputs."""
     from rekal.cli.data import read_inputs
@@ -160,7 +166,7 @@ def tabulate(made: Forecast, levels: list[float]) -> pd.DataFrame:
     return frame
 
 
-def _scores(fitted: Fit, data: Sequences, horizon: int, quiet: bool) -> pd.DataFrame:
+def _scores(fitted: Fit | NetworkFit, data: Sequences, horizon: int, quiet: bool) -> pd.DataFrame:
     """Scores by steps ahead and column, some horizons at a time so that memory stays bounded."""
     import numpy as np
     import pandas as pd
@@ -178,12 +184,13 @@ def _scores(fitted: Fit, data: Sequences, horizon: int, quiet: bool) -> pd.DataF
     return pd.concat(parts, ignore_index=True)
 
 
-def _width(fitted: Fit) -> int:
+def _width(fitted: Fit | NetworkFit) -> int:
     """Numbers that a forecast holds for each entry: one for each particle, or mean and variances."""
-    filtering = fitted.filtering
-    if filtering.kind == "particles":
-        return filtering.particles
-    return 1 + fitted.model.observations
+    from rekal.fit import Fit
+
+    if isinstance(fitted, Fit) and fitted.filtering.kind == "particles":
+        return fitted.filtering.particles
+    return 1 + len(fitted.labels.names)
 
 
 def _show(frame: pd.DataFrame, levels: list[float], source: str) -> None:

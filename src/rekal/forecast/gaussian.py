@@ -82,17 +82,20 @@ def _push(
 
     def one(row: PyTree) -> tuple[Array, Array, Array]:
         start, at, u, dt = row
-        x = None
+        x = None  # the state without noise, where the mean of the distribution takes another path
         if isinstance(algorithm, GaussianFilter):
-            x, cov = start
-            start = algorithm.belief(x, cov, jnp.asarray(at))
+            mean, cov = start
+            start = algorithm.belief(mean, cov, jnp.asarray(at))
+            x = None if isinstance(algorithm.model, LinearModel) else mean
 
         def step(carry: tuple[Any, Array | None], row: PyTree) -> tuple[PyTree, PyTree]:
             belief, x = carry
             u, dt = row
             belief = algorithm.predict(belief, u, dt)
             mean, cov = algorithm.observe(belief, u)
-            if isinstance(algorithm, TableNetwork) or isinstance(algorithm.model, LinearModel):
+            if isinstance(algorithm, TableNetwork):
+                return (algorithm.skip(belief), x), (mean, cov, mean)
+            if x is None:
                 return (belief, x), (mean, cov, mean)
             x = algorithm.model.transition_mean(x[None], u, dt)[0]
             return (belief, x), (mean, cov, algorithm.model.observation_mean(x[None], u)[0])

@@ -1,11 +1,11 @@
 """Forecasts from a filtered series: at every step of it, or after its end.
 
-A filter with a Gaussian belief, and a network, predict by themselves (`gaussian.py`). From the cloud of particles at step t
-two forecasts are made, neither of which looks at anything after t. The distribution: every particle is
-pushed through the noisy dynamics, and the observation noise is added in closed form. The path (Unkelbach
-et al. 2009, section 4.1): the mean of the cloud is pushed through the dynamics without noise. The filter
-is not run again, and the randomness of an origin depends on its series and step alone, not on which other
-origins are asked for.
+A filter with a Gaussian belief, and a network, predict by themselves (`gaussian.py`). From the cloud of
+particles at step t two forecasts are made, neither of which looks at anything after t. The distribution:
+every particle is pushed through the noisy dynamics, and the observation noise is added in closed form. The
+path (Unkelbach et al. 2009, section 4.1): the mean of the cloud is pushed through the dynamics without noise.
+The filter is not run again, and the randomness of an origin depends on its series and step alone, not on
+which other origins are asked for.
 """
 
 from __future__ import annotations

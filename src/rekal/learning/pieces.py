@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekal.networks.table import flagged
-from rekal.sequences import Sequences
+from rekal.sequences import AnyArray, Sequences
 
 
 def pieces(data: Sequences, begin: float, end: float, length: int, warm_up: int) -> Sequences:
@@ -41,7 +41,7 @@ def pieces(data: Sequences, begin: float, end: float, length: int, warm_up: int)
     inside = index < ends[:, None]
     index = np.minimum(index, data.steps - 1)
 
-    def cut(array: np.ndarray) -> np.ndarray:
+    def cut(array: AnyArray) -> np.ndarray:
         return np.asarray(array)[which[:, None], index]
 
     judged = inside & (index >= counts[:, None])

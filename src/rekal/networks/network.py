@@ -77,6 +77,12 @@ class Network(eqx.Module):
         """One encoded observation enters (`Layer.update`)."""
         return self.layer.update(belief, evidence)
 
+    def skip(self, belief: Any) -> Any:
+        """A predicted belief after its step has passed with nothing observed."""
+        lead = self.layer.read(belief).mean.shape[:-1]
+        nothing = jnp.zeros((*lead, self.layer.latent))
+        return self.update(belief, Evidence(nothing, nothing + 1, jnp.zeros(lead, bool)))[0]
+
     def observe(self, belief: Any, u: Array | None = None) -> Any:
         """What a belief says of the target: a distribution with the leading axes of the belief."""
         mean, spread = self.layer.read(belief)

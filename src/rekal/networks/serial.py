@@ -46,7 +46,9 @@ def load_network(path: str | Path) -> Network:
     """
     config, arrays = load_archive(path)
     if config.get("kind") != KIND:
-        raise RekalError(f"{path} holds a trained model, not a network alone: read it by rekal.load")
+        raise RekalError(
+            f"{path} holds a trained model, not a network alone: read it by rekal.load"
+        )
     return network_from(config["network"], arrays, str(path))
 
 
@@ -91,7 +93,7 @@ def network_from(
 def _described(thing: Any, place: str) -> Any:
     if eqx.is_array(thing):
         return {"array": list(thing.shape)}
-    if type(thing).__name__ in _classes() and dataclasses.is_dataclass(thing):
+    if _classes().get(type(thing).__name__) is type(thing):
         fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
         parts = {name: _described(part, f"{place}.{name}") for name, part in fields.items()}
         return {"class": type(thing).__name__, "parts": parts}
@@ -159,7 +161,7 @@ def _classes() -> dict[str, type]:
     found: dict[str, type] = {}
     for module in pkgutil.iter_modules(rekal.networks.__path__, "rekal.networks."):
         for name, value in vars(importlib.import_module(module.name)).items():
-            own = isinstance(value, type) and value.__module__ == module.name
-            if own and dataclasses.is_dataclass(value):
+            own = getattr(value, "__module__", "") == module.name
+            if own and isinstance(value, type) and hasattr(value, "__dataclass_fields__"):
                 found[name] = value
     return found

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
@@ -93,6 +92,10 @@ class TableNetwork(eqx.Module):
         """One encoded row enters; also its log density."""
         density = self.network.observe(belief).log_density(row.y)
         return self.network.update(belief, row.evidence)[0], density
+
+    def skip(self, belief: Any) -> Any:
+        """A predicted belief after its step has passed without a row."""
+        return self.network.skip(belief)
 
     def observe(
         self, belief: Any, u: Float[Array, " input"] | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rekal.files import write_whole
 from rekal.fit import Fit
+from rekal.fit_network import NetworkFit
 from rekal.report.page import Page
 from rekal.report.sections import (
     add_calibration,
@@ -20,13 +21,14 @@ from rekal.report.sections import (
     add_settings,
 )
 from rekal.report.sections_data import add_data, add_heading, view
+from rekal.report.sections_network import add_network_learning, add_network_settings
 from rekal.report.sections_response import add_responses
 from rekal.sequences import Sequences
 
 __all__ = ["report_html", "write_report"]
 
 
-def report_html(fit: Fit, data: Sequences, held_out: Sequences | None = None) -> str:
+def report_html(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | None = None) -> str:
     """The report as HTML.
 
     Args:
@@ -41,17 +43,22 @@ def report_html(fit: Fit, data: Sequences, held_out: Sequences | None = None) ->
     seen = view(fit, data)
     add_heading(page, fit, data)
     add_data(page, seen)
-    add_learned(page, seen)
-    add_dynamics(page, seen)
-    add_responses(page, seen)
-    add_calibration(page, seen, held_out)
-    add_learning(page, fit)
-    add_settings(page, fit)
+    if isinstance(fit, NetworkFit):
+        add_calibration(page, seen, held_out)
+        add_network_learning(page, fit)
+        add_network_settings(page, fit)
+    else:
+        add_learned(page, seen)
+        add_dynamics(page, seen)
+        add_responses(page, seen)
+        add_calibration(page, seen, held_out)
+        add_learning(page, fit)
+        add_settings(page, fit)
     return page.render()
 
 
 def write_report(
-    fit: Fit, data: Sequences, path: str | Path, held_out: Sequences | None = None
+    fit: Fit | NetworkFit, data: Sequences, path: str | Path, held_out: Sequences | None = None
 ) -> None:
     """Write the report to a file, whole or not at all.
 

@@ -12,8 +12,9 @@ from scipy.special import ndtri
 
 from rekal.beliefs import GaussianPath
 from rekal.fit import Fit
+from rekal.fit_network import NetworkFit
 from rekal.forecast.scores import pair
-from rekal.posterior import Posterior
+from rekal.posterior import Scored
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
 
@@ -27,10 +28,11 @@ class Filtered:
     """What the filter says of one series, in raw units.
 
     Attributes:
-        mean: filtered mean of the noise-free signal `(steps, obs)`.
+        mean: filtered mean of the noise-free signal `(steps, obs)`; of a network, its prediction one step
+            before.
         low: lower end of its 90 % band.
         high: upper end.
-        states: filtered mean of the hidden state `(steps, states)`.
+        states: filtered mean of the hidden state `(steps, states)`; of a network none.
     """
 
     mean: np.ndarray
@@ -39,7 +41,7 @@ class Filtered:
     states: np.ndarray
 
 
-def filter_series(fit: Fit, one: Sequences) -> Filtered:
+def filter_series(fit: Fit | NetworkFit, one: Sequences) -> Filtered:
     """Filter one series, a long one piece by piece so that memory stays bounded."""
     steps = int(one.lengths[0])
     found: list[Filtered] = []
@@ -56,7 +58,11 @@ def filter_series(fit: Fit, one: Sequences) -> Filtered:
     return Filtered(*(np.concatenate(part) for part in parts))
 
 
-def _filter_piece(fit: Fit, piece: Sequences) -> Filtered:
+def _filter_piece(fit: Fit | NetworkFit, piece: Sequences) -> Filtered:
+    if isinstance(fit, NetworkFit):
+        told = fit.filter(piece)
+        mean, reach = np.asarray(told.mean[0]), ndtri(0.95) * np.sqrt(np.asarray(told.var[0]))
+        return Filtered(mean, mean - reach, mean + reach, np.zeros((len(mean), 0)))
     path = fit.paths(piece)
     if isinstance(path, GaussianPath):
         return _gaussian_piece(fit, piece, path)
@@ -110,7 +116,9 @@ class Fans:
     beyond: bool
 
 
-def fan_series(fit: Fit, one: Sequences, horizon: int, rhythm: tuple[int, int], count: int) -> Fans:
+def fan_series(
+    fit: Fit | NetworkFit, one: Sequences, horizon: int, rhythm: tuple[int, int], count: int
+) -> Fans:
     """Forecasts started every few steps over the last stretch of a series, and at its end.
 
     A model with inputs cannot look beyond the end of the known inputs: its last forecast starts
@@ -171,7 +179,7 @@ class Calibration:
     series: np.ndarray
     spread: np.ndarray
     whole: bool
-    posterior: Posterior
+    posterior: Scored
 
     def mean(self, values: np.ndarray, h: int, k: int) -> float:
         """Mean over the scored forecasts of horizon number `h` and column `k`."""
@@ -185,7 +193,9 @@ class Calibration:
         return float(inside[used].mean()) if used.any() else float("nan")
 
 
-def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibration | None:
+def calibrate(
+    fit: Fit | NetworkFit, data: Sequences, horizons: tuple[int, ...]
+) -> Calibration | None:
     """Score the forecasts made at every step, or at the last ones of long data.
 
     Returns:
@@ -237,7 +247,7 @@ def pick(data: Sequences, chosen: np.ndarray) -> Sequences:
     return dataclasses.replace(rows, series_names=names)
 
 
-def is_training_data(fit: Fit, data: Sequences) -> bool:
+def is_training_data(fit: Fit | NetworkFit, data: Sequences) -> bool:
     """Whether the model was trained on these data, as far as its standardisation tells."""
     if int(np.asarray(data.mask).sum()) != fit.history.entries:
         return False

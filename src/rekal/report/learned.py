@@ -15,8 +15,10 @@ MOST_MODES = 12
 WORDS = ("year", "quarter", "month", "week", "business day", "day", "hour", "minute", "second")
 
 
-def period_steps(found: Identification) -> float | None:
+def period_steps(found: Identification | None) -> float | None:
     """Steps per cycle: of the limit cycle, or of a mode that swings at least once before it dies."""
+    if found is None:
+        return None
     if found.period_steps is not None:
         return found.period_steps
     mode = _damped(found)

@@ -45,7 +45,8 @@ from rekal.sequences import Sequences
 def add_learned(page: Page, seen: View) -> None:
     """What was learned, in numbers."""
     page.heading("What was learned")
-    page.add(learned_html(seen.found, seen.data, is_standardised(seen.fit)))
+    assert isinstance(seen.fit, Fit)
+    page.add(learned_html(seen.dynamics, seen.data, is_standardised(seen.fit)))
     page.add(structure_table(seen.fit))
     page.add(parameter_tables(seen.fit))
 
@@ -54,9 +55,10 @@ def add_dynamics(page: Page, seen: View) -> None:
     """The motion without noise, and its phase portrait."""
     page.heading("Dynamics without noise")
     fit, data = seen.fit, seen.data
+    assert isinstance(fit, Fit)
     period = period_steps(seen.found)
     steps = int(np.clip(round(6 * period) if period else 150, 40, 2000))
-    settles = seen.found.attractor not in ("fixed point", "diverges")
+    settles = seen.dynamics.attractor not in ("fixed point", "diverges")
     found = noise_free(fit, seen.filtered[0].states[-1], steps, settles)
     labels = Labels.of(data)
     titles = [labels.column(k) for k in seen.columns]
@@ -64,7 +66,7 @@ def add_dynamics(page: Page, seen: View) -> None:
     axis = "time (steps)" if data.interval is None else f"time ({unit})" if unit else "time"
     if found.runs_away:
         says = "Without noise the motion grows without bound; its beginning is shown."
-    elif wanders(seen.found):
+    elif wanders(seen.dynamics):
         says = (
             "Without noise the model goes on as it is, here from the last filtered state; what changes in "
             "the data is process noise and measurement noise."

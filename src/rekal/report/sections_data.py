@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rekal.fit import Fit
+from rekal.fit_network import NetworkFit
 from rekal.forecast.labels import Labels
 from rekal.identify import Identification
 from rekal.models.linear import LinearGaussian
@@ -32,6 +33,7 @@ from rekal.sequences import Sequences
 MOST_PANELS, MOST_COLUMNS, MOST_SERIES = 24, 6, 12
 CLOSE = 240  # steps of the closer view of the end of the data
 STARTS = 8  # forecasts started every few steps
+NOISES = ", how much of that is chance, and how much noise the measurement adds"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class View:
     Attributes:
         fit: the model.
         data: the data.
-        found: its dynamics in numbers.
+        found: its dynamics in numbers; None of a network.
         columns: columns that are drawn.
         series: the series that are drawn, one by one.
         names: their names.
@@ -50,9 +52,9 @@ class View:
         rhythm: length of the forecasts started every few steps, and how few.
     """
 
-    fit: Fit
+    fit: Fit | NetworkFit
     data: Sequences
-    found: Identification
+    found: Identification | None
     columns: list[int]
     series: list[Sequences]
     names: list[str]
@@ -60,12 +62,20 @@ class View:
     fans: list[Fans]
     rhythm: tuple[int, int]
 
+    @property
+    def dynamics(self) -> Identification:
+        """What was found, of a model that is no network."""
+        assert self.found is not None
+        return self.found
 
-def view(fit: Fit, data: Sequences) -> View:
+
+def view(fit: Fit | NetworkFit, data: Sequences) -> View:
     """Filter and forecast what will be drawn: the first columns of the first series."""
-    # Intervals are those of the data that the model was trained on.
-    same = int(np.asarray(data.mask).sum()) == fit.history.entries
-    found = fit.identify(data if same and isinstance(fit.model, LinearGaussian) else None)
+    found = None
+    if isinstance(fit, Fit):
+        # Intervals are those of the data that the model was trained on.
+        same = int(np.asarray(data.mask).sum()) == fit.history.entries
+        found = fit.identify(data if same and isinstance(fit.model, LinearGaussian) else None)
     columns = list(range(min(data.observations, MOST_COLUMNS)))
     count = min(data.batch, MOST_SERIES, max(1, MOST_PANELS // len(columns)))
     series = [data.series(i) for i in range(count)]
@@ -88,7 +98,7 @@ def view(fit: Fit, data: Sequences) -> View:
     )
 
 
-def add_heading(page: Page, fit: Fit, data: Sequences) -> None:
+def add_heading(page: Page, fit: Fit | NetworkFit, data: Sequences) -> None:
     """What was learned on what."""
     labels = Labels.of(data)
     columns = ", ".join(text(labels.column(k)) for k in range(data.observations))
@@ -99,8 +109,8 @@ def add_heading(page: Page, fit: Fit, data: Sequences) -> None:
     name, how = _model(fit)
     page.add(f"<h1>What {name} learned of {columns}</h1>")
     page.add(
-        f'<p class="lead">{how} The model says how the signal moves on, how much of that is chance, '
-        "and how much noise the measurement adds.</p>"
+        f'<p class="lead">{how} The model says how the signal moves on'
+        f"{', and how much of that is chance' if isinstance(fit, NetworkFit) else NOISES}.</p>"
     )
     rows = [
         ("columns" if data.observations > 1 else "column", columns),
@@ -115,8 +125,14 @@ def add_heading(page: Page, fit: Fit, data: Sequences) -> None:
     page.add(pairs_table(rows))
 
 
-def _model(fit: Fit) -> tuple[str, str]:
+def _model(fit: Fit | NetworkFit) -> tuple[str, str]:
     """What the model is called, and how it came about."""
+    if isinstance(fit, NetworkFit):
+        how = "trained by back-propagation through time to tell each step before it comes."
+        name = (
+            "a recurrent Kalman network" if fit.kind == "rkn" else f"a network ({text(fit.kind)})"
+        )
+        return name, f"A {text(fit.size())}, {how}"
     count = fit.model.states
     plural = "" if count == 1 else "s"
     if fit.kind == "driven-rnn" and isinstance(fit.model, StochasticRNN):
@@ -161,11 +177,17 @@ def add_data(page: Page, seen: View) -> None:
         if seen.fans[0].beyond
         else f"over the last {horizon} steps, because beyond the end of the data the inputs are unknown"
     )
-    caption = (
-        "<b>The data, the filtered signal and the forecast.</b> Green: what the model takes the "
-        "signal without measurement noise to be, from the data up to each step. Blue: the forecast "
-        f"{where}; its bands include process and measurement noise."
-    )
+    if isinstance(seen.fit, NetworkFit):
+        caption = (
+            "<b>The data, what was expected and the forecast.</b> Green: the prediction of each step from "
+            f"the data before it, with its 90 % band. Blue: the forecast {where}."
+        )
+    else:
+        caption = (
+            "<b>The data, the filtered signal and the forecast.</b> Green: what the model takes the "
+            "signal without measurement noise to be, from the data up to each step. Blue: the forecast "
+            f"{where}; its bands include process and measurement noise."
+        )
     drawn = list(zip(seen.names, seen.series, seen.filtered, seen.fans, strict=True))
     whole = [(n, signal_figure(one, f, fans, seen.columns)) for n, one, f, fans in drawn]
     page.add(page.figure(whole, caption))
@@ -178,10 +200,11 @@ def add_data(page: Page, seen: View) -> None:
         page.add(page.figure(close, f"<b>The last {CLOSE} steps</b>, closer."))
     length, every = seen.rhythm
     rolled = [(n, rolling_figure(one, fans, seen.columns, length)) for n, one, _, fans in drawn]
+    network = isinstance(seen.fit, NetworkFit)
+    line = "mean" if network else "dynamics without noise from the filtered mean"
     if any(np.any(fans.origins + length < int(one.lengths[0])) for _, one, _, fans in drawn):
         caption = (
             f"<b>Forecasts started every {every} steps</b>, each {length} steps long and made "
-            "without a look at anything after its start. Orange: the dynamics without noise from the "
-            "filtered mean; blue: the distribution."
+            f"without a look at anything after its start. Orange: the {line}; blue: the distribution."
         )
         page.add(page.figure(rolled, caption))

@@ -17,12 +17,16 @@ SURE = "95 % interval"
 
 def add_responses(page: Page, seen: View) -> None:
     """Step and frequency responses of a model with inputs, and the spectrum of what noise makes."""
-    facts = seen.found.linear
-    if facts is None or not np.isfinite(np.asarray(facts.responses.spectrum)).all():
+    facts = None if seen.found is None else seen.dynamics.linear
+    if (
+        facts is None
+        or seen.found is None
+        or not np.isfinite(np.asarray(facts.responses.spectrum)).all()
+    ):
         return
     page.heading("Responses and spectrum")
     labels = Labels.of(seen.data)
-    unit = f" ({text(seen.found.time_unit)})" if seen.found.time_unit else " (steps)"
+    unit = f" ({text(seen.dynamics.time_unit)})" if seen.dynamics.time_unit else " (steps)"
     sure = " The band holds the true curve at each point with 95 %." if facts.intervals else ""
     titles = [labels.column(k) for k in seen.columns]
     for j, source in enumerate(facts.input_names):
@@ -49,8 +53,8 @@ def _response_figure(
     rows = len(seen.columns)
     figure = panels(rows, 190, columns=2)
     steps = _span(facts)
-    x = np.arange(steps) * seen.found.interval
-    f = np.asarray(found.frequencies) / seen.found.interval
+    x = np.arange(steps) * seen.dynamics.interval
+    f = np.asarray(found.frequencies) / seen.dynamics.interval
     gain = np.abs(np.asarray(found.frequency))
     for row, k in enumerate(seen.columns, 1):
         ends = None if sure is None else sure.step[:, :steps, k, source]
@@ -67,7 +71,7 @@ def _response_figure(
 def _spectrum_figure(seen: View, facts: LinearFacts, titles: list[str]) -> go.Figure:
     sure, rows = facts.intervals, len(seen.columns)
     figure = panels(rows, 220)
-    f = np.asarray(facts.responses.frequencies) / seen.found.interval
+    f = np.asarray(facts.responses.frequencies) / seen.dynamics.interval
     density = np.einsum("wii->wi", np.asarray(facts.responses.spectrum)).real
     for row, k in enumerate(seen.columns, 1):
         ends = None if sure is None else sure.spectrum[:, :, k]
@@ -98,5 +102,5 @@ def _span(facts: LinearFacts) -> int:
 
 
 def _frequency_axis(seen: View) -> str:
-    unit = (seen.found.time_unit or "step").removesuffix("s")
+    unit = (seen.dynamics.time_unit or "step").removesuffix("s")
     return f"frequency (cycles per {text(unit)})"

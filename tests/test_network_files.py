@@ -1,0 +1,151 @@
+"""Networks in files, and networks that watch frames one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small_networks import small_frames, small_network
+
+import rekal
+from rekal.errors import RekalError
+from rekal.networks.decoders import GaussianHead
+from rekal.networks.encoders import BYTE, DenseEncoder
+from rekal.networks.gru import GRU
+from rekal.networks.lstm import LSTM
+from rekal.networks.network import Network
+from rekal.networks.patch_encoder import PatchEncoder
+from rekal.networks.rkn import RKN
+from rekal.networks.serial import network_arrays, network_config, network_from
+
+KEYS = jax.random.split(jax.random.key(0), 3)
+
+
+def whole(encoder: Any, layer: Any, told: Any = "posterior") -> Network:
+    return Network(encoder, layer, GaussianHead(*layer.sizes, 2, (4,), key=KEYS[2]), told)
+
+
+NETWORKS = {
+    "rkn": lambda: whole(
+        DenseEncoder((3, 3, 1), 2, (5,), scale=BYTE, norm=True, key=KEYS[0]),
+        RKN.create(2, bases=3, hidden=(4,), inputs=1, timed="coefficients", key=KEYS[1]),
+    ),
+    "encoder-mixed rkn": lambda: whole(
+        DenseEncoder((3, 3, 1), 2, (), scale=BYTE, key=KEYS[0]),
+        RKN.create(2, bases=3, bandwidth=0, mixed_by="encoder", key=KEYS[1]),
+        "prior",
+    ),
+    "lstm": lambda: whole(
+        PatchEncoder((8, 8, 1), 2, (4, 4, 4), key=KEYS[0]),
+        LSTM.create(2, units=4, timed=True, key=KEYS[1]),
+    ),
+    "gru": lambda: whole(
+        DenseEncoder((3, 3, 1), 2, (5,), scale=BYTE, key=KEYS[0]),
+        GRU.create(2, units=4, key=KEYS[1]),
+        "prior",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_comes_back_from_its_file(name, tmp_path):
+    network = NETWORKS[name]()
+    rekal.save_network(network, tmp_path / "n.rekal")
+    again = rekal.load_network(tmp_path / "n.rekal")
+    assert eqx.tree_equal(again, network)
+    assert jax.tree.structure(again) == jax.tree.structure(network)
+
+
+def test_what_is_not_a_network_or_not_whole_is_refused(tmp_path):
+    network = small_network()
+    config, arrays = network_config(network), network_arrays(network)
+    place = "encoder.body.layers.0.weight"
+    assert arrays[place].shape == (9, 5)
+    for changed, sentence in (
+        (
+            {k: v for k, v in arrays.items() if k != place},
+            f"the array '{place}' of the network is missing",
+        ),
+        ({**arrays, "layer.W": np.ones(2)}, "the network has no array 'layer.W'"),
+        ({**arrays, place: np.ones((9, 6))}, r"shape \(9, 6\), not \(9, 5\)"),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            network_from(config, changed)
+    for part, sentence in (
+        ({"class": "Transformer", "parts": {}}, "knows no part 'Transformer'"),
+        ({"class": "Elman", "parts": {"heads": 8}}, "a Elman has no 'heads'"),
+        ({"class": "Elman", "parts": {}}, "'layer.latent' is missing"),
+    ):
+        strange = {**config, "parts": {**config["parts"], "layer": part}}
+        with pytest.raises(RekalError, match=sentence):
+            network_from(strange, arrays)
+    with pytest.raises(RekalError, match="this is no network"):
+        network_from({"class": "Hidden", "parts": {"hidden": None}}, {})
+    own = eqx.tree_at(lambda n: n.decoder, network, jnp.tanh)
+    with pytest.raises(
+        RekalError, match=r"network.decoder is the function tanh, which a file cannot"
+    ):
+        rekal.save_network(own, tmp_path / "n.rekal")
+    assert not (tmp_path / "n.rekal").exists()
+    rekal.save_network(network, tmp_path / "n.rekal")
+    with pytest.raises(RekalError, match=r"read it by rekal\.load_network"):
+        rekal.load(tmp_path / "n.rekal")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_frame_by_frame_is_what_a_run_over_the_film_says(name):
+    network = NETWORKS[name]()
+    random, steps = np.random.default_rng(0), 6
+    shape = network.encoder.shape
+    film = random.integers(0, 256, (steps, *shape)).astype(np.uint8)
+    seen = np.array([True, True, False, True, False, False])
+    timed = name in ("rkn", "lstm")
+    u = random.normal(size=(steps, 1)).astype(np.float32) if name == "rkn" else None
+    dt = random.uniform(0.5, 2, steps).astype(np.float32) if timed else None
+    dt = None if dt is None else np.where(np.arange(steps) < 4, dt, np.float32(0.7))
+    batch = (None if each is None else jnp.asarray(each)[None] for each in (film, seen, u, dt))
+    expected = network.run(*batch).distribution
+    stream = rekal.FrameStream(network)
+    for t in range(4):
+        more = {"u": None if u is None else u[t], "dt": None if dt is None else float(dt[t])}
+        told = stream.update(film[t] if seen[t] else None, **more)
+        np.testing.assert_allclose(told.mean, expected.mean[0, t], atol=1e-5)
+        np.testing.assert_allclose(told.var, expected.var[0, t], rtol=1e-4)
+    ahead = stream.forecast(2, None if u is None else u[4:], dt=0.7 if timed else None)
+    np.testing.assert_allclose(ahead.mean, expected.mean[0, 4:], atol=1e-5)
+    assert stream.step == 4
+
+
+def test_frames_that_do_not_fit_are_refused():
+    stream = rekal.FrameStream(small_network())
+    with pytest.raises(RekalError, match="after its first frame"):
+        stream.forecast(1)
+    for frame in (np.zeros((4, 3), np.uint8), np.zeros((3, 3)), np.zeros((2, 3, 3), np.uint8)):
+        with pytest.raises(RekalError, match=r"trained on frames of shape \(3, 3, 1\) of bytes"):
+            stream.update(frame)
+    with pytest.raises(RekalError, match="0 inputs"):
+        stream.update(np.zeros((3, 3), np.uint8), u=[1.0])
+    stream.update(np.zeros((3, 3), np.uint8))
+    with pytest.raises(RekalError, match="made for time steps"):
+        stream.update(np.zeros((3, 3), np.uint8), dt=0.5)
+    with pytest.raises(RekalError, match="dt must be a time above 0"):
+        stream.update(None, dt=-1.0)
+    with pytest.raises(RekalError, match="horizon must be at least 1"):
+        stream.forecast(0)
+    with pytest.raises(RekalError, match=r"\(2, 0\) numbers here, but shape \(2, 1\)"):
+        stream.forecast(2, np.zeros((2, 1)))
+
+
+def test_training_refuses_frames_of_another_size_or_mask():
+    frames = small_frames(4, 5)
+    with pytest.raises(RekalError, match=r"observations of shape \(8, 8, 1\), but the data"):
+        rekal.Backprop(epochs=1).run(NETWORKS["lstm"](), frames)
+    with pytest.raises(RekalError, match=r"mask of shape \(4, 4\)"):
+        dataclasses.replace(frames).from_arrays(
+            frames.values, frames.targets, mask=np.ones((4, 4), bool)
+        )

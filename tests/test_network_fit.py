@@ -1,0 +1,294 @@
+"""`rekal.fit(data, "rkn" | "lstm" | "gru" | "elman")`: a trained network is a fit like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rekal
+from rekal.archive import load_archive, save_archive
+from rekal.errors import RekalError
+from rekal.learning.backprop import Backprop
+from rekal.learning.pieces import pieces
+from rekal.networks.table import flagged
+from rekal.simulate_network import simulate_network
+
+QUICK = Backprop(epochs=3, batch=8, blackouts=0.2)
+
+
+def tanks(steps: int = 90, seed: int = 0) -> rekal.Sequences:
+    """Two levels, one after the other, filled by a pump; some entries are missing."""
+    random = np.random.default_rng(seed)
+    u, level, rows = random.uniform(0, 1, (steps, 1)), np.ones(2), []
+    for each in u[:, 0]:
+        level = 0.8 * level + np.array([each, 0.2 * level[0]])
+        rows.append(level + 0.1 * random.normal(size=2))
+    y = 10 * np.array(rows)
+    y[random.random(y.shape) < 0.15] = np.nan
+    return rekal.Sequences.from_arrays(
+        y, inputs=u, names=("a_mm", "b_mm"), input_names=("pump",), interval=0.5
+    )
+
+
+def walk(steps: int = 60) -> rekal.Sequences:
+    """A random walk sampled at any times."""
+    random = np.random.default_rng(1)
+    dt = random.uniform(0.2, 3.0, steps)
+    y = np.cumsum(np.sqrt(dt) * random.normal(size=steps)) + 0.3 * random.normal(size=steps)
+    return rekal.Sequences.from_arrays(y, times=np.cumsum(dt), irregular=True)
+
+
+@pytest.fixture(scope="module")
+def driven() -> rekal.NetworkFit:
+    trained = rekal.fit(tanks(), "lstm", QUICK, states=2, units=6, progress=False)
+    assert isinstance(trained, rekal.NetworkFit)
+    return trained
+
+
+@pytest.fixture(scope="module")
+def irregular() -> rekal.NetworkFit:
+    trained = rekal.fit(walk(), "rkn", QUICK, states=2, progress=False)
+    assert isinstance(trained, rekal.NetworkFit)
+    return trained
+
+
+def naive(trained: rekal.NetworkFit, data: rekal.Sequences, until: int) -> tuple[Any, np.ndarray]:
+    """The belief after `until` rows and their log densities in raw units, one verb after the other."""
+    network, scale, mean = (
+        trained.table.network,
+        trained.standardiser.scale,
+        trained.standardiser.location,
+    )
+    belief, densities = network.init(), []
+    for t in range(until):
+        y = np.where(data.mask[0, t], (data.values[0, t] - mean) / scale, np.nan)
+        if t:
+            belief = network.predict(belief, *drive(trained, data, t))
+        told = network.observe(belief)
+        each = -0.5 * (np.log(2 * np.pi * told.var) + (y - told.mean) ** 2 / told.var)
+        densities.append(np.nansum(np.where(np.isnan(y), 0, each - np.log(scale))))
+        missing = np.isnan(y)
+        row = np.where(missing, 0, y) if len(y) == 1 else [*np.where(missing, 0, y), *(1 * missing)]
+        evidence = network.encode(jnp.asarray(row, jnp.float32), jnp.asarray(not missing.all()))
+        belief, _ = network.update(belief, evidence)
+    return belief, np.array(densities)
+
+
+def drive(trained: rekal.NetworkFit, data: rekal.Sequences, t: int) -> tuple[Any, Any]:
+    u = dt = None
+    if data.inputs is not None:
+        u = jnp.asarray(
+            (data.inputs[0, t] - trained.standardiser.input_location)
+            / trained.standardiser.input_scale
+        )
+    if data.dt is not None:
+        dt = jnp.asarray(data.dt[0, t] / trained.labels.interval)
+    return u, dt
+
+
+@pytest.mark.parametrize("name", ["driven", "irregular"])
+def test_likelihood_is_that_of_a_naive_recursion(name, request):
+    trained, data = request.getfixturevalue(name), tanks() if name == "driven" else walk()
+    found = trained.filter(data)
+    _, densities = naive(trained, data, 25)
+    np.testing.assert_allclose(found.log_evidence[0, :25], densities, rtol=2e-4, atol=2e-4)
+    assert found.log_likelihood == pytest.approx(float(found.log_evidence.sum()))
+    assert found.diagnose() == trained.history.diagnostics
+    assert len(found.to_frame()) == data.steps
+    assert "one step ahead" in found.summary()
+
+
+@pytest.mark.parametrize("name", ["driven", "irregular"])
+def test_forecasts_are_naive_predictions_that_see_nothing(name, request):
+    trained, data = request.getfixturevalue(name), tanks() if name == "driven" else walk()
+    at = 30
+    made = trained.roll(data, (1, 3), origins=[at])
+    belief, _ = naive(trained, data, at + 1)
+    network, told = trained.table.network, []
+    for t in range(at + 1, at + 4):
+        belief = network.predict(belief, *drive(trained, data, t))
+        told.append(network.observe(belief))
+        belief = network.skip(belief)
+    scale, mean = trained.standardiser.scale, trained.standardiser.location
+    for j, h in enumerate((0, 2)):
+        np.testing.assert_allclose(
+            made.mean[0, j], told[h].mean * scale + mean, rtol=1e-3, atol=1e-3
+        )
+        np.testing.assert_allclose(made.std[0, j], np.sqrt(told[h].var) * scale, rtol=1e-3)
+
+
+def test_a_forecast_uses_nothing_after_its_origin(driven):
+    data = tanks()
+    future = np.asarray(data.inputs)[:, 40:43]
+    cut = driven.forecast(data.window(0, 40), 3, future)
+    whole = driven.roll(data, (1, 2, 3), origins=[39])
+    np.testing.assert_allclose(cut.mean[0], whole.mean[0], rtol=1e-5)
+    with pytest.raises(RekalError, match="pump"):
+        driven.forecast(data, 3)
+
+
+def test_a_stream_follows_the_filter(driven):
+    data, stream = tanks(), driven.stream()
+    rows = np.where(data.mask[0], data.values[0], np.nan)
+    for y, u in zip(rows, np.asarray(data.inputs)[0], strict=True):
+        stream.update(y, u)
+    assert stream.log_likelihood == pytest.approx(driven.filter(data).log_likelihood, rel=1e-4)
+    inputs = np.full((2, 1), 0.5)
+    np.testing.assert_allclose(
+        stream.forecast(2, inputs).mean[0], driven.forecast(data, 2, inputs).mean[0], rtol=1e-4
+    )
+    with pytest.raises(RekalError, match="2 columns"):
+        stream.update([1.0])
+    with pytest.raises(RekalError, match="equal steps: leave dt out"):
+        stream.update([1.0, 2.0], [0.0], dt=0.1)
+
+
+def test_a_stream_takes_steps_of_any_length(irregular):
+    data, stream = walk(), irregular.stream()
+    for y, dt in zip(np.asarray(data.values)[0], np.asarray(data.dt)[0], strict=True):
+        stream.update(y, dt=float(dt))
+    assert stream.log_likelihood == pytest.approx(irregular.filter(data).log_likelihood, rel=1e-4)
+    assert irregular.continuous
+
+
+def test_a_saved_network_comes_back(driven, irregular, tmp_path):
+    for trained, data in ((driven, tanks()), (irregular, walk())):
+        trained.save(tmp_path / "n.rekal")
+        again = rekal.load(tmp_path / "n.rekal")
+        assert isinstance(again, rekal.NetworkFit)
+        assert (again.labels, again.kind, again.continuous) == (
+            trained.labels,
+            trained.kind,
+            trained.continuous,
+        )
+        np.testing.assert_array_equal(again.filter(data).mean, trained.filter(data).mean)
+        assert again.summary() == trained.summary()
+        np.testing.assert_array_equal(again.history.trained, trained.history.trained)
+
+
+def test_a_file_with_other_arrays_is_refused_by_their_names(driven, tmp_path):
+    path = tmp_path / "n.rekal"
+    driven.save(path)
+    config, arrays = load_archive(path)
+    place = "network.layer.across"
+    for changed, sentence in (
+        (
+            {k: v for k, v in arrays.items() if k != place},
+            "'layer.across' of the network is missing",
+        ),
+        ({**arrays, "network.more": np.zeros(1)}, "the network has no array 'more'"),
+        ({**arrays, place: np.zeros((2, 2))}, r"'layer.across' has shape \(2, 2\), not \(6, 24\)"),
+    ):
+        save_archive(path, config, changed)
+        with pytest.raises(RekalError, match=sentence):
+            rekal.load(path)
+
+
+def test_drawn_series_are_what_the_network_expects(driven):
+    """Filtered by the network they were drawn from, errors are independent standard normal numbers."""
+    inputs = np.random.default_rng(0).normal(size=(60, 40, 1))
+    y = simulate_network(driven.table, 40, jax.random.key(3), 60, inputs)
+    path = driven.table.run(y, jnp.ones(y.shape, bool), jnp.asarray(inputs, jnp.float32))
+    white = np.asarray((y - path.mean) / jnp.sqrt(path.var))
+    assert abs(white.mean()) < 4 / np.sqrt(white.size)
+    assert abs((white**2).mean() - 1) < 4 * np.sqrt(2 / white.size)
+    drawn = driven.simulate(5, 2, inputs=np.zeros((5, 1)))
+    assert drawn.values.shape == (2, 5, 2) and drawn.names == ("a_mm", "b_mm")
+    with pytest.raises(RekalError, match="needs inputs"):
+        driven.simulate(5)
+
+
+def test_it_learns_to_forecast_and_how_sure_it_is():
+    """An oscillation with a drifting phase: noise of 0.1 is left one step ahead, more later."""
+    random = np.random.default_rng(0)
+    phase = np.cumsum(0.5 + 0.05 * random.normal(size=700))
+    y = np.sin(phase) + 0.1 * random.normal(size=700)
+    data = rekal.Sequences.from_arrays(y)
+    learner = Backprop(epochs=120, batch=8, rate=1e-2, blackouts=0.3)
+    trained = rekal.fit(data.window(0, 500), "gru", learner, states=3, units=12, progress=False)
+    made = trained.roll(data, (1, 8), origins=np.arange(500, 690))
+    score = made.score(data.values, data.mask).set_index("horizon")
+    assert score.loc[1, "rmse"] < 0.25
+    assert score.loc[8, "width_90"] > 1.2 * score.loc[1, "width_90"]
+    assert (score["coverage_90"] > 0.8).all()
+    assert score.loc[8, "width_90"] < 3.3 * y.std()  # that of one who knows nothing
+
+
+@given(
+    begin=st.floats(0, 0.4),
+    share=st.floats(0.3, 0.6),
+    length=st.integers(1, 20),
+    warm_up=st.integers(0, 10),
+)
+def test_every_step_of_a_part_counts_once(begin, share, length, warm_up):
+    data = rekal.Sequences.from_arrays(
+        [np.arange(1.0, 31)[:, None], np.arange(101.0, 118)[:, None]]
+    )
+    found = pieces(data, begin, begin + share, length, warm_up)
+    expected = [
+        y
+        for i, n in enumerate((30, 17))
+        for y in data.values[i, round(begin * n) : round((begin + share) * n), 0]
+    ]
+    assert sorted(found.targets[np.isfinite(found.targets)]) == sorted(expected)
+    seen = np.asarray(found.mask)
+    assert found.steps <= length + warm_up
+    for values, mask, targets in zip(found.values, seen, found.targets, strict=True):
+        whole = values[mask]
+        assert (np.diff(whole) == 1).all()
+        there = np.isfinite(targets)
+        np.testing.assert_array_equal(values[there], targets[there])
+
+
+def test_flags_tell_missing_entries_from_zeros():
+    y, mask = jnp.array([[0.0, 2.0], [5.0, 7.0]]), jnp.array([[True, False], [False, False]])
+    rows, seen = flagged(y, mask)
+    np.testing.assert_array_equal(rows, [[0, 0, 0, 1], [0, 0, 1, 1]])
+    np.testing.assert_array_equal(seen, [True, False])
+
+
+def test_an_interrupt_keeps_what_there_is():
+    def stop(stage: str, progress: Any) -> None:
+        assert np.isfinite(progress.log_likelihood)
+        if progress.iteration == 2:
+            raise KeyboardInterrupt
+
+    cut = rekal.fit(tanks(), "elman", QUICK, states=2, units=4, progress=stop)
+    assert isinstance(cut, rekal.NetworkFit)
+    assert (cut.history.stopped, len(cut.history.held_out)) == ("interrupted", 1)
+    assert "interrupted" in cut.summary()
+
+
+@pytest.mark.parametrize(
+    ("model", "how", "sentence"),
+    [
+        ("rkn", {"units": 3}, "units is of no use to the model rkn"),
+        ("gru", {"kernels": 3}, "kernels is of no use to the model gru"),
+        ("gru", {"states": 0}, "states must be at least 1"),
+        ("gru", {"units": 1}, "units >= 2"),
+        ("gru", {"filtering": "kalman"}, "a network is its own filter"),
+        ("gru", {"hold_out": 1.0}, "hold_out must lie between 0 and 1"),
+        ("gru", {"learner": rekal.EM()}, "Backprop trains rkn, lstm, gru, elman"),
+        ("linear", {"learner": QUICK}, "Backprop trains rkn, lstm, gru, elman"),
+        ("linear", {"checkpoint": "x"}, "checkpoint is of no use to the model linear"),
+        ("gru", {"learner": dataclasses.replace(QUICK, hold_out=0.1)}, "give that of fit instead"),
+    ],
+)
+def test_what_is_of_no_use_is_refused(model, how, sentence):
+    with pytest.raises(RekalError, match=sentence):
+        rekal.fit(tanks(), model, **how, progress=False)
+
+
+def test_what_a_network_cannot_tell_is_refused(driven):
+    with pytest.raises(RekalError, match="no state equation"):
+        driven.identify()
+    other = dataclasses.replace(tanks(), names=("c", "d"))
+    with pytest.raises(RekalError, match="trained on the columns a_mm, b_mm"):
+        driven.filter(other)
