@@ -38,18 +38,17 @@ def test_the_page_on_driven_systems_runs(capsys):
     assert "True" in capsys.readouterr().out
 
 
-<<<<<<< HEAD
 def test_the_page_on_training_runs(capsys):
     assert run("training.md") == 1
     assert "epochs True" in capsys.readouterr().out
-=======
+
+
 def test_the_page_on_networks_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
     assert run("networks.md") == 1
     assert "(1, 3, 1)" in capsys.readouterr().out
->>>>>>> 9dab374 (Fit networks to tables by name; save networks; watch films frame by frame)
 
 
 def test_the_example_of_irregular_sampling_runs():
@@ -74,14 +73,10 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
     "page",
     [
         "README.md",
-<<<<<<< HEAD
         *(
             f"docs/{n}.md"
-            for n in ("index", "concepts", "linear", "nonlinear", "driven", "training")
+            for n in ("index", "concepts", "linear", "nonlinear", "driven", "training", "networks")
         ),
-=======
-        *(f"docs/{n}.md" for n in ("index", "concepts", "linear", "nonlinear", "driven", "networks")),
->>>>>>> 9dab374 (Fit networks to tables by name; save networks; watch films frame by frame)
     ],
 )
 def test_links_between_pages_lead_somewhere(page):

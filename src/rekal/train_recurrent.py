@@ -33,7 +33,7 @@ from rekal.sequences.standardiser import Standardiser
 NETWORKS = ("rkn", "lstm", "gru", "elman")
 BASELINES = {"lstm": LSTM, "gru": GRU, "elman": Elman}
 
-USUAL = {"batch": 16, "rate": 3e-3, "blackouts": 0.3, "blackout_length": 6.0}
+USUAL = {"batch": 16, "rate": 3e-3, "blackouts": 0.3, "span_length": 6.0}
 """Settings of `Backprop` that fit tables: hidden spans teach how a forecast loses certainty."""
 
 UPDATES = 1500  # steps of Adam that the default number of epochs comes to
