@@ -45,8 +45,9 @@ def handwritten(layer: RKN, evidence: Evidence) -> jax.Array:
 
 def by_autodiff(layer: RKN, evidence: Evidence) -> jax.Array:
     """The same forward pass, differentiated by JAX."""
-    n = len(evidence.mean)
-    steps = layer._steps(evidence, None, None, None)
+    n, time, _ = evidence.mean.shape
+    known = jnp.broadcast_to(layer.coefficients.known.bias[:, None], (time, 15, n))
+    steps = layer._steps(evidence, None, None, None)._replace(known=known)
     first = moments_of(layer.init((n,)))
     entered = update(first, steps.mean[0], steps.var[0], steps.seen[0])
 
