@@ -9,7 +9,6 @@ import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
-
 from small_networks import small_network
 
 from rekal.errors import RekalError
