@@ -85,7 +85,7 @@ def test_baselines_have_as_many_parameters_as_the_rkn(module):
     study = module.STUDY
     shape = (24, 24, 1 if module is pendulum else 3)
     counts = {
-        who.kind: count_parameters(network_of(who, shape, 2, study.surroundings, 0).layer)
+        who.kind: count_parameters(network_of(who, shape, (2,), study.surroundings, 0).layer)
         for who in study.contestants
         if who.like is not None or who is study.contestants[0]
     }
@@ -96,7 +96,7 @@ def test_baselines_have_as_many_parameters_as_the_rkn(module):
 def test_the_quad_link_has_the_published_sizes():
     study = quad_link.estimation(noisy=True)
     assert study.size == Size(4000, 1000, 150)
-    network = network_of(quad_link.LSTM, (48, 48, 1), 8, study.surroundings, 0)
+    network = network_of(quad_link.LSTM, (48, 48, 1), (8,), study.surroundings, 0)
     assert network.layer.read(network.layer.init()).mean.shape == (100,)  # half of 200 units
 
 

@@ -67,6 +67,12 @@ STUDIES: dict[str, Study] = {
             default_seeds=3,
         ),
         Study(
+            name="imputation",
+            summary="hidden frames of a pendulum filled in, informed of what is hidden or not",
+            module="rekal.studies.imputation",
+            default_seeds=3,
+        ),
+        Study(
             name="pneumatic-arm",
             summary="a robot arm forecast up to 0.1 s ahead with its actions: networks and a linear model",
             module="rekal.studies.pneumatic_arm",

@@ -1,16 +1,17 @@
-"""State estimation from frames: the course of the studies pendulum, three-pendulums and quad-link."""
+"""What is behind frames: the course of the studies pendulum, three-pendulums, quad-link and imputation."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from rekal.datasets.filmed import Task
+from rekal.datasets.filmed import Filmed, Task
 from rekal.learning.backprop import Backprop
+from rekal.networks.network import Network
 from rekal.sequences.images import Frames
 from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_contest import Contest, rows_of
@@ -38,7 +39,7 @@ class Size(NamedTuple):
 
 
 class Estimation(NamedTuple):
-    """A study of state estimation.
+    """A study of states, or of whole images, from frames.
 
     Attributes:
         study: its name.
@@ -51,6 +52,7 @@ class Estimation(NamedTuple):
         oracle: figures of the best possible estimate.
         mirror: the signs that targets take in a mirror, where the mirror image of every series is trained
             on too; then an epoch has twice as many series.
+        score: figures of a network on the films to score on.
     """
 
     study: str
@@ -62,6 +64,7 @@ class Estimation(NamedTuple):
     published: Mapping[str, Mapping[str, tuple[float, str]]]
     oracle: Mapping[str, float]
     mirror: tuple[int, ...] | None = None
+    score: Callable[[Network, Filmed], dict[str, float]] = scored
 
     def run(self, options: StudyOptions) -> StudyResult:
         """All contestants with all seeds; training is kept and continued."""
@@ -79,9 +82,9 @@ class Estimation(NamedTuple):
             contestants=self.contestants,
             learner=learner,
             build=lambda who, seed: network_of(
-                who, frames.shape, frames.targets.shape[-1], self.surroundings, seed
+                who, frames.shape, frames.targets.shape[2:], self.surroundings, seed
             ),
-            score=partial(scored, film=task.test),
+            score=lambda network: self.score(network, task.test),
             about=about,
         )
         found = contest.run(options)
@@ -104,6 +107,22 @@ class Estimation(NamedTuple):
                 "all": found,
             },
         )
+
+
+def side_by_side(study: str, parts: Mapping[str, Estimation], options: StudyOptions) -> StudyResult:
+    """Several tasks as one study, one after the other; rows say which of them they belong to."""
+    found = {name: part.run(options) for name, part in parts.items()}
+    return StudyResult(
+        study=study,
+        rows=tuple(
+            dataclasses.replace(row, system=f"{name}: {row.system}")
+            for name, result in found.items()
+            for row in result.rows
+        ),
+        seeds=options.seeds or 1,
+        seconds=sum(result.seconds for result in found.values()),
+        config={name: result.config for name, result in found.items()},
+    )
 
 
 def with_mirror(frames: Frames, signs: tuple[int, ...]) -> Frames:

@@ -13,12 +13,15 @@ from rekal.networks.gru import GRU
 from rekal.networks.layer import Layer
 from rekal.networks.lstm import LSTM
 from rekal.networks.network import Network
+from rekal.networks.patch_decoder import PatchDecoder
 from rekal.networks.patch_encoder import PatchEncoder
 from rekal.networks.recurrent import count_parameters, matched_units
 from rekal.networks.rkn import RKN
 
 Kind = Literal["rkn", "lstm", "gru", "elman"]
 BASELINES = {"lstm": LSTM, "gru": GRU, "elman": Elman}
+DRAWN = 2
+"""Side of the patches that images are drawn in, in pixels: the smaller, the sharper."""
 
 
 class Contestant(NamedTuple):
@@ -46,7 +49,8 @@ class Surroundings(NamedTuple):
 
     Attributes:
         widths: of the patch encoder.
-        head: hidden layers of the heads for mean and variance, tanh.
+        head: hidden layers of the heads for mean and variance, tanh; of images the widths of the decoder
+            (`networks/patch_decoder.py`).
         normalise: how the encoder normalises (`networks/latent_head.py`).
     """
 
@@ -73,16 +77,16 @@ def layer_of(contestant: Contestant, key: Any) -> Layer:
 def network_of(
     contestant: Contestant,
     shape: tuple[int, ...],
-    targets: int,
+    targets: tuple[int, ...],
     surroundings: Surroundings,
     seed: int,
 ) -> Network:
-    """A network for frames of some shape and targets of some length, drawn anew.
+    """A network for frames and targets of some shapes, drawn anew.
 
     Args:
         contestant: its recurrent layer.
         shape: height, width and channels of a frame.
-        targets: length of the target.
+        targets: shape of a target: numbers, `(n,)`, are told as Gaussians, images as probabilities.
         surroundings: encoder and heads.
         seed: what it is drawn from.
     """
@@ -95,5 +99,8 @@ def network_of(
         normalise=surroundings.normalise,
         key=keys[0],
     )
-    head = GaussianHead(*layer.sizes, targets, surroundings.head, "tanh", key=keys[2])
+    if len(targets) == 3:
+        head = PatchDecoder(layer.sizes[0], targets, surroundings.head, DRAWN, key=keys[2])
+    else:
+        head = GaussianHead(*layer.sizes, *targets, surroundings.head, "tanh", key=keys[2])
     return Network(encoder, layer, head)

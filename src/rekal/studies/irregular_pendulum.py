@@ -67,7 +67,7 @@ def run(options: StudyOptions) -> StudyResult:
             valid=task.valid.frames,
             contestants=contestants,
             learner=learner,
-            build=lambda who, seed: network_of(who, (24, 24, 1), 2, surroundings, seed),
+            build=lambda who, seed: network_of(who, (24, 24, 1), (2,), surroundings, seed),
             score=partial(scored, film=task.test),
             about={**about, "on_grid": on_grid},
         )

@@ -6,13 +6,12 @@ belief is carried over windows of 75 steps in training, as in the authors' scrip
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 
 from rekal.datasets.tasks import quad_link_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
-from rekal.studies.film_estimation import Estimation, Size
+from rekal.studies.film_estimation import Estimation, Size, side_by_side
 from rekal.studies.film_networks import Contestant, Surroundings
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the quad link, "
@@ -68,16 +67,5 @@ def estimation(noisy: bool) -> Estimation:
 
 def run(options: StudyOptions) -> StudyResult:
     """Clean frames, then noisy ones."""
-    parts = {noisy: estimation(noisy).run(options) for noisy in (False, True)}
-    rows = [
-        dataclasses.replace(row, system=f"{'noisy' if noisy else 'clean'}: {row.system}")
-        for noisy, part in parts.items()
-        for row in part.rows
-    ]
-    return StudyResult(
-        study="quad-link",
-        rows=tuple(rows),
-        seeds=options.seeds or 1,
-        seconds=sum(part.seconds for part in parts.values()),
-        config={"clean": parts[False].config, "noisy": parts[True].config},
-    )
+    parts = {"clean": estimation(noisy=False), "noisy": estimation(noisy=True)}
+    return side_by_side("quad-link", parts, options)

@@ -1,0 +1,67 @@
+"""Hidden frames of a pendulum filled in: Becker et al. (ICML 2019), section 5.1.
+
+24 x 24 frames without noise, 75 of each series, 0.05 s apart, 2000 series to learn from and 1000 to score
+on. Each frame but the first five is hidden with probability one half; every one, hidden or not, is wanted
+back. Informed networks are told which frames are hidden, uninformed ones just see black. The figure is the
+negative log-likelihood of a frame (`imputation_scores.py`), and the last epoch counts.
+
+All contestants have the same encoder and decoder and are trained alike. An observed frame measures the
+decoder, a hidden one also the learned dynamics. A Kalman variational auto-encoder (KVAE) is published with
+14.383 when it filters and is informed, 46.32 when it is not.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rekal.datasets.tasks import imputation_task
+from rekal.learning.backprop import Backprop
+from rekal.studies.base import StudyOptions, StudyResult
+from rekal.studies.film_estimation import Estimation, Size, side_by_side
+from rekal.studies.film_networks import Contestant, Surroundings
+from rekal.studies.imputation_scores import imputed
+
+SOURCE = "Becker et al., ICML 2019, table of imputation, quoted from memory and not verified: RKN, "
+PUBLISHED = {"informed": 12.782, "uninformed": 12.788}
+ENTROPY = 11.97
+"""Of the pixels of a frame: what is lost when every frame is known."""
+METRIC = "negative_log_likelihood"
+ORACLE = {METRIC: 12.33, f"{METRIC}_hidden": 12.68, f"{METRIC}_observed": 12.02}
+"""A Kalman filter with the true dynamics that reads the angle of observed frames to 1e-3 rad (200 series)."""
+RKN = Contestant(
+    "RKN, coefficient network with a hidden layer",
+    "rkn",
+    15,
+    options=(
+        ("bases", 32),
+        ("hidden", (128,)),
+        ("activation", "tanh"),
+        ("order", "update"),
+        ("learn_start", True),
+    ),
+)
+LSTM = Contestant("LSTM, as many parameters", "lstm", 15, like=RKN)
+GRU = Contestant("GRU, as many parameters", "gru", 15, like=RKN)
+ELMAN = Contestant("Elman, as many parameters", "elman", 15, like=RKN)
+
+
+def imputation(informed: bool) -> Estimation:
+    """One of the two halves of the study."""
+    name = "informed" if informed else "uninformed"
+    return Estimation(
+        study=f"imputation-{name}",
+        task=partial(imputation_task, informed=informed),
+        size=Size(train=2000, test=1000, steps=75),
+        contestants=(RKN, LSTM, GRU, ELMAN),
+        learner=Backprop(epochs=50, batch=25, rate=5e-3, window=25, average=0.998),
+        surroundings=Surroundings(head=(64, 64, 48, 24)),
+        published={RKN.title: {METRIC: (PUBLISHED[name], SOURCE + name)}},
+        oracle=ORACLE,
+        score=imputed,
+    )
+
+
+def run(options: StudyOptions) -> StudyResult:
+    """Told which frames are hidden, then not."""
+    parts = {told: imputation(told == "informed") for told in PUBLISHED}
+    return side_by_side("imputation", parts, options)
