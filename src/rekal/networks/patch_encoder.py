@@ -17,6 +17,7 @@ from rekal.networks.dense import Dense, LayerNorm
 from rekal.networks.encoders import BYTE, check_shape
 from rekal.networks.latent_head import LatentHead
 from rekal.networks.tiles import to_blocks
+from rekal.networks.tone_curves import ToneCurves
 
 
 class PatchEncoder(eqx.Module):
@@ -26,6 +27,7 @@ class PatchEncoder(eqx.Module):
         stages: the affine maps, from patches first, over merges, to the dense layer over all positions last.
         norms: a layer norm before each ReLU, or none.
         head: to latent observation and variance.
+        tones: curves of brightness that the patches are joined with, or None.
         shape: height, width and channels of a frame.
         latent: length of the latent observation.
         patch: side of a patch in pixels.
@@ -35,6 +37,7 @@ class PatchEncoder(eqx.Module):
     stages: tuple[Dense, ...]
     norms: tuple[LayerNorm, ...]
     head: LatentHead
+    tones: ToneCurves | None
     shape: tuple[int, ...] = eqx.field(static=True)
     latent: int = eqx.field(static=True)
     patch: int = eqx.field(static=True)
@@ -49,6 +52,7 @@ class PatchEncoder(eqx.Module):
         *,
         scale: int | float = BYTE,
         norm: bool = False,
+        tones: int = 0,
         normalise: str | None = "post",
         variance: str = "elu1",
         key: PRNGKeyArray,
@@ -63,12 +67,14 @@ class PatchEncoder(eqx.Module):
             patch: side of a patch in pixels.
             scale: what pixels are multiplied by first.
             norm: layer norms before the ReLUs.
+            tones: number of tone curves, for frames under noise of changing strength; they take pixels that
+                are between 0 and 1 once scaled.
             normalise: see `LatentHead`.
             variance: name of the positive map.
             key: randomness.
 
         Raises:
-            RekalError: patches and merges do not divide the frame.
+            RekalError: patches and merges do not divide the frame, or an odd number of tone curves.
         """
         merges = len(widths) - 2
         unit = patch * 2**merges
@@ -79,11 +85,12 @@ class PatchEncoder(eqx.Module):
             )
         places = (shape[0] // unit) * (shape[1] // unit)
         inputs = (
-            patch * patch * shape[2],
+            (1 + tones) * patch * patch * shape[2],
             *(4 * width for width in widths[:-2]),
             places * widths[-2],
         )
         *of_stages, of_head = jax.random.split(key, len(widths) + 1)
+        self.tones = ToneCurves(tones, key=jax.random.fold_in(key, 1)) if tones else None
         self.stages = tuple(
             Dense(a, b, key=k) for a, b, k in zip(inputs, widths, of_stages, strict=True)
         )
@@ -108,6 +115,8 @@ class PatchEncoder(eqx.Module):
         self, frames: Shaped[Array, "n height width channels"]
     ) -> Float[Array, "n features"]:
         x = to_blocks(frames, self.patch).astype(jnp.float32) * self.scale
+        if self.tones is not None:
+            x = self.tones(x.reshape(len(x), -1, x.shape[-1])).reshape(*x.shape[:3], -1)
         x = self._bend(0, x)
         for i in range(1, len(self.stages) - 1):
             x = self._bend(i, to_blocks(x, 2))

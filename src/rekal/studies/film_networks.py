@@ -49,12 +49,14 @@ class Surroundings(NamedTuple):
 
     Attributes:
         widths: of the patch encoder.
+        tones: number of its tone curves.
         head: hidden layers of the heads for mean and variance, tanh; of images the widths of the decoder
             (`networks/patch_decoder.py`).
         normalise: how the encoder normalises (`networks/latent_head.py`).
     """
 
     widths: tuple[int, ...] = (32, 64, 64)
+    tones: int = 0
     head: tuple[int, ...] = (30,)
     normalise: str | None = "post"
 
@@ -96,11 +98,13 @@ def network_of(
         shape,
         contestant.latent,
         surroundings.widths,
+        tones=surroundings.tones,
         normalise=surroundings.normalise,
         key=keys[0],
     )
     if len(targets) == 3:
         head = PatchDecoder(layer.sizes[0], targets, surroundings.head, DRAWN, key=keys[2])
     else:
-        head = GaussianHead(*layer.sizes, *targets, surroundings.head, "tanh", key=keys[2])
+        mean, spread = layer.sizes
+        head = GaussianHead(mean, spread, targets[0], surroundings.head, "tanh", key=keys[2])
     return Network(encoder, layer, head)

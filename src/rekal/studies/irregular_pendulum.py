@@ -55,7 +55,7 @@ def run(options: StudyOptions) -> StudyResult:
     """All contestants with all seeds; training is kept and continued."""
     began = time.perf_counter()
     sizes, learner = ((40, 20, 20), QUICK) if options.quick else ((2000, 1000, 1000), LEARNER)
-    surroundings = Surroundings()
+    surroundings = Surroundings(widths=(32, 64, 128), tones=2)
     about = {"train": sizes[0], "test": sizes[1], "valid": sizes[2], **surroundings._asdict()}
     found: dict[str, list[dict[str, float]]] = {}
     for on_grid, contestants in ((True, GRID), (False, KEPT)):

@@ -44,8 +44,8 @@ STUDY = Estimation(
     task=pendulum_task,
     size=Size(train=2000, test=1000, steps=75),
     contestants=(OURS, LSTM, GRU, ELMAN),
-    learner=Backprop(epochs=50, batch=25, rate=5e-3, scrambles=0.15, average=0.998),
-    surroundings=Surroundings(),
+    learner=Backprop(epochs=40, batch=25, rate=5e-3, scrambles=0.15, average=0.998),
+    surroundings=Surroundings(widths=(32, 64, 128), tones=2),
     published={
         OURS.title: {"log_likelihood": (6.182, SOURCE + "RKN, m = 15, b = 3, K = 15")},
         LSTM.title: {"log_likelihood": (6.019, SOURCE + "LSTM, m = 6, the better of two")},

@@ -1,0 +1,69 @@
+"""Tone curves: against one frame at a time in NumPy, and for what they are meant."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rekal.errors import RekalError
+from rekal.networks.patch_encoder import PatchEncoder
+from rekal.networks.tone_curves import ToneCurves
+
+KEY = jax.random.key(3)
+RNG = np.random.default_rng(3)
+
+
+def naive(curves, frame):
+    """One frame, `(places, block)`, curve by curve."""
+    means = [np.maximum(frame - k / 8, 0).mean() for k in range(8)]
+    hidden = np.tanh(4 * np.array(means) @ curves.hidden.weight + curves.hidden.bias)
+    told = hidden @ curves.chosen.weight + curves.chosen.bias
+    out = [frame]
+    for i in range(curves.count):
+        slope = np.exp(np.clip(1 + told[i], -2, 5))
+        place = curves.places[i] + 0.3 * told[curves.count + i]
+        way = place - frame if i < curves.count // 2 else frame - place
+        out.append(np.clip(slope * way, 0, 1))
+    return np.concatenate(out, -1)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_curves_against_one_frame_at_a_time(count):
+    curves = ToneCurves(count, key=jax.random.key(count))
+    x = RNG.uniform(size=(3, 9, 4)).astype(np.float32)
+    found = np.asarray(curves(jnp.asarray(x)))
+    expected = np.stack([naive(jax.tree.map(np.asarray, curves), frame) for frame in x])
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_the_place_of_a_curve_depends_on_the_frame_and_can_be_learned():
+    curves = ToneCurves(2, key=KEY)
+    dark, bright = jnp.zeros((1, 9, 4)) + 0.1, jnp.zeros((1, 9, 4)) + 0.9
+    patched = jnp.concatenate([dark, bright])
+    told = curves(patched.at[:, 0, 0].set(0.5))
+    assert abs(told[0, 0, 4] - told[1, 0, 4]) > 1e-3  # the same pixel in another frame
+
+    x = jnp.asarray(RNG.uniform(size=(4, 9, 4)).astype(np.float32))
+    gradient = jax.grad(lambda c: (c(x)[..., 4:] ** 2).sum())(curves)
+    step = 1e-3
+    for leaf in (lambda c: c.hidden.weight, lambda c: c.chosen.bias, lambda c: c.places):
+        assert float(jnp.abs(leaf(gradient)).max()) > step
+
+
+def test_patch_encoder_joins_curves_to_its_patches():
+    encoder = PatchEncoder((8, 8, 1), 3, (6, 5), tones=2, key=KEY)
+    frames = jnp.asarray(RNG.integers(0, 256, (7, 8, 8, 1)).astype(np.uint8))
+    assert encoder.tones is not None
+    x = frames.reshape(7, 2, 4, 2, 4).swapaxes(2, 3).reshape(7, 4, 16) / 255
+    features = jax.nn.relu(encoder.stages[0](encoder.tones(x)))
+    features = jax.nn.relu(encoder.stages[1](features.reshape(7, -1)))
+    for found, expected in zip(encoder(frames), encoder.head(features), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 3, -2])
+def test_curves_come_in_pairs(count):
+    with pytest.raises(RekalError, match=rf"tone curves come in pairs.*not {count}"):
+        ToneCurves(count, key=KEY)
