@@ -51,6 +51,11 @@ def test_the_page_on_networks_runs(
     assert "(1, 3, 1)" in capsys.readouterr().out
 
 
+def test_the_page_on_recurrent_kalman_networks_runs(capsys):
+    assert run("rkn.md") == 2
+    assert capsys.readouterr().out == "True\nTrue\n"
+
+
 def test_the_example_of_irregular_sampling_runs():
     assert run("linear.md", "irregular=True") == 1
 
@@ -75,7 +80,16 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
         "README.md",
         *(
             f"docs/{n}.md"
-            for n in ("index", "concepts", "linear", "nonlinear", "driven", "training", "networks")
+            for n in (
+                "index",
+                "concepts",
+                "linear",
+                "nonlinear",
+                "driven",
+                "training",
+                "networks",
+                "rkn",
+            )
         ),
     ],
 )

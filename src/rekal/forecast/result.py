@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from rekal.sequences import Sequences
-
-AnyArray = Array | np.ndarray
+    from rekal.sequences import AnyArray, Sequences
 
 
 class Forecast(eqx.Module):

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PyTree
 
 from rekal.errors import RekalError
-from rekal.learning.episodes import AnyArray
+from rekal.sequences import AnyArray
 
 Tree = TypeVar("Tree", bound=PyTree)
 

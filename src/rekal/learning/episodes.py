@@ -6,14 +6,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from rekal.errors import RekalError
 from rekal.networks.network import Network
-from rekal.sequences import Sequences
+from rekal.sequences import AnyArray, Sequences
 from rekal.sequences.images import Frames
-
-AnyArray = Array | np.ndarray
 
 
 class Episodes(NamedTuple):

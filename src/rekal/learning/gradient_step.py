@@ -11,9 +11,10 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int
 
-from rekal.learning.episodes import AnyArray, Episodes
+from rekal.learning.episodes import Episodes
 from rekal.learning.optimiser import Recipe, State, descend, flatten, with_parameters
 from rekal.networks.network import Network
+from rekal.sequences import AnyArray
 
 
 class Minibatch(NamedTuple):

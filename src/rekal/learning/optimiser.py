@@ -14,8 +14,8 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
-from rekal.learning.episodes import AnyArray
 from rekal.networks.network import Network
+from rekal.sequences import AnyArray
 
 Schedule = Literal["cosine", "constant"]
 

@@ -25,12 +25,13 @@ from rekal.models.checks import (
     check_covariances,
     check_stable_flow,
 )
-from rekal.models.defaults import AnyArray, Initial, filled, input_count, start_of
+from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.discretise import exact_step
 from rekal.models.gaussian import WhitenedObservation
 from rekal.models.linear import LinearGaussian, stationary_moments
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.products import rows_times
+from rekal.sequences import AnyArray
 
 
 class LinearContinuous(LinearModel):

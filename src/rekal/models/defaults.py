@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
+from rekal.sequences import AnyArray
 
-AnyArray = Array | np.ndarray
 Initial = Literal["given", "stationary", "diffuse"]
 
 

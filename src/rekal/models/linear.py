@@ -21,9 +21,10 @@ from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
 from rekal.models.checks import block_shapes, check_block_shapes, check_covariances, check_stable
-from rekal.models.defaults import AnyArray, Initial, filled, input_count, start_of
+from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.linear_model import Blocks, LinearModel, refuse_dt
 from rekal.models.products import rows_times
+from rekal.sequences import AnyArray
 
 
 class LinearGaussian(LinearModel):

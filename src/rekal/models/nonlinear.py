@@ -17,7 +17,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rekal.errors import RekalError
@@ -25,8 +24,7 @@ from rekal.models.checks import check_covariances
 from rekal.models.gaussian import GaussianModel, WhitenedObservation
 from rekal.models.products import row_dots, rows_times
 from rekal.models.residuals import Residual, angle_residual, difference
-
-AnyArray = Array | np.ndarray
+from rekal.sequences import AnyArray
 
 
 class NonlinearGaussian(GaussianModel):

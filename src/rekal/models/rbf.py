@@ -23,8 +23,7 @@ from rekal.errors import RekalError
 from rekal.models.checks import check_block_shapes, check_covariances
 from rekal.models.gaussian import GaussianModel
 from rekal.models.products import rows_times
-
-AnyArray = Array | np.ndarray
+from rekal.sequences import AnyArray
 
 
 class Kernels(eqx.Module):

@@ -22,9 +22,10 @@ from jaxtyping import Array, Bool, Float
 
 from rekal.errors import RekalError
 from rekal.models.checks import block_shapes, check_block_shapes, check_covariances
-from rekal.models.defaults import AnyArray, Initial, filled, input_count, start_of
+from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.gaussian import WhitenedObservation
 from rekal.models.linear_model import Blocks, LinearModel
+from rekal.sequences import AnyArray
 
 BLOCKS = Blocks._fields
 

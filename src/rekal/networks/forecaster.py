@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from rekal.networks.beliefs import Evidence
 from rekal.networks.distributions import DiagonalGaussian
 from rekal.networks.network import Network, Told
+from rekal.sequences import AnyArray
 
 
 class Forecaster(Network):
@@ -27,10 +28,10 @@ class Forecaster(Network):
 
     def run(
         self,
-        values: Array,
-        seen: Bool[Array, "batch time"] | None = None,
-        inputs: Float[Array, "batch time input"] | None = None,
-        dt: Float[Array, "batch time"] | None = None,
+        values: AnyArray,
+        seen: Bool[AnyArray, "batch time"] | None = None,
+        inputs: Float[AnyArray, "batch time input"] | None = None,
+        dt: Float[AnyArray, "batch time"] | None = None,
         start: None = None,
     ) -> Told:
         """Filter whole series and forecast from every step.
@@ -44,6 +45,7 @@ class Forecaster(Network):
             dt: time since the step before.
             start: the belief after the step before the first; None = `init`.
         """
+        inputs, dt = (None if each is None else jnp.asarray(each) for each in (inputs, dt))
         track = self.layer.run(self.encode(values, seen), inputs, dt, start)
         batch, time = values.shape[:2]
         origins = jax.tree.map(lambda x: x.reshape(batch * time, *x.shape[2:]), track.posterior)

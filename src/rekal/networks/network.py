@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 from rekal.errors import RekalError
 from rekal.networks.beliefs import Evidence
 from rekal.networks.layer import Layer
+from rekal.sequences import AnyArray
 
 
 class Told(NamedTuple):
@@ -44,19 +45,20 @@ class Network(eqx.Module):
     decoder: Any
     told: Literal["posterior", "prior"] = eqx.field(static=True, default="posterior")
 
-    def encode(self, values: Array, seen: Bool[Array, "*batch"] | None = None) -> Evidence:
+    def encode(self, values: AnyArray, seen: Bool[AnyArray, "*batch"] | None = None) -> Evidence:
         """Encode observations `(..., *shape)`; what was not seen may hold anything, NaN too.
 
         Raises:
             RekalError: observations or a mask of another shape.
         """
+        values = jnp.asarray(values)
         split = values.ndim - len(self.encoder.shape)
         lead, shape = values.shape[:split], values.shape[split:]
         if shape != self.encoder.shape:
             raise RekalError(
                 f"the network was made for observations of shape {self.encoder.shape}, not {shape}"
             )
-        seen = jnp.ones(lead, bool) if seen is None else seen
+        seen = jnp.ones(lead, bool) if seen is None else jnp.asarray(seen)
         if seen.shape != lead:
             raise RekalError(f"a mask for {lead} observations has that shape, not {seen.shape}")
         # Replaced before the encoder, not after: a NaN behind a `where` still poisons gradients.
@@ -92,10 +94,10 @@ class Network(eqx.Module):
 
     def run(
         self,
-        values: Array,
-        seen: Bool[Array, "batch time"] | None = None,
-        inputs: Float[Array, "batch time input"] | None = None,
-        dt: Float[Array, "batch time"] | None = None,
+        values: AnyArray,
+        seen: Bool[AnyArray, "batch time"] | None = None,
+        inputs: Float[AnyArray, "batch time input"] | None = None,
+        dt: Float[AnyArray, "batch time"] | None = None,
         start: Any = None,
     ) -> Told:
         """Filter whole series and decode every step.
@@ -107,6 +109,7 @@ class Network(eqx.Module):
             dt: time since the step before.
             start: the belief after the step before the first; None = `init`.
         """
+        inputs, dt = (None if each is None else jnp.asarray(each) for each in (inputs, dt))
         ahead = self.told == "prior"
         track = self.layer.run(self.encode(values, seen), inputs, dt, start, prior=ahead)
         return Told(self.observe(track.prior if ahead else track.posterior), track.last)
