@@ -33,19 +33,29 @@ def naive(curves, frame):
 def test_curves_against_one_frame_at_a_time(count):
     curves = ToneCurves(count, key=jax.random.key(count))
     x = RNG.uniform(size=(3, 9, 4)).astype(np.float32)
-    found = np.asarray(curves(jnp.asarray(x)))
+    found = np.asarray(curves(jnp.asarray(x).reshape(3, 3, 3, 4))).reshape(3, 9, -1)
     expected = np.stack([naive(jax.tree.map(np.asarray, curves), frame) for frame in x])
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+def test_parts_of_a_frame_have_curves_of_their_own():
+    whole, parts = (ToneCurves(2, regions, key=KEY) for regions in (1, 2))
+    x = jnp.asarray(RNG.uniform(size=(2, 4, 6, 5)).astype(np.float32))
+    found = parts(x)
+    for rows in (slice(0, 2), slice(2, 4)):
+        for columns in (slice(0, 3), slice(3, 6)):
+            expected = whole(x[:, rows, columns])
+            np.testing.assert_allclose(found[:, rows, columns], expected, atol=1e-6)
+
+
 def test_the_place_of_a_curve_depends_on_the_frame_and_can_be_learned():
     curves = ToneCurves(2, key=KEY)
-    dark, bright = jnp.zeros((1, 9, 4)) + 0.1, jnp.zeros((1, 9, 4)) + 0.9
+    dark, bright = jnp.zeros((1, 3, 3, 4)) + 0.1, jnp.zeros((1, 3, 3, 4)) + 0.9
     patched = jnp.concatenate([dark, bright])
-    told = curves(patched.at[:, 0, 0].set(0.5))
-    assert abs(told[0, 0, 4] - told[1, 0, 4]) > 1e-3  # the same pixel in another frame
+    told = curves(patched.at[:, 0, 0, 0].set(0.5))
+    assert abs(told[0, 0, 0, 4] - told[1, 0, 0, 4]) > 1e-3  # the same pixel in another frame
 
-    x = jnp.asarray(RNG.uniform(size=(4, 9, 4)).astype(np.float32))
+    x = jnp.asarray(RNG.uniform(size=(4, 3, 3, 4)).astype(np.float32))
     gradient = jax.grad(lambda c: (c(x)[..., 4:] ** 2).sum())(curves)
     step = 1e-3
     for leaf in (lambda c: c.hidden.weight, lambda c: c.chosen.bias, lambda c: c.places):
@@ -56,7 +66,7 @@ def test_patch_encoder_joins_curves_to_its_patches():
     encoder = PatchEncoder((8, 8, 1), 3, (6, 5), tones=2, key=KEY)
     frames = jnp.asarray(RNG.integers(0, 256, (7, 8, 8, 1)).astype(np.uint8))
     assert encoder.tones is not None
-    x = frames.reshape(7, 2, 4, 2, 4).swapaxes(2, 3).reshape(7, 4, 16) / 255
+    x = frames.reshape(7, 2, 4, 2, 4).swapaxes(2, 3).reshape(7, 2, 2, 16) / 255
     features = jax.nn.relu(encoder.stages[0](encoder.tones(x)))
     features = jax.nn.relu(encoder.stages[1](features.reshape(7, -1)))
     for found, expected in zip(encoder(frames), encoder.head(features), strict=True):
@@ -67,3 +77,5 @@ def test_patch_encoder_joins_curves_to_its_patches():
 def test_curves_come_in_pairs(count):
     with pytest.raises(RekalError, match=rf"tone curves come in pairs.*not {count}"):
         ToneCurves(count, key=KEY)
+    with pytest.raises(RekalError, match="3 regions must divide the 2 x 2 patches"):
+        PatchEncoder((8, 8, 1), 3, (6, 5), tones=2, regions=3, key=KEY)

@@ -53,6 +53,7 @@ class PatchEncoder(eqx.Module):
         scale: int | float = BYTE,
         norm: bool = False,
         tones: int = 0,
+        regions: int = 1,
         normalise: str | None = "post",
         variance: str = "elu1",
         key: PRNGKeyArray,
@@ -69,12 +70,13 @@ class PatchEncoder(eqx.Module):
             norm: layer norms before the ReLUs.
             tones: number of tone curves, for frames under noise of changing strength; they take pixels that
                 are between 0 and 1 once scaled.
+            regions: parts on each side of a frame whose noise differs, for the tone curves.
             normalise: see `LatentHead`.
             variance: name of the positive map.
             key: randomness.
 
         Raises:
-            RekalError: patches and merges do not divide the frame, or an odd number of tone curves.
+            RekalError: patches, merges and regions do not divide the frame, or an odd number of tone curves.
         """
         merges = len(widths) - 2
         unit = patch * 2**merges
@@ -83,6 +85,10 @@ class PatchEncoder(eqx.Module):
                 f"patches of {patch} pixels and {merges} merges need frames (height, width, channels) with "
                 f"sides divisible by {unit}, not {tuple(shape)}"
             )
+        if regions < 1 or any(side // patch % regions for side in shape[:2]):
+            raise RekalError(
+                f"{regions} regions must divide the {shape[0] // patch} x {shape[1] // patch} patches"
+            )
         places = (shape[0] // unit) * (shape[1] // unit)
         inputs = (
             (1 + tones) * patch * patch * shape[2],
@@ -90,7 +96,7 @@ class PatchEncoder(eqx.Module):
             places * widths[-2],
         )
         *of_stages, of_head = jax.random.split(key, len(widths) + 1)
-        self.tones = ToneCurves(tones, key=jax.random.fold_in(key, 1)) if tones else None
+        self.tones = ToneCurves(tones, regions, key=jax.random.fold_in(key, 1)) if tones else None
         self.stages = tuple(
             Dense(a, b, key=k) for a, b, k in zip(inputs, widths, of_stages, strict=True)
         )
@@ -116,7 +122,7 @@ class PatchEncoder(eqx.Module):
     ) -> Float[Array, "n features"]:
         x = to_blocks(frames, self.patch).astype(jnp.float32) * self.scale
         if self.tones is not None:
-            x = self.tones(x.reshape(len(x), -1, x.shape[-1])).reshape(*x.shape[:3], -1)
+            x = self.tones(x)
         x = self._bend(0, x)
         for i in range(1, len(self.stages) - 1):
             x = self._bend(i, to_blocks(x, 2))

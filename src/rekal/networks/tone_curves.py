@@ -9,6 +9,8 @@ frame's histogram tells its place.
     m_k = mean over pixels of max(x - k / 8, 0),   k = 0 ... 7          (the second integral of the histogram)
     log s, t = affine(tanh(affine(4 m)))                                (slope and place of each curve)
     y = clip(s (t - x), 0, 1)  or  clip(s (x - t), 0, 1)                (what is dark, what is bright)
+
+Where parts of the picture have noise of their own, each has a histogram and curves of its own.
 """
 
 from __future__ import annotations
@@ -37,18 +39,21 @@ class ToneCurves(eqx.Module):
         chosen: from there to slopes and places, in this order.
         places: where the curves are before the network moves them.
         count: number of curves, of which the first half shows what is dark.
+        regions: a frame is `regions` times `regions` parts, each with its own histogram.
     """
 
     hidden: Dense
     chosen: Dense
     places: Float[Array, " curves"]
     count: int = eqx.field(static=True)
+    regions: int = eqx.field(static=True)
 
-    def __init__(self, count: int, *, key: PRNGKeyArray):
+    def __init__(self, count: int, regions: int = 1, *, key: PRNGKeyArray):
         """Make curves with fresh weights.
 
         Args:
             count: number of curves, even.
+            regions: how many parts a frame has on each side.
             key: randomness.
 
         Raises:
@@ -64,13 +69,23 @@ class ToneCurves(eqx.Module):
             Dense(HIDDEN, 2 * count, key=second),
         )
         self.places = jnp.repeat(jnp.array(PLACES), count // 2)
-        self.count = count
+        self.count, self.regions = count, regions
 
-    def __call__(self, x: Float[Array, "n places block"]) -> Float[Array, "n places joined"]:
+    def __call__(
+        self, x: Float[Array, "n rows columns block"]
+    ) -> Float[Array, "n rows columns joined"]:
         """Pixels in blocks, brightness from 0 to 1, each block followed by all curves of it.
 
-        `joined` is `(1 + count) block`.
+        `joined` is `(1 + count) block`. Rows and columns divide by `regions`.
         """
+        n, rows, columns, block = x.shape
+        part = (rows // self.regions, columns // self.regions)
+        parts = x.reshape(n, self.regions, part[0], self.regions, part[1], block).swapaxes(2, 3)
+        joined = self._joined(parts.reshape(n * self.regions**2, -1, block))
+        apart = joined.reshape(n, self.regions, self.regions, *part, -1)
+        return apart.swapaxes(2, 3).reshape(n, rows, columns, -1)
+
+    def _joined(self, x: Float[Array, "n places block"]) -> Float[Array, "n places joined"]:
         means = [jax.nn.relu(x - k / LEVELS).mean((1, 2)) for k in range(LEVELS)]
         told = self.chosen(jnp.tanh(self.hidden(4 * jnp.stack(means, -1))))
         steep, moved = jnp.split(told, 2, axis=-1)

@@ -50,6 +50,7 @@ class Surroundings(NamedTuple):
     Attributes:
         widths: of the patch encoder.
         tones: number of its tone curves.
+        regions: parts on each side of a frame whose noise differs.
         head: hidden layers of the heads for mean and variance, tanh; of images the widths of the decoder
             (`networks/patch_decoder.py`).
         normalise: how the encoder normalises (`networks/latent_head.py`).
@@ -57,6 +58,7 @@ class Surroundings(NamedTuple):
 
     widths: tuple[int, ...] = (32, 64, 64)
     tones: int = 0
+    regions: int = 1
     head: tuple[int, ...] = (30,)
     normalise: str | None = "post"
 
@@ -99,6 +101,7 @@ def network_of(
         contestant.latent,
         surroundings.widths,
         tones=surroundings.tones,
+        regions=surroundings.regions,
         normalise=surroundings.normalise,
         key=keys[0],
     )

@@ -69,7 +69,7 @@ class Setting(NamedTuple):
     train: range = TRAIN
     valid: range = VALID
     test: range = TEST
-    epochs: int = 60
+    epochs: int = 150
     states: int = 24
 
 
@@ -101,7 +101,7 @@ def run(options: StudyOptions) -> StudyResult:
         train=units.prepare(parts.train),
         valid=units.prepare(parts.valid),
         contestants=CONTESTANTS,
-        learner=Backprop(epochs=setting.epochs, batch=5, rate=1e-2, average=0.99),
+        learner=Backprop(epochs=setting.epochs, batch=5, rate=5e-3, clip=1.0, average=0.99),
         build=network_of,
         score=lambda network: scores(forecasts(network, units, parts.test), windows),
         about=about,

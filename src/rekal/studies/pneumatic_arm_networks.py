@@ -22,7 +22,7 @@ from rekal.studies.film_networks import Contestant, layer_of
 from rekal.studies.pneumatic_arm_scores import AHEAD, Forecasts, Windows
 
 SENSOR_VAR = 0.01  # of a latent observation before training: the sensors are exact
-MOVE_VAR = 0.05  # of the move in a step before training, where 1 is the mean square of all moves
+MOVE_VAR = 2.0  # of the move in a step before training, in mean squares of all moves: steps add up
 
 
 class Units(NamedTuple):
