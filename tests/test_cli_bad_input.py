@@ -134,6 +134,11 @@ OPTIONS = {
     "no batch": (["simulate", "y.rekal", "--batch", "0"], ["--batch must be at least 1"]),
     "unknown study": (["study", "dreams"], ["no study 'dreams'", "breathing"]),
     "no data folder": (["study", "breathing", "--data", "nowhere"], ["no such folder"]),
+    "no reduced protocol": (["study", "particles", "--reduced"], ["no reduced protocol"]),
+    "reduced and quick": (
+        ["study", "quad-link", "--reduced", "--quick"],
+        ["either reduced or quick"],
+    ),
     "no seeds": (["study", "breathing", "--seeds", "0"], ["at least one seed"]),
 }
 

@@ -15,7 +15,7 @@ from rekal.sequences.images import Frames
 from rekal.studies import STUDIES, pendulum, quad_link, three_pendulums
 from rekal.studies.base import StudyOptions
 from rekal.studies.film_contest import rows_of
-from rekal.studies.film_estimation import Size
+from rekal.studies.film_estimation import Reduced, Size
 from rekal.studies.film_networks import Contestant, Surroundings, network_of
 from rekal.studies.film_scores import Predicted, scores
 
@@ -119,6 +119,22 @@ def test_a_study_goes_on_where_it_was_and_keeps_what_it_found(tmp_path, monkeypa
     other = dataclasses.replace(small.learner, rate=1e-2)
     changed = small._replace(learner=other).run(StudyOptions(seeds=1))  # trained anew
     assert {row.metric: row.worst for row in changed.rows}["rmse"] < 123.0
+
+
+def test_rows_of_a_reduced_protocol_say_what_was_reduced(tmp_path, monkeypatch):
+    monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
+    small = pendulum.STUDY._replace(
+        size=Size(12, 6, 8),
+        reduced=Reduced(Size(6, 4, 8), epochs=1),
+        contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
+        learner=Backprop(epochs=2, batch=6),
+        surroundings=Surroundings(widths=(4, 4, 4), head=(4,)),
+    )
+    found = small.run(StudyOptions(seeds=1, reduced=True))
+    note = "6 of 12 series to learn from, 4 of 6 to score on, 1 of 2 epochs"
+    assert {row.system for row in found.rows} == {f"RKN (reduced: {note})"}
+    assert found.config["learner"]["epochs"] == 1
+    assert found.config["train"] == 6
 
 
 def test_the_studies_of_films_are_listed():

@@ -27,6 +27,9 @@ def study(
         typer.Option(show_default="the study's own", help="Number of repetitions."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller, never different.")] = False,
+    reduced: Annotated[
+        bool, typer.Option("--reduced", help="A protocol for machines without a GPU; rows tell it.")
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the data set, if it needs one.")
     ] = None,
@@ -53,6 +56,10 @@ def study(
     chosen = STUDIES[name]
     if data is not None and not chosen.needs_data:
         raise RekalError(f"The study '{name}' needs no data, so leave out --data.")
+    if reduced and not chosen.has_reduced:
+        raise RekalError(f"The study '{name}' has no reduced protocol, so leave out --reduced.")
+    if reduced and quick:
+        raise RekalError("A study is either reduced or quick: leave out --quick or --reduced.")
     if data is not None and not data.is_dir():
         raise RekalError(f"{data}: there is no such folder.")
 
@@ -65,7 +72,9 @@ def study(
     keep_compiled()
     with _progress(not quiet) as told:
         result = chosen.run(
-            StudyOptions(seeds=seeds, quick=quick, data=data, seed=seed, progress=told)
+            StudyOptions(
+                seeds=seeds, quick=quick, reduced=reduced, data=data, seed=seed, progress=told
+            )
         )
     if out is not None:
         write_whole(out, result.to_json() + "\n")

@@ -52,12 +52,14 @@ STUDIES: dict[str, Study] = {
             name="three-pendulums",
             summary="the angles of three pendulums that hide each other, from noisy colour frames",
             module="rekal.studies.three_pendulums",
+            has_reduced=True,
             default_seeds=3,
         ),
         Study(
             name="quad-link",
             summary="the angles of a pendulum of four links from clean and from noisy frames",
             module="rekal.studies.quad_link",
+            has_reduced=True,
             default_seeds=3,
         ),
         Study(

@@ -128,7 +128,8 @@ class StudyOptions:
 
     Attributes:
         seeds: number of seeds; None = the study's own number.
-        quick: smaller, never different.
+        quick: smaller, never different, to see that a study runs; its figures mean nothing.
+        reduced: the reduced protocol of a study, which its rows tell, for machines without a GPU.
         data: folder of the data set, for studies that need one; None = where the loader looks.
         seed: the first seed; the others follow it.
         progress: told how far the study is, or None.
@@ -136,6 +137,7 @@ class StudyOptions:
 
     seeds: int | None = None
     quick: bool = False
+    reduced: bool = False
     data: Path | None = None
     seed: int = 0
     progress: Progress | None = None
@@ -155,6 +157,7 @@ class Study:
         summary: one line.
         module: where its function `run(options) -> StudyResult` is.
         needs_data: whether it works on a data set.
+        has_reduced: whether it has a reduced protocol.
         default_seeds: number of seeds unless said otherwise.
     """
 
@@ -162,6 +165,7 @@ class Study:
     summary: str
     module: str
     needs_data: bool = False
+    has_reduced: bool = False
     default_seeds: int = 1
 
     def run(self, options: StudyOptions | None = None) -> StudyResult:

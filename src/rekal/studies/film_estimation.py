@@ -38,6 +38,18 @@ class Size(NamedTuple):
     steps: int
 
 
+class Reduced(NamedTuple):
+    """A protocol that takes less time than the published one.
+
+    Attributes:
+        size: of the task.
+        epochs: of training.
+    """
+
+    size: Size
+    epochs: int
+
+
 class Estimation(NamedTuple):
     """A study of states, or of whole images, from frames.
 
@@ -52,6 +64,7 @@ class Estimation(NamedTuple):
         oracle: figures of the best possible estimate.
         mirror: the signs that targets take in a mirror, where the mirror image of every series is trained
             on too; then an epoch has twice as many series.
+        reduced: the reduced protocol, or None.
         score: figures of a network on the films to score on.
     """
 
@@ -64,12 +77,13 @@ class Estimation(NamedTuple):
     published: Mapping[str, Mapping[str, tuple[float, str]]]
     oracle: Mapping[str, float]
     mirror: tuple[int, ...] | None = None
+    reduced: Reduced | None = None
     score: Callable[[Network, Filmed], dict[str, float]] = scored
 
     def run(self, options: StudyOptions) -> StudyResult:
         """All contestants with all seeds; training is kept and continued."""
         began = time.perf_counter()
-        size, learner = (Size(*SMALL), QUICK) if options.quick else (self.size, self.learner)
+        size, learner, note = self._protocol(options)
         task = self.task(*size)
         frames = task.train.frames
         if self.mirror is not None:
@@ -91,7 +105,7 @@ class Estimation(NamedTuple):
         rows = [
             row
             for title, figures in found.items()
-            for row in rows_of(title, figures, self.published.get(title, {}), self.oracle)
+            for row in rows_of(title + note, figures, self.published.get(title, {}), self.oracle)
         ]
         return StudyResult(
             study=self.study,
@@ -100,6 +114,7 @@ class Estimation(NamedTuple):
             seconds=time.perf_counter() - began,
             config={
                 "quick": options.quick,
+                "reduced": options.reduced,
                 "seed": options.seed,
                 **about,
                 "learner": vars(learner),
@@ -107,6 +122,19 @@ class Estimation(NamedTuple):
                 "all": found,
             },
         )
+
+    def _protocol(self, options: StudyOptions) -> tuple[Size, Backprop, str]:
+        """Size, learner, and what a row adds to the name of its contestant."""
+        if options.quick:
+            return Size(*SMALL), QUICK, ""
+        if not options.reduced or self.reduced is None:
+            return self.size, self.learner, ""
+        size, epochs = self.reduced
+        note = (
+            f" (reduced: {size.train} of {self.size.train} series to learn from, {size.test} of "
+            f"{self.size.test} to score on, {epochs} of {self.learner.epochs} epochs)"
+        )
+        return size, Backprop(**{**vars(self.learner), "epochs": epochs}), note
 
 
 def side_by_side(study: str, parts: Mapping[str, Estimation], options: StudyOptions) -> StudyResult:

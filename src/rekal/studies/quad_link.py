@@ -11,7 +11,7 @@ from functools import partial
 from rekal.datasets.tasks import quad_link_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
-from rekal.studies.film_estimation import Estimation, Size, side_by_side
+from rekal.studies.film_estimation import Estimation, Reduced, Size, side_by_side
 from rekal.studies.film_networks import Contestant, Surroundings
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the quad link, "
@@ -59,9 +59,10 @@ def estimation(noisy: bool) -> Estimation:
         size=Size(train=4000, test=1000, steps=150),
         contestants=(RKN, LSTM, GRU, ELMAN),
         learner=Backprop(epochs=100, batch=50, rate=1e-3, clip=5.0, window=75),
-        surroundings=Surroundings(widths=(32, 64, 64, 200), head=(64, 64)),
+        surroundings=Surroundings(widths=(32, 64, 64, 200), tones=2 if noisy else 0, head=(64, 64)),
         published=NOISY if noisy else CLEAN,
         oracle={},
+        reduced=Reduced(Size(train=800, test=400, steps=150), epochs=30),
     )
 
 

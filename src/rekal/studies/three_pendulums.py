@@ -10,7 +10,7 @@ from __future__ import annotations
 from rekal.datasets.tasks import three_pendulums_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
-from rekal.studies.film_estimation import Estimation, Size
+from rekal.studies.film_estimation import Estimation, Reduced, Size
 from rekal.studies.film_networks import Contestant, Surroundings
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of three pendulums: "
@@ -35,7 +35,7 @@ STUDY = Estimation(
     size=Size(train=2000, test=1000, steps=75),
     contestants=(RKN, LSTM, GRU, ELMAN),
     learner=Backprop(epochs=50, batch=25, rate=5e-3, scrambles=0.15, average=0.998),
-    surroundings=Surroundings(widths=(64, 96, 128)),
+    surroundings=Surroundings(widths=(64, 96, 192), tones=2, regions=2),
     published={
         RKN.title: {"log_likelihood": (11.51, SOURCE + "RKN, m = 45, b = 3, K = 15")},
         LSTM.title: {"log_likelihood": (7.5224, SOURCE + "LSTM, m = 50, the better of two")},
@@ -43,6 +43,7 @@ STUDY = Estimation(
     },
     oracle={},
     mirror=(-1, 1, -1, 1, -1, 1),
+    reduced=Reduced(Size(train=2000, test=1000, steps=75), epochs=15),
 )
 
 
