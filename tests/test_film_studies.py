@@ -12,12 +12,14 @@ from rekal.datasets.filmed import Filmed
 from rekal.learning.backprop import Backprop
 from rekal.networks.recurrent import count_parameters
 from rekal.sequences.images import Frames
-from rekal.studies import STUDIES, pendulum, quad_link, three_pendulums
+from rekal.studies import STUDIES, irregular_pendulum, pendulum, quad_link, three_pendulums
 from rekal.studies.base import StudyOptions
 from rekal.studies.film_contest import rows_of
 from rekal.studies.film_estimation import Reduced, Size
 from rekal.studies.film_networks import Contestant, Surroundings, network_of
 from rekal.studies.film_scores import Predicted, scores
+
+TINY = Surroundings(widths=(4, 4, 4), head=(4,))
 
 
 def film_of(targets: np.ndarray, factor: np.ndarray) -> Filmed:
@@ -85,7 +87,7 @@ def test_baselines_have_as_many_parameters_as_the_rkn(module):
     study = module.STUDY
     shape = (24, 24, 1 if module is pendulum else 3)
     counts = {
-        who.kind: count_parameters(network_of(who, shape, (2,), study.surroundings, 0).layer)
+        who.kind: count_parameters(network_of(who, 0, shape, (2,), study.surroundings).layer)
         for who in study.contestants
         if who.like is not None or who is study.contestants[0]
     }
@@ -96,7 +98,7 @@ def test_baselines_have_as_many_parameters_as_the_rkn(module):
 def test_the_quad_link_has_the_published_sizes():
     study = quad_link.estimation(noisy=True)
     assert study.size == Size(4000, 1000, 150)
-    network = network_of(quad_link.LSTM, (48, 48, 1), (8,), study.surroundings, 0)
+    network = network_of(quad_link.LSTM, 0, (48, 48, 1), (8,), study.surroundings)
     assert network.layer.read(network.layer.init()).mean.shape == (100,)  # half of 200 units
 
 
@@ -106,7 +108,7 @@ def test_a_study_goes_on_where_it_was_and_keeps_what_it_found(tmp_path, monkeypa
         size=Size(12, 6, 8),
         contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
         learner=Backprop(epochs=2, batch=6),
-        surroundings=Surroundings(widths=(4, 4, 4), head=(4,)),
+        surroundings=TINY,
     )
     first = small.run(StudyOptions(seeds=2))
     assert len(first.config["all"]["RKN"]) == 2
@@ -128,7 +130,7 @@ def test_rows_of_a_reduced_protocol_say_what_was_reduced(tmp_path, monkeypatch):
         reduced=Reduced(Size(6, 4, 8), epochs=1),
         contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
         learner=Backprop(epochs=2, batch=6),
-        surroundings=Surroundings(widths=(4, 4, 4), head=(4,)),
+        surroundings=TINY,
     )
     found = small.run(StudyOptions(seeds=1, reduced=True))
     note = "6 of 12 series to learn from, 4 of 6 to score on, 1 of 2 epochs"
@@ -139,3 +141,30 @@ def test_rows_of_a_reduced_protocol_say_what_was_reduced(tmp_path, monkeypatch):
 
 def test_the_studies_of_films_are_listed():
     assert {"pendulum", "three-pendulums", "quad-link", "irregular-pendulum"} <= set(STUDIES)
+
+
+def test_the_study_of_irregular_times_changes_encoder_or_recursion_alone():
+    parts = irregular_pendulum.PARTS
+    for part in parts[2:]:
+        twin = next(each for each in parts[:2] if each.on_grid == part.on_grid)
+        assert part.contestants[0].options == twin.contestants[0].options
+        assert part.surroundings == twin.surroundings._replace(tones=0)
+    titles = [each.title for part in parts for each in part.contestants]
+    assert len(set(titles)) == 8
+    assert set(irregular_pendulum.PUBLISHED) <= set(titles)
+
+
+def test_the_study_of_irregular_times_runs_its_parts(tmp_path, monkeypatch):
+    monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
+    parts = [irregular_pendulum.PARTS[i]._replace(surroundings=TINY) for i in (0, 1)]
+    grid, kept = parts[0].contestants[2]._replace(like=None), parts[1].contestants[1]
+    small = [
+        part._replace(contestants=(who._replace(latent=3),))
+        for part, who in zip(parts, (grid, kept), strict=True)
+    ]
+    monkeypatch.setattr(irregular_pendulum, "PARTS", small)
+    found = STUDIES["irregular-pendulum"].run(StudyOptions(seeds=1, quick=True))
+    rows = {row.system: row for row in found.rows if row.metric == "mse"}
+    assert rows["GRU-dt"].published == 5.44e-3
+    assert all(0 < row.ours < 2 and row.better == "lower" for row in rows.values())
+    assert len(rows) == 2

@@ -28,7 +28,7 @@ def film():
 
 
 def test_scores_are_those_of_plain_loops(film):
-    network = network_of(TINY, (24, 24, 1), (24, 24, 1), SMALL, 0)
+    network = network_of(TINY, 0, (24, 24, 1), (24, 24, 1), SMALL)
     frames = film.frames
     told = eqx.filter_jit(network.run)(
         jnp.asarray(frames.values), jnp.asarray(frames.mask)
@@ -69,7 +69,7 @@ def test_all_have_the_same_decoder_and_baselines_as_many_parameters_as_the_rkn()
     study = imputation.imputation(informed=True)
     shape = (24, 24, 1)
     networks = {
-        who.kind: eqx.filter_eval_shape(network_of, who, shape, shape, study.surroundings, 0)
+        who.kind: eqx.filter_eval_shape(network_of, who, 0, shape, shape, study.surroundings)
         for who in study.contestants
     }
     assert set(networks) == {"rkn", "lstm", "gru", "elman"}

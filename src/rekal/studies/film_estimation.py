@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -95,8 +96,11 @@ class Estimation(NamedTuple):
             valid=None,
             contestants=self.contestants,
             learner=learner,
-            build=lambda who, seed: network_of(
-                who, frames.shape, frames.targets.shape[2:], self.surroundings, seed
+            build=partial(
+                network_of,
+                shape=frames.shape,
+                targets=frames.targets.shape[2:],
+                surroundings=self.surroundings,
             ),
             score=lambda network: self.score(network, task.test),
             about=about,

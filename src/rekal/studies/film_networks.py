@@ -80,19 +80,19 @@ def layer_of(contestant: Contestant, key: Any) -> Layer:
 
 def network_of(
     contestant: Contestant,
+    seed: int,
     shape: tuple[int, ...],
     targets: tuple[int, ...],
     surroundings: Surroundings,
-    seed: int,
 ) -> Network:
     """A network for frames and targets of some shapes, drawn anew.
 
     Args:
         contestant: its recurrent layer.
+        seed: what it is drawn from.
         shape: height, width and channels of a frame.
         targets: shape of a target: numbers, `(n,)`, are told as Gaussians, images as probabilities.
         surroundings: encoder and heads.
-        seed: what it is drawn from.
     """
     keys = jax.random.split(jax.random.key(seed), 3)
     layer = layer_of(contestant, keys[1])
