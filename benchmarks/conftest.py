@@ -54,7 +54,8 @@ def precision(dtype: str) -> Iterator[None]:
 
 def fact(group: str, contestant: str, **facts: Any) -> None:
     """Keep a figure that is not a time of a benchmark round."""
-    FIGURES.setdefault(group, {}).setdefault(contestant, {}).update(facts)
+    plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in facts.items()}
+    FIGURES.setdefault(group, {}).setdefault(contestant, {}).update(plain)
 
 
 def ratio(name: str, group: str, slow: str, fast: str, goal: str) -> None:
@@ -62,7 +63,7 @@ def ratio(name: str, group: str, slow: str, fast: str, goal: str) -> None:
     figures = FIGURES.get(group, {})
     if slow not in figures or fast not in figures:
         pytest.skip("needs the timings of this group: run the whole file, without -k")
-    value = figures[slow]["seconds"] / figures[fast]["seconds"]
+    value = float(figures[slow]["seconds"] / figures[fast]["seconds"])
     relation, bound = goal.split()
     met = value >= float(bound) if relation == ">=" else value <= float(bound)
     RATIOS.append({"group": group, "name": name, "ratio": value, "goal": goal, "met": met})
