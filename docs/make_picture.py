@@ -5,13 +5,11 @@
 Trains as `rekal fit sunspots` does. Needs Chromium to turn the figure into pixels.
 """
 
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
+from photograph import photograph
 
 from rekal.datasets import load_example
 from rekal.train import fit
@@ -84,22 +82,5 @@ def draw() -> go.Figure:
     return figure
 
 
-def main() -> None:
-    """Draw, and photograph the figure at twice its size."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        raise SystemExit("Chromium is needed to make the picture.")
-    TARGET.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "figure.html"
-        style = "<style>body{margin:0;background:white}</style>"
-        page.write_text(style + draw().to_html(config={"displayModeBar": False}))
-        options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--virtual-time-budget=5000"]
-        size = [f"--window-size={WIDTH},{HEIGHT}", "--force-device-scale-factor=2"]
-        shot = f"--screenshot={TARGET}"
-        command = [browser, *options, *size, shot, page.as_uri()]
-        subprocess.run(command, check=True, capture_output=True)
-
-
 if __name__ == "__main__":
-    main()
+    photograph(draw(), TARGET, WIDTH, HEIGHT)

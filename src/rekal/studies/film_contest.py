@@ -13,7 +13,7 @@ import numpy as np
 import pooch
 
 from rekal.files import write_whole
-from rekal.learning.backprop import Backprop
+from rekal.learning.backprop import Backprop, BackpropResult
 from rekal.networks.network import Network
 from rekal.networks.recurrent import count_parameters
 from rekal.sequences import Sequences
@@ -69,24 +69,28 @@ class Contest(NamedTuple):
         kept = folder / "scores.json"
         if kept.exists():
             return json.loads(kept.read_text())
-        folder.mkdir(parents=True, exist_ok=True)
-        network = self.build(contestant, seed)
-        result = self.learner_of(seed).run(
-            network,
-            self.train,
-            self.valid,
-            checkpoint=folder / "checkpoints",
-            metrics=folder / "epochs.csv",
-        )
+        result = self.trained(contestant, seed)
         figures = self.score(result.network) | {
-            "parameters": count_parameters(network),
-            "parameters_layer": count_parameters(network.layer),
+            "parameters": count_parameters(result.network),
+            "parameters_layer": count_parameters(result.network.layer),
             "seconds": result.seconds,
         }
         if result.stopped == "interrupted":
             raise KeyboardInterrupt
         write_whole(kept, json.dumps(figures))
         return figures
+
+    def trained(self, contestant: Contestant, seed: int) -> BackpropResult:
+        """A network after its training, which goes on where it stopped: at once where it has ended."""
+        folder = self.folder(contestant, seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        return self.learner_of(seed).run(
+            self.build(contestant, seed),
+            self.train,
+            self.valid,
+            checkpoint=folder / "checkpoints",
+            metrics=folder / "epochs.csv",
+        )
 
     def learner_of(self, seed: int) -> Backprop:
         """The learner with the seed of one training."""

@@ -84,27 +84,7 @@ class Estimation(NamedTuple):
     def run(self, options: StudyOptions) -> StudyResult:
         """All contestants with all seeds; training is kept and continued."""
         began = time.perf_counter()
-        size, learner, note = self._protocol(options)
-        task = self.task(*size)
-        frames = task.train.frames
-        if self.mirror is not None:
-            frames = with_mirror(frames, self.mirror)
-        about = {**size._asdict(), **self.surroundings._asdict(), "mirror": self.mirror}
-        contest = Contest(
-            study=self.study,
-            train=frames,
-            valid=None,
-            contestants=self.contestants,
-            learner=learner,
-            build=partial(
-                network_of,
-                shape=frames.shape,
-                targets=frames.targets.shape[2:],
-                surroundings=self.surroundings,
-            ),
-            score=lambda network: self.score(network, task.test),
-            about=about,
-        )
+        contest, note = self.contest(options)
         found = contest.run(options)
         rows = [
             row
@@ -120,12 +100,37 @@ class Estimation(NamedTuple):
                 "quick": options.quick,
                 "reduced": options.reduced,
                 "seed": options.seed,
-                **about,
-                "learner": vars(learner),
+                **contest.about,
+                "learner": vars(contest.learner),
                 "contestants": [each._asdict() for each in self.contestants],
                 "all": found,
             },
         )
+
+    def contest(self, options: StudyOptions) -> tuple[Contest, str]:
+        """Who is trained on what, and what a row adds to the name of its contestant."""
+        size, learner, note = self._protocol(options)
+        task = self.task(*size)
+        frames = task.train.frames
+        if self.mirror is not None:
+            frames = with_mirror(frames, self.mirror)
+        about = {**size._asdict(), **self.surroundings._asdict(), "mirror": self.mirror}
+        made = Contest(
+            study=self.study,
+            train=frames,
+            valid=None,
+            contestants=self.contestants,
+            learner=learner,
+            build=partial(
+                network_of,
+                shape=frames.shape,
+                targets=frames.targets.shape[2:],
+                surroundings=self.surroundings,
+            ),
+            score=lambda network: self.score(network, task.test),
+            about=about,
+        )
+        return made, note
 
     def _protocol(self, options: StudyOptions) -> tuple[Size, Backprop, str]:
         """Size, learner, and what a row adds to the name of its contestant."""
