@@ -55,3 +55,5 @@ def test_patches_must_divide_the_frame():
     encoder = PatchEncoder((24, 24, 1), 5, key=KEY)
     with pytest.raises(RekalError, match=r"shape \(24, 24, 1\), not \(48, 48, 1\)"):
         encoder(jnp.zeros((2, 48, 48, 1), jnp.uint8))
+    with pytest.raises(RekalError, match=r"made for bytes \(uint8, 0 to 255\), not float32"):
+        encoder(jnp.zeros((2, 24, 24, 1)))

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from rekal.errors import RekalError
 from rekal.networks.conv_stages import SECOND, Plan, Stage, two_stages
 from rekal.networks.dense import Convolution, Dense, LayerNorm
-from rekal.networks.encoders import BYTE, check_shape
+from rekal.networks.encoders import BYTE, check_observations
 from rekal.networks.latent_head import LatentHead
 from rekal.networks.tiles import Tiling
 
@@ -106,9 +106,9 @@ class ConvEncoder(eqx.Module):
         """Latent observations and variances.
 
         Raises:
-            RekalError: frames of another size.
+            RekalError: frames of another size or type.
         """
-        check_shape(values, self.shape)
+        check_observations(values, self.shape, self.scale)
         plan = Plan(self.stride, self.norms[0].eps if self.norms else None, self.scale)
         first, second = self._stage(0, plan.first), self._stage(1, SECOND)
         x = second.bend(two_stages(plan, values, first, second))

@@ -22,16 +22,20 @@ BYTE = 1 / 255
 """The scale that brings bytes to [0, 1]."""
 
 
-def check_shape(values: Shaped[Array, "n ..."], shape: tuple[int, ...]) -> None:
-    """Refuse observations that do not have the shape an encoder was made for.
+def check_observations(
+    values: Shaped[Array, "n ..."], shape: tuple[int, ...], scale: int | float
+) -> None:
+    """Refuse observations that an encoder was not made for.
 
     Raises:
-        RekalError: they have another one.
+        RekalError: another shape, or no bytes where the scale is that of bytes.
     """
     if values.shape[1:] != shape:
         raise RekalError(
             f"the encoder was made for observations of shape {shape}, not {values.shape[1:]}"
         )
+    if scale == BYTE and values.dtype != jnp.uint8:
+        raise RekalError(f"the encoder was made for bytes (uint8, 0 to 255), not {values.dtype}")
 
 
 class DenseEncoder(eqx.Module):
@@ -77,8 +81,8 @@ class DenseEncoder(eqx.Module):
         """Latent observations and variances.
 
         Raises:
-            RekalError: observations of another shape.
+            RekalError: observations of another shape or type.
         """
-        check_shape(values, self.shape)
+        check_observations(values, self.shape, self.scale)
         flat = values.reshape(values.shape[0], -1).astype(jnp.float32)
         return self.head(self.body(flat * self.scale))

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 from rekal.errors import RekalError
 from rekal.networks.chunks import in_chunks
 from rekal.networks.dense import Dense, LayerNorm
-from rekal.networks.encoders import BYTE, check_shape
+from rekal.networks.encoders import BYTE, check_observations
 from rekal.networks.latent_head import LatentHead
 from rekal.networks.tiles import to_blocks
 from rekal.networks.tone_curves import ToneCurves
@@ -112,9 +112,9 @@ class PatchEncoder(eqx.Module):
         """Latent observations and variances.
 
         Raises:
-            RekalError: frames of another size.
+            RekalError: frames of another size or type.
         """
-        check_shape(values, self.shape)
+        check_observations(values, self.shape, self.scale)
         return self.head(in_chunks(lambda frames: self._features(frames), values))
 
     def _features(
