@@ -44,6 +44,26 @@ class Contestant(NamedTuple):
     options: tuple[tuple[str, Any], ...] = ()
 
 
+RICH = (("hidden", (128,)), ("activation", "tanh"), ("order", "update"), ("learn_start", True))
+"""Options of an RKN whose coefficient network has a hidden layer."""
+
+
+def rich(latent: int, bases: int) -> Contestant:
+    """The RKN of most studies."""
+    title = "RKN, coefficient network with a hidden layer"
+    return Contestant(title, "rkn", latent, options=(("bases", bases), *RICH))
+
+
+def baselines(like: Contestant, where: str = "") -> tuple[Contestant, Contestant, Contestant]:
+    """LSTM, GRU and Elman network with as many parameters as an RKN."""
+    names: tuple[tuple[str, Kind], ...] = (("LSTM", "lstm"), ("GRU", "gru"), ("Elman", "elman"))
+    first, second, third = (
+        Contestant(f"{name}{where}, as many parameters", kind, like.latent, like=like)
+        for name, kind in names
+    )
+    return first, second, third
+
+
 class Surroundings(NamedTuple):
     """What all contestants share.
 

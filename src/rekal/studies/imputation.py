@@ -21,7 +21,7 @@ from rekal.datasets.tasks import imputation_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_estimation import Estimation, Size, side_by_side
-from rekal.studies.film_networks import Contestant, Surroundings
+from rekal.studies.film_networks import Surroundings, baselines, rich
 from rekal.studies.imputation_scores import imputed
 
 SOURCE = "Becker et al., ICML 2019, table of imputation, quoted from memory and not verified: RKN, "
@@ -32,21 +32,7 @@ ORACLE = {METRIC: 12.31, f"{METRIC}_hidden": 12.66, f"{METRIC}_observed": 12.01}
 
 The entropy of the pixels, lost even where every frame is known, is 11.97.
 """
-RKN = Contestant(
-    "RKN, coefficient network with a hidden layer",
-    "rkn",
-    15,
-    options=(
-        ("bases", 32),
-        ("hidden", (128,)),
-        ("activation", "tanh"),
-        ("order", "update"),
-        ("learn_start", True),
-    ),
-)
-LSTM = Contestant("LSTM, as many parameters", "lstm", 15, like=RKN)
-GRU = Contestant("GRU, as many parameters", "gru", 15, like=RKN)
-ELMAN = Contestant("Elman, as many parameters", "elman", 15, like=RKN)
+RKN = rich(15, bases=32)
 
 
 def imputation(informed: bool) -> Estimation:
@@ -56,7 +42,7 @@ def imputation(informed: bool) -> Estimation:
         study=f"imputation-{name}",
         task=partial(imputation_task, informed=informed),
         size=Size(train=2000, test=1000, steps=75),
-        contestants=(RKN, LSTM, GRU, ELMAN),
+        contestants=(RKN, *baselines(RKN)),
         learner=Backprop(epochs=50, batch=25, rate=5e-3, window=15, average=0.998),
         surroundings=Surroundings(head=(64, 64, 48, 24)),
         published={RKN.title: {METRIC: (PUBLISHED[name], SOURCE + name)}},

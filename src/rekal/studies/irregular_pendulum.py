@@ -22,21 +22,14 @@ from rekal.datasets.tasks import irregular_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_contest import Contest, rows_of
-from rekal.studies.film_networks import Contestant, Surroundings, network_of
+from rekal.studies.film_networks import Contestant, Surroundings, baselines, network_of, rich
 from rekal.studies.film_scores import scored
 
 SOURCE = "mean squared error, Smith et al. 2023 and Schirmer et al. 2022: "
-RICH = (
-    ("bases", 32),
-    ("hidden", (128,)),
-    ("activation", "tanh"),
-    ("order", "update"),
-    ("learn_start", True),
-)
 PLAIN = Surroundings(widths=(32, 64, 128))
 TONES = Surroundings(widths=(32, 64, 128), tones=2)
 DT = (("timed", "coefficients"),)
-OURS = Contestant("RKN on the grid", "rkn", 15, options=RICH)
+OURS = rich(15, bases=32)._replace(title="RKN on the grid")
 RKN_DT = Contestant("RKN-dt, the paper's cell", "rkn", 15, options=DT)
 
 
@@ -58,12 +51,7 @@ PARTS = (
     Part(
         on_grid=True,
         surroundings=TONES,
-        contestants=(
-            OURS,
-            Contestant("LSTM on the grid, as many parameters", "lstm", 15, like=OURS),
-            Contestant("GRU on the grid, as many parameters", "gru", 15, like=OURS),
-            Contestant("Elman on the grid, as many parameters", "elman", 15, like=OURS),
-        ),
+        contestants=(OURS, *baselines(OURS, " on the grid")),
     ),
     Part(
         on_grid=False,

@@ -18,26 +18,13 @@ from rekal.datasets.tasks import pendulum_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_estimation import Estimation, Size
-from rekal.studies.film_networks import Contestant, Surroundings
+from rekal.studies.film_networks import Surroundings, baselines, rich
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the pendulum: "
 ORACLE = {"rmse": 0.0185, "rmse_blind": 0.043}
 """Angle known where the factor exceeds .05, else the best prediction by the true dynamics (500 series)."""
-OURS = Contestant(
-    "RKN, coefficient network with a hidden layer",
-    "rkn",
-    15,
-    options=(
-        ("bases", 32),
-        ("hidden", (128,)),
-        ("activation", "tanh"),
-        ("order", "update"),
-        ("learn_start", True),
-    ),
-)
-LSTM = Contestant("LSTM, as many parameters", "lstm", 15, like=OURS)
-GRU = Contestant("GRU, as many parameters", "gru", 15, like=OURS)
-ELMAN = Contestant("Elman, as many parameters", "elman", 15, like=OURS)
+OURS = rich(15, bases=32)
+LSTM, GRU, ELMAN = baselines(OURS)
 
 STUDY = Estimation(
     study="pendulum",

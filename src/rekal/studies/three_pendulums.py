@@ -11,23 +11,11 @@ from rekal.datasets.tasks import three_pendulums_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_estimation import Estimation, Reduced, Size
-from rekal.studies.film_networks import Contestant, Surroundings
+from rekal.studies.film_networks import Surroundings, baselines, rich
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of three pendulums: "
-RKN = Contestant(
-    "RKN, coefficient network with a hidden layer",
-    "rkn",
-    45,
-    options=(
-        ("hidden", (128,)),
-        ("activation", "tanh"),
-        ("order", "update"),
-        ("learn_start", True),
-    ),
-)
-LSTM = Contestant("LSTM, as many parameters", "lstm", 45, like=RKN)
-GRU = Contestant("GRU, as many parameters", "gru", 45, like=RKN)
-ELMAN = Contestant("Elman, as many parameters", "elman", 45, like=RKN)
+RKN = rich(45, bases=15)
+LSTM, GRU, ELMAN = baselines(RKN)
 
 STUDY = Estimation(
     study="three-pendulums",
