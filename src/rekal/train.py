@@ -29,14 +29,13 @@ from rekal.progress import progress_bar
 from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
+from rekal.train_checks import MODELS, Learner, check_arguments, check_learner
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
 from rekal.train_recurrent import NETWORKS, USUAL, RecurrentOptions, train_recurrent
 from rekal.train_structure import STRUCTURES, StructureOptions, structure_of, train_structure
 
-MODELS = ("em-rnn", "driven-rnn", "rbf", "linear", *NETWORKS, *STRUCTURES)
-Learner = EM | MaximumLikelihood | SimulationError | Backprop
 Kind = TypeVar("Kind", Fit, NetworkFit)
 
 
@@ -125,8 +124,8 @@ def fit(
         "checkpoint": checkpoint,
     }
     told = {name: value for name, value in given.items() if value is not None}
-    _check_arguments(data, model, told)
-    _check_learner(model, learner)
+    check_arguments(data, model, told)
+    check_learner(model, learner)
     if isinstance(model, str) and model in NETWORKS:
         if filtering is not None:
             raise RekalError("a network is its own filter: leave filtering out")
@@ -234,31 +233,6 @@ def _judged(trained: Kind, data: Sequences) -> Kind:
     return dataclasses.replace(trained, history=history)
 
 
-def _check_learner(model: Any, learner: Learner | None) -> None:
-    if learner is not None and isinstance(learner, SimulationError) != (model == "driven-rnn"):
-        raise RekalError("SimulationError trains the model driven-rnn, and nothing else does")
-    if learner is not None and isinstance(learner, Backprop) != (model in NETWORKS):
-        raise RekalError(f"Backprop trains {', '.join(NETWORKS)} here, and nothing else does")
-    if isinstance(learner, Backprop) and learner.hold_out:
-        raise RekalError(
-            "hold_out of Backprop is a share of whole series: give that of fit instead"
-        )
-    network = isinstance(model, StochasticRNN | RBFNetwork) or model in ("em-rnn", "rbf")
-    if network and isinstance(learner, MaximumLikelihood):
-        raise RekalError("a network has no exact likelihood to maximise: train it by EM")
-    if model == "rbf" and isinstance(learner, EM) and learner.smoother != "gaussian":
-        raise RekalError("the model rbf is trained by EM(smoother='gaussian'), not by particles")
-    if isinstance(model, LinearContinuous) and isinstance(learner, EM):
-        raise RekalError(
-            "a model in continuous time has no closed-form M-step: use MaximumLikelihood"
-        )
-    structure = isinstance(model, Structure) or model in STRUCTURES
-    if structure and isinstance(learner, EM):
-        raise RekalError(
-            "the parameters of a structure have no closed-form M-step: use MaximumLikelihood"
-        )
-
-
 def _standardiser(data: Sequences, model: Any) -> Standardiser:
     """Names standardise; structures only shift, which changes no variance; one's own models nothing."""
     if model in ("em-rnn", "driven-rnn", "rbf", "linear"):
@@ -267,40 +241,3 @@ def _standardiser(data: Sequences, model: Any) -> Standardiser:
     inputs = (np.zeros(k), np.ones(k)) if k else (None, None)
     location = Standardiser.of(data).location if model in STRUCTURES else np.zeros(p)
     return Standardiser(np.asarray(location), np.ones(p), *inputs)
-
-
-def _check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
-    """Refuse what is out of range, and what the model has no use for."""
-    if not isinstance(model, str):
-        if told:
-            raise RekalError(
-                f"{next(iter(told))} is of no use to a model of your own: leave it out"
-            )
-        return
-    useful = {
-        "em-rnn": tuple(NetworkOptions.__dataclass_fields__),
-        "driven-rnn": tuple(DrivenOptions.__dataclass_fields__),
-        "rbf": tuple(RBFOptions.__dataclass_fields__),
-        "linear": ("states",),
-        **dict.fromkeys(NETWORKS, tuple(RecurrentOptions.__dataclass_fields__)),
-        "rkn": ("states", "hold_out", "checkpoint"),
-    }
-    for name in told:
-        if name not in useful.get(model, ("states", "period")):
-            raise RekalError(f"{name} is of no use to the model {model}: leave it out")
-    states, hold_out = told.get("states"), told.get("hold_out")
-    if states is not None and states < 1:
-        raise RekalError(f"states must be at least 1, but is {states}")
-    longest = int(np.max(data.lengths))
-    wanted = states or {"em-rnn": 5, "driven-rnn": 3, "rbf": 2, **dict.fromkeys(NETWORKS, 10)}.get(
-        model, 1
-    )
-    if wanted >= longest:
-        raise RekalError(
-            f"{wanted} states cannot be learned from {longest} samples: use fewer states or more data"
-        )
-    for name in ("kernels", "units", "restarts"):
-        if told.get(name) is not None and told[name] < 1:
-            raise RekalError(f"{name} must be at least 1, but is {told[name]}")
-    if hold_out is not None and not 0 < hold_out < 1:
-        raise RekalError(f"hold_out must lie between 0 and 1, but is {hold_out}")
