@@ -56,10 +56,6 @@ def study(
     chosen = STUDIES[name]
     if data is not None and not chosen.needs_data:
         raise RekalError(f"The study '{name}' needs no data, so leave out --data.")
-    if reduced and not chosen.has_reduced:
-        raise RekalError(f"The study '{name}' has no reduced protocol, so leave out --reduced.")
-    if reduced and quick:
-        raise RekalError("A study is either reduced or quick: leave out --quick or --reduced.")
     if data is not None and not data.is_dir():
         raise RekalError(f"{data}: there is no such folder.")
 

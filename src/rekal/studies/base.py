@@ -172,12 +172,17 @@ class Study:
         """Run it.
 
         Raises:
-            RekalError: the number of seeds is not positive, or the data are not there.
+            RekalError: the number of seeds is not positive, the data are not there, or a reduced protocol is
+                asked for that there is not, or together with `quick`.
         """
         options = StudyOptions() if options is None else options
         seeds = self.default_seeds if options.seeds is None else options.seeds
         if seeds < 1:
             raise RekalError(f"a study needs at least one seed, not {seeds}")
+        if options.reduced and not self.has_reduced:
+            raise RekalError(f"the study {self.name} has no reduced protocol: leave reduced out")
+        if options.reduced and options.quick:
+            raise RekalError("a study is either reduced or quick: leave one of them out")
         code = import_module(self.module)
         return code.run(dataclasses.replace(options, seeds=seeds))
 

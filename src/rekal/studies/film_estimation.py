@@ -136,8 +136,9 @@ class Estimation(NamedTuple):
         """Size, learner, and what a row adds to the name of its contestant."""
         if options.quick:
             return Size(*SMALL), QUICK, ""
-        if not options.reduced or self.reduced is None:
+        if not options.reduced:
             return self.size, self.learner, ""
+        assert self.reduced is not None  # `Study.run` refuses it
         size, epochs = self.reduced
         note = (
             f" (reduced: {size.train} of {self.size.train} series to learn from, {size.test} of "

@@ -4,9 +4,10 @@
 pixel noise that hides a frame wholly at times (`datasets/image_noise.py`). The target is sine and cosine of
 the angle. Nothing of the test series enters training: the last epoch counts, as in the paper.
 
-All contestants are trained alike: on the series and their mirror images, so that an epoch has 4000 series,
-with the pixels of some frames scrambled (`Backprop.scrambles`), and with a moving average of the
-parameters.
+All contestants have the same encoder, patches behind tone curves that are chosen for each frame
+(`networks/tone_curves.py`), and are trained alike: on the series and their mirror images, so that an epoch
+has 4000 series, with the pixels of some frames scrambled (`Backprop.scrambles`), and with a moving average
+of the parameters.
 
 Clear and blind frames (noise factor below 0.1) are told apart: on the first the encoder is measured, on the
 second the learned dynamics.
