@@ -40,12 +40,12 @@ def test_gradients_agree(latent: int) -> None:
     """Ours, autodiff and PyTorch give the same value and gradients, to rounding in float32."""
     function, args = rekal_call(latent)
     value, (layer, w, r) = function(*args)
-    ours = [layer.bases, layer.coefficients.state, layer.coefficients.known.bias, w, r]
+    ours = [layer.bases, layer.coefficients.state.T, layer.coefficients.known.bias, w, r]
     found, (bases, mix, bias, _, of_w, of_r) = torch_call(latent, None)()
     theirs = [x.numpy() for x in (bases, mix, bias, of_w, of_r)]
     function, args = rekal_call(latent, by_autodiff)
     other, (layer, w, r) = function(*args)
-    again = [layer.bases, layer.coefficients.state, layer.coefficients.known.bias, w, r]
+    again = [layer.bases, layer.coefficients.state.T, layer.coefficients.known.bias, w, r]
     assert float(value) == pytest.approx(found.item(), rel=1e-4)
     assert float(value) == pytest.approx(float(other), rel=1e-4)
     for a, b, c in zip(ours, theirs, again, strict=True):

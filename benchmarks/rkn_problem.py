@@ -14,9 +14,9 @@ from torch import nn
 from torch_rkn import BandedRKN
 
 from rekal.networks.beliefs import Evidence, Factorised
-from rekal.networks.flat import batch_major, moments_of
 from rekal.networks.rkn import RKN
-from rekal.networks.rkn_scan import predict, update
+from rekal.networks.rkn_cell import Move, predict, update
+from rekal.networks.rkn_steps import belief_of, moments_of, steps_of, time_first
 
 BATCH, TIME = 50, 150
 
@@ -46,18 +46,17 @@ def handwritten(layer: RKN, evidence: Evidence) -> jax.Array:
 def by_autodiff(layer: RKN, evidence: Evidence) -> jax.Array:
     """The same forward pass, differentiated by JAX."""
     n, time, _ = evidence.mean.shape
-    known = jnp.broadcast_to(layer.coefficients.known.bias[:, None], (time, 15, n))
-    steps = layer._steps(evidence, None, None, None)._replace(known=known)
-    first = moments_of(layer.init((n,)))
-    entered = update(first, steps.mean[0], steps.var[0], steps.seen[0])
+    known = jnp.broadcast_to(layer.coefficients.known.bias, (time, n, 15))
+    steps = steps_of(evidence, Move(known), 1)
+    entered = update(moments_of(layer.init((n,))), *(leaf[0] for leaf in steps[1:]))
 
     def step(x: Any, row: Any) -> Any:
-        after = update(predict(layer.dynamics, x, row)[0], row.mean, row.var, row.seen)
+        after = update(predict(layer.dynamics, x, row.move)[0], *row[1:])
         return after, after
 
     _, rest = jax.lax.scan(step, entered, jax.tree.map(lambda leaf: leaf[1:], steps))
     path = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), entered, rest)
-    return jnp.concatenate([batch_major(part, n) for part in path], -1)
+    return joined(belief_of(time_first(path), None))
 
 
 def rekal_call(

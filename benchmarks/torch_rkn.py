@@ -24,7 +24,7 @@ class BandedRKN(nn.Module):
         super().__init__()
         own = lambda x: nn.Parameter(torch.from_numpy(np.array(x)))  # noqa: E731
         self.bases = own(layer.bases)
-        self.mix = own(layer.coefficients.state)
+        self.mix = own(layer.coefficients.state.T)
         self.bias = own(layer.coefficients.known.bias)
         self.noise = own(layer.dynamics.noise)
         first = torch.tensor([0, 0, 1, 1, 0]) * layer.options.start_var

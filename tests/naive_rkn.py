@@ -65,7 +65,7 @@ def mixture(layer, features):
     net = layer.coefficients
     first = [np.asarray(net.known.weight, float)]
     if net.state is not None:
-        first.insert(0, np.asarray(net.state, float).T)
+        first.insert(0, np.asarray(net.state, float))
     x = features @ np.concatenate(first) + np.asarray(net.known.bias, float)
     for affine in net.head.layers:
         x = bend(layer.options.activation, x)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rkn_cases import BATCH, TIME, case, part, random_rkn, run
 
-from rekal.networks import rkn_scan
+from rekal.networks import rkn_cell
 from rekal.networks.beliefs import Evidence
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.encoders import DenseEncoder
@@ -35,15 +35,20 @@ def close(one, other, **tolerance):
     jax.tree.map(check, one, other)
 
 
-def plain(dynamics, start, steps, want_prior):
+def plain(dynamics, first, steps, want_prior):
     """What `scan_rkn` computes, with the gradient that JAX derives."""
+    row = lambda t: jax.tree.map(lambda leaf: leaf[t], steps)  # noqa: E731
+    begun = rkn_cell.update(first, *row(0)[1:])
 
-    def step(x, row):
-        prior, _ = rkn_scan.predict(dynamics, x, row)
-        posterior = rkn_scan.update(prior, row.mean, row.var, row.seen)
+    def step(x, entered):
+        prior, _ = rkn_cell.predict(dynamics, x, entered.move)
+        posterior = rkn_cell.update(prior, *entered[1:])
         return posterior, (posterior, prior)
 
-    _, (posterior, prior) = jax.lax.scan(step, start, steps)
+    _, rest = jax.lax.scan(step, begun, row(slice(1, None)))
+    posterior, prior = jax.tree.map(
+        lambda one, path: jnp.concatenate([one[None], path]), (begun, first), rest
+    )
     return posterior, prior if want_prior else None
 
 
@@ -131,7 +136,7 @@ def test_where_rounding_is_held_it_stays_that_of_the_recursion(monkeypatch):
     dt = jnp.full_like(dt, layer.options.substeps)
     belief = run(layer, Evidence(mean, var, seen), inputs, dt, prior=True).prior
     correlation = belief.side / np.sqrt(belief.upper * belief.lower)
-    assert (correlation < 1).all() and (correlation > 1 - 1.01 * rkn_scan.SURE).any()
+    assert (correlation < 1).all() and (correlation > 1 - 1.01 * rkn_cell.SURE).any()
     every = (layer, mean, var, inputs, dt, start)
     close(gradient("hand", True)(every, seen), derived(every, seen, monkeypatch), rtol=1e-6)
 

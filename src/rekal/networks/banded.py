@@ -1,8 +1,8 @@
 """Banded transitions of a factorised belief over a batch, and their hand-written gradient.
 
-A transition `A = [[B11, B12], [B21, B22]]` has four banded blocks, stored by diagonals: `blocks[k, d, i]`
-is entry `(i, i + d - b)` of block `k`. A product with a vector is then `2 b + 1` shifted multiply-adds
-instead of a matrix product that is mostly zeros:
+A transition `A = [[B11, B12], [B21, B22]]` has four banded blocks, stored by diagonals: of series `n`,
+`blocks[n, k, d, i]` is entry `(i, i + d - b)` of block `k`. A product with a vector is then `2 b + 1`
+shifted multiply-adds instead of a matrix product that is mostly zeros:
 
     p' = B11 p + B12 q                       (mean)
     q' = B21 p + B22 q
@@ -12,8 +12,8 @@ instead of a matrix product that is mostly zeros:
 
 (Becker et al. 2019, section 3.2; products of blocks are entry by entry, then applied to the vector.)
 
-The batch is the last axis and vectors are flat, `(latent * batch,)`: a shift along the latent axis is then a
-slice of contiguous memory, which compilers turn into full vector instructions.
+The batch leads: the latent axis is the fast one, where a shift costs nothing but an address, and the products
+that mix the blocks of all series run at full speed.
 
 Automatic differentiation would keep every shifted copy, so the gradient is written out. With the cotangents
 `g` of the five results, entry `(i, j)` of the blocks receives
@@ -35,24 +35,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Blocks = Float[Array, "4 diagonals flat"]
+Blocks = Float[Array, "batch 4 diagonals latent"]
 
 
 class Moments(NamedTuple):
-    """A factorised belief or its cotangent, each part `(..., latent * batch)`."""
+    """A factorised belief or its cotangent, each part `(..., latent)`."""
 
-    p: Float[Array, "*lead flat"]
-    q: Float[Array, "*lead flat"]
-    u: Float[Array, "*lead flat"]
-    l: Float[Array, "*lead flat"]  # noqa: E741 - its name in the equations
-    s: Float[Array, "*lead flat"]
+    p: Float[Array, "*batch latent"]
+    q: Float[Array, "*batch latent"]
+    u: Float[Array, "*batch latent"]
+    l: Float[Array, "*batch latent"]  # noqa: E741 - its name in the equations
+    s: Float[Array, "*batch latent"]
 
 
-def propagate(blocks: Blocks, x: Moments, batch: int) -> Moments:
+def propagate(blocks: Blocks, x: Moments) -> Moments:
     """Mean and factorised covariance after a transition, without its noise."""
-    B11, B12, B21, B22 = blocks
-    p, q, u, l, s = _shifted(x, blocks.shape[1], batch)  # noqa: E741
-    total = _sum_over(blocks.shape[1])
+    width = blocks.shape[2]
+    B11, B12, B21, B22 = (_diagonals(blocks[:, k]) for k in range(4))
+    p, q, u, l, s = _shifted(x, width)  # noqa: E741
+    total = _sum_over(width)
     return Moments(
         p=total(lambda d: B11[d] * p[d] + B12[d] * q[d]),
         q=total(lambda d: B21[d] * p[d] + B22[d] * q[d]),
@@ -66,14 +67,14 @@ def propagate(blocks: Blocks, x: Moments, batch: int) -> Moments:
     )
 
 
-def pull_back(blocks: Blocks, x: Moments, g: Moments, batch: int) -> tuple[Blocks, Moments]:
+def pull_back(blocks: Blocks, x: Moments, g: Moments) -> tuple[Blocks, Moments]:
     """Cotangents of the blocks and of the belief, from those of the result of `propagate`.
 
     What the blocks hold outside the matrix receives no cotangent.
     """
-    width, flat = blocks.shape[1:]
-    B11, B12, B21, B22 = blocks
-    p, q, u, l, s = _shifted(x, width, batch)  # noqa: E741
+    batch, _, width, latent = blocks.shape
+    B11, B12, B21, B22 = (_diagonals(blocks[:, k]) for k in range(4))
+    p, q, u, l, s = _shifted(x, width)  # noqa: E741
     entries = [
         *(
             g.p * p[d]
@@ -101,15 +102,15 @@ def pull_back(blocks: Blocks, x: Moments, g: Moments, batch: int) -> tuple[Block
         ),
     ]
     # One kernel for each entry and then a copy: a single fused kernel would branch on every element.
-    d_blocks = jnp.concatenate(jax.lax.optimization_barrier(entries)).reshape(blocks.shape)
+    d_blocks = jnp.concatenate(jax.lax.optimization_barrier(entries), 1).reshape(blocks.shape)
 
     # Transposed: row j gathers entries (i, j), i = j - d + b, which lie `b - d` rows further in diagonal d.
     # Beyond the ends the slice reads the diagonal beside it, against cotangents that are zero there.
     half = width // 2
-    lines = blocks.reshape(4, width * flat)
-    moved = [lines[:, d * flat + (half - d) * batch :][:, :flat] for d in range(width)]
-    B11, B12, B21, B22 = ([each[k] for each in moved] for k in range(4))
-    gp, gq, gu, gl, gs = (each[::-1] for each in _shifted(g, width, batch))
+    lines = blocks.reshape(batch, 4, width * latent)
+    moved = [lines[:, :, d * latent + half - d :][:, :, :latent] for d in range(width)]
+    B11, B12, B21, B22 = ([each[:, k] for each in moved] for k in range(4))
+    gp, gq, gu, gl, gs = (each[::-1] for each in _shifted(g, width))
     total = _sum_over(width)
     back = Moments(
         p=total(lambda d: B11[d] * gp[d] + B21[d] * gq[d]),
@@ -126,11 +127,15 @@ def pull_back(blocks: Blocks, x: Moments, g: Moments, batch: int) -> tuple[Block
     return d_blocks, back
 
 
-def _shifted(x: Moments, width: int, batch: int) -> list[list[Array]]:
+def _diagonals(block: Float[Array, "batch diagonals latent"]) -> list[Array]:
+    return [block[:, d] for d in range(block.shape[1])]
+
+
+def _shifted(x: Moments, width: int) -> list[list[Array]]:
     """Row `i + d - b` of each part in the place of row `i`, for every diagonal `d`; zero beyond the ends."""
-    edge, flat = width // 2 * batch, x.p.shape[0]
-    padded = jax.lax.optimization_barrier([jnp.pad(part, (edge, edge)) for part in x])
-    return [[part[d * batch : d * batch + flat] for d in range(width)] for part in padded]
+    edge, latent = width // 2, x.p.shape[1]
+    padded = jax.lax.optimization_barrier([jnp.pad(part, ((0, 0), (edge, edge))) for part in x])
+    return [[part[:, d : d + latent] for d in range(width)] for part in padded]
 
 
 def _sum_over(width: int) -> Callable[[Callable[[int], Array]], Array]:

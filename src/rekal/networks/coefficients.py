@@ -29,24 +29,24 @@ class Head(eqx.Module):
     layers: tuple[Dense, ...]
     activation: Activation = eqx.field(static=True)
 
-    def __call__(self, hidden: Float[Array, "hidden batch"]) -> Float[Array, "bases batch"]:
-        """Coefficients that sum to one, the batch as the last axis."""
+    def __call__(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch bases"]:
+        """Coefficients that sum to one."""
         bend = activation_function(self.activation)
         for layer in self.layers:
-            hidden = layer.weight.T @ bend(hidden) + layer.bias[:, None]
-        return jax.nn.softmax(hidden, 0)
+            hidden = layer(bend(hidden))
+        return jax.nn.softmax(hidden)
 
 
 class Coefficients(eqx.Module):
     """The coefficient network (Becker et al. 2019, section 3.2: no hidden layer).
 
     Attributes:
-        state: `W`, `(hidden, states)`, or None where the state has no say.
+        state: `W`, `(states, hidden)`, or None where the state has no say.
         known: `V` and `c`, from what is known before the loop.
         head: the layers after the first.
     """
 
-    state: Float[Array, "hidden states"] | None
+    state: Float[Array, "states hidden"] | None
     known: Dense
     head: Head
 
@@ -75,5 +75,5 @@ class Coefficients(eqx.Module):
         first = Dense(states + known, widths[0], key=keys[0])
         given = eqx.tree_at(lambda layer: layer.weight, first, first.weight[states:])
         rest = [Dense(a, b, key=k) for (a, b), k in zip(pairwise(widths), keys[1:], strict=True)]
-        state = first.weight[:states].T if states else None
+        state = first.weight[:states] if states else None
         return cls(state, given, Head(tuple(rest), activation))

@@ -17,15 +17,22 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rekal.errors import RekalError
-from rekal.networks.banded import Moments
 from rekal.networks.beliefs import Evidence, Factorised, Readout, Track
 from rekal.networks.coefficients import Coefficients
-from rekal.networks.flat import batch_major, columns, moments_of, rows
 from rekal.networks.layer import Layer
+from rekal.networks.rkn_cell import Dynamics, Move, predict, update
 from rekal.networks.rkn_options import Control, RKNOptions
 from rekal.networks.rkn_parallel import scan_parallel
-from rekal.networks.rkn_scan import Dynamics, Steps, predict, scan_rkn, update
-from rekal.networks.rkn_steps import clean, frame_features, steps_of
+from rekal.networks.rkn_scan import scan_rkn
+from rekal.networks.rkn_steps import (
+    belief_of,
+    clean,
+    frame_features,
+    moments_of,
+    moves_of,
+    steps_of,
+    time_first,
+)
 
 
 class RKN(Layer):
@@ -131,26 +138,25 @@ class RKN(Layer):
         """One step through time (equations 4 to 6)."""
         self._check(u, dt)
         lead = belief.mean.shape[:-1]
-        zero = jnp.zeros((*lead, self.latent), belief.mean.dtype)
-        entering = (Evidence(zero, zero, jnp.zeros(lead, bool)), u, dt, belief.features)
         one = lambda x: x.reshape(-1, 1, *x.shape[len(lead) :])  # noqa: E731
-        steps = self._steps(*jax.tree.map(one, entering))
-        ahead = lambda x, row: (predict(self.dynamics, x, row)[0], None)  # noqa: E731
-        x, _ = jax.lax.scan(ahead, moments_of(belief), steps)
-        return self._belief(x, lead, belief.features)
+        moves = self._moves((math.prod(lead), 1), *jax.tree.map(one, (u, dt, belief.features)))
+        start = jax.tree.map(lambda part: part.reshape(-1, self.latent), moments_of(belief))
+        ahead = lambda x, move: (predict(self.dynamics, x, move)[0], None)  # noqa: E731
+        x, _ = jax.lax.scan(ahead, start, moves)
+        x = jax.tree.map(lambda part: part.reshape(*lead, self.latent), x)
+        return belief_of(x, belief.features)
 
     def update(
         self, belief: Factorised, evidence: Evidence
     ) -> tuple[Factorised, Float[Array, "*batch"]]:
         """An encoded observation enters (equations 7 to 9): no inverse, only numbers."""
         self.check(evidence)
-        lead = belief.mean.shape[:-1]
         w, r, seen = clean(evidence, self.bases.dtype)
-        x = update(moments_of(belief), columns(w), columns(r), columns(seen))
+        x = update(moments_of(belief), w, r, seen)
         total = belief.upper + r
         gap = jnp.square(w - belief.mean[..., : self.latent])
         density = -0.5 * (jnp.log(2 * jnp.pi * total) + gap / total).sum(-1)
-        return self._belief(x, lead, self._features(evidence)), density * seen[..., 0]
+        return belief_of(x, self._features(evidence)), density * seen[..., 0]
 
     def run(
         self,
@@ -167,35 +173,25 @@ class RKN(Layer):
         """
         self.check(evidence)
         self._check(inputs, dt)
+        batch, time = evidence.seen.shape
         features, before = self._features(evidence), None
-        first = self.init((evidence.mean.shape[0],)) if start is None else start
+        if start is None:  # the first step needs no transition: `init` is the belief before it
+            first = self.init((batch,))
+        else:
+            first = self.predict(start, *(None if x is None else x[:, 0] for x in (inputs, dt)))
         if features is not None and first.features is not None:
             before = jnp.concatenate([first.features[:, None], features[:, :-1]], 1)
-        steps = self._steps(evidence, inputs, dt, before)
-        if start is not None:
-            after, priors = self._scan(moments_of(start), steps, prior)
-        else:  # the first step needs no transition: `init` is the belief before it
-            every = self.options.substeps
-            entered = update(moments_of(first), *(leaf[every - 1] for leaf in steps[1:4]))
-            rest = jax.tree.map(lambda leaf: leaf[every:], steps)
-            after, priors = self._scan(entered, rest, prior)
-            join = lambda a, b: jnp.concatenate([a[None], b])  # noqa: E731
-            after = jax.tree.map(join, entered, after)
-            priors = jax.tree.map(join, moments_of(first), priors) if prior else None
-        posterior = self._path(after, len(evidence.mean), features)
-        predicted = None if priors is None else self._path(priors, len(evidence.mean), before)
+        every = self.options.substeps
+        steps = steps_of(evidence, self._moves((batch, time), inputs, dt, before), every)
+        scan = scan_parallel if self.options.parallel else scan_rkn
+        path = scan(self.dynamics, moments_of(first), steps, prior)
+        after, priors = time_first(jax.tree.map(lambda leaf: leaf[::every], path))
+        posterior = belief_of(after, features)
+        predicted = None if priors is None else belief_of(priors, before)
         return Track(posterior, predicted, jax.tree.map(lambda leaf: leaf[:, -1], posterior))
 
-    def _scan(self, start: Moments, steps: Steps, prior: bool) -> tuple[Moments, Moments | None]:
-        """Beliefs after and before the observations, one for each of `substeps` steps."""
-        scan = scan_parallel if self.options.parallel else scan_rkn
-        every = self.options.substeps
-        return jax.tree.map(
-            lambda leaf: leaf[every - 1 :: every], scan(self.dynamics, start, steps, prior)
-        )
-
-    def _steps(self, evidence: Evidence, u: Any, dt: Any, before: Any) -> Steps:
-        return steps_of(self.coefficients, self.control, self.options, evidence, u, dt, before)
+    def _moves(self, lead: tuple[int, int], u: Any, dt: Any, before: Any) -> Move:
+        return moves_of(self.coefficients, self.control, self.options, lead, u, dt, before)
 
     def _features(self, evidence: Evidence) -> Array | None:
         return (
@@ -203,14 +199,6 @@ class RKN(Layer):
             if self.options.mixed_by == "encoder"
             else None
         )
-
-    def _belief(self, x: Moments, lead: tuple[int, ...], features: Array | None) -> Factorised:
-        p, q, upper, lower, side = (rows(part, lead, self.latent) for part in x)
-        return Factorised(jnp.concatenate([p, q], -1), upper, lower, side, features)
-
-    def _path(self, x: Moments, batch: int, features: Array | None) -> Factorised:
-        p, q, upper, lower, side = (batch_major(part, batch) for part in x)
-        return Factorised(jnp.concatenate([p, q], -1), upper, lower, side, features)
 
     def _check(self, u: Any, dt: Any) -> None:
         """Refuse what the network does not take."""

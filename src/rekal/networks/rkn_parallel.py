@@ -10,7 +10,8 @@ lemma 8), with two by two matrices for each coordinate, and steps combine in any
     C = A_j M C_i A_j' + C_j
     eta = A_i' M' (eta_j - J_j b_i) + eta_i     J = A_i' M' J_j A_i + J_i
 
-The start `N(m, P)` enters as the element (0, m, P, 0, 0); the prefix up to `t` then is the belief after `t`.
+The belief after the first update, `N(m, P)`, enters as the element (0, m, P, 0, 0); the prefix up to `t` then
+is the belief after `t`.
 From it the next prior and posterior follow by the serial equations, which hold covariances positive definite.
 """
 
@@ -21,15 +22,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rekal.networks.banded import Moments
-from rekal.networks.rkn_scan import (
-    Dynamics,
-    Steps,
-    gains,
-    predict,
-    process_noise,
-    transition,
-    update,
-)
+from rekal.networks.rkn_cell import Dynamics, gains, predict, process_noise, transition, update
+from rekal.networks.rkn_scan import Steps
 
 Matrix = Float[Array, "2 2 *shape"]
 Vector = Float[Array, "2 *shape"]
@@ -37,48 +31,45 @@ Element = tuple[Matrix, Vector, Matrix, Vector, Matrix]
 
 
 def scan_parallel(
-    dynamics: Dynamics, start: Moments, steps: Steps, want_prior: bool
+    dynamics: Dynamics, first: Moments, steps: Steps, want_prior: bool
 ) -> tuple[Moments, Moments | None]:
     """Beliefs after and before every update, as `scan_rkn` gives them.
 
     Args:
         dynamics: bases of bandwidth 0, and no first layer for the state.
-        start: the belief before the first of the steps, from which it is predicted.
+        first: the belief before the first update.
         steps: what enters.
         want_prior: whether the beliefs before the updates are wanted too.
     """
-    blocks = jax.vmap(lambda row: transition(dynamics, start, row)[0])(steps)
-    A = blocks[:, :, 0].swapaxes(0, 1).reshape(2, 2, *steps.mean.shape)
-    element = _element(dynamics, A, steps)
-    zero = jnp.zeros((2, 2, 1, start.p.shape[0]), start.p.dtype)
+    start = update(first, steps.mean[0], steps.var[0], steps.seen[0])
+    rest: Steps = jax.tree.map(lambda leaf: leaf[1:], steps)
+    blocks = jax.vmap(lambda move: transition(dynamics, start, move)[0])(rest.move)
+    A = jnp.moveaxis(blocks[:, :, :, 0], 2, 0).reshape(2, 2, *rest.mean.shape)
+    zero = jnp.zeros((2, 2, 1, *start.p.shape), start.p.dtype)
     cov = jnp.stack([jnp.stack([start.u, start.s]), jnp.stack([start.s, start.l])])
-    first = (zero, jnp.stack([start.p, start.q])[:, None], cov[:, :, None], zero[0], zero)
-    whole = [jnp.concatenate([a, b], -2) for a, b in zip(first, element, strict=True)]
+    known = (zero, jnp.stack([start.p, start.q])[:, None], cov[:, :, None], zero[0], zero)
+    element = _element(dynamics, A, rest)
+    whole = [jnp.concatenate([a, b], -3) for a, b in zip(known, element, strict=True)]
     # The scanned axis comes first.
-    moved = tuple(jnp.moveaxis(each, -2, 0) for each in whole)
+    moved = tuple(jnp.moveaxis(each, -3, 0) for each in whole)
     _, mean, cov, _, _ = jax.lax.associative_scan(jax.vmap(_combine), moved)
     after = Moments(mean[:, 0], mean[:, 1], cov[:, 0, 0], cov[:, 1, 1], cov[:, 0, 1])
     reached = jax.tree.map(lambda leaf: leaf[:-1], after)
-    prior = jax.vmap(lambda x, row: predict(dynamics, x, row)[0])(reached, steps)
+    ahead = jax.vmap(lambda x, move: predict(dynamics, x, move)[0])(reached, rest.move)
+    prior = jax.tree.map(lambda one, path: jnp.concatenate([one[None], path]), first, ahead)
     posterior = update(prior, steps.mean, steps.var, steps.seen)
     return posterior, prior if want_prior else None
 
 
 def _element(dynamics: Dynamics, A: Matrix, steps: Steps) -> Element:
     """What each step does: predict, then update with the observation of `p`."""
-    time, flat = steps.mean.shape
-    batch = steps.known.shape[-1]
-    if steps.length is None:
-        noise = jnp.broadcast_to(
-            process_noise(dynamics.noise, None, batch)[:, None], (2, time, flat)
-        )
-    else:
-        each = jax.vmap(lambda tau: process_noise(dynamics.noise, tau, batch))
-        noise = each(steps.length).swapaxes(0, 1)
-    upper, lower = noise
-    moved = jnp.zeros((2, time, flat), steps.mean.dtype)
-    if steps.control is not None:
-        moved = steps.control.swapaxes(0, 1)
+    shape = steps.mean.shape
+    upper, lower = (
+        jnp.broadcast_to(each, shape) for each in process_noise(dynamics.noise, steps.move.length)
+    )
+    moved = jnp.zeros((2, *shape), steps.mean.dtype)
+    if steps.move.control is not None:
+        moved = jnp.moveaxis(steps.move.control, 2, 0)
     zero = jnp.zeros_like(upper)
     k, _, keep, d = gains(upper, zero, steps.var, steps.seen)
     weight, gap = steps.seen * d, steps.mean - moved[0]
