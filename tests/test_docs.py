@@ -1,6 +1,5 @@
 """The code of the pages runs, in order, as it stands there; the README says what is run here."""
 
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -90,6 +89,7 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
                 "training",
                 "networks",
                 "rkn",
+                "rkn_figures",
             )
         ),
     ],
@@ -103,37 +103,3 @@ def test_links_between_pages_lead_somewhere(page):
 def test_the_changelog_knows_this_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_the_tables_on_recurrent_kalman_networks_are_those_of_the_results():
-    """Every figure in docs/rkn.md is one of results/, and those are of full runs."""
-    table = re.findall(r"^\| ([^|]+?) \| (.*) \|$", (ROOT / "docs" / "rkn.md").read_text(), re.M)
-    names = ("RKN", "LSTM", "GRU", "Elman", "linear", "persistence")
-    told = [(name.split()[0], re.split(r" ?\| ?", cells)) for name, cells in table]
-    told = [(name, cells) for name, cells in told if name in names]
-    pendulum, arm = (
-        json.loads((ROOT / "results" / f"{name}.json").read_text())
-        for name in ("pendulum", "pneumatic-arm")
-    )
-    assert pendulum["seeds"] == arm["seeds"] == 3
-    assert not pendulum["config"]["quick"] and not arm["config"]["quick"]
-
-    rows = {(row["system"].split(",")[0], row["metric"]): row for row in pendulum["rows"]}
-    for name, cells in told[:4]:
-        density = rows[name, "log_likelihood"]
-        rmse = [rows[name, metric]["ours"] for metric in ("rmse", "rmse_clear", "rmse_blind")]
-        assert cells[0] == f"{density['ours']:.3f}, {density['worst']:.3f}"
-        assert cells[1].strip() == str(density.get("published", ""))
-        assert cells[2:5] == [f"{value:.3f}" for value in rmse]
-        assert cells[5] == f"{rows[name, 'coverage_90']['ours']:.3f}"
-
-    found = {
-        (row["system"].split(",")[0], row["metric"], row["horizon"]): row["ours"]
-        for row in arm["rows"]
-    }
-    for name, cells in told[4:]:
-        expected = [f"{1000 * found[name, 'rmse', h]:.1f}" for h in (1, 3, 5, 7, 10)]
-        expected += [f"{found[name, 'log_likelihood', h]:.2f}" for h in (1, 10)]
-        expected += [f"{found[name, 'coverage_90', h]:.3f}" for h in (1, 10)]
-        assert cells == expected
-    assert len(told) == 10

@@ -1,0 +1,85 @@
+"""Every figure in docs/rkn_figures.md is one of results/, of a full run or one that says what was reduced."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "rkn_figures.md").read_text()
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
+LEFT_OUT = re.compile(r", as many parameters.*|, coefficient network.*| \(reduced.*")
+
+
+class Column(NamedTuple):
+    """What stands in a column: a metric, its digits and unit, and which of its figures."""
+
+    metric: str
+    digits: int = 3
+    scale: float = 1
+    figure: str = "ours"
+    horizon: int | None = None
+
+    def cell(self, rows: dict, runs: list[dict]) -> str:
+        """The figure of one network as the page writes it."""
+        if self.metric in ("parameters_layer", "seconds"):
+            value = sorted(run[self.metric] for run in runs)[len(runs) // 2]
+        else:
+            value = rows[self.metric, self.horizon].get(self.figure)
+        return "" if value is None else f"{value * self.scale:.{self.digits}f}"
+
+
+DENSITY = [Column("log_likelihood", figure=figure) for figure in ("ours", "worst", "published")]
+SPLIT = [Column("rmse_clear"), Column("rmse_blind")]
+COVERAGE = Column("coverage_90")
+SIZE = Column("parameters_layer", 0)
+MINUTES = Column("seconds", 0, 1 / 60)
+TABLES = {
+    "Pendulum": [*DENSITY, Column("rmse"), *SPLIT, COVERAGE, MINUTES],
+    "Pendulum at irregular times": [
+        *(Column("mse", 2, 1000, figure) for figure in ("ours", "published")),
+        *SPLIT,
+        COVERAGE,
+        SIZE,
+    ],
+    "Pneumatic arm": [
+        *(Column("rmse", 1, 1000, horizon=h) for h in (1, 3, 5, 7, 10)),
+        *(Column("log_likelihood", 2, horizon=h) for h in (1, 10)),
+        *(Column("coverage_90", horizon=h) for h in (1, 10)),
+    ],
+}
+
+
+def told(text: str) -> dict[str, list[str]]:
+    """The rows of the table of a section by their names, without the headings."""
+    rows = re.findall(r"^\| (.+?) \| (.*?) ?\|$", text, re.M)
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows[1:]}
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_tables_are_those_of_the_results(title):
+    text = SECTIONS[title]
+    found = re.search(r"`results/(.+?)\.json`", text)
+    assert found is not None
+    result = json.loads((ROOT / "results" / f"{found[1]}.json").read_text())
+    systems: dict[str, dict] = {}
+    for row in result["rows"]:
+        name = LEFT_OUT.sub("", row["system"])
+        systems.setdefault(name, {})[row["metric"], row.get("horizon")] = row
+    config = result["config"]
+    parts = {"": config} if "all" in config else {f"{half}: ": config[half] for half in config}
+    runs = {}
+    for half, part in parts.items():
+        assert not part["quick"]
+        assert not part.get("reduced") or "reduced" in text
+        runs |= {half + LEFT_OUT.sub("", name): each for name, each in part["all"].items()}
+    table = told(text)
+    assert set(table) == set(systems)
+    for name, cells in table.items():
+        assert cells == [each.cell(systems[name], runs.get(name, [])) for each in TABLES[title]]
+    seeds = result["seeds"]
+    assert f"--seeds {seeds}" in text if seeds > 1 else "One seed" in text
