@@ -73,37 +73,16 @@ def pull_back(blocks: Blocks, x: Moments, g: Moments) -> tuple[Blocks, Moments]:
     What the blocks hold outside the matrix receives no cotangent.
     """
     batch, _, width, latent = blocks.shape
-    B11, B12, B21, B22 = (_diagonals(blocks[:, k]) for k in range(4))
-    p, q, u, l, s = _shifted(x, width)  # noqa: E741
-    entries = [
-        *(
-            g.p * p[d]
-            + 2 * g.u * (B11[d] * u[d] + B12[d] * s[d])
-            + g.s * (B21[d] * u[d] + B22[d] * s[d])
-            for d in range(width)
-        ),
-        *(
-            g.p * q[d]
-            + 2 * g.u * (B11[d] * s[d] + B12[d] * l[d])
-            + g.s * (B21[d] * s[d] + B22[d] * l[d])
-            for d in range(width)
-        ),
-        *(
-            g.q * p[d]
-            + 2 * g.l * (B21[d] * u[d] + B22[d] * s[d])
-            + g.s * (B11[d] * u[d] + B12[d] * s[d])
-            for d in range(width)
-        ),
-        *(
-            g.q * q[d]
-            + 2 * g.l * (B21[d] * s[d] + B22[d] * l[d])
-            + g.s * (B11[d] * s[d] + B12[d] * l[d])
-            for d in range(width)
-        ),
+    B11, B12, B21, B22 = (blocks[:, k] for k in range(4))
+    stacks = [jnp.stack(each, 1) for each in _shifted(x, width)]
+    p, q, u, l, s = jax.lax.optimization_barrier(stacks)  # noqa: E741
+    gp, gq, gu, gl, gs = (each[:, None] for each in g)
+    d_blocks = [
+        gp * p + 2 * gu * (B11 * u + B12 * s) + gs * (B21 * u + B22 * s),
+        gp * q + 2 * gu * (B11 * s + B12 * l) + gs * (B21 * s + B22 * l),
+        gq * p + 2 * gl * (B21 * u + B22 * s) + gs * (B11 * u + B12 * s),
+        gq * q + 2 * gl * (B21 * s + B22 * l) + gs * (B11 * s + B12 * l),
     ]
-    # One kernel for each entry and then a copy: a single fused kernel would branch on every element.
-    d_blocks = jnp.concatenate(jax.lax.optimization_barrier(entries), 1).reshape(blocks.shape)
-
     # Transposed: row j gathers entries (i, j), i = j - d + b, which lie `b - d` rows further in diagonal d.
     # Beyond the ends the slice reads the diagonal beside it, against cotangents that are zero there.
     half = width // 2
@@ -124,7 +103,7 @@ def pull_back(blocks: Blocks, x: Moments, g: Moments) -> tuple[Blocks, Moments]:
             )
         ),
     )
-    return d_blocks, back
+    return jnp.stack(d_blocks, 1), back
 
 
 def _diagonals(block: Float[Array, "batch diagonals latent"]) -> list[Array]:
