@@ -36,6 +36,7 @@ class Column(NamedTuple):
 DENSITY = [Column("log_likelihood", figure=figure) for figure in ("ours", "worst", "published")]
 SPLIT = [Column("rmse_clear"), Column("rmse_blind")]
 COVERAGE = Column("coverage_90")
+LOSS = "negative_log_likelihood"
 SIZE = Column("parameters_layer", 0)
 MINUTES = Column("seconds", 0, 1 / 60)
 TABLES = {
@@ -45,6 +46,11 @@ TABLES = {
         *SPLIT,
         COVERAGE,
         SIZE,
+    ],
+    "Three pendulums": [*DENSITY[::2], Column("rmse"), *SPLIT, COVERAGE, SIZE],
+    "Frames filled in": [
+        *(Column(f"{LOSS}{part}") for part in ("", "_hidden", "_observed")),
+        Column(LOSS, figure="published"),
     ],
     "Pneumatic arm": [
         *(Column("rmse", 1, 1000, horizon=h) for h in (1, 3, 5, 7, 10)),
