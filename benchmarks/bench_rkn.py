@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,23 +16,30 @@ import numpy as np
 import pytest
 import torch
 from conftest import fact, ratio, temporary_mib
-from rkn_problem import by_autodiff, layer_of, rekal_call, torch_call
+from rkn_problem import (
+    FRAMES,
+    SERIES,
+    by_autodiff,
+    epoch_seconds,
+    films,
+    layer_of,
+    rekal_call,
+    torch_call,
+)
 from torch_rkn import ConvNet, StreamingLSTM
 
-from rekal import Backprop, Frames
 from rekal.networks.beliefs import Evidence
 from rekal.networks.conv_encoder import ConvEncoder
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.encoders import DenseEncoder
 from rekal.networks.network import Network
 from rekal.networks.patch_encoder import PatchEncoder
-from rekal.networks.rkn import RKN
 
 RECURSION = {m: f"RKN forward and backward, batch 50, T = 150, m = {m}, float32" for m in (100, 15)}
 EPOCH = "pendulum epoch, 150000 frames, batch 50, T = 75, m = 15, float32"
 STREAM = {m: f"one streamed observation, m = {m}, float32" for m in (100, 15)}
-FRAMES, CALLS = 150_000, 5_000
-SERIES = 500  # of 75 frames: what is trained on; an epoch is scaled from it
+CALLS = 5_000
+PER_CORE = "a device for each core"
 UNITS = {100: (400, 100), 15: (60,)}
 
 
@@ -86,25 +94,29 @@ def test_memory(latent: int) -> None:
         fact(RECURSION[latent], name, **json.loads(done.stdout))
 
 
-def films() -> tuple[np.ndarray, np.ndarray]:
-    """Frames and targets of the right size; what they show costs nothing."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (SERIES, 75, 24, 24, 1), np.uint8)
-    return pixels, rng.normal(size=(SERIES, 75, 2)).astype(np.float32)
-
-
 @pytest.mark.parametrize(
     ("name", "encoder"), [("rekal, patches", PatchEncoder), ("rekal, convolutions", ConvEncoder)]
 )
 def test_epoch(name: str, encoder: type) -> None:
-    """The whole of `Backprop`, three epochs: the median leaves out the one that compiles."""
-    keys = jax.random.split(jax.random.key(0), 3)
-    layer = RKN.create(15, key=keys[1])
-    head = GaussianHead(*layer.sizes, 2, (30,), "tanh", key=keys[2])
-    network = Network(encoder((24, 24, 1), 15, key=keys[0]), layer, head)
-    done = Backprop(epochs=3, batch=50).run(network, Frames.from_arrays(*films()))
-    assert np.isfinite(done.train).all()
-    fact(EPOCH, name, seconds=FRAMES / done.frames_per_second)
+    fact(EPOCH, name, seconds=epoch_seconds(encoder))
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "what"),
+    [
+        *((group, "rekal", ["recursion", str(m)]) for m, group in RECURSION.items()),
+        (EPOCH, "rekal, patches", ["epoch"]),
+    ],
+)
+def test_a_device_for_each_core(group: str, name: str, what: list[str]) -> None:
+    """The same with JAX told to see two devices, in a process of its own."""
+    program = Path(__file__).with_name("rkn_devices.py")
+    command = [sys.executable, str(program), *what]
+    two = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=two)
+    found = json.loads(done.stdout)
+    assert found.pop("devices") == 2
+    fact(group, f"{name}, {PER_CORE}", **found)
 
 
 def test_epoch_in_torch() -> None:
@@ -169,12 +181,17 @@ def test_ratios() -> None:
     large, small = RECURSION.values()
     ratio("torch banded, eager / rekal", large, "torch banded, eager", "rekal", ">= 9")
     ratio("torch LSTM, 400 units / rekal", large, "torch LSTM, 400 units", "rekal", ">= 6")
+    for peer, goal in (("torch banded, eager", ">= 9"), ("torch LSTM, 400 units", ">= 6")):
+        ratio(f"{peer} / rekal, {PER_CORE}", large, peer, f"rekal, {PER_CORE}", goal)
+    peer = "torch LSTM, 60 units"
+    ratio(f"{peer} / rekal, {PER_CORE}", small, peer, f"rekal, {PER_CORE}", ">= 1")
     ratio("torch LSTM, 100 units / rekal", large, "torch LSTM, 100 units", "rekal", ">= 0")
     ratio("torch banded, eager / rekal", small, "torch banded, eager", "rekal", ">= 0")
     ratio("torch LSTM, 60 units / rekal", small, "torch LSTM, 60 units", "rekal", ">= 1")
     for where in RECURSION.values():
         ratio("autodiff / written by hand", where, "the same by autodiff", "rekal", ">= 0")
-    for seconds, name in ((4, "rekal, patches"), (15, "rekal, convolutions")):
+    patches = "rekal, patches"
+    for seconds, name in ((4, patches), (4, f"{patches}, {PER_CORE}"), (15, "rekal, convolutions")):
         fact(EPOCH, f"goal of {seconds} s", seconds=seconds)
         ratio(f"{name} / goal of {seconds} s", EPOCH, name, f"goal of {seconds} s", "<= 1")
     ratio(

@@ -1,4 +1,4 @@
-"""The recursion that `bench_rkn.py` and `rkn_memory.py` time: evidence in, a number and its gradients out."""
+"""What `bench_rkn.py` and its programs time: the recursion, evidence in and gradients out; an epoch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ import torch
 from torch import nn
 from torch_rkn import BandedRKN
 
+from rekal import Backprop, Frames
 from rekal.networks.beliefs import Evidence, Factorised
+from rekal.networks.decoders import GaussianHead
+from rekal.networks.network import Network
 from rekal.networks.rkn import RKN
 from rekal.networks.rkn_cell import Move, predict, update
 from rekal.networks.rkn_steps import belief_of, moments_of, steps_of, time_first
 
 BATCH, TIME = 50, 150
+FRAMES = 150_000  # of an epoch
+SERIES = 500  # of 75 frames: what is trained on; an epoch is scaled from it
 
 
 def layer_of(latent: int) -> RKN:
@@ -93,3 +98,21 @@ def torch_call(latent: int, units: int | None) -> Callable[[], tuple[Any, ...]]:
         return loss, torch.autograd.grad(loss, inputs)
 
     return call
+
+
+def films() -> tuple[np.ndarray, np.ndarray]:
+    """Frames and targets of the right size; what they show costs nothing."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (SERIES, 75, 24, 24, 1), np.uint8)
+    return pixels, rng.normal(size=(SERIES, 75, 2)).astype(np.float32)
+
+
+def epoch_seconds(encoder: type) -> float:
+    """The whole of `Backprop`, three epochs: the median leaves out the one that compiles."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    layer = RKN.create(15, key=keys[1])
+    head = GaussianHead(*layer.sizes, 2, (30,), "tanh", key=keys[2])
+    network = Network(encoder((24, 24, 1), 15, key=keys[0]), layer, head)
+    done = Backprop(epochs=3, batch=50).run(network, Frames.from_arrays(*films()))
+    assert np.isfinite(done.train).all()
+    return FRAMES / done.frames_per_second

@@ -1,7 +1,7 @@
 """One batch over many devices: series are split among them, parameters are the same everywhere.
 
-XLA adds what this takes, one sum of gradients in each step, by itself, because every computed array follows
-from arrays whose place is fixed here. Several hosts are the same to it as several devices of one: each host
+Each device works on its series alone, and gradients are summed once in each step (`gradient_step.py`). What
+else is computed follows from arrays whose place is fixed here. Several hosts are the same to it as several devices of one: each host
 has all of the data in its own memory, and gives its devices their part of each batch.
 """
 

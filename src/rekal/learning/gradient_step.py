@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
 from rekal.learning.episodes import Episodes
@@ -82,22 +83,62 @@ def step(given: Given, state: State, belief: Any) -> tuple[State, Any, Judged]:
         loss or its gradient is not finite.
     """
 
-    def loss(network: Network) -> tuple[Float[Array, ""], tuple[Judged, Any]]:
-        judged, last = _judge(network, given.batch, given.begin, given.length, belief)
-        return judged.total / jnp.maximum(judged.steps, 1.0), (judged, last)
+    def part(parameters: Array, batch: Minibatch, belief: Any) -> tuple[tuple[Judged, Array], Any]:
+        def loss(network: Network) -> tuple[Float[Array, ""], tuple[Judged, Any]]:
+            judged, last = _judge(network, batch, given.begin, given.length, belief)
+            return judged.total, (judged, last)
 
-    network = with_parameters(given.network, state.parameters)
-    (_, (judged, last)), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(network)
-    state, norm = descend(given.recipe, state, flatten(gradient))
+        network = with_parameters(given.network, parameters)
+        (_, (judged, last)), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(network)
+        return (judged, flatten(gradient)), last
+
+    whole = on_each(part, given.same, given.batch)
+    (judged, gradient), last = whole(state.parameters, given.batch, belief)
+    state, norm = descend(given.recipe, state, gradient / jnp.maximum(judged.steps, 1.0))
     total = jnp.where(jnp.isfinite(norm), judged.total, jnp.nan)
     return eqx.filter_shard(state, given.same), last, judged._replace(total=total)
 
 
 @eqx.filter_jit
-def judge(parameters: Float[Array, " parameters"], network: Network, batch: Minibatch) -> Judged:
+def judge(
+    parameters: Float[Array, " parameters"], network: Network, same: NamedSharding, batch: Minibatch
+) -> Judged:
     """The loss of whole series under given parameters."""
-    begin = jnp.zeros((), jnp.int32)
-    return _judge(with_parameters(network, parameters), batch, begin, batch.pool.steps, None)[0]
+
+    def part(parameters: Array, batch: Minibatch, belief: None) -> tuple[Judged, None]:
+        begin = jnp.zeros((), jnp.int32)
+        full = with_parameters(network, parameters)
+        return _judge(full, batch, begin, batch.pool.steps, belief)[0], None
+
+    return on_each(part, same, batch)(parameters, batch, None)[0]
+
+
+def on_each(part: Callable[..., Any], same: NamedSharding, batch: Minibatch) -> Callable[..., Any]:
+    """Run a function of parameters, a batch and beliefs on each device with its part of the series.
+
+    Devices meet once, when what it returns first is summed over them; its second result stays in parts. Left
+    to itself, the compiler would let them meet in every step of a recursion.
+
+    Args:
+        part: the function.
+        same: the placement "on every device".
+        batch: what tells which arrays are split.
+    """
+    rows, everywhere = PartitionSpec("batch"), PartitionSpec()
+    pool = rows if batch.which is None else everywhere
+    split = Minibatch(pool, rows, rows, rows, rows, everywhere)  # pyright: ignore
+
+    def run(*given: Any) -> Any:
+        sums, last = part(*given)
+        return jax.lax.psum(sums, "batch"), last
+
+    return jax.shard_map(
+        run,
+        mesh=same.mesh,
+        in_specs=(everywhere, split, rows),
+        out_specs=(everywhere, rows),
+        check_vma=False,
+    )
 
 
 def _judge(

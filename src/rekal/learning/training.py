@@ -161,7 +161,7 @@ class Training:
     def _validate(self, pool: Pool) -> float:
         size = batch_size(pool.series, self._plan.size, self._devices.count)
         parts = [
-            judge(self._state.result, self._network, pool.batch(draw))
+            judge(self._state.result, self._network, self._devices.same, pool.batch(draw))
             for draw in in_order(pool.series, size)
         ]
         loss = sum(float(p.total) for p in parts) / sum(float(p.steps) for p in parts)
