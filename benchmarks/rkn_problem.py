@@ -70,10 +70,10 @@ def rekal_call(
     """A compiled function and its arguments; it gives the value and, if wanted, all gradients."""
     w, r, weights = (jnp.asarray(x) for x in arrays(latent))
     parameters, rest = eqx.partition(layer_of(latent), eqx.is_inexact_array)
-    seen = jnp.ones((BATCH, TIME), bool)
 
     def value(parameters: Any, w: jax.Array, r: jax.Array, weights: jax.Array) -> jax.Array:
         layer = eqx.combine(parameters, rest)
+        seen = jnp.ones(w.shape[:2], bool)
         return jnp.vdot(run(layer, Evidence(w, r, seen)), weights)
 
     call = jax.jit(jax.value_and_grad(value, (0, 1, 2)) if gradient else value)

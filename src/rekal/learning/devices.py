@@ -1,8 +1,10 @@
 """One batch over many devices: series are split among them, parameters are the same everywhere.
 
 Each device works on its series alone, and gradients are summed once in each step (`gradient_step.py`). What
-else is computed follows from arrays whose place is fixed here. Several hosts are the same to it as several devices of one: each host
-has all of the data in its own memory, and gives its devices their part of each batch.
+else is computed follows from arrays whose place is fixed here.
+
+Several hosts are the same to it as several devices of one: each host has all of the data in its own memory,
+and gives its devices their part of each batch.
 """
 
 from __future__ import annotations
