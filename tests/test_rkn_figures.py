@@ -48,6 +48,13 @@ TABLES = {
         SIZE,
     ],
     "Three pendulums": [*DENSITY[::2], Column("rmse"), *SPLIT, COVERAGE, SIZE],
+    "Quad link": [
+        *DENSITY[::2],
+        Column("rmse"),
+        Column("rmse", figure="published"),
+        COVERAGE,
+        SIZE,
+    ],
     "Frames filled in": [
         *(Column(f"{LOSS}{part}") for part in ("", "_hidden", "_observed")),
         Column(LOSS, figure="published"),
