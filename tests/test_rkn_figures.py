@@ -88,11 +88,15 @@ def test_tables_are_those_of_the_results(title):
     runs = {}
     for half, part in parts.items():
         assert not part["quick"]
-        assert not part.get("reduced") or "reduced" in text
         runs |= {half + LEFT_OUT.sub("", name): each for name, each in part["all"].items()}
     table = told(text)
     assert set(table) == set(systems)
     for name, cells in table.items():
         assert cells == [each.cell(systems[name], runs.get(name, [])) for each in TABLES[title]]
-    seeds = result["seeds"]
-    assert f"--seeds {seeds}" in text if seeds > 1 else "One seed" in text
+    command = re.search(r"^`(rekal study .+?)`", text, re.M)
+    assert command is not None and f"--seeds {result['seeds']}" in command[1]
+    assert ("--reduced" in command[1]) == any(part.get("reduced", False) for part in parts.values())
+    made_by = re.search(
+        rf"`{found[1]}\.json` \| `(.+?)`", (ROOT / "results" / "README.md").read_text()
+    )
+    assert made_by is not None and set(command[1].split()) <= set(made_by[1].split())

@@ -126,7 +126,7 @@ def on_each(part: Callable[..., Any], same: NamedSharding, batch: Minibatch) -> 
     """
     rows, everywhere = PartitionSpec("batch"), PartitionSpec()
     pool = rows if batch.which is None else everywhere
-    split = Minibatch(pool, rows, rows, rows, rows, everywhere)  # pyright: ignore
+    split = Minibatch._make((pool, rows, rows, rows, rows, everywhere))
 
     def run(*given: Any) -> Any:
         sums, last = part(*given)
