@@ -41,3 +41,12 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"needs real data: set REKAL_DATA to their folder ({root} does not exist)")
     return root
+
+
+@pytest.fixture(scope="session")
+def arm_folder(data_root: Path) -> Path:
+    """The episodes of the pneumatic arm."""
+    root = data_root / "pam_robot"
+    if not root.is_dir():
+        pytest.skip("needs the episodes: REKAL_DATA has no folder pam_robot")
+    return root

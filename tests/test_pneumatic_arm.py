@@ -8,23 +8,15 @@ from rekal.datasets.pneumatic_arm import TEST, TRAIN, VALID, load_pneumatic_arm
 from rekal.errors import RekalError
 
 
-@pytest.fixture(scope="module")
-def folder(data_root):
-    root = data_root / "pam_robot"
-    if not root.is_dir():
-        pytest.skip("needs the episodes: REKAL_DATA has no folder pam_robot")
-    return root
-
-
-def test_episodes(folder, monkeypatch):
-    monkeypatch.setenv("REKAL_DATA", str(folder.parent))
+def test_episodes(arm_folder, monkeypatch):
+    monkeypatch.setenv("REKAL_DATA", str(arm_folder.parent))
     data = load_pneumatic_arm()
     assert (data.batch, data.observations, data.n_inputs, data.interval) == (120, 12, 8, 0.01)
     assert data.names[:5] == ("q1_rad", "q2_rad", "q3_rad", "q4_rad", "p1")
     assert data.units[:5] == ("rad", "rad", "rad", "rad", None)
     assert (data.lengths.min(), data.lengths.max()) == (86, 145)
     assert data.fraction_missing == 0
-    table = pd.read_csv(folder / "pam_120episodes.csv")
+    table = pd.read_csv(arm_folder / "pam_120episodes.csv")
     whole = table[table.episode == 50].to_numpy()
     one = data.series("50")
     np.testing.assert_allclose(one.values[0], whole[1:-1, 2:14])  # its last row is of the reset
@@ -34,29 +26,29 @@ def test_episodes(folder, monkeypatch):
     np.testing.assert_allclose(data.series("51").values[0], full[1:, 2:14])
 
 
-def test_no_joint_jumps(folder):
-    data = load_pneumatic_arm(folder, pressures=False)
+def test_no_joint_jumps(arm_folder):
+    data = load_pneumatic_arm(arm_folder, pressures=False)
     assert data.observations == 4
     joints = np.asarray(data.values)
     both = data.valid()[:, 1:, None]
     assert 0.3 < np.abs(np.diff(joints, axis=1) * both).max() < 0.35
 
 
-def test_split_by_episode(folder):
-    parts = [load_pneumatic_arm(folder, part) for part in (TRAIN, VALID, TEST)]
+def test_split_by_episode(arm_folder):
+    parts = [load_pneumatic_arm(arm_folder, part) for part in (TRAIN, VALID, TEST)]
     assert [part.batch for part in parts] == [80, 20, 20]
     names = [name for part in parts for name in part.series_names]
     assert names == [str(i) for i in range(120)]
 
 
-def test_refusals(folder, tmp_path, monkeypatch):
+def test_refusals(arm_folder, tmp_path, monkeypatch):
     monkeypatch.delenv("REKAL_DATA", raising=False)
     with pytest.raises(RekalError, match="say in which folder they are"):
         load_pneumatic_arm()
     with pytest.raises(RekalError, match=r"there is no pam_120episodes.csv in it"):
         load_pneumatic_arm(tmp_path)
     with pytest.raises(RekalError, match="there is no episode 120 in it"):
-        load_pneumatic_arm(folder, [120])
+        load_pneumatic_arm(arm_folder, [120])
     (tmp_path / "pam_120episodes.csv").write_text("episode,q1_rad\n0,1\n")
     with pytest.raises(RekalError, match="there is no column 'q2_rad', so this is another file"):
         load_pneumatic_arm(tmp_path)

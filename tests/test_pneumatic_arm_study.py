@@ -24,14 +24,6 @@ from rekal.studies.pneumatic_arm_scores import (
 from rekal.train import fit
 
 
-@pytest.fixture(scope="module")
-def folder(data_root):
-    root = data_root / "pam_robot"
-    if not root.is_dir():
-        pytest.skip("needs the episodes: REKAL_DATA has no folder pam_robot")
-    return root
-
-
 def few(seed=0):
     """Two series of 33 and 31 steps with the columns of the arm, walking at random."""
     rng = np.random.default_rng(seed)
@@ -124,12 +116,12 @@ def test_rows_have_the_worst_in_the_right_direction():
     assert by["rmse", 1].ours == 2 and by["rmse", 1].spread == 4
 
 
-def test_quick_run(folder, tmp_path, monkeypatch):
+def test_quick_run(arm_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
-    result = STUDIES["pneumatic-arm"].run(StudyOptions(quick=True, seeds=1, data=folder))
+    result = STUDIES["pneumatic-arm"].run(StudyOptions(quick=True, seeds=1, data=arm_folder))
     titles = {each.title for each in CONTESTANTS}
     assert {row.system for row in result.rows} == {"persistence", "linear, EM"} | titles
     assert all(np.isfinite(row.ours) for row in result.rows)
     config = json.loads(result.to_json())["config"]
-    test = load_pneumatic_arm(folder, range(*config["episodes"][2]))
+    test = load_pneumatic_arm(arm_folder, range(*config["episodes"][2]))
     assert config["windows"] == sum(n - AHEAD - WARM_UP for n in test.lengths)
