@@ -136,7 +136,7 @@ OPTIONS = {
     "no data folder": (["study", "breathing", "--data", "nowhere"], ["no such folder"]),
     "no reduced protocol": (["study", "particles", "--reduced"], ["no reduced protocol"]),
     "reduced and quick": (
-        ["study", "quad-link", "--reduced", "--quick"],
+        ["study", "three-pendulums", "--reduced", "--quick"],
         ["either reduced or quick"],
     ),
     "no seeds": (["study", "breathing", "--seeds", "0"], ["at least one seed"]),

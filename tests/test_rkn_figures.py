@@ -1,4 +1,4 @@
-"""Every figure in docs/rkn_figures.md is one of results/, of a full run or one that says what was reduced."""
+"""Every figure in docs/rkn_figures.md and of RKNs in the README is one of results/, of no quick run."""
 
 from __future__ import annotations
 
@@ -66,6 +66,18 @@ TABLES = {
     ],
 }
 
+FILMS = {
+    "pendulum under noise": ("pendulum", "RKN", Column("log_likelihood")),
+    "pendulum at irregular times": (
+        "irregular-pendulum",
+        "RKN on the grid",
+        Column("mse", 2, 1000),
+    ),
+    "pendulum, half of the frames hidden": ("imputation", "informed: RKN", Column(LOSS)),
+    "quad link, clean": ("quad-link", "clean: RKN", Column("log_likelihood")),
+    "quad link under noise": ("quad-link", "noisy: RKN", Column("log_likelihood")),
+}
+
 
 def told(text: str) -> dict[str, list[str]]:
     """The rows of the table of a section by their names, without the headings."""
@@ -73,16 +85,22 @@ def told(text: str) -> dict[str, list[str]]:
     return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows[1:]}
 
 
+def results_of(study: str) -> tuple[dict, dict[str, dict]]:
+    """What a study printed, and its rows by network, metric and horizon."""
+    result = json.loads((ROOT / "results" / f"{study}.json").read_text())
+    systems: dict[str, dict] = {}
+    for row in result["rows"]:
+        name = LEFT_OUT.sub("", row["system"])
+        systems.setdefault(name, {})[row["metric"], row.get("horizon")] = row
+    return result, systems
+
+
 @pytest.mark.parametrize("title", TABLES)
 def test_tables_are_those_of_the_results(title):
     text = SECTIONS[title]
     found = re.search(r"`results/(.+?)\.json`", text)
     assert found is not None
-    result = json.loads((ROOT / "results" / f"{found[1]}.json").read_text())
-    systems: dict[str, dict] = {}
-    for row in result["rows"]:
-        name = LEFT_OUT.sub("", row["system"])
-        systems.setdefault(name, {})[row["metric"], row.get("horizon")] = row
+    result, systems = results_of(found[1])
     config = result["config"]
     parts = {"": config} if "all" in config else {f"{half}: ": config[half] for half in config}
     runs = {}
@@ -100,3 +118,13 @@ def test_tables_are_those_of_the_results(title):
         rf"`{found[1]}\.json` \| `(.+?)`", (ROOT / "results" / "README.md").read_text()
     )
     assert made_by is not None and set(command[1].split()) <= set(made_by[1].split())
+
+
+def test_the_readme_tells_the_results():
+    readme = (ROOT / "README.md").read_text()
+    table = told(readme[readme.index("| film |") :].split("\n\n")[0])
+    assert set(table) == set(FILMS)
+    for film, (study, network, column) in FILMS.items():
+        rows = results_of(study)[1][network]
+        both = [column._replace(figure=figure).cell(rows, []) for figure in ("published", "ours")]
+        assert table[film][1:] == both

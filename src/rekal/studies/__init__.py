@@ -59,7 +59,6 @@ STUDIES: dict[str, Study] = {
             name="quad-link",
             summary="the angles of a pendulum of four links from clean and from noisy frames",
             module="rekal.studies.quad_link",
-            has_reduced=True,
             default_seeds=3,
         ),
         Study(
