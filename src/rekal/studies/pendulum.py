@@ -10,7 +10,8 @@ has 4000 series, with the pixels of some frames scrambled (`Backprop.scrambles`)
 of the parameters.
 
 Clear and blind frames (noise factor below 0.1) are told apart: on the first the encoder is measured, on the
-second the learned dynamics.
+second the learned dynamics. The RKN is trained a second time in smaller batches, which make more steps of
+Adam of as many epochs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from rekal.datasets.tasks import pendulum_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
-from rekal.studies.film_estimation import Estimation, Size
+from rekal.studies.film_estimation import Estimation, Size, side_by_side
 from rekal.studies.film_networks import Surroundings, baselines, rich
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the pendulum: "
@@ -42,8 +43,12 @@ STUDY = Estimation(
     oracle=ORACLE,
     mirror=(-1, 1),  # sine and cosine: a pendulum does not know left from right
 )
+SMALLER = STUDY._replace(
+    contestants=(OURS,),
+    learner=Backprop(epochs=40, batch=10, rate=3e-3, scrambles=0.15, average=0.999),
+)
 
 
 def run(options: StudyOptions) -> StudyResult:
-    """All contestants with all seeds."""
-    return STUDY.run(options)
+    """All contestants trained alike, then the RKN in smaller batches, with all seeds."""
+    return side_by_side("pendulum", {"batches of 25": STUDY, "batches of 10": SMALLER}, options)
