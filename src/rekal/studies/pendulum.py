@@ -47,8 +47,9 @@ SMALLER = STUDY._replace(
     contestants=(OURS,),
     learner=Backprop(epochs=40, batch=10, rate=3e-3, scrambles=0.15, average=0.999),
 )
+PARTS = {f"batches of {part.learner.batch}": part for part in (STUDY, SMALLER)}
 
 
 def run(options: StudyOptions) -> StudyResult:
     """All contestants trained alike, then the RKN in smaller batches, with all seeds."""
-    return side_by_side("pendulum", {"batches of 25": STUDY, "batches of 10": SMALLER}, options)
+    return side_by_side("pendulum", PARTS, options)
