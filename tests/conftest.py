@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,21 @@ settings.register_profile(
 )
 settings.load_profile("rekal")
 
+HASTY = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+
 MAPPED = 30_000  # Linux allows a process 65,530 mapped regions by default; a compiled function holds some 16
+
+
+def pytest_configure() -> None:
+    """Compile in haste: nearly all time of the tests goes there, and what is compiled mostly runs once.
+
+    `XLA_FLAGS=` tests what users run. A flag that XLA does not know ends the process, and flags come and go:
+    they are tried in another process first.
+    """
+    if "XLA_FLAGS" not in os.environ:  # workers inherit it
+        trial = [sys.executable, "-c", "import jax; jax.devices()"]
+        known = subprocess.run(trial, env={**os.environ, "XLA_FLAGS": HASTY}, capture_output=True)
+        os.environ["XLA_FLAGS"] = "" if known.returncode else HASTY
 
 
 @pytest.fixture(scope="module", autouse=True)
