@@ -16,12 +16,14 @@ import pandas as pd
 import pytest
 from naive import JointGaussian, random_linear, simulate_linear
 
+from rekal.datasets.examples import load_example
 from rekal.errors import RekalError
 from rekal.learning.batch import as_batch
 from rekal.learning.information import decomposed
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.linear_em import linear_em
-from rekal.learning.total import groups_of, total_log_likelihood
+from rekal.learning.parameters import structure_parameters
+from rekal.learning.total import groups_of, total_log_likelihood, value_and_gradient
 from rekal.models.linear import LinearGaussian
 from rekal.models.structural import (
     autoregression,
@@ -210,3 +212,16 @@ def test_what_is_refused():
         RekalError, match="model has 1 observations and 0 inputs, but the data have 2"
     ):
         MaximumLikelihood().run(local_level(), batch)
+
+
+def test_the_gradient_has_no_jumps():
+    """While the gains are settled steps are skipped: how many, all sums must agree on, at every rounding."""
+    nile = load_example("nile")
+    parameters = structure_parameters(autoregression(1).start(nile.values[0]))
+    groups = groups_of(as_batch(nile))
+    slope = lambda v: np.asarray(value_and_gradient(parameters, jnp.asarray(v), groups)[1])  # noqa: E731
+    vector = np.array([1.297195, 8.388704, 9.389238, 1.343717])
+    for way in np.eye(4):
+        slopes = np.stack([slope(vector + k * 1e-7 * way) for k in range(200)])
+        steps = np.diff(slopes, axis=0)
+        assert np.abs(steps - np.median(steps, 0)).max() < 1e-3

@@ -94,8 +94,10 @@ def curvatures(
     last = jnp.asarray(steps if length is None else length, jnp.int32) - 1
     tolerance = ROUNDING * jnp.finfo(dtype).eps
 
-    def backwards(state: tuple[Array, Array, Array, PyTree]) -> tuple[Array, Array, Array, PyTree]:
-        t, later, end, collected = state
+    def backwards(
+        state: tuple[Array, Array, Array, Array, PyTree],
+    ) -> tuple[Array, Array, Array, Array, PyTree]:
+        t, later, still, end, collected = state
         i = found.where[t]
         C, A = at(system.C, i), at(system.A, jnp.minimum(t + 1, steps - 1))
         UC = product(found.whitener[i], C)
@@ -103,15 +105,23 @@ def curvatures(
         moved = product(A.T, product(later, A))
         N = product(UC.T, UC) + product(J.T, product(moved, J))
         N = 0.5 * (N + N.T)
-        still = jnp.max(jnp.abs(N - later), initial=0.0) <= tolerance * jnp.max(N, initial=0.0)
+        # One step late: a comparison of numbers may be compiled once for each use, and rounded otherwise each
+        # time. What the loop carries is the same for all.
         jump = still & (t >= found.worked) & (end < 0)
         times = jnp.where(jump, t - found.worked + 2, 1)
         collected = sink(collected, t, Step(N, moved, times))
         following = jnp.where(jump, found.worked - 2, t - 1)
-        return following, N, jnp.where(jump, t, end), collected
+        still = jnp.max(jnp.abs(N - later), initial=0.0) <= tolerance * jnp.max(N, initial=0.0)
+        return following, N, still, jnp.where(jump, t, end), collected
 
-    state = (last, jnp.zeros((n, n), dtype), jnp.asarray(-1, jnp.int32), start)
-    _, _, end, collected = jax.lax.while_loop(lambda state: state[0] >= 0, backwards, state)
+    state = (
+        last,
+        jnp.zeros((n, n), dtype),
+        jnp.zeros((), bool),
+        jnp.full((), -1, jnp.int32),
+        start,
+    )
+    *_, end, collected = jax.lax.while_loop(lambda state: state[0] >= 0, backwards, state)
     every = jnp.arange(steps)
     skipped = (every >= found.worked - 1) & (every <= end)
     return collected, jnp.where(skipped, end, every)
