@@ -95,16 +95,6 @@ def test_baselines_have_as_many_parameters_as_the_rkn(module):
         assert abs(counts[kind] / counts["rkn"] - 1) < 0.03, kind
 
 
-def test_the_pendulum_is_trained_on_again_in_smaller_batches_alone():
-    first, again = pendulum.PARTS.values()
-    assert list(pendulum.PARTS) == ["batches of 25", "batches of 10"]
-    assert again.contestants == first.contestants[:1]
-    alike = {"contestants": first.contestants, "learner": first.learner}
-    assert again._replace(**alike) == first
-    one, other = vars(first.learner), vars(again.learner)
-    assert {name for name in one if one[name] != other[name]} == {"batch", "rate", "average"}
-
-
 def test_the_quad_link_has_the_published_sizes():
     study = quad_link.estimation(noisy=True)
     assert study.size == Size(4000, 1000, 150)

@@ -67,7 +67,7 @@ TABLES = {
 }
 
 FILMS = {
-    "pendulum under noise": ("pendulum", "batches of 10: RKN", Column("log_likelihood")),
+    "pendulum under noise": ("pendulum", "RKN", Column("log_likelihood")),
     "pendulum at irregular times": (
         "irregular-pendulum",
         "RKN on the grid",

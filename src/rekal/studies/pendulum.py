@@ -10,8 +10,7 @@ has 4000 series, with the pixels of some frames scrambled (`Backprop.scrambles`)
 of the parameters.
 
 Clear and blind frames (noise factor below 0.1) are told apart: on the first the encoder is measured, on the
-second the learned dynamics. The RKN is trained a second time in smaller batches, which make more steps of
-Adam of as many epochs.
+second the learned dynamics.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from __future__ import annotations
 from rekal.datasets.tasks import pendulum_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
-from rekal.studies.film_estimation import Estimation, Size, side_by_side
+from rekal.studies.film_estimation import Estimation, Size
 from rekal.studies.film_networks import Surroundings, baselines, rich
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the pendulum: "
@@ -33,7 +32,7 @@ STUDY = Estimation(
     task=pendulum_task,
     size=Size(train=2000, test=1000, steps=75),
     contestants=(OURS, LSTM, GRU, ELMAN),
-    learner=Backprop(epochs=40, batch=25, rate=5e-3, scrambles=0.15, average=0.998),
+    learner=Backprop(epochs=40, batch=10, rate=3e-3, scrambles=0.15, average=0.999),
     surroundings=Surroundings(widths=(32, 64, 128), tones=2),
     published={
         OURS.title: {"log_likelihood": (6.182, SOURCE + "RKN, m = 15, b = 3, K = 15")},
@@ -43,13 +42,8 @@ STUDY = Estimation(
     oracle=ORACLE,
     mirror=(-1, 1),  # sine and cosine: a pendulum does not know left from right
 )
-SMALLER = STUDY._replace(
-    contestants=(OURS,),
-    learner=Backprop(epochs=40, batch=10, rate=3e-3, scrambles=0.15, average=0.999),
-)
-PARTS = {f"batches of {part.learner.batch}": part for part in (STUDY, SMALLER)}
 
 
 def run(options: StudyOptions) -> StudyResult:
-    """All contestants trained alike, then the RKN in smaller batches, with all seeds."""
-    return side_by_side("pendulum", PARTS, options)
+    """All contestants with all seeds."""
+    return STUDY.run(options)
