@@ -31,8 +31,9 @@ def pytest_configure() -> None:
     """Compile in haste: nearly all time of the tests goes there, and what is compiled mostly runs once.
 
     `XLA_FLAGS=` tests what users run. A flag that XLA does not know ends the process, and flags come and go:
-    they are tried in another process first.
+    they are tried in another process first. Tracing leaves much to the garbage collector: it comes seldom.
     """
+    gc.set_threshold(50_000, 20, 50)
     if "XLA_FLAGS" not in os.environ:  # workers inherit it
         trial = [sys.executable, "-c", "import jax; jax.devices()"]
         known = subprocess.run(trial, env={**os.environ, "XLA_FLAGS": HASTY}, capture_output=True)
