@@ -140,6 +140,11 @@ OPTIONS = {
         ["either reduced or quick"],
     ),
     "no seeds": (["study", "breathing", "--seeds", "0"], ["at least one seed"]),
+    "no known run": (["study", "pendulum", "--known", "gone.json"], ["gone.json", "no such file"]),
+    "no run known": (
+        ["study", "pendulum", "--known", "y.csv"],
+        ["y.csv", "no JSON that a study wrote"],
+    ),
 }
 
 

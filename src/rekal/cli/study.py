@@ -33,6 +33,13 @@ def study(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the data set, if it needs one.")
     ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take over the seeds of an earlier run, what --out wrote; train the others.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write the figures as JSON there.", rich_help_panel=options.OUTPUT),
@@ -63,13 +70,21 @@ def study(
     from rekal.cli.writing import check_targets
     from rekal.files import write_whole
     from rekal.studies.base import StudyOptions
+    from rekal.studies.known import Known
 
-    check_targets([out], [])
+    earlier = None if known is None else Known.read(known)
+    check_targets([out], [known])
     keep_compiled()
     with _progress(not quiet) as told:
         result = chosen.run(
             StudyOptions(
-                seeds=seeds, quick=quick, reduced=reduced, data=data, seed=seed, progress=told
+                seeds=seeds,
+                quick=quick,
+                reduced=reduced,
+                data=data,
+                seed=seed,
+                known=earlier,
+                progress=told,
             )
         )
     if out is not None:

@@ -46,6 +46,7 @@ STUDIES: dict[str, Study] = {
             name="pendulum",
             summary="the angle of a pendulum from noisy frames: RKN, LSTM, GRU and Elman",
             module="rekal.studies.pendulum",
+            trains=True,
             default_seeds=3,
         ),
         Study(
@@ -53,24 +54,28 @@ STUDIES: dict[str, Study] = {
             summary="the angles of three pendulums that hide each other, from noisy colour frames",
             module="rekal.studies.three_pendulums",
             has_reduced=True,
+            trains=True,
             default_seeds=3,
         ),
         Study(
             name="quad-link",
             summary="the angles of a pendulum of four links from clean and from noisy frames",
             module="rekal.studies.quad_link",
+            trains=True,
             default_seeds=3,
         ),
         Study(
             name="irregular-pendulum",
             summary="the same from frames at irregular times, by the protocol of CRU and S5",
             module="rekal.studies.irregular_pendulum",
+            trains=True,
             default_seeds=3,
         ),
         Study(
             name="imputation",
             summary="hidden frames of a pendulum filled in, informed of what is hidden or not",
             module="rekal.studies.imputation",
+            trains=True,
             default_seeds=3,
         ),
         Study(
@@ -78,6 +83,7 @@ STUDIES: dict[str, Study] = {
             summary="a robot arm forecast up to 0.1 s ahead with its actions: networks and a linear model",
             module="rekal.studies.pneumatic_arm",
             needs_data=True,
+            trains=True,
             default_seeds=3,
         ),
     )

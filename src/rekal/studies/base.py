@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any, Literal
 from rich.table import Table
 
 from rekal.errors import RekalError
+from rekal.studies.known import Known
+from rekal.studies.plain import plain
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
@@ -88,7 +89,7 @@ class StudyResult:
             "seconds": self.seconds,
             "config": dict(self.config),
         }
-        return _plain(whole)
+        return plain(whole)
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -132,6 +133,7 @@ class StudyOptions:
         reduced: the reduced protocol of a study, which its rows tell, for machines without a GPU.
         data: folder of the data set, for studies that need one; None = where the loader looks.
         seed: the first seed; the others follow it.
+        known: an earlier run of the same protocol, whose figures are taken over, or None.
         progress: told how far the study is, or None.
     """
 
@@ -140,6 +142,7 @@ class StudyOptions:
     reduced: bool = False
     data: Path | None = None
     seed: int = 0
+    known: Known | None = None
     progress: Progress | None = None
 
     def report(self, done: int, total: int, what: str) -> None:
@@ -158,6 +161,7 @@ class Study:
         module: where its function `run(options) -> StudyResult` is.
         needs_data: whether it works on a data set.
         has_reduced: whether it has a reduced protocol.
+        trains: whether it trains networks, each with each seed, and can take figures over.
         default_seeds: number of seeds unless said otherwise.
     """
 
@@ -166,14 +170,15 @@ class Study:
     module: str
     needs_data: bool = False
     has_reduced: bool = False
+    trains: bool = False
     default_seeds: int = 1
 
     def run(self, options: StudyOptions | None = None) -> StudyResult:
         """Run it.
 
         Raises:
-            RekalError: the number of seeds is not positive, the data are not there, or a reduced protocol is
-                asked for that there is not, or together with `quick`.
+            RekalError: the number of seeds is not positive, the data are not there, a reduced protocol is
+                asked for that there is not, or together with `quick`, or `known` is no run of this protocol.
         """
         options = StudyOptions() if options is None else options
         seeds = self.default_seeds if options.seeds is None else options.seeds
@@ -183,20 +188,12 @@ class Study:
             raise RekalError(f"the study {self.name} has no reduced protocol: leave reduced out")
         if options.reduced and options.quick:
             raise RekalError("a study is either reduced or quick: leave one of them out")
+        if options.known is not None:
+            if not self.trains:
+                raise RekalError(f"the study {self.name} trains no networks: leave known out")
+            if options.known.study != self.name:
+                raise RekalError(
+                    f"{options.known.path}: these are figures of {options.known.study}, not of {self.name}"
+                )
         code = import_module(self.module)
         return code.run(dataclasses.replace(options, seeds=seeds))
-
-
-def _plain(value: Any) -> Any:
-    """JSON types only; numpy numbers become Python's, and what is not finite None."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, str | bool | int) or value is None:
-        return value
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value)

@@ -20,6 +20,7 @@ from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
 from rekal.studies.base import Row, StudyOptions
 from rekal.studies.film_networks import Contestant
+from rekal.studies.known import Figures
 
 LOWER = ("rmse", "mse", "anees", "negative_log_likelihood")
 """Metrics, also of a part of the steps (`rmse_blind`), of which less is better; of all others more is."""
@@ -45,25 +46,32 @@ class Contest(NamedTuple):
     contestants: Sequence[Contestant]
     learner: Backprop
     build: Callable[[Contestant, int], Network]
-    score: Callable[[Network], dict[str, float]]
+    score: Callable[[Network], Figures]
     about: Mapping[str, Any]
 
-    def run(self, options: StudyOptions) -> dict[str, list[dict[str, float]]]:
+    def run(self, options: StudyOptions, settings: Mapping[str, Any]) -> dict[str, list[Figures]]:
         """Figures of every contestant, one entry for each seed.
 
-        A finished training is kept in the cache, an unfinished one continues from its last epoch.
+        A finished training is kept in the cache, an unfinished one continues from its last epoch. Figures of
+        an earlier run with the same settings are taken over.
+
+        Args:
+            options: of the study.
+            settings: all that the study will tell of this run but its figures.
         """
+        known = {} if options.known is None else options.known.figures(settings)
         seeds = range(options.seed, options.seed + (options.seeds or 1))
-        found: dict[str, list[dict[str, float]]] = {each.title: [] for each in self.contestants}
+        found: dict[str, list[Figures]] = {each.title: [] for each in self.contestants}
         done = 0
         for seed in seeds:  # every contestant once before the next seed
             for contestant in self.contestants:
                 options.report(done, len(seeds) * len(found), f"{contestant.title}, seed {seed}")
-                found[contestant.title].append(self.one(contestant, seed))
+                before = known.get(contestant.title, {}).get(seed)
+                found[contestant.title].append(before or self.one(contestant, seed))
                 done += 1
         return found
 
-    def one(self, contestant: Contestant, seed: int) -> dict[str, float]:
+    def one(self, contestant: Contestant, seed: int) -> Figures:
         """Train and score one network, or read what it scored before."""
         folder = self.folder(contestant, seed)
         kept = folder / "scores.json"

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,7 +85,8 @@ class Estimation(NamedTuple):
         """All contestants with all seeds; training is kept and continued."""
         began = time.perf_counter()
         contest, note = self.contest(options)
-        found = contest.run(options)
+        settings = self.settings(options)
+        found = contest.run(options, settings)
         rows = [
             row
             for title, figures in found.items()
@@ -96,16 +97,20 @@ class Estimation(NamedTuple):
             rows=tuple(rows),
             seeds=options.seeds or 1,
             seconds=time.perf_counter() - began,
-            config={
-                "quick": options.quick,
-                "reduced": options.reduced,
-                "seed": options.seed,
-                **contest.about,
-                "learner": vars(contest.learner),
-                "contestants": [each._asdict() for each in self.contestants],
-                "all": found,
-            },
+            config={**settings, "all": found},
         )
+
+    def settings(self, options: StudyOptions) -> dict[str, Any]:
+        """What the result of the study tells beside its figures."""
+        size, learner, _ = self._protocol(options)
+        return {
+            "quick": options.quick,
+            "reduced": options.reduced,
+            "seed": options.seed,
+            **self._about(size),
+            "learner": vars(learner),
+            "contestants": [each._asdict() for each in self.contestants],
+        }
 
     def contest(self, options: StudyOptions) -> tuple[Contest, str]:
         """Who is trained on what, and what a row adds to the name of its contestant."""
@@ -114,7 +119,6 @@ class Estimation(NamedTuple):
         frames = task.train.frames
         if self.mirror is not None:
             frames = with_mirror(frames, self.mirror)
-        about = {**size._asdict(), **self.surroundings._asdict(), "mirror": self.mirror}
         made = Contest(
             study=self.study,
             train=frames,
@@ -128,9 +132,13 @@ class Estimation(NamedTuple):
                 surroundings=self.surroundings,
             ),
             score=lambda network: self.score(network, task.test),
-            about=about,
+            about=self._about(size),
         )
         return made, note
+
+    def _about(self, size: Size) -> dict[str, Any]:
+        """What figures depend on beside learner and contestants."""
+        return {**size._asdict(), **self.surroundings._asdict(), "mirror": self.mirror}
 
     def _protocol(self, options: StudyOptions) -> tuple[Size, Backprop, str]:
         """Size, learner, and what a row adds to the name of its contestant."""
@@ -149,7 +157,11 @@ class Estimation(NamedTuple):
 
 def side_by_side(study: str, parts: Mapping[str, Estimation], options: StudyOptions) -> StudyResult:
     """Several tasks as one study, one after the other; rows say which of them they belong to."""
-    found = {name: part.run(options) for name, part in parts.items()}
+    known = {name: options.known and options.known.part(name) for name in parts}
+    found = {
+        name: part.run(dataclasses.replace(options, known=known[name]))
+        for name, part in parts.items()
+    }
     return StudyResult(
         study=study,
         rows=tuple(

@@ -77,6 +77,13 @@ def run(options: StudyOptions) -> StudyResult:
     began = time.perf_counter()
     sizes, learner = ((40, 20, 20), QUICK) if options.quick else ((2000, 1000, 1000), LEARNER)
     about = {"train": sizes[0], "test": sizes[1], "valid": sizes[2]}
+    settings = {
+        "quick": options.quick,
+        "seed": options.seed,
+        **about,
+        "learner": vars(learner),
+        "parts": [part._asdict() for part in PARTS],
+    }
     found: dict[str, list[dict[str, float]]] = {}
     for on_grid, surroundings, contestants in PARTS:
         task = irregular_task(*sizes, on_grid=on_grid)
@@ -91,7 +98,7 @@ def run(options: StudyOptions) -> StudyResult:
             score=partial(scored, film=task.test),
             about={**about, **surroundings._asdict(), "on_grid": on_grid},
         )
-        found |= contest.run(options)
+        found |= contest.run(options, settings)
     rows = [
         row
         for title, figures in found.items()
@@ -104,12 +111,5 @@ def run(options: StudyOptions) -> StudyResult:
         rows=tuple(rows),
         seeds=options.seeds or 1,
         seconds=time.perf_counter() - began,
-        config={
-            "quick": options.quick,
-            "seed": options.seed,
-            **about,
-            "learner": vars(learner),
-            "parts": [part._asdict() for part in PARTS],
-            "all": found,
-        },
+        config={**settings, "all": found},
     )

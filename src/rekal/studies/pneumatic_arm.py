@@ -96,17 +96,25 @@ def run(options: StudyOptions) -> StudyResult:
         "windows": len(windows.at),
         "warm_up": WARM_UP,
     }
+    learner = Backprop(epochs=setting.epochs, batch=5, rate=5e-3, clip=1.0, average=0.99)
+    settings = {
+        "quick": options.quick,
+        "seed": options.seed,
+        **about,
+        "learner": vars(learner),
+        "contestants": [each._asdict() for each in CONTESTANTS],
+    }
     contest = Contest(
         study="pneumatic-arm",
         train=units.prepare(parts.train),
         valid=units.prepare(parts.valid),
         contestants=CONTESTANTS,
-        learner=Backprop(epochs=setting.epochs, batch=5, rate=5e-3, clip=1.0, average=0.99),
+        learner=learner,
         build=network_of,
         score=lambda network: scores(forecasts(network, units, parts.test), windows),
         about=about,
     )
-    found = contest.run(options)
+    found = contest.run(options, settings)
     fitted = fit(parts.train, "linear", states=setting.states, progress=False)
     found["linear, EM"] = [scores(linear(fitted, parts.test), windows)]
     found["persistence"] = [scores(persistence(parts.train, parts.test), windows)]
@@ -115,14 +123,7 @@ def run(options: StudyOptions) -> StudyResult:
         rows=tuple(row for title, runs in found.items() for row in by_horizon(title, runs)),
         seeds=options.seeds or 1,
         seconds=time.perf_counter() - began,
-        config={
-            "quick": options.quick,
-            "seed": options.seed,
-            **about,
-            "learner": vars(contest.learner),
-            "contestants": [each._asdict() for each in CONTESTANTS],
-            "all": found,
-        },
+        config={**settings, "all": found},
     )
 
 

@@ -1,0 +1,125 @@
+"""Seeds of an earlier run: taken over unchanged, from the same protocol only."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from rekal.errors import RekalError
+from rekal.learning.backprop import Backprop
+from rekal.studies import STUDIES, imputation, pendulum, quad_link, three_pendulums
+from rekal.studies.base import StudyOptions
+from rekal.studies.film_contest import Contest
+from rekal.studies.film_estimation import Size, side_by_side
+from rekal.studies.film_networks import Contestant, Surroundings
+from rekal.studies.known import Known
+
+RESULTS = Path(__file__).parents[1] / "results"
+SMALL = pendulum.STUDY._replace(
+    size=Size(8, 4, 6),
+    contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
+    learner=Backprop(epochs=1, batch=4),
+    surroundings=Surroundings(widths=(4, 4, 4), head=(4,)),
+)
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """What a run with the seeds 1 and 2 wrote, before the cache was lost."""
+    monkeypatch.setenv("REKAL_CACHE", str(tmp_path / "before"))
+    result = SMALL.run(StudyOptions(seed=1, seeds=2))
+    path = tmp_path / "told.json"
+    path.write_text(result.to_json())
+    monkeypatch.setenv("REKAL_CACHE", str(tmp_path / "after"))
+    return path
+
+
+def test_seeds_are_added_to_those_of_an_earlier_run(told, monkeypatch):
+    trained = []
+    one = Contest.one
+    spied = lambda self, who, seed: trained.append(seed) or one(self, who, seed)  # noqa: E731
+    monkeypatch.setattr(Contest, "one", spied)
+    before = json.loads(told.read_text())["config"]["all"]["RKN"]
+    result = SMALL.run(StudyOptions(seeds=3, known=Known.read(told)))
+    assert trained == [0]
+    assert result.config["all"]["RKN"][1:] == before
+    assert result.seeds == 3 and result.config["seed"] == 0
+    ours = {row.metric: row.ours for row in result.rows}["rmse"]
+    assert ours == sorted(run["rmse"] for run in result.config["all"]["RKN"])[1]
+
+
+def test_parts_of_a_study_take_over_their_own(told, tmp_path):
+    config = json.loads(told.read_text())["config"]
+    whole = {"study": "two", "config": {"one": config, "other": config}}
+    told.write_text(json.dumps(whole))
+    options = StudyOptions(seed=1, seeds=2, known=Known.read(told))
+    found = side_by_side("two", {"one": SMALL, "other": SMALL}, options)
+    assert found.config["one"]["all"] == config["all"]
+    assert not list(tmp_path.glob("after/studies/*/*/scores.json"))
+    with pytest.raises(RekalError, match="no part 'third'"):
+        side_by_side("two", {"third": SMALL}, options)
+
+
+def test_figures_of_another_protocol_are_refused(told):
+    known = Known.read(told)
+    slower = dataclasses.replace(SMALL.learner, rate=1e-4)
+    with pytest.raises(RekalError, match=r"its learner was .* but is .*0\.0001"):
+        SMALL._replace(learner=slower).run(StudyOptions(known=known))
+    with pytest.raises(RekalError, match="its quick was False, but is True now"):
+        SMALL.run(StudyOptions(quick=True, known=known))
+    with pytest.raises(RekalError, match="figures of pendulum, not of quad-link"):
+        STUDIES["quad-link"].run(StudyOptions(known=known))
+    with pytest.raises(RekalError, match="particles trains no networks"):
+        STUDIES["particles"].run(StudyOptions(known=known))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "no JSON that a study wrote"),
+        ('{"rows": []}', "it has no study and config"),
+        ("null", "it has no study and config"),
+    ],
+)
+def test_files_that_no_study_wrote_are_refused(tmp_path, text, says):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(RekalError, match=f"x.json: .*{says}"):
+        Known.read(path)
+    with pytest.raises(RekalError, match="there is no such file"):
+        Known.read(tmp_path / "y.json")
+
+
+@pytest.mark.parametrize("figure", ["null", '"1"', "NaN"])
+def test_figures_that_are_not_whole_are_refused(told, figure):
+    whole = json.loads(told.read_text())
+    text = json.dumps(whole["config"]["all"]["RKN"][0]["rmse"])
+    told.write_text(told.read_text().replace(text, figure))
+    with pytest.raises(RekalError, match="lacks the figures"):
+        SMALL.run(StudyOptions(known=Known.read(told)))
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("pendulum", {"": pendulum.STUDY}),
+        ("three-pendulums", {"": three_pendulums.STUDY}),
+        ("quad-link", {"clean": quad_link.estimation(False), "noisy": quad_link.estimation(True)}),
+        (
+            "imputation",
+            {told: imputation.imputation(told == "informed") for told in imputation.PUBLISHED},
+        ),
+    ],
+)
+def test_the_figures_kept_are_those_of_the_protocol_as_it_is(name, parts):
+    known = Known.read(RESULTS / f"{name}.json")
+    assert known.study == name
+    for part, study in parts.items():
+        run = known.part(part) if part else known
+        options = StudyOptions(reduced=run.config["reduced"])
+        found = run.figures(study.settings(options))
+        assert set(found) == {each.title for each in study.contestants}
+        assert all(0 in seeds for seeds in found.values())
