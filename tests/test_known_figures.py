@@ -37,18 +37,33 @@ def told(tmp_path, monkeypatch):
     return path
 
 
-def test_seeds_are_added_to_those_of_an_earlier_run(told, monkeypatch):
-    trained = []
+@pytest.fixture
+def trained(monkeypatch):
+    """Who was trained, as contestant and seed."""
+    found = []
     one = Contest.one
-    spied = lambda self, who, seed: trained.append(seed) or one(self, who, seed)  # noqa: E731
+    spied = lambda self, who, seed: found.append((who.title, seed)) or one(self, who, seed)  # noqa: E731
     monkeypatch.setattr(Contest, "one", spied)
+    return found
+
+
+def test_seeds_are_added_to_those_of_an_earlier_run(told, trained):
     before = json.loads(told.read_text())["config"]["all"]["RKN"]
     result = SMALL.run(StudyOptions(seeds=3, known=Known.read(told)))
-    assert trained == [0]
+    assert trained == [("RKN", 0)]
     assert result.config["all"]["RKN"][1:] == before
     assert result.seeds == 3 and result.config["seed"] == 0
     ours = {row.metric: row.ours for row in result.rows}["rmse"]
     assert ours == sorted(run["rmse"] for run in result.config["all"]["RKN"])[1]
+
+
+def test_only_contestants_that_are_new_or_have_changed_are_trained(told, trained):
+    rkn, options = SMALL.contestants[0], StudyOptions(seed=1, known=Known.read(told))
+    other = Contestant("GRU", "gru", 2, units=2)
+    SMALL._replace(contestants=(rkn, other)).run(options)
+    assert trained == [("GRU", 1)]
+    SMALL._replace(contestants=(rkn._replace(latent=2),)).run(options)
+    assert trained == [("GRU", 1), ("RKN", 1)]
 
 
 def test_parts_of_a_study_take_over_their_own(told, tmp_path):

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from rekal.errors import RekalError
 from rekal.studies.plain import plain
 
-FREE = ("seed", "all")
-"""Entries of a configuration in which two runs of one protocol may differ."""
+FREE = ("seed", "contestants", "all")
+"""Entries of a configuration in which two runs of one protocol may differ: who else took part is one."""
 
 Figures = dict[str, float]
 
@@ -61,7 +61,7 @@ class Known(NamedTuple):
         return self._replace(config=found)
 
     def figures(self, settings: Mapping[str, Any]) -> dict[str, dict[int, Figures]]:
-        """Figures by contestant and seed.
+        """Figures by contestant and seed; contestants that have changed since are left out.
 
         Args:
             settings: those of the run that is to take them over.
@@ -76,9 +76,17 @@ class Known(NamedTuple):
                     f"{self.path}: its {name} was {self.config.get(name)}, but is {now.get(name)} now, "
                     "so its figures cannot stand beside new ones: run all seeds anew."
                 )
-        match self.config:
-            case {"seed": int(first), "all": dict(found)} if all(map(_whole, found.values())):
-                return {title: dict(enumerate(runs, first)) for title, runs in found.items()}
+        match {"contestants": [], **self.config}:
+            case {"seed": int(first), "contestants": list(who), "all": dict(found)} if all(
+                map(_whole, found.values())
+            ):
+                new = [each for each in now.get("contestants", []) if each not in who]
+                changed = {each["title"] for each in new}
+                return {
+                    title: dict(enumerate(runs, first))
+                    for title, runs in found.items()
+                    if title not in changed
+                }
             case _:
                 lack = "it lacks the figures of every seed"
                 raise RekalError(f"{self.path}: {lack}: run all seeds anew.")
