@@ -60,22 +60,22 @@ class Move(NamedTuple):
 
 
 def transition(dynamics: Dynamics, x: Moments, move: Move) -> tuple[Blocks, Array]:
-    """The matrix that leads out of a belief, and alpha, `(batch, bases)`."""
-    alpha = dynamics.head(first_layer(dynamics.state, x, move.known))
-    table = rows_of(dynamics.bases, move.length)
-    return mixed(table, shares(alpha, move.length), dynamics.bases.shape), alpha
+    """The matrix that leads out of a belief, and the first layer `(batch, hidden)` that mixed it."""
+    hidden = first_layer(dynamics.state, x, move.known)
+    weights = shares(dynamics.head(hidden), move.length)
+    return mixed(rows_of(dynamics.bases, move.length), weights, dynamics.bases.shape), hidden
 
 
 def predict(dynamics: Dynamics, x: Moments, move: Move) -> tuple[Moments, Array]:
-    """One step through time. Also returns alpha."""
-    blocks, alpha = transition(dynamics, x, move)
+    """One step through time. Also returns the first layer of the coefficient network."""
+    blocks, hidden = transition(dynamics, x, move)
     p, q, u, l, s = propagate(blocks, x)  # noqa: E741
     if move.control is not None:
         p, q = p + move.control[:, 0], q + move.control[:, 1]
     upper, lower = process_noise(dynamics.noise, move.length)
     u, l = _held(u, 0.0, None) + upper, _held(l, 0.0, None) + lower  # noqa: E741
     most = (1 - SURE) * jnp.sqrt(u * l)
-    return Moments(p, q, u, l, _held(s, -most, most)), alpha
+    return Moments(p, q, u, l, _held(s, -most, most)), hidden
 
 
 def update(x: Moments, mean: Array, var: Array, seen: Array) -> Moments:

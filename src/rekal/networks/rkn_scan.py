@@ -7,9 +7,9 @@ whose names are used here). Backward, the update has `dk = seen (gp e - gu u - g
     dw = -dp' = k gp + h gq,                     dr = -(dk u + dh s) d²
     du = (1 - k) gu + (dk r - dh s) d²,          ds = (1 - k) gs - h gl + dh d
 
-Kept of the forward pass: the beliefs before and after each update, and alpha. The transitions, the bulk, are
-mixed again. The gradient of the bases is summed up inside the loop; that of the first layer of the
-coefficient network is one product over all steps afterwards.
+Kept of the forward pass: the beliefs before and after each update, and what the first layer of the
+coefficient network told. The transitions, the bulk, are mixed again. The gradient of the bases is summed up
+inside the loop; that of the first layer is one product over all steps afterwards.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from rekal.networks.banded import Moments, pull_back
 from rekal.networks.rkn_cell import (
     Dynamics,
     Move,
-    first_layer,
     gains,
     mixed,
     predict,
@@ -33,6 +32,8 @@ from rekal.networks.rkn_cell import (
     shares,
     update,
 )
+
+LANES = 16  # rows of the table of bases that a product takes at once: filled up, the last ones go as fast
 
 
 class Steps(NamedTuple):
@@ -72,35 +73,34 @@ def _forward(
     def step(prior: Moments, row: tuple[Steps, Move]) -> tuple[Moments, tuple[Any, ...]]:
         entered, onward = row
         posterior = update(prior, entered.mean, entered.var, entered.seen)
-        following, alpha = predict(dynamics, posterior, onward)
-        return following, (posterior, prior, alpha)
+        following, hidden = predict(dynamics, posterior, onward)
+        return following, (posterior, prior, hidden)
 
     onward = jax.tree.map(_earlier, steps.move)
-    _, (posterior, prior, alpha) = jax.lax.scan(step, first, (steps, onward))
+    _, (posterior, prior, hidden) = jax.lax.scan(step, first, (steps, onward))
     out = (posterior, prior if want_prior else None)
-    return out, (dynamics, steps, posterior, prior, alpha)
+    return out, (dynamics, steps, posterior, prior, hidden)
 
 
 def _backward(want_prior: bool, kept: Any, cotangents: Any) -> tuple[Dynamics, Moments, Steps]:
-    dynamics, steps, posterior, prior, alphas = kept
+    dynamics, steps, posterior, prior, hidden = kept
     table = rows_of(dynamics.bases, steps.move.length)
+    padded = jnp.pad(table, ((0, -len(table) % LANES), (0, 0)))
 
     def step(carry: Any, row: Any) -> Any:
         g, d_table, d_head, d_noise = carry
-        given, given_prior, x, prior, alpha, entered, (known, control, tau) = row
+        given, given_prior, x, prior, hidden, entered, (_, control, tau) = row
         d_control = None if control is None else jnp.stack([g.p, g.q], 1)
         d_noise_now = jnp.stack([(d if tau is None else d * tau).sum(0) for d in (g.u, g.l)])
+        alpha, of_head = jax.vjp(lambda head, h: head(h), dynamics.head, hidden)
         weights, of_weights = jax.vjp(shares, alpha, tau)
         d_blocks, back = pull_back(mixed(table, weights, dynamics.bases.shape), x, g)
         d_mixed = d_blocks.reshape(len(alpha), -1)
-        d_alpha, d_length = of_weights(d_mixed @ table.T)
+        d_alpha, d_length = of_weights((d_mixed @ padded.T)[:, : len(table)])
         if tau is not None:
             noise = (jnp.stack([g.u, g.l], 1) * dynamics.noise).sum((1, 2))
             d_length = d_length + noise[:, None]
-        of_head = jax.vjp(
-            lambda head, h: head(h), dynamics.head, first_layer(dynamics.state, x, known)
-        )
-        d_head_now, d_hidden = of_head[1](d_alpha)
+        d_head_now, d_hidden = of_head(d_alpha)
         if dynamics.state is not None:
             p, q = jnp.split(d_hidden @ dynamics.state.T, 2, 1)
             back = back._replace(p=back.p + p, q=back.q + q)
@@ -114,7 +114,7 @@ def _backward(want_prior: bool, kept: Any, cotangents: Any) -> tuple[Dynamics, M
     first = jax.tree.map(lambda part: part[0], prior)
     zero = jax.tree.map(jnp.zeros_like, (first, table, dynamics.head, dynamics.noise))
     onward = jax.tree.map(_earlier, steps.move)
-    rows = (*cotangents, posterior, prior, alphas, steps._replace(move=None), onward)
+    rows = (*cotangents, posterior, prior, hidden, steps._replace(move=None), onward)
     carry, (d_onward, d_mean, d_var) = jax.lax.scan(step, zero, rows, reverse=True)
     d_first, d_table, d_head, d_noise = carry
     d_state = None
