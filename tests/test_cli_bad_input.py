@@ -141,6 +141,11 @@ OPTIONS = {
     ),
     "no seeds": (["study", "breathing", "--seeds", "0"], ["at least one seed"]),
     "no known run": (["study", "pendulum", "--known", "gone.json"], ["gone.json", "no such file"]),
+    "a folder known": (["study", "pendulum", "--known", "."], ["no JSON that a study wrote"]),
+    "known and written": (
+        ["study", "pendulum", "--known", "y.csv", "--out", "y.csv"],
+        ["y.csv", "cannot be written as well"],
+    ),
     "no run known": (
         ["study", "pendulum", "--known", "y.csv"],
         ["y.csv", "no JSON that a study wrote"],

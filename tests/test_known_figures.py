@@ -10,7 +10,15 @@ import pytest
 
 from rekal.errors import RekalError
 from rekal.learning.backprop import Backprop
-from rekal.studies import STUDIES, imputation, pendulum, quad_link, three_pendulums
+from rekal.plain import plain
+from rekal.studies import (
+    STUDIES,
+    imputation,
+    irregular_pendulum,
+    pendulum,
+    quad_link,
+    three_pendulums,
+)
 from rekal.studies.base import StudyOptions
 from rekal.studies.film_contest import Contest
 from rekal.studies.film_estimation import Size, side_by_side
@@ -62,33 +70,71 @@ def test_only_contestants_that_are_new_or_have_changed_are_trained(told, trained
     other = Contestant("GRU", "gru", 2, units=2)
     SMALL._replace(contestants=(rkn, other)).run(options)
     assert trained == [("GRU", 1)]
-    SMALL._replace(contestants=(rkn._replace(latent=2),)).run(options)
-    assert trained == [("GRU", 1), ("RKN", 1)]
+    SMALL._replace(contestants=(rkn, rkn._replace(title="small", latent=2))).run(options)
+    assert trained == [("GRU", 1), ("small", 1)]
+    larger = other._replace(units=3)
+    known = Known.read(told)
+    both = {**known.config, "contestants": [*known.config["contestants"], other._asdict()]}
+    both["all"] = {**both["all"], "GRU": both["all"]["RKN"]}
+    options = StudyOptions(seed=1, known=known._replace(config=plain(both)))
+    SMALL._replace(contestants=(rkn, larger)).run(options)
+    assert trained == [("GRU", 1), ("small", 1), ("GRU", 1)]
 
 
-def test_parts_of_a_study_take_over_their_own(told, tmp_path):
+def test_parts_of_a_study_take_over_their_own(told, trained):
     config = json.loads(told.read_text())["config"]
-    whole = {"study": "two", "config": {"one": config, "other": config}}
-    told.write_text(json.dumps(whole))
+    other = {**config, "all": {"RKN": [{**run, "rmse": 7.0} for run in config["all"]["RKN"]]}}
+    told.write_text(json.dumps({"study": "two", "config": {"one": config, "other": other}}))
     options = StudyOptions(seed=1, seeds=2, known=Known.read(told))
     found = side_by_side("two", {"one": SMALL, "other": SMALL}, options)
     assert found.config["one"]["all"] == config["all"]
-    assert not list(tmp_path.glob("after/studies/*/*/scores.json"))
+    assert found.config["other"]["all"] == other["all"]
+    assert not trained
     with pytest.raises(RekalError, match="no part 'third'"):
         side_by_side("two", {"third": SMALL}, options)
+
+
+def test_parts_are_refused_before_anything_is_trained(told, trained):
+    config = json.loads(told.read_text())["config"]
+    told.write_text(json.dumps({"study": "two", "config": {"one": config, "other": config}}))
+    changed = SMALL._replace(size=Size(8, 4, 7))
+    with pytest.raises(RekalError, match="its steps was 6, but is 7 now"):
+        options = StudyOptions(seed=1, known=Known.read(told))
+        side_by_side("two", {"one": SMALL, "other": changed}, options)
+    assert not trained
 
 
 def test_figures_of_another_protocol_are_refused(told):
     known = Known.read(told)
     slower = dataclasses.replace(SMALL.learner, rate=1e-4)
-    with pytest.raises(RekalError, match=r"its learner was .* but is .*0\.0001"):
+    with pytest.raises(RekalError, match=r"its learner\.rate was 0\.\d+, but is 0\.0001 now"):
         SMALL._replace(learner=slower).run(StudyOptions(known=known))
+    wider = SMALL.surroundings._replace(widths=(4, 4, 5))
+    with pytest.raises(RekalError, match=r"its widths\.2 was 4, but is 5 now"):
+        SMALL._replace(surroundings=wider).run(StudyOptions(known=known))
     with pytest.raises(RekalError, match="its quick was False, but is True now"):
         SMALL.run(StudyOptions(quick=True, known=known))
     with pytest.raises(RekalError, match="figures of pendulum, not of quad-link"):
         STUDIES["quad-link"].run(StudyOptions(known=known))
-    with pytest.raises(RekalError, match="particles trains no networks"):
+    with pytest.raises(RekalError, match="particles takes no figures over"):
         STUDIES["particles"].run(StudyOptions(known=known))
+
+
+def test_a_run_that_has_nothing_to_take_over_is_refused(told):
+    with pytest.raises(RekalError, match="nothing of these networks with the seeds 3, 4"):
+        SMALL.run(StudyOptions(seed=3, seeds=2, known=Known.read(told)))
+    other = SMALL._replace(contestants=(SMALL.contestants[0]._replace(latent=2),))
+    with pytest.raises(RekalError, match="nothing of these networks with the seeds 1"):
+        other.run(StudyOptions(seed=1, known=Known.read(told)))
+
+
+def test_figures_by_other_metrics_are_refused(told):
+    whole = json.loads(told.read_text())
+    for run in whole["config"]["all"]["RKN"]:
+        run["error"] = run.pop("rmse")
+    told.write_text(json.dumps(whole))
+    with pytest.raises(RekalError, match="known figures of RKN have other metrics"):
+        SMALL.run(StudyOptions(seed=1, seeds=3, known=Known.read(told)))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +143,7 @@ def test_figures_of_another_protocol_are_refused(told):
         ("{", "no JSON that a study wrote"),
         ('{"rows": []}', "it has no study and config"),
         ("null", "it has no study and config"),
+        ("[" * 100_000, "no JSON that a study wrote"),
     ],
 )
 def test_files_that_no_study_wrote_are_refused(tmp_path, text, says):
@@ -108,7 +155,7 @@ def test_files_that_no_study_wrote_are_refused(tmp_path, text, says):
         Known.read(tmp_path / "y.json")
 
 
-@pytest.mark.parametrize("figure", ["null", '"1"', "NaN"])
+@pytest.mark.parametrize("figure", ["null", '"1"', "NaN", "Infinity", "true", "1" + "0" * 400])
 def test_figures_that_are_not_whole_are_refused(told, figure):
     whole = json.loads(told.read_text())
     text = json.dumps(whole["config"]["all"]["RKN"][0]["rmse"])
@@ -135,6 +182,13 @@ def test_the_figures_kept_are_those_of_the_protocol_as_it_is(name, parts):
     for part, study in parts.items():
         run = known.part(part) if part else known
         options = StudyOptions(reduced=run.config["reduced"])
-        found = run.figures(study.settings(options))
+        found = run.figures(study.settings(options), [0])
         assert set(found) == {each.title for each in study.contestants}
         assert all(0 in seeds for seeds in found.values())
+
+
+def test_the_figures_kept_of_irregular_times_are_those_of_the_protocol_as_it_is():
+    known = Known.read(RESULTS / "irregular-pendulum.json")
+    found = known.figures(irregular_pendulum.settings(StudyOptions()), range(3))
+    assert all(set(seeds) == {0, 1, 2} for seeds in found.values())
+    assert len(found) == 8

@@ -53,7 +53,14 @@ def study(
 
     if name is None:
         if json:
-            about = ("name", "summary", "needs_data", "default_seeds")
+            about = (
+                "name",
+                "summary",
+                "needs_data",
+                "has_reduced",
+                "takes_known",
+                "default_seeds",
+            )
             emit_json({"studies": [{k: getattr(s, k) for k in about} for s in STUDIES.values()]})
         else:
             emit_table(["study", "what it reruns"], [(s.name, s.summary) for s in STUDIES.values()])
@@ -72,8 +79,8 @@ def study(
     from rekal.studies.base import StudyOptions
     from rekal.studies.known import Known
 
-    earlier = None if known is None else Known.read(known)
     check_targets([out], [known])
+    earlier = None if known is None else Known.read(known)
     keep_compiled()
     with _progress(not quiet) as told:
         result = chosen.run(

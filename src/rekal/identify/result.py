@@ -11,6 +11,7 @@ import pandas as pd
 from rekal.identify.linear import LinearFacts
 from rekal.identify.modes import FixedPoint
 from rekal.identify.text import summary
+from rekal.plain import plain
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ class Identification:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and texts, ready for JSON; NaN becomes None. Without the cycle."""
         apart = ("cycle", "fixed_points", "linear")
-        plain = {k: _plain(v) for k, v in vars(self).items() if k not in apart}
+        told = {k: plain(v) for k, v in vars(self).items() if k not in apart}
         if self.linear is not None:
-            plain["linear"] = self.linear.to_dict()
-        points = [_plain(point.to_dict()) for point in self.fixed_points]
-        return {**plain, "spectral_radius": self.spectral_radius, "fixed_points": points}
+            told["linear"] = self.linear.to_dict()
+        points = [plain(point.to_dict()) for point in self.fixed_points]
+        return {**told, "spectral_radius": self.spectral_radius, "fixed_points": points}
 
     def to_frame(self) -> pd.DataFrame:
         """The modes: a row for each mode of each fixed point."""
@@ -85,14 +86,3 @@ class Identification:
 
     def __str__(self) -> str:
         return self.summary()
-
-
-def _plain(value: Any) -> Any:
-    """Lists, numbers and None for arrays, tuples and NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value

@@ -33,7 +33,7 @@ from rekal.networks.rkn_cell import (
     update,
 )
 
-LANES = 16  # rows of the table of bases that a product takes at once: filled up, the last ones go as fast
+LANES = 16  # the table of bases is padded to a multiple of as many rows: left-over rows slow a product down
 
 
 class Steps(NamedTuple):

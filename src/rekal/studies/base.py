@@ -15,8 +15,8 @@ from typing import Any, Literal
 from rich.table import Table
 
 from rekal.errors import RekalError
+from rekal.plain import plain
 from rekal.studies.known import Known
-from rekal.studies.plain import plain
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
@@ -145,6 +145,11 @@ class StudyOptions:
     known: Known | None = None
     progress: Progress | None = None
 
+    @property
+    def all_seeds(self) -> range:
+        """The seeds, one after the other."""
+        return range(self.seed, self.seed + (self.seeds or 1))
+
     def report(self, done: int, total: int, what: str) -> None:
         """Tell `progress`, if there is one."""
         if self.progress is not None:
@@ -161,7 +166,7 @@ class Study:
         module: where its function `run(options) -> StudyResult` is.
         needs_data: whether it works on a data set.
         has_reduced: whether it has a reduced protocol.
-        trains: whether it trains networks, each with each seed, and can take figures over.
+        takes_known: whether it can take over figures of an earlier run.
         default_seeds: number of seeds unless said otherwise.
     """
 
@@ -170,7 +175,7 @@ class Study:
     module: str
     needs_data: bool = False
     has_reduced: bool = False
-    trains: bool = False
+    takes_known: bool = False
     default_seeds: int = 1
 
     def run(self, options: StudyOptions | None = None) -> StudyResult:
@@ -189,8 +194,8 @@ class Study:
         if options.reduced and options.quick:
             raise RekalError("a study is either reduced or quick: leave one of them out")
         if options.known is not None:
-            if not self.trains:
-                raise RekalError(f"the study {self.name} trains no networks: leave known out")
+            if not self.takes_known:
+                raise RekalError(f"the study {self.name} takes no figures over: leave known out")
             if options.known.study != self.name:
                 raise RekalError(
                     f"{options.known.path}: these are figures of {options.known.study}, not of {self.name}"

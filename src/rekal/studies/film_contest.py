@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pooch
 
+from rekal.errors import RekalError
 from rekal.files import write_whole
 from rekal.learning.backprop import Backprop, BackpropResult
 from rekal.networks.network import Network
@@ -20,7 +21,7 @@ from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
 from rekal.studies.base import Row, StudyOptions
 from rekal.studies.film_networks import Contestant
-from rekal.studies.known import Figures
+from rekal.studies.known import Figures, Taken
 
 LOWER = ("rmse", "mse", "anees", "negative_log_likelihood")
 """Metrics, also of a part of the steps (`rmse_blind`), of which less is better; of all others more is."""
@@ -49,25 +50,31 @@ class Contest(NamedTuple):
     score: Callable[[Network], Figures]
     about: Mapping[str, Any]
 
-    def run(self, options: StudyOptions, settings: Mapping[str, Any]) -> dict[str, list[Figures]]:
+    def run(self, options: StudyOptions, known: Taken) -> dict[str, list[Figures]]:
         """Figures of every contestant, one entry for each seed.
 
-        A finished training is kept in the cache, an unfinished one continues from its last epoch. Figures of
-        an earlier run with the same settings are taken over.
+        A finished training is kept in the cache, an unfinished one continues from its last epoch.
 
         Args:
             options: of the study.
-            settings: all that the study will tell of this run but its figures.
+            known: figures that are taken over.
+
+        Raises:
+            RekalError: what is known was scored by other metrics.
         """
-        known = {} if options.known is None else options.known.figures(settings)
-        seeds = range(options.seed, options.seed + (options.seeds or 1))
+        seeds = options.all_seeds
         found: dict[str, list[Figures]] = {each.title: [] for each in self.contestants}
         done = 0
         for seed in seeds:  # every contestant once before the next seed
             for contestant in self.contestants:
-                options.report(done, len(seeds) * len(found), f"{contestant.title}, seed {seed}")
-                before = known.get(contestant.title, {}).get(seed)
-                found[contestant.title].append(before or self.one(contestant, seed))
+                title = contestant.title
+                options.report(done, len(seeds) * len(found), f"{title}, seed {seed}")
+                before = known.get(title, {}).get(seed)
+                found[title].append(self.one(contestant, seed) if before is None else before)
+                if found[title][0].keys() != found[title][-1].keys():
+                    raise RekalError(
+                        f"known figures of {title} have other metrics than new ones: leave known out"
+                    )
                 done += 1
         return found
 

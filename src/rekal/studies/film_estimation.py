@@ -18,6 +18,7 @@ from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_contest import Contest, rows_of
 from rekal.studies.film_networks import Contestant, Surroundings, network_of
 from rekal.studies.film_scores import scored
+from rekal.studies.known import taken_over
 
 QUICK = Backprop(epochs=2, batch=20, rate=3e-3, clip=5.0)
 """How `--quick` trains."""
@@ -84,9 +85,10 @@ class Estimation(NamedTuple):
     def run(self, options: StudyOptions) -> StudyResult:
         """All contestants with all seeds; training is kept and continued."""
         began = time.perf_counter()
-        contest, note = self.contest(options)
         settings = self.settings(options)
-        found = contest.run(options, settings)
+        known = taken_over(options.known, settings, options.all_seeds)
+        contest, note = self.contest(options)
+        found = contest.run(options, known)
         rows = [
             row
             for title, figures in found.items()
@@ -157,11 +159,13 @@ class Estimation(NamedTuple):
 
 def side_by_side(study: str, parts: Mapping[str, Estimation], options: StudyOptions) -> StudyResult:
     """Several tasks as one study, one after the other; rows say which of them they belong to."""
-    known = {name: options.known and options.known.part(name) for name in parts}
-    found = {
-        name: part.run(dataclasses.replace(options, known=known[name]))
-        for name, part in parts.items()
+    each = {
+        name: dataclasses.replace(options, known=options.known and options.known.part(name))
+        for name in parts
     }
+    for name, part in parts.items():  # refused before anything is trained
+        taken_over(each[name].known, part.settings(options), options.all_seeds)
+    found = {name: part.run(each[name]) for name, part in parts.items()}
     return StudyResult(
         study=study,
         rows=tuple(

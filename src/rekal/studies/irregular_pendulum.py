@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rekal.datasets.tasks import irregular_task
 from rekal.learning.backprop import Backprop
@@ -24,6 +24,7 @@ from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_contest import Contest, rows_of
 from rekal.studies.film_networks import Contestant, Surroundings, baselines, network_of, rich
 from rekal.studies.film_scores import scored
+from rekal.studies.known import taken_over
 
 SOURCE = "mean squared error, Smith et al. 2023 and Schirmer et al. 2022: "
 PLAIN = Surroundings(widths=(32, 64, 128))
@@ -75,18 +76,11 @@ QUICK = Backprop(epochs=2, batch=20, rate=3e-3, clip=5.0)
 def run(options: StudyOptions) -> StudyResult:
     """All contestants with all seeds; training is kept and continued."""
     began = time.perf_counter()
-    sizes, learner = ((40, 20, 20), QUICK) if options.quick else ((2000, 1000, 1000), LEARNER)
-    about = {"train": sizes[0], "test": sizes[1], "valid": sizes[2]}
-    settings = {
-        "quick": options.quick,
-        "seed": options.seed,
-        **about,
-        "learner": vars(learner),
-        "parts": [part._asdict() for part in PARTS],
-    }
+    about, learner = _protocol(options)
+    known = taken_over(options.known, settings(options), options.all_seeds)
     found: dict[str, list[dict[str, float]]] = {}
     for on_grid, surroundings, contestants in PARTS:
-        task = irregular_task(*sizes, on_grid=on_grid)
+        task = irregular_task(*about.values(), on_grid=on_grid)
         assert task.valid is not None
         contest = Contest(
             study="irregular-pendulum",
@@ -98,7 +92,7 @@ def run(options: StudyOptions) -> StudyResult:
             score=partial(scored, film=task.test),
             about={**about, **surroundings._asdict(), "on_grid": on_grid},
         )
-        found |= contest.run(options, settings)
+        found |= contest.run(options, known)
     rows = [
         row
         for title, figures in found.items()
@@ -111,5 +105,23 @@ def run(options: StudyOptions) -> StudyResult:
         rows=tuple(rows),
         seeds=options.seeds or 1,
         seconds=time.perf_counter() - began,
-        config={**settings, "all": found},
+        config={**settings(options), "all": found},
     )
+
+
+def settings(options: StudyOptions) -> dict[str, Any]:
+    """What the result of the study tells beside its figures."""
+    about, learner = _protocol(options)
+    return {
+        "quick": options.quick,
+        "seed": options.seed,
+        **about,
+        "learner": vars(learner),
+        "parts": [part._asdict() for part in PARTS],
+    }
+
+
+def _protocol(options: StudyOptions) -> tuple[dict[str, int], Backprop]:
+    """Number of series to learn from, to score on and to choose the epoch by, and the learner."""
+    sizes, learner = ((40, 20, 20), QUICK) if options.quick else ((2000, 1000, 1000), LEARNER)
+    return dict(zip(("train", "test", "valid"), sizes, strict=True)), learner

@@ -28,6 +28,7 @@ from rekal.sequences import Sequences
 from rekal.studies.base import Row, StudyOptions, StudyResult
 from rekal.studies.film_contest import Contest, rows_of
 from rekal.studies.film_networks import Contestant
+from rekal.studies.known import taken_over
 from rekal.studies.pneumatic_arm_networks import Units, forecasts, network_of
 from rekal.studies.pneumatic_arm_scores import (
     AHEAD,
@@ -104,6 +105,7 @@ def run(options: StudyOptions) -> StudyResult:
         "learner": vars(learner),
         "contestants": [each._asdict() for each in CONTESTANTS],
     }
+    known = taken_over(options.known, settings, options.all_seeds)
     contest = Contest(
         study="pneumatic-arm",
         train=units.prepare(parts.train),
@@ -114,7 +116,7 @@ def run(options: StudyOptions) -> StudyResult:
         score=lambda network: scores(forecasts(network, units, parts.test), windows),
         about=about,
     )
-    found = contest.run(options, settings)
+    found = contest.run(options, known)
     fitted = fit(parts.train, "linear", states=setting.states, progress=False)
     found["linear, EM"] = [scores(linear(fitted, parts.test), windows)]
     found["persistence"] = [scores(persistence(parts.train, parts.test), windows)]

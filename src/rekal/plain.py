@@ -1,4 +1,4 @@
-"""Settings and figures as JSON has them."""
+"""Results as JSON has them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """JSON types only; numpy numbers become Python's, and what is not finite None."""
+    """JSON types only: arrays become lists, dates text, and what is not finite None."""
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [plain(item) for item in value]
     if isinstance(value, str | bool | int) or value is None:
         return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
     if hasattr(value, "tolist"):
         return plain(value.tolist())
+    if isinstance(value, complex):
+        return {"real": plain(value.real), "imag": plain(value.imag)}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return str(value)
