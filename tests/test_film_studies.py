@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from rekal.studies import STUDIES, irregular_pendulum, pendulum, quad_link, thre
 from rekal.studies.base import StudyOptions
 from rekal.studies.film_contest import rows_of
 from rekal.studies.film_estimation import Reduced, Size
-from rekal.studies.film_networks import Contestant, Surroundings, network_of
+from rekal.studies.film_networks import Contestant, Surroundings, layer_of, network_of
 from rekal.studies.film_scores import Predicted, scores
 
 TINY = Surroundings(widths=(4, 4, 4), head=(4,))
@@ -100,6 +101,13 @@ def test_the_quad_link_has_the_published_sizes():
     assert study.size == Size(4000, 1000, 150)
     network = network_of(quad_link.LSTM, 0, (48, 48, 1), (8,), study.surroundings)
     assert network.layer.read(network.layer.init()).mean.shape == (100,)  # half of 200 units
+
+
+@pytest.mark.parametrize("who", quad_link.EQUALS, ids=lambda who: who.kind)
+def test_the_quad_link_has_baselines_of_the_size_of_the_rkn(who):
+    counts = [count_parameters(layer_of(each, jax.random.key(0))) for each in (who, quad_link.RKN)]
+    assert abs(counts[0] / counts[1] - 1) < 0.01
+    assert who in quad_link.estimation(noisy=False).contestants
 
 
 def test_a_study_goes_on_where_it_was_and_keeps_what_it_found(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 48 x 48 frames, 150 of each series, 4000 series to learn from and 1000 to score on, eight targets. The
 belief is carried over windows in training, as in the authors' script. Batches and windows are smaller than
 there (10 series for 50, 30 steps for 75): the same frames give more steps of Adam, and 8 epochs do for its
-300.
+300. LSTM and GRU take part twice: with the paper's 200 units, and with as many parameters as the RKN.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rekal.datasets.tasks import quad_link_task
 from rekal.learning.backprop import Backprop
 from rekal.studies.base import StudyOptions, StudyResult
 from rekal.studies.film_estimation import Estimation, Size, side_by_side
-from rekal.studies.film_networks import Contestant, Surroundings
+from rekal.studies.film_networks import Contestant, Surroundings, baselines
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the quad link, "
 POSTER = "Becker et al., ICML 2019, poster: "
@@ -31,7 +31,7 @@ RKN = Contestant(
 )
 LSTM = Contestant("LSTM, the paper's size", "lstm", 50)
 GRU = Contestant("GRU, the paper's size", "gru", 50)
-ELMAN = Contestant("Elman, as many parameters as the RKN", "elman", 100, like=RKN)
+EQUALS = tuple(each._replace(title=f"{each.title} as the RKN") for each in baselines(RKN))
 CLEAN = {
     RKN.title: {
         "log_likelihood": (14.534, SOURCE + "clean, RKN, m = 100"),
@@ -59,7 +59,7 @@ def estimation(noisy: bool) -> Estimation:
         study="quad-link-noisy" if noisy else "quad-link-clean",
         task=partial(quad_link_task, image_noise=noisy),
         size=Size(train=4000, test=1000, steps=150),
-        contestants=(RKN, LSTM, GRU, ELMAN),
+        contestants=(RKN, LSTM, GRU, *EQUALS),
         learner=Backprop(epochs=8, batch=10, rate=3e-3, clip=5.0, window=30),
         surroundings=Surroundings(widths=(32, 64, 64, 200), tones=2 if noisy else 0, head=(64, 64)),
         published=NOISY if noisy else CLEAN,
