@@ -28,6 +28,7 @@ from rkn_problem import (
 )
 from torch_rkn import ConvNet, StreamingLSTM
 
+from rekal.memory import keep_freed_memory
 from rekal.networks.beliefs import Evidence
 from rekal.networks.conv_encoder import ConvEncoder
 from rekal.networks.decoders import GaussianHead
@@ -41,6 +42,12 @@ STREAM = {m: f"one streamed observation, m = {m}, float32" for m in (100, 15)}
 CALLS = 5_000
 PER_CORE = "a device for each core"
 UNITS = {100: (400, 100), 15: (60,)}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory() -> None:
+    """As in `Backprop`, for all contestants of this process."""
+    keep_freed_memory()
 
 
 @pytest.mark.parametrize("latent", RECURSION)

@@ -21,6 +21,7 @@ from jax.sharding import PartitionSpec as P
 from rkn_problem import epoch_seconds, rekal_call
 
 from rekal.learning.devices import Devices
+from rekal.memory import keep_freed_memory
 from rekal.networks.patch_encoder import PatchEncoder
 
 ROUNDS = 30
@@ -55,6 +56,7 @@ def recursion(latent: int) -> dict[str, float]:
 
 def main() -> None:
     """What the command asks for."""
+    keep_freed_memory()
     what = sys.argv[1]
     found = (
         recursion(int(sys.argv[2]))

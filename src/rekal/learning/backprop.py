@@ -23,6 +23,7 @@ from rekal.learning.pool import Pool
 from rekal.learning.shuffling import Disturbance, batch_size, held_out
 from rekal.learning.training import Outlets, Plan, Training
 from rekal.learning.training_bar import BackpropReport, training_bar
+from rekal.memory import keep_freed_memory
 from rekal.networks.network import Network
 from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
@@ -140,6 +141,7 @@ class Backprop:
                 checkpoint of another run, a file that cannot be written, a package that is not installed, or
                 a loss that is not finite.
         """
+        keep_freed_memory()
         episodes, judged = self._split(network, data, validation)
         devices = Devices()
         devices.check(self.batch)
