@@ -47,9 +47,9 @@ TABLES = {
         COVERAGE,
         SIZE,
     ],
-    "Three pendulums": [*DENSITY[::2], Column("rmse"), *SPLIT, COVERAGE, SIZE],
+    "Three pendulums": [*DENSITY, Column("rmse"), *SPLIT, COVERAGE, SIZE],
     "Quad link": [
-        *DENSITY[::2],
+        *DENSITY,
         Column("rmse"),
         Column("rmse", figure="published"),
         COVERAGE,
