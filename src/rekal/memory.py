@@ -2,8 +2,8 @@
 
 A compiled function asks for one block for all that it computes on the way, and frees it at the end. glibc
 takes a block of more than 32 MiB from the kernel each time anew, and the kernel fills it with zeros page by
-page as it is touched: of the gradient of an RKN with m = 100 (batch 50, T = 150: 71 MiB) that is a third of
-the time. Kept blocks are used again, and no page is fetched twice.
+page as it is touched: a third of the time of a gradient of an RKN with m = 100 (batch 50, T = 150, half of it
+on each of two devices: 36 MiB). Kept blocks are used again, and no page is fetched twice.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import ctypes
 import sys
 
 # glibc, <malloc.h>; see mallopt(3)
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _MOST = 2**31 - 1  # bytes, the largest `int`
+_HEAP = 65 * 2**20  # bytes, more than the heap of a thread can hold
 
 
 def keep_freed_memory() -> bool:
     """Tell the allocator of this process to keep up to 2 GiB of freed memory for what is asked for next.
 
     `Backprop` calls it. Call it once before loops of your own around `jax.jit` with large arrays on a CPU.
-    What is computed does not change.
+    What is computed does not change. A block of more than 64 MiB in a thread other than the first, where JAX
+    computes, is out of its reach: huge pages help there (`docs/training.md`).
 
     Returns:
         Whether there was something to tell: only glibc (Linux) has these settings.
@@ -30,5 +32,7 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    # No block is mapped on its own, and the top of the heap is given back only when it is larger than this.
-    return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _MOST))
+    # No block is mapped on its own; the top of the first heap is given back only when it is larger than the
+    # threshold, and an empty heap of a thread (64 MiB at most) only when it is larger than the padding.
+    settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _MOST), (_TOP_PAD, _HEAP))
+    return all([mallopt(name, value) for name, value in settings])
