@@ -125,6 +125,7 @@ class Backprop:
         """Train a network, from the parameters it has.
 
         An interrupt (Ctrl-C) ends the run with the best epoch so far. A batch is split over all devices.
+        The process keeps freed memory from then on (`rekal.memory.keep_freed_memory`).
 
         Args:
             network: what to train.
