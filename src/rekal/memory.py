@@ -33,7 +33,7 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     # No block is mapped on its own, unless the heap of a thread cannot hold it. The top of the first heap is
-    # given back only when it is larger than the threshold, and an empty heap of a thread (64 MiB at most) only
+    # given back only when it is larger than the threshold; an empty heap of a thread, of 64 MiB at most, only
     # when it is larger than the padding.
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _MOST), (_TOP_PAD, _HEAP))
     return all([mallopt(name, value) for name, value in settings])
