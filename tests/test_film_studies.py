@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rekal.datasets.filmed import Filmed
+from rekal.datasets.tasks import pendulum_task
 from rekal.learning.backprop import Backprop
 from rekal.networks.recurrent import count_parameters
 from rekal.sequences.images import Frames
@@ -18,7 +19,7 @@ from rekal.studies.base import StudyOptions
 from rekal.studies.film_contest import rows_of
 from rekal.studies.film_estimation import Reduced, Size
 from rekal.studies.film_networks import Contestant, Surroundings, layer_of, network_of
-from rekal.studies.film_scores import Predicted, scores
+from rekal.studies.film_scores import Predicted, scored, scores
 
 TINY = Surroundings(widths=(4, 4, 4), head=(4,))
 
@@ -68,6 +69,21 @@ def test_a_network_that_knows_its_errors_has_anees_one_and_coverage_ninety():
     assert abs(found["anees"] - 1) < 0.03
     assert abs(found["coverage_90"] - 0.9) < 0.01
     assert "rmse_blind" not in found
+
+
+def test_the_pendulum_is_scored_on_unseen_films_too():
+    task = pendulum_task(4, 3, 8)
+    who = Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1)))
+    network = network_of(who, 0, task.test.frames.shape, (2,), TINY)
+    found = pendulum.scored_twice(network, task.test)
+    unseen = pendulum_task(1, 12, 8, pendulum.UNSEEN_SEED).test
+    assert {n: v for n, v in found.items() if not n.endswith("_unseen")} == scored(
+        network, task.test
+    )
+    for name, value in scored(network, unseen).items():
+        assert found[f"{name}_unseen"] == value
+    known = np.concatenate([part.frames.targets[:, 0] for part in (task.train, task.test)])
+    assert not np.isin(unseen.frames.targets[:, 0], known).any()
 
 
 def test_rows_say_which_direction_is_better_and_which_seed_is_worst():

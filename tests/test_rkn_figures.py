@@ -40,7 +40,15 @@ LOSS = "negative_log_likelihood"
 SIZE = Column("parameters_layer", 0)
 MINUTES = Column("seconds", 0, 1 / 60)
 TABLES = {
-    "Pendulum": [*DENSITY, Column("rmse"), *SPLIT, COVERAGE, MINUTES],
+    "Pendulum": [
+        *DENSITY,
+        Column("log_likelihood_unseen"),
+        Column("rmse"),
+        *SPLIT,
+        Column("rmse_blind_unseen"),
+        COVERAGE,
+        MINUTES,
+    ],
     "Pendulum at irregular times": [
         *(Column("mse", 2, 1000, figure) for figure in ("ours", "worst", "published")),
         *SPLIT,
@@ -122,6 +130,19 @@ def test_tables_are_those_of_the_results(title):
         rf"`{found[1]}\.json` \| `(.+?)`", (ROOT / "results" / "README.md").read_text()
     )
     assert made_by is not None and set(command[1].split()) <= set(made_by[1].split())
+
+
+def test_what_is_said_of_more_scrambled_frames_is_its_result():
+    found = re.search(
+        r"more-scrambled.json`\) it has (.+?), and (.+?) on blind.*table, (.+?) and (.+?) in log-likelihood",
+        SECTIONS["Pendulum"],
+        re.S,
+    )
+    assert found is not None
+    systems = results_of("pendulum-more-scrambled")[1]
+    density, blind = Column("log_likelihood"), Column("rmse_blind")
+    wanted = [("RKN", density), ("RKN", blind), ("LSTM", density), ("GRU", density)]
+    assert list(found.groups()) == [what.cell(systems[who], []) for who, what in wanted]
 
 
 def test_the_readme_tells_the_results():
