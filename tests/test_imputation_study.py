@@ -105,11 +105,9 @@ def test_the_quick_study_runs_and_its_rows_say_what_they_belong_to(tmp_path, mon
     rows = {(row.system, row.metric): row for row in result.rows}
     assert len(rows) == 6
     title = imputation.RKN.title
-    for name, figure in imputation.PUBLISHED.items():
+    for name in imputation.HALVES:
         row = rows[f"{name}: {title}", "negative_log_likelihood"]
-        assert (row.published, row.better) == (figure, "lower")
-        assert row.source is not None
-        assert "not verified" in row.source
+        assert (row.published, row.better) == (None, "lower")
         hidden = rows[f"{name}: {title}", "negative_log_likelihood_hidden"]
         observed = rows[f"{name}: {title}", "negative_log_likelihood_observed"]
         assert min(hidden.ours, observed.ours) <= row.ours <= max(hidden.ours, observed.ours)

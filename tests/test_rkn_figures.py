@@ -66,7 +66,6 @@ TABLES = {
     "Frames filled in": [
         Column(LOSS),
         Column(LOSS, figure="worst"),
-        Column(LOSS, figure="published"),
         *(Column(f"{LOSS}_{part}") for part in ("hidden", "observed")),
     ],
     "Pneumatic arm": [
