@@ -22,7 +22,7 @@ STUDY = Estimation(
     task=three_pendulums_task,
     size=Size(train=2000, test=1000, steps=75),
     contestants=(RKN, LSTM, GRU, ELMAN),
-    learner=Backprop(epochs=50, batch=25, rate=5e-3, scrambles=0.15, average=0.998),
+    learner=Backprop(epochs=50, batch=10, rate=3e-3, scrambles=0.08, average=0.999),
     surroundings=Surroundings(widths=(64, 96, 192), tones=2, regions=2),
     published={
         RKN.title: {"log_likelihood": (11.51, SOURCE + "RKN, m = 45, b = 3, K = 15")},
