@@ -243,18 +243,22 @@ def test_parameters_of_options_are_counted():
         ({"basis": 3}, r"no option 'basis': use one of bases, bandwidth, hidden"),
         ({"latent": 0}, r"needs latent >= 1 and inputs >= 0, not 0 and 0"),
         ({"inputs": -1}, r"needs latent >= 1 and inputs >= 0, not 3 and -1"),
-        ({"bases": 0}, r"bases must be at least 1, but is 0"),
-        ({"hidden": (4, 0)}, r"hidden must be at least 1, but is 0"),
-        ({"control": (0,), "inputs": 1}, r"control must be at least 1, but is 0"),
+        ({"bases": 0}, r"bases must be a whole number of at least 1, but is 0"),
+        ({"hidden": (4, 0)}, r"hidden must be a whole number of at least 1, but is 0"),
+        ({"control": (0,), "inputs": 1}, r"control must be a whole number of at least 1, but is 0"),
         ({"control": (3,)}, r"control is the network of the inputs: give inputs"),
-        ({"bandwidth": -1}, r"bandwidth must not be negative, but is -1"),
+        ({"bandwidth": -1}, r"bandwidth must be a whole number of at least 0, but is -1"),
         ({"noise": 0}, r"noise is a variance above 0, but is 0"),
         ({"start_var": float("nan")}, r"start_var is a variance above 0, but is nan"),
         ({"turn": float("inf")}, r"turn must be finite and spread at least 0"),
         ({"spread": -0.1}, r"turn must be finite and spread at least 0.*0.2 and -0.1"),
-        ({"substeps": 0, "timed": "continuous"}, r"substeps must be at least 1, but is 0"),
+        (
+            {"substeps": 0, "timed": "continuous"},
+            r"substeps must be a whole number of at least 1, but is 0",
+        ),
         ({"substeps": 2}, r"substeps belong to timed='continuous'"),
         ({"scan": "parallel"}, r"scan='parallel' needs mixed_by='encoder' and bandwidth=0"),
+        ({"activation": "tanh"}, r"activation is that of hidden layers: give hidden"),
         ({"activation": "swing"}, r"unknown activation 'swing'"),
     ],
 )
@@ -281,23 +285,69 @@ def test_names_that_options_do_not_know(name, known):
         options.__post_init__()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("bases", 2.5, r"bases must be a whole number of at least 1, but is 2.5"),
+        ("hidden", 64, r"hidden is a tuple of sizes, such as \(64,\), but is 64"),
+    ],
+)
+def test_options_of_another_type(name, value, match):
+    """Past the type checks that only tests have."""
+    options = object.__new__(RKNOptions)
+    object.__setattr__(options, name, value)
+    with pytest.raises(RekalError, match=match):
+        options.__post_init__()
+
+
+def test_sizes_may_be_a_list():
+    assert RKNOptions.of({"hidden": [4, 5]}).hidden == (4, 5)
+
+
 def test_series_that_a_layer_cannot_take():
     layer = random_rkn(inputs=2, order="update")
     evidence, inputs, _ = jax.tree.map(jnp.asarray, random_series(layer))
     for bad, match in [
-        ((None, None), r"made for 2 inputs, but none are given"),
-        ((inputs[..., :1], None), r"has 2 inputs, but 1 are given"),
-        ((inputs, inputs[..., 0]), r"timed='ignored', but time steps are given: leave dt out"),
+        ((None, None), r"made for 2 inputs: shape .* is wanted, but none are given"),
+        (
+            (inputs[..., :1], None),
+            r"made for 2 inputs: shape \(.*2\) is wanted, but shape \(.*1\) is given",
+        ),
+        ((inputs.at[0, 0].set(np.nan), None), r"an input is missing or infinite"),
+        ((inputs, inputs[..., 0]), r"takes no time steps: leave dt out"),
     ]:
         with pytest.raises(RekalError, match=match):
             layer.run(evidence, *bad)
         with pytest.raises(RekalError, match=match):
             layer.predict(layer.init((BATCH,)), *(x if x is None else x[:, 0] for x in bad))
     still = random_rkn(timed="coefficients")
-    with pytest.raises(RekalError, match=r"made for 0 inputs, but some are given"):
+    with pytest.raises(RekalError, match=r"made for 0 inputs: none are wanted, but shape"):
         still.run(evidence, inputs, inputs[..., 0])
-    with pytest.raises(RekalError, match=r"timed='coefficients', but time steps are missing"):
+    with pytest.raises(RekalError, match=r"was made for time steps: give dt"):
         still.run(evidence)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "dt", "match"),
+    [
+        (
+            np.ones((1, 4, 2)),
+            np.ones((3, 4)),
+            r"shape \(3, 4, 2\) is wanted, but shape \(1, 4, 2\)",
+        ),
+        (np.ones((3, 4, 2)), np.ones(4), r"time steps of shape \(3, 4\) are wanted, not \(4,\)"),
+        (np.ones((3, 4, 2)), np.ones((3, 4, 1)), r"are wanted, not \(3, 4, 1\)"),
+        (np.ones((3, 4, 2)), np.zeros((3, 4)), "dt must be finite times above 0"),
+        (np.ones((3, 4, 2)), np.full((3, 4), np.inf), "dt must be finite times above 0"),
+        (np.full((3, 4, 2), np.nan), np.ones((3, 4)), "an input is missing or infinite"),
+    ],
+)
+def test_what_drives_a_layer_is_checked(inputs, dt, match):
+    """Shapes past the type checks that only tests have."""
+    layer = random_rkn(inputs=2, timed="coefficients")
+    layer.check_drive((3, 4), np.ones((3, 4, 2)), np.ones((3, 4)), True)
+    with pytest.raises(RekalError, match=match):
+        layer.check_drive((3, 4), inputs, dt, True)
 
 
 @pytest.mark.parametrize("kind", [RKN, Elman])

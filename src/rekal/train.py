@@ -29,7 +29,7 @@ from rekal.progress import progress_bar
 from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
-from rekal.train_checks import MODELS, Learner, check_arguments, check_learner
+from rekal.train_checks import MODELS, Learner, check_arguments, check_data, check_learner
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
@@ -108,6 +108,7 @@ def fit(
             fewer samples than states, ...), an argument is out of range or belongs to another model, or the
             filter cannot filter the model.
     """
+    check_data(data)
     check_learnable(data, "the data")
     if isinstance(model, str) and model not in MODELS:
         raise RekalError(f"unknown model {model!r}: use one of {', '.join(MODELS)}")

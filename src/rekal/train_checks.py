@@ -25,6 +25,19 @@ MODELS = ("em-rnn", "driven-rnn", "rbf", "linear", *NETWORKS, *STRUCTURES)
 Learner = EM | MaximumLikelihood | SimulationError | Backprop
 
 
+def check_data(data: Any) -> None:
+    """Refuse what is no `Sequences`.
+
+    Raises:
+        RekalError: it is something else.
+    """
+    if not isinstance(data, Sequences):
+        raise RekalError(
+            f"rekal.fit learns from Sequences, not from {type(data).__name__}: make some with "
+            "Sequences.from_arrays; networks that watch Frames are trained by Backprop.run"
+        )
+
+
 def check_learner(model: Any, learner: Learner | None) -> None:
     """Refuse a learner that cannot train a model.
 

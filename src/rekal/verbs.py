@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from rekal.beliefs import GaussianPath, Path, SmoothedPath
+from rekal.errors import RekalError
 from rekal.filters.finite import check_finite
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
@@ -66,6 +69,7 @@ def filter_paths(
     algorithm: ParticleFilter | GaussianFilter, data: Sequences, key: PRNGKeyArray
 ) -> Path | GaussianPath:
     """Beliefs of every series, padding cut off: leaves `(batch, steps, ...)`."""
+    check_filter(algorithm)
     batch = as_batch(data, algorithm.model)
     if isinstance(algorithm, GaussianFilter):
         path = _run_gaussian(algorithm, batch, is_complete(batch))
@@ -81,6 +85,19 @@ def _check(algorithm: GaussianFilter, data: Sequences, batch: Batch, path: Gauss
         one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
         drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
         check_finite(algorithm.model, one, *drive)
+
+
+def check_filter(algorithm: Any) -> None:
+    """Refuse what is no filter of a state space model.
+
+    Raises:
+        RekalError: it is something else.
+    """
+    if not isinstance(algorithm, ParticleFilter | GaussianFilter):
+        raise RekalError(
+            f"this filters with a ParticleFilter, a Kalman filter or another Gaussian one, not with "
+            f"{type(algorithm).__name__}; a Network is its own filter: Network.run, FrameStream"
+        )
 
 
 def is_complete(batch: Batch) -> bool:
@@ -106,6 +123,9 @@ def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
         algorithm: a filter with its model, in the units of the data.
         data: one or several series.
         seed: start of the randomness (of a particle filter).
+
+    Raises:
+        RekalError: `algorithm` is none of these filters.
     """
     return filtered_posterior(algorithm, data, filter_paths(algorithm, data, jax.random.key(seed)))
 
@@ -115,7 +135,11 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
 
     A Gaussian filter brings its own smoother; particles are smoothed by the marginal forward-backward
     smoother.
+
+    Raises:
+        RekalError: `algorithm` is none of these filters.
     """
+    check_filter(algorithm)
     batch = as_batch(data, algorithm.model)
     cut = lambda tree: jax.tree.map(lambda leaf: leaf[:, : data.steps], tree)  # noqa: E731
     if isinstance(algorithm, GaussianFilter):

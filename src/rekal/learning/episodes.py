@@ -77,7 +77,8 @@ def as_episodes(data: Frames | Sequences, network: Network, name: str = "the dat
         name: what to call the data in a refusal.
 
     Raises:
-        RekalError: observations, or inputs, of another shape than the network takes; nothing to learn from.
+        RekalError: observations, targets or inputs of another shape than the network takes; an infinite
+            target; nothing to learn from.
     """
     tabular = isinstance(data, Sequences)
     found = _of_sequences(data, network, name) if tabular else _of_frames(data)
@@ -90,6 +91,17 @@ def as_episodes(data: Frames | Sequences, network: Network, name: str = "the dat
     if width != network.layer.n_inputs:
         raise RekalError(
             f"the network has {network.layer.n_inputs} inputs, but {name} have {width}"
+        )
+    target, told = found.targets.shape[2:], network.target_shape
+    if target != told:
+        raise RekalError(
+            f"the network tells targets of shape {told}, but those of {name} have {target}"
+        )
+    if found.targets.dtype != np.uint8 and np.isinf(found.targets).any():
+        raise RekalError(f"a target of {name} is infinite: give NaN where it is unknown")
+    if not found.seen.any():
+        raise RekalError(
+            f"nothing of {name} is seen: a step counts as seen where no entry is missing"
         )
     if not found.wanted.any():
         raise RekalError(f"{name} have no known target, so there is nothing to learn from")

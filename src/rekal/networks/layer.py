@@ -106,3 +106,37 @@ class Layer(eqx.Module):
             raise RekalError(
                 f"an observation variance must be above 0, but entry {at} is {var[at]}"
             )
+
+    def check_drive(self, lead: tuple[int, ...], u: Any, dt: Any, timed: bool) -> None:
+        """Refuse inputs and time steps that the layer was not made for, of other shapes, or out of range.
+
+        Inside compiled functions they have no values yet: there only presence and shapes are checked.
+
+        Args:
+            lead: shape of the series or steps.
+            u: inputs `(*lead, n_inputs)`, or None.
+            dt: time steps of shape `lead`, or None.
+            timed: whether the layer takes time steps.
+
+        Raises:
+            RekalError: inputs or time steps that the layer cannot take, or that are missing.
+        """
+        given = () if u is None else np.shape(u)
+        wanted = (*lead, self.n_inputs) if self.n_inputs else ()
+        if (u is None) != (self.n_inputs == 0) or given != wanted:
+            wish = f"shape {wanted} is wanted" if wanted else "none are wanted"
+            told = "none are given" if u is None else f"shape {given} is given"
+            raise RekalError(f"the layer was made for {self.n_inputs} inputs: {wish}, but {told}")
+        if (dt is None) == timed:
+            wrong = (
+                "was made for time steps: give dt" if timed else "takes no time steps: leave dt out"
+            )
+            raise RekalError(f"the layer {wrong}, or make it with another `timed`")
+        if dt is not None and np.shape(dt) != lead:
+            raise RekalError(f"time steps of shape {lead} are wanted, not {np.shape(dt)}")
+        if u is not None and not isinstance(u, Tracer) and not np.isfinite(np.asarray(u)).all():
+            raise RekalError("an input is missing or infinite: inputs must be known")
+        if dt is not None and not isinstance(dt, Tracer):
+            steps = np.asarray(dt)
+            if not ((steps > 0) & np.isfinite(steps)).all():
+                raise RekalError("dt must be finite times above 0")

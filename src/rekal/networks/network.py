@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -45,11 +46,21 @@ class Network(eqx.Module):
     decoder: Any
     told: Literal["posterior", "prior"] = eqx.field(static=True, default="posterior")
 
+    def __check_init__(self) -> None:
+        """Refuse a moment that is none."""
+        if self.told not in ("posterior", "prior"):
+            raise RekalError(f"told is 'posterior' or 'prior', not {self.told!r}")
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Shape of what it tells at each step."""
+        return jax.eval_shape(lambda: self.observe(self.init()).mean).shape
+
     def encode(self, values: AnyArray, seen: Bool[AnyArray, "*batch"] | None = None) -> Evidence:
         """Encode observations `(..., *shape)`; what was not seen may hold anything, NaN too.
 
         Raises:
-            RekalError: observations or a mask of another shape.
+            RekalError: observations or a mask of another shape, or a mask that is not of booleans.
         """
         values = jnp.asarray(values)
         split = values.ndim - len(self.encoder.shape)
@@ -61,6 +72,8 @@ class Network(eqx.Module):
         seen = jnp.ones(lead, bool) if seen is None else jnp.asarray(seen)
         if seen.shape != lead:
             raise RekalError(f"a mask for {lead} observations has that shape, not {seen.shape}")
+        if seen.dtype != bool:  # `~1` would be true
+            raise RekalError(f"a mask is of booleans, True = seen, not of type {seen.dtype}")
         # Replaced before the encoder, not after: a NaN behind a `where` still poisons gradients.
         hidden = jnp.expand_dims(~seen, tuple(range(len(lead), values.ndim)))
         clean = jnp.where(hidden, jnp.zeros((), values.dtype), values)

@@ -201,12 +201,7 @@ class Recurrent(Layer):
 
     def _drive(self, shape: tuple[int, ...], u: Array | None, dt: Array | None) -> Array:
         """`[u; log dt]`, as far as the layer was made for them."""
-        given = 0 if u is None else u.shape[-1]
-        if given != self.n_inputs:
-            raise RekalError(f"the layer was made for {self.n_inputs} inputs, not {given}")
-        if (dt is not None) != self.timed:
-            wrong = "gets no time steps" if self.timed else "was not made for time steps"
-            raise RekalError(f"the layer {wrong}: create it with timed={not self.timed}")
+        self.check_drive(shape, u, dt, self.timed)
         parts = [] if u is None else [u]
         parts += [] if dt is None else [jnp.log(dt)[..., None]]
         if not parts:

@@ -76,6 +76,8 @@ class RKN(Layer):
             raise RekalError(f"an RKN needs latent >= 1 and inputs >= 0, not {latent} and {inputs}")
         if options.control != RKNOptions.control and not inputs:
             raise RekalError("control is the network of the inputs: give inputs, or leave it out")
+        if options.activation != RKNOptions.activation and not options.hidden and not inputs:
+            raise RekalError("activation is that of hidden layers: give hidden, or leave it out")
         keys = jax.random.split(key, 3)
         states, act = 2 * latent, options.activation
         by_state = states if options.mixed_by == "state" else 0
@@ -126,7 +128,7 @@ class RKN(Layer):
         if self.options.order == "update":
             return start
         u = jnp.zeros((*shape, self.n_inputs), var.dtype) if self.n_inputs else None
-        dt = None if self.options.timed == "ignored" else jnp.ones(shape, var.dtype)
+        dt = jnp.ones(shape, var.dtype) if self.options.takes_time else None
         return self.predict(start, u, dt)
 
     def predict(
@@ -136,8 +138,8 @@ class RKN(Layer):
         dt: Float[Array, "*batch"] | None = None,
     ) -> Factorised:
         """One step through time (equations 4 to 6)."""
-        self._check(u, dt)
         lead = belief.mean.shape[:-1]
+        self.check_drive(lead, u, dt, self.options.takes_time)
         one = lambda x: x.reshape(-1, 1, *x.shape[len(lead) :])  # noqa: E731
         moves = self._moves((math.prod(lead), 1), *jax.tree.map(one, (u, dt, belief.features)))
         start = jax.tree.map(lambda part: part.reshape(-1, self.latent), moments_of(belief))
@@ -172,8 +174,8 @@ class RKN(Layer):
             RekalError: evidence, inputs or time steps that the network does not take, or that are missing.
         """
         self.check(evidence)
-        self._check(inputs, dt)
         batch, time = evidence.seen.shape
+        self.check_drive((batch, time), inputs, dt, self.options.takes_time)
         features, before = self._features(evidence), None
         if start is None:  # the first step needs no transition: `init` is the belief before it
             first = self.init((batch,))
@@ -199,18 +201,3 @@ class RKN(Layer):
             if self.options.mixed_by == "encoder"
             else None
         )
-
-    def _check(self, u: Any, dt: Any) -> None:
-        """Refuse what the network does not take."""
-        if (u is None) != (self.n_inputs == 0):
-            raise RekalError(
-                f"the RKN was made for {self.n_inputs} inputs, but "
-                + ("none are given" if u is None else "some are given")
-            )
-        if u is not None and u.shape[-1] != self.n_inputs:
-            raise RekalError(f"the RKN has {self.n_inputs} inputs, but {u.shape[-1]} are given")
-        if (dt is None) != (self.options.timed == "ignored"):
-            raise RekalError(
-                f"timed={self.options.timed!r}, but time steps are "
-                + ("missing: give dt" if dt is None else "given: leave dt out or choose another")
-            )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, Literal, get_args, get_type_hints
 
 import equinox as eqx
@@ -74,13 +75,15 @@ class RKNOptions:
                 raise RekalError(
                     f"there is no {name} {getattr(self, name)!r}: use {' or '.join(map(repr, known))}"
                 )
-        for name in ("bases", "substeps", "hidden", "control"):
-            value = getattr(self, name)
-            for size in value if isinstance(value, tuple) else (value,):
-                if size < 1:
-                    raise RekalError(f"{name} must be at least 1, but is {size}")
-        if self.bandwidth < 0:
-            raise RekalError(f"bandwidth must not be negative, but is {self.bandwidth}")
+        for name in ("bases", "substeps"):
+            _whole(name, getattr(self, name), 1)
+        _whole("bandwidth", self.bandwidth, 0)
+        for name in ("hidden", "control"):
+            sizes = getattr(self, name)
+            if not isinstance(sizes, tuple):
+                raise RekalError(f"{name} is a tuple of sizes, such as (64,), but is {sizes!r}")
+            for size in sizes:
+                _whole(name, size, 1)
         for name in ("noise", "start_var"):
             if not 0 < getattr(self, name) < math.inf:
                 raise RekalError(f"{name} is a variance above 0, but is {getattr(self, name)}")
@@ -105,7 +108,8 @@ class RKNOptions:
         for name in how:
             if name not in known:
                 raise RekalError(f"an RKN has no option {name!r}: use one of {', '.join(known)}")
-        return cls(**how)
+        chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in how.items()}
+        return cls(**chosen)
 
     @property
     def parallel(self) -> bool:
@@ -118,6 +122,11 @@ class RKNOptions:
     def _separable(self) -> bool:
         """Whether transitions are known beforehand and coordinates do not mix."""
         return self.mixed_by == "encoder" and self.bandwidth == 0
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether time steps are given."""
+        return self.timed != "ignored"
 
     def known(self, latent: int) -> int:
         """Number of features that the coefficient network takes beside the state."""
@@ -141,6 +150,11 @@ class RKNOptions:
     def var(self, raw: Float[Array, "2 latent"]) -> Float[Array, "2 latent"]:
         """The inverse of `raw`."""
         return positive(self.positive_map).forward(raw)
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, Integral) or value < least:
+        raise RekalError(f"{name} must be a whole number of at least {least}, but is {value!r}")
 
 
 class Control(eqx.Module):

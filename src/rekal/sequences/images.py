@@ -56,14 +56,15 @@ class Frames(eqx.Module):
         Args:
             values: bytes `(batch, time, height, width, channel)`, or without the channel axis.
             targets: `(batch, time, target)` numbers, or images of any size as bytes.
-            mask: `(batch, time)`, True = seen; default all.
+            mask: `(batch, time)` booleans, True = seen; default all.
             inputs: `(batch, time, input)`, no NaN.
-            dt: `(batch, time)`, positive.
+            dt: `(batch, time)`, positive and finite.
             names: one for each target.
             notes: sentences to keep.
 
         Raises:
-            RekalError: pixels that are no bytes, or shapes that do not match.
+            RekalError: pixels that are no bytes, a mask that is not of booleans, shapes that do not match, or
+                numbers that are not finite.
         """
         pixels, wanted = np.asarray(values), np.asarray(targets)
         if pixels.dtype != np.uint8:
@@ -78,21 +79,30 @@ class Frames(eqx.Module):
             wanted = wanted[..., None] if wanted.ndim == 4 else wanted
         else:
             wanted = wanted.astype(np.float32)
-        seen = np.ones(pixels.shape[:2], bool) if mask is None else np.asarray(mask, bool)
+        seen = np.ones(pixels.shape[:2], bool) if mask is None else np.asarray(mask)
+        if seen.dtype != bool:
+            raise RekalError(
+                f"the mask of the frames is of booleans, True = seen, not of type {seen.dtype}"
+            )
         rest = {
             "inputs": None if inputs is None else np.asarray(inputs, np.float32),
             "dt": None if dt is None else np.asarray(dt, np.float32),
         }
+        axes = {"targets": 5 if wanted.dtype == np.uint8 else 3, "mask": 2, "inputs": 3, "dt": 2}
         for name, array in {"targets": wanted, "mask": seen, **rest}.items():
-            if array is not None and array.shape[:2] != pixels.shape[:2]:
+            if array is None:
+                continue
+            if array.ndim != axes[name] or array.shape[:2] != pixels.shape[:2]:
                 raise RekalError(
                     f"{name} of shape {array.shape} do not go with {pixels.shape[0]} series of "
-                    f"{pixels.shape[1]} frames"
+                    f"{pixels.shape[1]} frames: they have {axes[name]} axes, the first two like these"
                 )
+        if axes["targets"] == 3 and np.isinf(wanted).any():
+            raise RekalError("a target of the frames is infinite: give NaN where it is unknown")
         if rest["inputs"] is not None and not np.isfinite(rest["inputs"]).all():
             raise RekalError("an input of the frames is missing or infinite: inputs must be known")
-        if rest["dt"] is not None and not (rest["dt"] > 0).all():
-            raise RekalError("dt of the frames must be times above 0")
+        if rest["dt"] is not None and not ((rest["dt"] > 0) & np.isfinite(rest["dt"])).all():
+            raise RekalError("dt of the frames must be finite times above 0")
         return cls(pixels, wanted, seen, **rest, names=tuple(names), notes=tuple(notes))
 
     @property

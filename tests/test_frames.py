@@ -1,0 +1,88 @@
+"""What frames, networks and the verbs refuse before anything is computed with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_networks import small_frames, small_network
+
+from rekal.errors import RekalError
+from rekal.networks.network import Network
+from rekal.sequences.images import Frames
+from rekal.train_checks import check_data
+from rekal.verbs import check_filter
+
+PIXELS = np.zeros((2, 5, 4, 3, 1), np.uint8)
+TARGETS = np.zeros((2, 5, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            {"values": PIXELS.astype(float)},
+            r"frames are bytes \(uint8, 0 to 255\), but these are float64",
+        ),
+        ({"values": PIXELS[0, 0]}, r"frames have the axes .* but these have shape \(4, 3, 1\)"),
+        (
+            {"targets": TARGETS[..., 0]},
+            r"targets of shape \(2, 5\) do not go with .* they have 3 axes",
+        ),
+        (
+            {"targets": TARGETS[:, :4]},
+            r"targets of shape \(2, 4, 2\) do not go with 2 series of 5 frames",
+        ),
+        ({"targets": PIXELS[0]}, r"targets of shape \(5, 4, 3, 1, 1\) do not go with .* 5 axes"),
+        ({"targets": TARGETS + np.inf}, "a target of the frames is infinite: give NaN"),
+        ({"mask": np.ones((2, 5, 1), bool)}, r"mask of shape \(2, 5, 1\) do not go with .* 2 axes"),
+        (
+            {"mask": np.ones((2, 5), int)},
+            "the mask of the frames is of booleans, .* not of type int",
+        ),
+        ({"mask": np.full((2, 5), np.nan)}, "the mask of the frames is of booleans"),
+        ({"inputs": np.zeros((2, 5))}, r"inputs of shape \(2, 5\) do not go with .* 3 axes"),
+        ({"inputs": np.full((2, 5, 1), np.nan)}, "an input of the frames is missing"),
+        ({"dt": np.ones((2, 5, 1))}, r"dt of shape \(2, 5, 1\) do not go with .* 2 axes"),
+        ({"dt": np.zeros((2, 5))}, "dt of the frames must be finite times above 0"),
+        ({"dt": np.full((2, 5), np.inf)}, "dt of the frames must be finite times above 0"),
+    ],
+)
+def test_frames_that_cannot_be_made(change, match):
+    with pytest.raises(RekalError, match=match):
+        Frames.from_arrays(**{"values": PIXELS, "targets": TARGETS, **change})
+
+
+def test_frames_that_can_be_made():
+    grey = Frames.from_arrays(PIXELS[..., 0], np.where(TARGETS == 0, np.nan, 0.0))
+    assert grey.shape == (4, 3, 1) and grey.mask.all()
+    images = Frames.from_arrays(PIXELS, PIXELS[..., 0], inputs=TARGETS, dt=np.ones((2, 5)))
+    assert images.targets.shape == PIXELS.shape
+
+
+@pytest.mark.parametrize("kind", [int, float, np.uint8])
+def test_a_mask_of_numbers_is_refused(kind):
+    network, frames = small_network(), small_frames(2)
+    with pytest.raises(RekalError, match="a mask is of booleans, True = seen, not of type"):
+        Network.encode.__wrapped__(network, frames.values, frames.mask.astype(kind))
+
+
+def test_a_network_tells_before_or_after_and_nothing_else():
+    """Past the type checks that only tests have."""
+    network = object.__new__(Network)
+    object.__setattr__(network, "told", "prio")
+    with pytest.raises(RekalError, match="told is 'posterior' or 'prior', not 'prio'"):
+        network.__check_init__()
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_a_network_knows_the_shape_of_what_it_tells(targets):
+    assert small_network(targets=targets).target_shape == (targets,)
+
+
+def test_fit_and_filter_say_what_they_are_for():
+    with pytest.raises(
+        RekalError, match=r"learns from Sequences, not from Frames: .* Backprop.run"
+    ):
+        check_data(small_frames(2))
+    with pytest.raises(RekalError, match=r"not with Network; a Network is its own filter"):
+        check_filter(small_network())
