@@ -142,6 +142,13 @@ def test_a_study_goes_on_where_it_was_and_keeps_what_it_found(tmp_path, monkeypa
     kept[0].write_text(json.dumps({**figures, "rmse": 123.0}))
     again = small.run(StudyOptions(seeds=2))  # read, not trained
     assert {row.metric: row.worst for row in again.rows}["rmse"] == 123.0
+    for damaged in ("", "[1, 2]", '{"rmse": null}', json.dumps(figures)[:40]):
+        kept[0].write_text(damaged)
+        with pytest.warns(
+            UserWarning, match="scores.json was damaged, so its network is scored anew"
+        ):
+            small.run(StudyOptions(seeds=2))
+        assert json.loads(kept[0].read_text()) == figures
     other = dataclasses.replace(small.learner, rate=1e-2)
     changed = small._replace(learner=other).run(StudyOptions(seeds=1))  # trained anew
     assert {row.metric: row.worst for row in changed.rows}["rmse"] < 123.0

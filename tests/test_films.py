@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from rekal.archive import save_archive
 from rekal.datasets import (
     hide,
     imputation_task,
@@ -235,6 +236,16 @@ def test_a_damaged_cache_is_made_anew_and_says_so(folder, damage):
     with pytest.warns(UserWarning, match=r"\.rekal was damaged, so its films are made anew"):
         second = imputation_task(2, 1, 6)
     assert_same(first.train, second.train)
+    assert path.read_bytes() == whole
+
+
+def test_an_archive_of_something_else_is_replaced(folder):
+    first = imputation_task(2, 1, 6)
+    (path,) = films(folder)
+    whole = path.read_bytes()
+    save_archive(path, {"films": "other"}, {"x": np.zeros(3)})
+    with pytest.warns(UserWarning, match=r"\.rekal was damaged, so its films are made anew"):
+        assert_same(imputation_task(2, 1, 6).train, first.train)
     assert path.read_bytes() == whole
 
 

@@ -42,7 +42,7 @@ def cached(
     if path.exists():
         try:
             return _unpack(*load_archive(path))
-        except RekalError:
+        except (RekalError, LookupError, TypeError):  # broken, or an archive of something else
             warnings.warn(f"{path} was damaged, so its films are made anew", stacklevel=4)
     films = list(make())
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,8 +83,9 @@ class Contest(NamedTuple):
         """Train and score one network, or read what it scored before."""
         folder = self.folder(contestant, seed)
         kept = folder / "scores.json"
-        if kept.exists():
-            return json.loads(kept.read_text())
+        before = _read(kept)
+        if before is not None:
+            return before
         result = self.trained(contestant, seed)
         figures = self.score(result.network) | {
             "parameters": count_parameters(result.network),
@@ -117,6 +119,18 @@ class Contest(NamedTuple):
         key = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         root = Path(os.environ.get("REKAL_CACHE") or pooch.os_cache("rekal"))
         return root / "studies" / self.study / f"{contestant.kind}-{seed}-{key}"
+
+
+def _read(kept: Path) -> Figures | None:
+    """Figures that were kept, or None."""
+    if not kept.exists():
+        return None
+    try:
+        found = json.loads(kept.read_text())
+        return {name: float(value) for name, value in found.items()}
+    except (ValueError, TypeError, AttributeError):
+        warnings.warn(f"{kept} was damaged, so its network is scored anew", stacklevel=2)
+        return None
 
 
 def rows_of(
