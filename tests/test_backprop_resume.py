@@ -20,6 +20,7 @@ from small_networks import small_frames, small_network, small_run
 from rekal.errors import RekalError
 from rekal.learning import training
 from rekal.learning.backprop import Backprop, BackpropResult
+from rekal.learning.kept import load_checkpoint
 from rekal.learning.optimiser import flatten
 from rekal.networks.network import Network
 from rekal.sequences.images import Frames
@@ -126,12 +127,38 @@ def test_a_checkpoint_of_another_run_is_refused_with_the_field(tmp_path: Path) -
     other = dataclasses.replace(small_run(1), rate=0.02)
     refused(r"backprop.rate is 0.01 there, but 0.02 here", other, network, data)
     two = small_network(targets=2)
-    refused(r"network.decoder.mean.weight is float32 \(4, 1\).* there", small_run(1), two, data)
+    both = Frames.from_arrays(data.values, np.repeat(data.targets, 2, 2), mask=data.mask)
+    refused(r"network.decoder.mean.weight is float32 \(4, 1\).* there", small_run(1), two, both)
     other_start = small_network(1)
     refused("network.encoder.body.layers.0.weight is .* there", small_run(1), other_start, data)
     told = small_network(told="prior")
     refused(r"network.told is 'posterior' there, but 'prior' here", small_run(1), told, data)
     refused(r"data.values is uint8 .* there", small_run(1), network, small_frames(34, seed=1))
+    for change in (
+        lambda x: x[::-1],
+        lambda x: x[:, ::-1],
+    ):  # the same numbers, but of other series or steps
+        targets = change(data.targets)
+        moved = Frames.from_arrays(data.values, targets, mask=data.mask)
+        refused(r"data.targets is float32 .* there", small_run(1), network, moved)
+    upright = Frames.from_arrays(data.values[:, :, ::-1], data.targets, mask=data.mask)
+    refused(r"data.values is uint8 .* there", small_run(1), network, upright)
+
+
+def test_the_network_of_a_run_is_read_out_of_its_checkpoints(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    with pytest.raises(RekalError, match="kept: there is no such folder"):
+        load_checkpoint(small_network(), folder)
+    assert not folder.exists()
+    found = train(small_run(), checkpoint=folder)
+    for seed in (0, 1):  # the parameters it had do not matter
+        network = load_checkpoint(small_network(seed), folder)
+        np.testing.assert_array_equal(flatten(network), flatten(found.network))
+    with pytest.raises(RekalError, match=r"network.decoder.mean.weight is float32 \(4, 1\) there"):
+        load_checkpoint(small_network(targets=2), folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RekalError, match="there is no checkpoint of a whole epoch"):
+        load_checkpoint(small_network(), tmp_path / "empty")
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -155,8 +182,12 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "step", broken)
-        with pytest.raises(RekalError, match="not finite in epoch 2, batch 2"):
+        with pytest.raises(
+            RekalError, match=r"not finite in epoch 2, batch 2.* from epoch 1, train"
+        ):
             train(small_run(), checkpoint=tmp_path)
+    first = load_checkpoint(small_network(), tmp_path)
+    assert np.isfinite(flatten(first)).all()
     same(train(small_run(), checkpoint=tmp_path), train(small_run()))
 
 

@@ -19,6 +19,7 @@ from rekal.identify import Identification, distance, identify, responses
 from rekal.innovations import Nees
 from rekal.learning.backprop import Backprop
 from rekal.learning.em import EM
+from rekal.learning.kept import load_checkpoint
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.nuts import NUTS
 from rekal.learning.simulation_error import SimulationError
@@ -42,6 +43,7 @@ from rekal.models.structural import (
 )
 from rekal.models.structures import Structure
 from rekal.models.time_varying import LinearTimeVarying
+from rekal.networks.beliefs import Evidence
 from rekal.networks.conv_encoder import ConvEncoder
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.elman import Elman
@@ -53,6 +55,7 @@ from rekal.networks.network import Network
 from rekal.networks.patch_decoder import PatchDecoder
 from rekal.networks.patch_encoder import PatchEncoder
 from rekal.networks.rkn import RKN
+from rekal.networks.rkn_options import RKNOptions
 from rekal.networks.serial import load_network, save_network
 from rekal.posterior import Posterior, Predictions
 from rekal.sequences import Sequences
@@ -80,6 +83,7 @@ __all__ = [
     "DenseEncoder",
     "Diagnostics",
     "Elman",
+    "Evidence",
     "ExtendedKalman",
     "Filtering",
     "Fit",
@@ -108,6 +112,7 @@ __all__ = [
     "Posterior",
     "Predictions",
     "RBFNetwork",
+    "RKNOptions",
     "RekalError",
     "Sequences",
     "SimulationError",
@@ -128,6 +133,7 @@ __all__ = [
     "fit_adaptive",
     "identify",
     "load",
+    "load_checkpoint",
     "load_example",
     "load_network",
     "local_level",

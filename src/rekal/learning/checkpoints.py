@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from rekal.errors import RekalError
 from rekal.learning.configuration import difference
 
 ARRAYS, WORDS = "arrays", "words"
+Comparison = Callable[[dict[str, str], dict[str, str]], str | None]
 
 
 class Checkpoint(NamedTuple):
@@ -33,8 +35,15 @@ class Checkpoints:
     kill leaves at worst an unfinished folder, which the next start removes.
     """
 
-    def __init__(self, folder: str | Path, configuration: dict[str, str]) -> None:
+    def __init__(
+        self, folder: str | Path, configuration: dict[str, str], only_read: bool = False
+    ) -> None:
         """Open a folder, or make it.
+
+        Args:
+            folder: the folder.
+            configuration: of the run.
+            only_read: nothing is changed there: another run may be writing.
 
         Raises:
             RekalError: Orbax is not installed, or the folder cannot be used.
@@ -42,21 +51,28 @@ class Checkpoints:
         self._ocp = _orbax()
         self.folder, self._configuration = Path(folder).absolute(), configuration
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            if not only_read:
+                self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RekalError(
                 f"{folder}: checkpoints cannot be kept there ({error.strerror})"
             ) from None
         options = self._ocp.CheckpointManagerOptions(
-            max_to_keep=1, cleanup_tmp_directories=True, enable_async_checkpointing=False
+            max_to_keep=1,
+            cleanup_tmp_directories=not only_read,
+            enable_async_checkpointing=False,
+            read_only=only_read,
         )
         self._manager = self._ocp.CheckpointManager(self.folder, options=options)
 
-    def load(self, like: list[Array]) -> Checkpoint | None:
+    def load(
+        self, like: list[Array] | None = None, compare: Comparison = difference
+    ) -> Checkpoint | None:
         """The last checkpoint, or None.
 
         Args:
-            like: arrays of the types, shapes and places to give those of the checkpoint.
+            like: arrays of the types, shapes and places to give those of the checkpoint; None = as they are.
+            compare: says in what the configuration differs from that of the checkpoint.
 
         Raises:
             RekalError: it is of another configuration, or damaged.
@@ -66,11 +82,12 @@ class Checkpoints:
             return None
         try:
             words = self._manager.restore(epoch, args=args.Composite(**{WORDS: args.JsonRestore()}))
-            differs = difference(self._configuration, words[WORDS]["configuration"])
+            differs = compare(self._configuration, words[WORDS]["configuration"])
             if differs is None:
-                leaves = args.StandardRestore(_named(like))
+                leaves = args.StandardRestore(None if like is None else _named(like))
                 found = self._manager.restore(epoch, args=args.Composite(**{ARRAYS: leaves}))
-                return Checkpoint(list(found[ARRAYS].values()), words[WORDS])
+                arrays = [found[ARRAYS][name] for name in sorted(found[ARRAYS])]
+                return Checkpoint(arrays, words[WORDS])
         except Exception as error:
             raise RekalError(
                 f"{self.folder / str(epoch)}: this checkpoint cannot be read "

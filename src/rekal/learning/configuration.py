@@ -11,15 +11,16 @@ import equinox as eqx
 import numpy as np
 
 SAMPLE = 1_000_000
+VALUES = re.compile(r", (all|deviation) .*")  # of arrays, in `_summary`
 ADDRESS = re.compile(" at 0x[0-9a-f]+")  # in the names of functions, another in each process
 
 
 def describe(name: str, thing: Any) -> dict[str, str]:
     """Names of all settings in a tree, and what they are.
 
-    Of an array these are type and shape, and mean and deviation of a sample of its entries, which data or
-    weights from another source do not share; rounded, so that what is made again on another machine is the
-    same. Other things are written out.
+    Of an array these are type and shape, and of a sample of its entries mean, deviation and a weighted sum:
+    data or weights from another source do not share the first two, the same in another order not the third.
+    All are rounded, so that what is made again on another machine is the same. Other things are written out.
 
     Args:
         name: of the whole.
@@ -50,11 +51,26 @@ def difference(here: dict[str, str], there: dict[str, str]) -> str | None:
     return None
 
 
+def other_network(here: dict[str, str], there: dict[str, str]) -> str | None:
+    """Say in what a network differs from that of another run but for the values of its arrays, or None."""
+    bare = lambda words: {  # noqa: E731
+        name: VALUES.sub("", text) for name, text in words.items() if name.startswith("network")
+    }
+    return difference(bare(here), bare(there))
+
+
 def _summary(array: np.ndarray) -> str:
     flat = array.reshape(-1)
     sample = flat[:: max(1, flat.size // SAMPLE)].astype(np.float64)
-    known = sample[np.isfinite(sample)]
+    there = np.isfinite(sample)
+    known = sample[there]
     if known.size == 0 or known.std() == 0:
         return f"{array.dtype} {array.shape}, all {known[0] if known.size else 'unknown'}"
-    mean, deviation = known.mean() / known.std(), known.std()
-    return f"{array.dtype} {array.shape}, deviation {deviation:.4g}, mean {mean:.3f} of it"
+    mean, deviation = known.mean(), known.std()
+    # Of standard normal entries the sum is standard normal too; a rounding of 1e-7 moves it as little.
+    weights = np.random.default_rng(0).uniform(-1, 1, sample.size)[there] * np.sqrt(3 / known.size)
+    order = weights @ (known - mean) / deviation
+    return (
+        f"{array.dtype} {array.shape}, deviation {deviation:.4g}, mean {mean / deviation:.3f} of it, "
+        f"order {order:.3f}"
+    )

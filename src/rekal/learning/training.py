@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -14,16 +14,14 @@ from jaxtyping import Float
 from rekal.errors import RekalError
 from rekal.learning.checkpoints import Checkpoint, Checkpoints
 from rekal.learning.devices import Devices
-from rekal.learning.gradient_step import Given, Judged, judge, step
+from rekal.learning.gradient_step import Given, judge, step
+from rekal.learning.losses import Losses, not_finite
 from rekal.learning.metrics_log import MetricsLog, Record
 from rekal.learning.optimiser import Recipe, State, begin, flatten, learning_rate
 from rekal.learning.pool import Pool
 from rekal.learning.shuffling import Disturbance, batch_size, in_order, places, shuffled
-from rekal.learning.training_bar import BackpropProgress, BackpropReport
+from rekal.learning.training_bar import BackpropReport
 from rekal.networks.network import Network
-
-LAG = 2
-"""Losses are fetched so many steps late, so that the devices never wait for the host."""
 
 
 class Plan(NamedTuple):
@@ -140,7 +138,9 @@ class Training:
     def _epoch(self) -> tuple[float, float]:
         plan, epoch = self._plan, len(self._records)
         last = self._records[-1].validation if self._records else None
-        losses = _Losses(plan, epoch, last, self._outlets.report)
+        losses = Losses(
+            (epoch, plan.epochs), plan.batches, last, self._outlets.report, self._folder
+        )
         pool, disturbance = self._pool, plan.disturbance
         draws = shuffled(pool.series, plan.size, plan.seed, epoch, pool.steps, disturbance)
         for number, draw in enumerate(draws):
@@ -166,11 +166,16 @@ class Training:
         ]
         loss = sum(float(p.total) for p in parts) / sum(float(p.steps) for p in parts)
         if not np.isfinite(loss):
-            raise RekalError(
-                f"the loss on the series for validation is not finite after epoch "
-                f"{len(self._records) + 1}: lower the rate, or clip more"
+            where = (
+                f"on the series for validation is not finite after epoch {len(self._records) + 1}"
             )
+            raise not_finite(where, self._folder, len(self._records))
         return loss
+
+    @property
+    def _folder(self) -> Path | None:
+        """Where checkpoints are."""
+        return None if self._outlets.checkpoints is None else self._outlets.checkpoints.folder
 
     def _waited(self) -> int:
         """Epochs since the best validation."""
@@ -182,7 +187,7 @@ class Training:
         if self._waited() == 0:
             self._best = jnp.copy(self._state.result)
         if self._outlets.checkpoints is not None:
-            leaves = jax.tree.leaves((self._state, self._best))
+            leaves = jax.tree.leaves((self._state, self._best))  # the best last (`load_checkpoint`)
             self._outlets.checkpoints.save(
                 record.epoch, Checkpoint(leaves, {"records": self._records})
             )
@@ -199,49 +204,3 @@ class Training:
                 f"{checkpoints.folder}: this checkpoint is of {len(self._records)} epochs already, "
                 f"more than the {self._plan.epochs} asked for"
             )
-
-
-class _Losses:
-    """Collects the losses of an epoch, late, and tells of them."""
-
-    def __init__(
-        self, plan: Plan, epoch: int, validation: float | None, report: BackpropReport | None
-    ) -> None:
-        self._plan, self._epoch, self._validation, self._report = plan, epoch, validation, report
-        self._waiting: deque[tuple[int, Judged]] = deque()
-        self._total = self._steps = 0.0
-        self._began = time.perf_counter()
-
-    @property
-    def mean(self) -> float:
-        """Over the steps so far, in nats."""
-        return self._total / max(self._steps, 1.0)
-
-    @property
-    def speed(self) -> float:
-        """Steps of series in a second."""
-        return self._steps / (time.perf_counter() - self._began)
-
-    def add(self, batch: int, judged: Judged) -> None:
-        """Take a loss that may not have been computed yet."""
-        self._waiting.append((batch, judged))
-        self.fetch(LAG)
-
-    def fetch(self, but: int = 0) -> None:
-        """Fetch all losses but the last few.
-
-        Raises:
-            RekalError: one of them is not finite.
-        """
-        while len(self._waiting) > but:
-            batch, judged = self._waiting.popleft()
-            total = float(judged.total)
-            if not np.isfinite(total):
-                raise RekalError(
-                    f"the loss or its gradient is not finite in epoch {self._epoch + 1}, batch "
-                    f"{batch + 1}: lower the rate, or clip more"
-                )
-            self._total, self._steps = self._total + total, self._steps + float(judged.steps)
-            if self._report is not None:
-                at = (self._epoch + 1, self._plan.epochs, batch + 1, self._plan.batches)
-                self._report(BackpropProgress(*at, self.mean, self._validation, self.speed))
