@@ -131,7 +131,7 @@ def test_frames_that_do_not_fit_are_refused():
     with pytest.raises(RekalError, match="0 inputs"):
         stream.update(np.zeros((3, 3), np.uint8), u=[1.0])
     stream.update(np.zeros((3, 3), np.uint8))
-    with pytest.raises(RekalError, match="made for time steps"):
+    with pytest.raises(RekalError, match="takes no time steps"):
         stream.update(np.zeros((3, 3), np.uint8), dt=0.5)
     with pytest.raises(RekalError, match="dt must be a time above 0"):
         stream.update(None, dt=-1.0)

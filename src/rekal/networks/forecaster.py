@@ -26,6 +26,12 @@ class Forecaster(Network):
 
     ahead: int = eqx.field(static=True, default=1)
 
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Shape of what it tells at each step: all moves, one after the other."""
+        (targets,) = super().target_shape
+        return (self.ahead * targets,)
+
     def run(
         self,
         values: AnyArray,
