@@ -59,6 +59,22 @@ class Move(NamedTuple):
     length: Float[Array, "*time batch 1"] | None = None
 
 
+class Steps(NamedTuple):
+    """What enters at each step.
+
+    Attributes:
+        move: of the transition into the step.
+        mean: `w`.
+        var: `r`, positive, and within what float32 can square or divide by.
+        seen: 1 where there was an observation, else 0.
+    """
+
+    move: Move
+    mean: Float[Array, "*time batch latent"]
+    var: Float[Array, "*time batch latent"]
+    seen: Float[Array, "*time batch 1"]
+
+
 def transition(dynamics: Dynamics, x: Moments, move: Move) -> tuple[Blocks, Array]:
     """The matrix that leads out of a belief, and the first layer `(batch, hidden)` that mixed it."""
     hidden = first_layer(dynamics.state, x, move.known)

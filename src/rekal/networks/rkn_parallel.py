@@ -22,8 +22,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rekal.networks.banded import Moments
-from rekal.networks.rkn_cell import Dynamics, gains, predict, process_noise, transition, update
-from rekal.networks.rkn_scan import Steps
+from rekal.networks.rkn_cell import (
+    Dynamics,
+    Steps,
+    gains,
+    predict,
+    process_noise,
+    transition,
+    update,
+)
 
 Matrix = Float[Array, "2 2 *shape"]
 Vector = Float[Array, "2 *shape"]

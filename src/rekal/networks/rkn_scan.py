@@ -15,16 +15,17 @@ inside the loop; that of the first layer is one product over all steps afterward
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
 from rekal.networks.banded import Moments, pull_back
 from rekal.networks.rkn_cell import (
     Dynamics,
     Move,
+    Steps,
     gains,
     mixed,
     predict,
@@ -32,27 +33,11 @@ from rekal.networks.rkn_cell import (
     shares,
     update,
 )
+from rekal.networks.rkn_lanes import cut, fill
 
-LANES = 16  # the table of bases is padded to a multiple of as many rows: left-over rows slow a product down
-
-
-class Steps(NamedTuple):
-    """What enters at each step.
-
-    Attributes:
-        move: of the transition into the step.
-        mean: `w`.
-        var: `r`, positive, and within what float32 can square or divide by.
-        seen: 1 where there was an observation, else 0.
-    """
-
-    move: Move
-    mean: Float[Array, "*time batch latent"]
-    var: Float[Array, "*time batch latent"]
-    seen: Float[Array, "*time batch 1"]
+ROWS = 16  # the table of bases is padded to a multiple of as many rows: left-over rows slow a product down
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def scan_rkn(
     dynamics: Dynamics, first: Moments, steps: Steps, want_prior: bool
 ) -> tuple[Moments, Moments | None]:
@@ -64,6 +49,16 @@ def scan_rkn(
         steps: what enters.
         want_prior: whether the beliefs before the updates are wanted; else None stands for them.
     """
+    latent = first.p.shape[-1]
+    found: Any = _scan(*fill(dynamics, first, steps), want_prior)
+    posterior, prior = found
+    return cut(posterior, latent), None if prior is None else cut(prior, latent)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _scan(
+    dynamics: Dynamics, first: Moments, steps: Steps, want_prior: bool
+) -> tuple[Moments, Moments | None]:
     return _forward(dynamics, first, steps, want_prior)[0]
 
 
@@ -85,7 +80,7 @@ def _forward(
 def _backward(want_prior: bool, kept: Any, cotangents: Any) -> tuple[Dynamics, Moments, Steps]:
     dynamics, steps, posterior, prior, hidden = kept
     table = rows_of(dynamics.bases, steps.move.length)
-    padded = jnp.pad(table, ((0, -len(table) % LANES), (0, 0)))
+    padded = jnp.pad(table, ((0, -len(table) % ROWS), (0, 0)))
 
     def step(carry: Any, row: Any) -> Any:
         g, d_table, d_head, d_noise = carry
@@ -126,7 +121,7 @@ def _backward(want_prior: bool, kept: Any, cotangents: Any) -> tuple[Dynamics, M
     return Dynamics(d_bases, d_state, d_head, d_noise), d_first, d_steps
 
 
-scan_rkn.defvjp(_forward, _backward)
+_scan.defvjp(_forward, _backward)
 
 
 def _through_update(g: Moments, prior: Moments, row: Steps) -> tuple[Moments, Array, Array]:

@@ -11,9 +11,8 @@ from jaxtyping import Array, Float, PyTree
 from rekal.networks.banded import Moments
 from rekal.networks.beliefs import Evidence, Factorised
 from rekal.networks.coefficients import Coefficients
-from rekal.networks.rkn_cell import Move
+from rekal.networks.rkn_cell import Move, Steps
 from rekal.networks.rkn_options import Control, RKNOptions
-from rekal.networks.rkn_scan import Steps
 
 
 def clean(evidence: Evidence, dtype: Any) -> tuple[Array, Array, Array]:
