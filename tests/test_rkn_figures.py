@@ -26,7 +26,7 @@ class Column(NamedTuple):
 
     def cell(self, rows: dict, runs: list[dict]) -> str:
         """The figure of one network as the page writes it."""
-        if self.metric in ("parameters_layer", "seconds"):
+        if self.metric == "parameters_layer":
             value = sorted(run[self.metric] for run in runs)[len(runs) // 2]
         else:
             value = rows[self.metric, self.horizon].get(self.figure)
@@ -38,7 +38,6 @@ SPLIT = [Column("rmse_clear"), Column("rmse_blind")]
 COVERAGE = Column("coverage_90")
 LOSS = "negative_log_likelihood"
 SIZE = Column("parameters_layer", 0)
-MINUTES = Column("seconds", 0, 1 / 60)
 TABLES = {
     "Pendulum": [
         *DENSITY,
@@ -47,7 +46,6 @@ TABLES = {
         *SPLIT,
         Column("rmse_blind_unseen"),
         COVERAGE,
-        MINUTES,
     ],
     "Pendulum at irregular times": [
         *(Column("mse", 2, 1000, figure) for figure in ("ours", "worst", "published")),
