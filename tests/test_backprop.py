@@ -281,6 +281,9 @@ def test_data_that_do_not_fit_are_refused() -> None:
     refused(r"but those of the data have \(3, 3, 1\)", Backprop(), images)
     dark = Frames.from_arrays(data.values, data.targets, mask=np.zeros((4, 7), bool))
     refused("nothing of the data is seen", Backprop(), dark)
+    beyond = Sequences.from_arrays(np.zeros((3, 8, 2)), targets=np.full((3, 8, 1), np.inf))
+    with pytest.raises(RekalError, match="a target of the data is infinite: give NaN"):
+        Backprop().run(small_network(shape=(2,)), beyond)
     refused("patience needs series for validation", Backprop(patience=2), data)
     refused("hold_out needs at least two series", Backprop(hold_out=0.5), small_frames(1))
     refused("not both", Backprop(hold_out=0.5), data, data)
