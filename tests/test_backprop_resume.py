@@ -151,8 +151,12 @@ def test_the_network_of_a_run_is_read_out_of_its_checkpoints(tmp_path: Path) -> 
         load_checkpoint(small_network(), folder)
     assert not folder.exists()
     found = train(small_run(), checkpoint=folder)
+    writing = folder / "4.orbax-checkpoint-tmp"  # of a run that goes on: left alone
+    writing.mkdir()
+    before = sorted(folder.rglob("*"))
     for seed in (0, 1):  # the parameters it had do not matter
         network = load_checkpoint(small_network(seed), folder)
+        assert sorted(folder.rglob("*")) == before
         np.testing.assert_array_equal(flatten(network), flatten(found.network))
     with pytest.raises(RekalError, match=r"network.decoder.mean.weight is float32 \(4, 1\) there"):
         load_checkpoint(small_network(targets=2), folder)

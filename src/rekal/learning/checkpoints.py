@@ -58,10 +58,10 @@ class Checkpoints:
                 f"{folder}: checkpoints cannot be kept there ({error.strerror})"
             ) from None
         options = self._ocp.CheckpointManagerOptions(
-            max_to_keep=1,
+            max_to_keep=None if only_read else 1,
             cleanup_tmp_directories=not only_read,
             enable_async_checkpointing=False,
-            read_only=only_read,
+            create=not only_read,
         )
         self._manager = self._ocp.CheckpointManager(self.folder, options=options)
 
