@@ -127,10 +127,12 @@ def _read(kept: Path) -> Figures | None:
         return None
     try:
         found = json.loads(kept.read_text())
-        return {name: float(value) for name, value in found.items()}
-    except (ValueError, TypeError, AttributeError):
-        warnings.warn(f"{kept} was damaged, so its network is scored anew", stacklevel=2)
-        return None
+        if found and all(isinstance(value, int | float) for value in found.values()):
+            return found
+    except (ValueError, AttributeError):  # no JSON, or no mapping
+        pass
+    warnings.warn(f"{kept} was damaged, so its network is scored anew", stacklevel=2)
+    return None
 
 
 def rows_of(
