@@ -76,7 +76,12 @@ def test_the_pendulum_is_scored_on_unseen_films_too():
     who = Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1)))
     network = network_of(who, 0, task.test.frames.shape, (2,), TINY)
     found = pendulum.scored_twice(network, task.test)
-    unseen = pendulum_task(1, 12, 8, pendulum.UNSEEN_SEED).test
+    parts = [pendulum_task(1, n, 8, seed).test for n, seed in ((3, 101), (12, 1))]
+    unseen = pendulum.unseen(3, 8)
+    for name in ("values", "targets", "mask"):
+        whole = np.concatenate([getattr(part.frames, name) for part in parts])
+        np.testing.assert_array_equal(getattr(unseen.frames, name), whole)
+    np.testing.assert_array_equal(unseen.factor, np.concatenate([part.factor for part in parts]))
     assert {n: v for n, v in found.items() if not n.endswith("_unseen")} == scored(
         network, task.test
     )
