@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 
 class Particles(eqx.Module):
@@ -84,39 +86,39 @@ class Path(eqx.Module):
 class Gaussian(eqx.Module):
     """A Gaussian belief about the state.
 
-    The mean is a column, followed by one column for each diffuse coordinate of the first state: how the
-    mean moves with that coordinate (none once a start is proper).
-
     Attributes:
-        columns: `(states, 1 + flat)`.
-        carry: covariance, or a square root of it, given the diffuse coordinates.
-        squares: summed products of the columns of the white innovations.
+        mean: `(states,)`.
+        carry: covariance of the known directions, or a square root of it.
         step: number of the step it stands at, counted from 0.
-        withheld: log density of what was observed before the diffuse coordinates were determined.
+        basis: unknown directions of a diffuse start as columns, zero once they are known; None for any other
+            start.
         root: whether `carry` is a square root.
     """
 
-    columns: Float[Array, "*batch states columns"]
+    mean: Float[Array, "*batch states"]
     carry: Float[Array, "*batch states states"]
-    squares: Float[Array, "*batch columns columns"]
     step: Int[Array, "*batch"]
-    withheld: Float[Array, "*batch"]
+    basis: Float[Array, "*batch states unknown"] | None = None
     root: bool = eqx.field(static=True, default=False)
 
     @property
-    def mean(self) -> Float[Array, "*batch states"]:
-        """Mean of the state."""
-        return combined(self.columns, self.given, self.squares)[0]
+    def known(self) -> Float[Array, "*batch states states"]:
+        """Covariance of the known directions."""
+        return self.carry @ self.carry.mT if self.root else self.carry
 
     @property
     def cov(self) -> Float[Array, "*batch states states"]:
-        """Covariance of the state."""
-        return combined(self.columns, self.given, self.squares)[1]
+        """Covariance of the state; vast, but finite, along unknown directions."""
+        return self.known if self.basis is None else reported(self.known, self.basis)
 
-    @property
-    def given(self) -> Float[Array, "*batch states states"]:
-        """Covariance given the diffuse coordinates."""
-        return self.carry @ self.carry.mT if self.root else self.carry
+
+class DiffuseMoments(NamedTuple):
+    """Covariances of the known directions, and bases of the unknown ones, after and before each update."""
+
+    cov: Float[Array, "*#steps states states"]
+    basis: Float[Array, "*#steps states unknown"]
+    prior_cov: Float[Array, "*#steps states states"]
+    prior_basis: Float[Array, "*#steps states unknown"]
 
 
 class GaussianPath(eqx.Module):
@@ -131,7 +133,10 @@ class GaussianPath(eqx.Module):
         prior_cov: its covariance.
         log_evidence: one-step predictive log densities in nats `(steps,)`.
         white: innovations scaled to unit covariance `(steps, obs)`; zero where nothing was seen or where
-            the start was not determined yet.
+            there is no predictive density.
+        judged: whether an entry has one, given those before it at the same step: not where it is the first to
+            see an unknown direction of a diffuse start, nor where it was known exactly. None: all have.
+        diffuse: the moments of a diffuse start, the unknown directions apart; None for any other.
     """
 
     mean: Float[Array, "*steps states"]
@@ -140,6 +145,8 @@ class GaussianPath(eqx.Module):
     prior_cov: Float[Array, "*#steps states states"]
     log_evidence: Float[Array, "*steps"]
     white: Float[Array, "*steps obs"]
+    judged: Bool[Array, "*#steps obs"] | None = None
+    diffuse: DiffuseMoments | None = None
 
     @property
     def log_likelihood(self) -> Float[Array, "*batch"]:
@@ -166,60 +173,15 @@ class SmoothedPath(eqx.Module):
     lag: Float[Array, "*steps states states"]
 
 
-def combined(
-    columns: Float[Array, "*batch states columns"],
-    given: Float[Array, "*batch states states"],
-    squares: Float[Array, "*#batch columns columns"],
-) -> tuple[Float[Array, "*batch states"], Float[Array, "*batch states states"]]:
-    """Mean and covariance of the state, the diffuse coordinates integrated out.
-
-    A direction of which the data say nothing yet has a huge variance, not an infinite one.
-    """
-    mean, effect = columns[..., 0], columns[..., 1:]
-    if effect.shape[-1] == 0:
-        return mean, given
-    center, cov = flat_law(squares)
-    mean = mean + (effect * center[..., None, :]).sum(-1)
-    return mean, given + effect @ cov @ effect.mT
+VAST = 2
+"""The variance of an unknown direction is reported as this negative power of the machine epsilon."""
 
 
-def flat_law(
-    squares: Float[Array, "*batch columns columns"],
-) -> tuple[Float[Array, "*batch flat"], Float[Array, "*batch flat flat"]]:
-    """Mean and covariance of the diffuse coordinates, from the products of the white innovations.
-
-    A direction of which the data say nothing yet has mean zero.
-    """
-    S, s = squares[..., 1:, 1:], squares[..., 1:, 0]
-    size, scaled = balanced(S)
-    values, vectors = jnp.linalg.eigh(scaled)
-    raised = floored(values)
-    roots = vectors / size[..., :, None]
-    cov = (roots / raised[..., None, :]) @ roots.mT
-    along = (roots * s[..., :, None]).sum(-2)
-    along = jnp.where(values < raised, 0.0, along / raised)
-    return -(roots * along[..., None, :]).sum(-1), cov
-
-
-def balanced(
-    S: Float[Array, "*batch flat flat"],
-) -> tuple[Float[Array, "*batch flat"], Float[Array, "*batch flat flat"]]:
-    """Roots of the diagonal of an information matrix, and the matrix scaled to a diagonal of one.
-
-    The eigenvalues of what is scaled do not depend on the units of the states.
-    """
-    diagonal = jnp.diagonal(S, axis1=-2, axis2=-1)
-    size = jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
-    return size, S / (size[..., :, None] * size[..., None, :])
-
-
-def floored(values: Float[Array, "*batch flat"]) -> Float[Array, "*batch flat"]:
-    """Eigenvalues of a balanced information matrix, those that are rounding raised to just above it."""
-    return jnp.maximum(values, UNKNOWN * jnp.finfo(values.dtype).eps)
-
-
-UNKNOWN = 256
-"""Multiples of the machine epsilon up to which information, made one for what is known, counts as none."""
+def reported(
+    cov: Float[Array, "*batch n n"], basis: Float[Array, "*batch n d"]
+) -> Float[Array, "*batch n n"]:
+    """A covariance with a vast, but finite, variance along the unknown directions."""
+    return cov + jnp.finfo(cov.dtype).eps ** -VAST * (basis @ basis.mT)
 
 
 def normalise(log_weights: Float[Array, " particles"]) -> tuple[Array, Array]:

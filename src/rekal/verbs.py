@@ -190,12 +190,6 @@ def _gaussian_posterior(
 ) -> Posterior:
     values, inputs = _arrays(data)
     told = gaussian_predictive(algorithm, path, values, inputs)
-    known = np.asarray(data.mask)
-    if getattr(
-        algorithm.model, "diffuse", ()
-    ):  # until the start is determined innovations are zero
-        begun = (np.asarray(path.white) != 0).any(-1)
-        known = known & np.logical_or.accumulate(begun, axis=1)[..., None]
     return Posterior(
         mean=np.asarray(mean),
         cov=np.asarray(cov),
@@ -203,7 +197,7 @@ def _gaussian_posterior(
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
-        **_scored(told, known),
+        **_scored(told, np.asarray(data.mask)),
     )
 
 

@@ -18,10 +18,10 @@ from jaxtyping import Array, Bool, Float, Int
 from rekal.beliefs import GaussianPath
 from rekal.errors import RekalError
 from rekal.filters.forms import Form
-from rekal.filters.gains import Gains
+from rekal.filters.gains import Gains, gains
 from rekal.filters.kalman import Kalman
 from rekal.filters.means import Means, means
-from rekal.filters.paths import linear_path
+from rekal.filters.paths import evidence, linear_path
 from rekal.filters.system import LinearSystem, at, check_series, linear_system
 
 
@@ -85,42 +85,32 @@ def _together(
     lengths: Array,
 ) -> GaussianPath:
     """All series with one covariance recursion, their means as columns."""
-    batch, steps, _ = values.shape
+    steps = values.shape[1]
     real = jnp.arange(steps) < lengths[:, None]
     system = _columns(kalman, jnp.where(real[..., None], values, 0.0), mask, inputs, dt)
     found, run = kalman.solve(system)
     # Worked out before they are transposed: in one go every entry would be fetched across the batch.
     run = Means(*(jax.lax.optimization_barrier(columns) for columns in run))
-    flat = len(kalman.model.diffuse)
-    if flat:
-
-        def one(i: Array) -> GaussianPath:
-            pick = lambda x: jnp.concatenate([x[..., i, None], x[..., batch:]], -1)  # noqa: E731
-            own = system._replace(start=pick(system.start))
-            return linear_path(own, found, Means(*map(pick, run)), kalman.arithmetic)
-
-        whole, first = jax.vmap(one)(jnp.arange(batch)), one(jnp.asarray(0))
-        cov, prior_cov = first.cov[None], first.prior_cov[None]
-        mean, prior, evidence, white = whole.mean, whole.prior_mean, whole.log_evidence, whole.white
-    else:
-        first = Means(*(columns[..., :1] for columns in run))
-        narrow = system._replace(start=system.start[:, :1])
-        path = linear_path(narrow, found, first, kalman.arithmetic)
-        cov, prior_cov = path.cov[None], path.prior_cov[None]
-        own = lambda columns: jnp.moveaxis(columns, -1, 0)  # noqa: E731
-        mean, prior, white = own(run.posterior), own(run.prior), own(run.white)
-        # What of the evidence is no square of an innovation is the same for all.
-        constant = path.log_evidence + 0.5 * (path.white**2).sum(-1)
-        evidence = constant - 0.5 * (run.white**2).sum(1).T
-    evidence = jnp.where(real, evidence, 0.0)
-    white = jnp.where(real[..., None], white, 0.0)
-    return GaussianPath(mean, cov, prior, prior_cov, evidence, white)
+    first = Means(*(columns[..., :1] for columns in run))
+    path = linear_path(system._replace(y=system.y[..., :1]), found, first, kalman.arithmetic)
+    own = lambda columns: jnp.moveaxis(columns, -1, 0)  # noqa: E731
+    shared = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
+    return GaussianPath(
+        mean=own(run.posterior),
+        cov=path.cov[None],
+        prior_mean=own(run.prior),
+        prior_cov=path.prior_cov[None],
+        log_evidence=jnp.where(real, evidence(system, found, run).T, 0.0),
+        white=jnp.where(real[..., None], own(run.white), 0.0),
+        judged=shared(path.judged),
+        diffuse=shared(path.diffuse),
+    )
 
 
 def _columns(
     kalman: Kalman, values: Array, mask: Array | None, inputs: Array | None, dt: Array | None
 ) -> LinearSystem:
-    """One system of all series: a column for each, then those of the diffuse coordinates."""
+    """One system of all series, with a column for each."""
     fixed = LinearSystem(*(None for _ in LinearSystem._fields))  # pyright: ignore
     out = fixed._replace(y=3, drift=fixed.drift if inputs is None else 3)
     system = jax.vmap(
@@ -128,17 +118,9 @@ def _columns(
         in_axes=(0, None if inputs is None else 0),
         out_axes=out,
     )(values, inputs)
-    batch, flat = values.shape[0], len(kalman.model.diffuse)
-    wide = lambda rows: jnp.pad(rows, ((0, 0), (0, 0), (0, flat)))  # noqa: E731
-    drift = system.drift[:, :, 0]
-    if inputs is None:  # the same for all series: one column, unless others follow it
-        drift = jnp.broadcast_to(drift[..., None], (*drift.shape, batch if flat else 1))
-    start = jnp.broadcast_to(system.start[:, :1], (system.start.shape[0], batch))
-    return system._replace(
-        y=wide(system.y[:, :, 0]),
-        drift=wide(drift),
-        start=jnp.concatenate([start, system.start[:, 1:]], 1),
-    )
+    start = jnp.broadcast_to(system.start, (system.start.shape[0], values.shape[0]))
+    drift = system.drift if inputs is None else system.drift[:, :, 0]
+    return system._replace(y=system.y[:, :, 0], drift=drift, start=start)
 
 
 @eqx.filter_jit
@@ -156,10 +138,14 @@ def _apart(
         system = linear_system(kalman.model, values, mask, inputs, dt)
         if kalman.parallel(values.shape[0]):
             return linear_path(system, *kalman.solve(system), kalman.arithmetic)
-        found = full_gains(system, kalman.arithmetic)
+        recursion = gains if kalman.model.diffuse else full_gains
+        found = recursion(system, kalman.arithmetic)
         return linear_path(system, found, means(system, found), kalman.arithmetic)
 
-    path = jax.vmap(one)(values, mask, inputs, dt)
+    rows = (values, mask, inputs, dt)
+    # Side by side, the loop over a diffuse start would wait for the longest of all.
+    in_turn = bool(kalman.model.diffuse)
+    path = jax.lax.map(lambda row: one(*row), rows) if in_turn else jax.vmap(one)(*rows)
     real = jnp.arange(values.shape[1]) < lengths[:, None]
     return eqx.tree_at(
         lambda path: (path.log_evidence, path.white),
@@ -169,7 +155,7 @@ def _apart(
 
 
 def full_gains(system: LinearSystem, form: Form) -> Gains:
-    """The covariance recursion to the end of the series, as many side by side as one likes.
+    """The covariance recursion from a proper start to the end of the series, many side by side.
 
     A loop that ends when the covariance has settled would, with several series, copy all that it has
     recorded at every step.

@@ -57,7 +57,7 @@ class ExtendedKalman(NonlinearFilter):
         dt: Float[Array, ""] | None,
     ) -> Gaussian:
         """One step through time along the tangent."""
-        m = belief.columns[:, 0]
+        m = belief.mean
         form = RootForm if belief.root else CovarianceForm
         A = transition_jacobian(self.model, m, u, dt)
         mean = self.model.transition_mean(m[None], u, dt)[0]
@@ -67,7 +67,7 @@ class ExtendedKalman(NonlinearFilter):
         self, belief: Gaussian, evidence: Observed
     ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
-        m, carry = belief.columns[:, 0], belief.carry
+        m, carry = belief.mean, belief.carry
         form = RootForm if belief.root else CovarianceForm
         y, shape, noise, seen, u = evidence
 
@@ -89,7 +89,7 @@ class ExtendedKalman(NonlinearFilter):
         C, e = linearised(x)
         new = form.update(carry, C, noise)
         white = rows_times(e[None], new.whitener)[0]
-        gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * seen)
+        gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * (seen - new.void))
         after = self._belief(m + rows_times(e[None], new.gain)[0], new.carry, belief.step)
         return after, gain, white
 
@@ -111,7 +111,7 @@ class ExtendedKalman(NonlinearFilter):
         dt: Float[Array, ""] | None,
     ) -> Backward:
         """Smoother gain from the tangent of the transition."""
-        A = transition_jacobian(self.model, belief.columns[:, 0], u, dt)
+        A = transition_jacobian(self.model, belief.mean, u, dt)
         if belief.root:
             return backward_roots(belief.carry, A @ belief.carry, noise)
         return backward_covariance(belief.carry, rows_times(belief.carry, A), prior.carry)

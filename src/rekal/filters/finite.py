@@ -23,7 +23,7 @@ def check_finite(
     inputs: Float[Array, "steps input"] | None = None,
     dt: Float[Array, " steps"] | None = None,
 ) -> None:
-    """Every belief of one filtered series is finite.
+    """Every belief of one filtered series is finite, and no observation is impossible.
 
     Args:
         model: the model that was filtered.
@@ -36,8 +36,14 @@ def check_finite(
             transition or the observation, its value or its Jacobian.
     """
     leaves = [path.prior_mean, path.prior_cov, path.mean, path.cov]
-    if any(isinstance(leaf, Tracer) for leaf in leaves):
+    if any(isinstance(leaf, Tracer) for leaf in (*leaves, path.log_evidence)):
         return
+    ruled_out = np.flatnonzero(np.isneginf(np.asarray(path.log_evidence)))
+    if ruled_out.size:
+        raise RekalError(
+            f"the model rules out what was observed at step {ruled_out[0]} (counted from 0): the entry was "
+            "known exactly from earlier ones, and is another: give R a variance above zero"
+        )
     steps = path.mean.shape[0]
     finite = np.stack([np.isfinite(np.asarray(leaf).reshape(steps, -1)).all(1) for leaf in leaves])
     bad = np.flatnonzero(~finite.all(0))

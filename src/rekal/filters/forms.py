@@ -8,9 +8,19 @@ Observations enter one scalar at a time (Bierman 1977, ch. V). For row `c` with 
 
 The scalar innovations are a triangular transform of the joint one, `e_i = v_i - c_i sum_{j<i} g_j e_j`, so
 that with `E` the unit triangular matrix `e = E v` the gain on the joint innovation is `K = G E` and its
-whitener `U = diag(f)^{-1/2} E`: `U v` is white and `log det S = sum log f`. Where the variance `c P c'` is no
-more than the rounding of what earlier scalars took from it, it is zero: an observation without noise that
-says nothing new changes nothing.
+whitener `U = diag(f)^{-1/2} E`: `U v` is white and `log det S = sum log f`.
+
+What is exactly known. With noise-free observations or singular noise some combinations of the states have no
+variance. Rounding leaves a variance of a few units in the last place of what was subtracted, which a later
+noise-free observation would take for real. So each difference is compared with the size of its terms: a
+variance that is no more than their rounding is zero, and so are its covariances (`rounding.py`). An
+observation of something known exactly changes nothing and has no density; it is counted in `void`.
+
+The update is split into what the observation would leave if it had no noise, and what its noise gives back,
+
+    P - P c c'P / f = (P - P c c'P / s) + P c c'P / s * r / f,     s = c P c',
+
+so that a large prior variance beside a small `r` costs no digits: the first term is exactly zero along `c`.
 
 * `CovarianceForm` carries `P`. Fast; the default in float64.
 * `RootForm` carries a square root `S`, `P = S S'` (Potter's update; the time update by a QR factor of
@@ -25,8 +35,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from rekal.filters.rounding import (
+    deviations,
+    inverse,
+    rounding_floor,
+    row_norms,
+    rows_without_rounding,
+    safe_sqrt,
+    without_rounding,
+)
 from rekal.models.products import rows_times
 from rekal.models.roots import square_root, triangular
 
@@ -35,12 +54,21 @@ LOOPED = 32  # scalars in a loop, which compiles faster; more go through one Cho
 
 
 class Updated(NamedTuple):
-    """What an update leaves: the new carry, the joint gain, the whitener of the innovation, `log f`."""
+    """What an update leaves.
+
+    Attributes:
+        carry: the new covariance, or its square root.
+        gain: of the joint innovation.
+        whitener: of the joint innovation; a row of zeros where an entry has no density.
+        log_f: log determinant of the innovation's covariance.
+        void: number of entries that were known exactly before, and so have no density.
+    """
 
     carry: Float[Array, "n n"]
     gain: Float[Array, "n p"]
     whitener: Float[Array, "p p"]
     log_f: Float[Array, ""]
+    void: Float[Array, ""]
 
 
 class CovarianceForm:
@@ -61,15 +89,17 @@ class CovarianceForm:
         P: Float[Array, "n n"], A: Float[Array, "n n"], noise: Float[Array, "n n"]
     ) -> Float[Array, "n n"]:
         """`A P A' + Q`."""
-        P = rows_times(rows_times(P, A).T, A) + noise
-        return 0.5 * (P + P.T)
+        size = rows_times(deviations(P)[None], jnp.abs(A))[0]
+        P = rows_times(rows_times(P, A).T, A)
+        P = without_rounding(0.5 * (P + P.T), size**2, 4 * len(size))
+        return P + 0.5 * (noise + noise.T)
 
     @staticmethod
     def update(
         P: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
         """Condition on the observations, one scalar after the other."""
-        floor = _floor(C, jnp.sqrt(jnp.diagonal(P)), 1)
+        floor = rounding_floor(C, deviations(P), 1)
         return _updated(CovarianceForm.scalar, _joint_update, P, C, noise, floor)
 
     @staticmethod
@@ -83,14 +113,16 @@ class CovarianceForm:
         Pc = rows_times(c, P)
         spread = (c * Pc).sum()
         there = spread > floor
-        Pc, f = jnp.where(there, Pc, 0.0), jnp.where(there, spread, 0.0) + noise
-        g = Pc * _inverse(f)
-        return P - g[:, None] * Pc[None, :], g, f
+        Pc, spread = jnp.where(there, Pc, 0.0), jnp.where(there, spread, 0.0)
+        f = spread + noise
+        explained = (Pc * inverse(spread))[:, None] * Pc[None, :]
+        rest = without_rounding(P - explained, jnp.diagonal(P), 4)
+        return rest + explained * (noise * inverse(f)), Pc * inverse(f), f
 
     @staticmethod
     def size(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """What the entries of a carry are measured by, whatever the units of the states."""
-        spread = jnp.sqrt(jnp.diagonal(P))
+        spread = deviations(P)
         return spread[:, None] * spread[None, :]
 
 
@@ -112,14 +144,16 @@ class RootForm:
         S: Float[Array, "n n"], A: Float[Array, "n n"], noise: Float[Array, "n n"]
     ) -> Float[Array, "n n"]:
         """A square root of `A S S' A' + W W'`, `W` being the square root of `Q`."""
-        return triangular(jnp.concatenate([A @ S, noise], 1))
+        size = rows_times(row_norms(S)[None], jnp.abs(A))[0]
+        moved = rows_without_rounding(A @ S, size, 4 * len(size))
+        return triangular(jnp.concatenate([moved, noise], 1))
 
     @staticmethod
     def update(
         S: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
         """Potter's square-root update, one scalar after the other."""
-        floor = _floor(C, jnp.linalg.norm(S, axis=1), 2)
+        floor = rounding_floor(C, row_norms(S), 2)
         return _updated(RootForm.scalar, _joint_root_update, S, C, noise, floor)
 
     @staticmethod
@@ -132,35 +166,21 @@ class RootForm:
         """One scalar observation: the new carry, its gain and the variance of its innovation."""
         q = c @ S
         q = jnp.where((q * q).sum() > floor, q, 0.0)
-        f = (q * q).sum() + noise
+        spread = (q * q).sum()
+        f = spread + noise
         Sq = S @ q
-        shrink = jnp.where(f > 0, f + jnp.sqrt(f * noise), 1.0)
-        return S - Sq[:, None] * (q / shrink)[None, :], Sq * _inverse(f), f
+        explained = (Sq * inverse(spread))[:, None] * q[None, :]
+        rest = rows_without_rounding(S - explained, row_norms(S), 4 * len(q))
+        # The two roots apart: the product of the variances may leave the range of the type.
+        return rest + explained * (safe_sqrt(noise) * safe_sqrt(inverse(f))), Sq * inverse(f), f
 
     @staticmethod
     def size(S: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """What the entries of a carry are measured by, whatever the units of the states."""
-        return jnp.broadcast_to(jnp.linalg.norm(S, axis=1)[:, None], S.shape)
+        return jnp.broadcast_to(row_norms(S)[:, None], S.shape)
 
 
 Form = type[CovarianceForm] | type[RootForm]
-
-
-def _floor(C: Float[Array, "p n"], spread: Float[Array, " n"], power: int) -> Float[Array, " p"]:
-    """What the variance of `c x` may hold of rounding alone, once earlier scalars determine it.
-
-    Args:
-        C: the rows `c`.
-        spread: standard deviations of the states before the update.
-        power: 1 where covariances were subtracted, 2 where square roots were.
-    """
-    whole = (jnp.abs(C) * spread).sum(1)
-    return (4 * jnp.finfo(C.dtype).eps) ** power * whole * whole
-
-
-def _inverse(f: Float[Array, ""]) -> Float[Array, ""]:
-    """`1 / f`, or zero for an observation without any uncertainty."""
-    return jnp.where(f > 0, 1 / jnp.where(f > 0, f, 1.0), 0.0)
 
 
 def _updated(
@@ -204,9 +224,32 @@ def _one_by_one(
         state = jax.lax.fori_loop(0, p, step, state)
     carry, G, E, f = state
     positive = f > 0
+    return summed_up(carry, G, E, f, positive, ~positive)
+
+
+def summed_up(
+    carry: Float[Array, "n n"],
+    G: Float[Array, "n p"],
+    E: Float[Array, "p p"],
+    f: Float[Array, " p"],
+    judged: Bool[Array, " p"],
+    void: Bool[Array, " p"],
+) -> Updated:
+    """What scalar updates come to for the joint innovation.
+
+    Args:
+        carry: covariance or root after the last of them.
+        G: gains of the scalar innovations.
+        E: the scalar innovations as combinations of the joint one.
+        f: variances of the scalar innovations, or what stands in the likelihood in their place.
+        judged: whether an innovation has a finite variance above zero.
+        void: whether it has no density.
+    """
+    positive = f > 0
     whole = jnp.where(positive, f, 1.0)
-    scale = jnp.where(positive, jax.lax.rsqrt(whole), 0.0)
-    return Updated(carry, rows_times(G, E.T), E * scale[:, None], jnp.log(whole).sum())
+    scale = jnp.where(judged, jax.lax.rsqrt(whole), 0.0)
+    count = void.sum().astype(f.dtype)
+    return Updated(carry, rows_times(G, E.T), E * scale[:, None], jnp.log(whole).sum(), count)
 
 
 def _joint_update(
@@ -219,7 +262,8 @@ def _joint_update(
     whitener = jax.scipy.linalg.solve_triangular(L, eye, lower=True)
     half = PC @ whitener.T
     P = P - half @ half.T
-    return Updated(0.5 * (P + P.T), half @ whitener, whitener, 2 * jnp.log(jnp.diagonal(L)).sum())
+    log_f = 2 * jnp.log(jnp.diagonal(L)).sum()
+    return Updated(0.5 * (P + P.T), half @ whitener, whitener, log_f, jnp.zeros_like(log_f))
 
 
 def _joint_root_update(
@@ -233,4 +277,4 @@ def _joint_root_update(
     eye = jnp.eye(p, dtype=C.dtype)
     whitener = jax.scipy.linalg.solve_triangular(L[:p, :p], eye, lower=True)
     log_f = 2 * jnp.log(jnp.diagonal(L)[:p]).sum()
-    return Updated(L[p:, p:], L[p:, :p] @ whitener, whitener, log_f)
+    return Updated(L[p:, p:], L[p:, :p] @ whitener, whitener, log_f, jnp.zeros_like(log_f))

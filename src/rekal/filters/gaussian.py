@@ -76,12 +76,17 @@ class GaussianFilter(eqx.Module):
     ) -> tuple[GaussianPath, SmoothedPath]:
         """Filter and smooth one series; steps from `length` on are padding."""
 
+    @abc.abstractmethod
     def belief(
         self, mean: Float[Array, " states"], cov: Float[Array, "states states"], step: Array
     ) -> Gaussian:
         """A belief with given moments."""
-        zero = jnp.zeros((1, 1), mean.dtype)
-        return Gaussian(mean[:, None], cov, zero, jnp.asarray(step), zero[0, 0])
+
+    def determined(
+        self, belief: Gaussian, u: Float[Array, " input"] | None = None
+    ) -> Bool[Array, " obs"]:
+        """Whether the variance of each entry of `y` is finite (`u` is not used)."""
+        return jnp.ones(self.model.observations, bool)
 
     def run(
         self,
@@ -97,7 +102,8 @@ class GaussianFilter(eqx.Module):
         first, *seen = self.absorb(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
 
         def row(prior: Gaussian, belief: Gaussian, seen: list[Array]) -> GaussianPath:
-            return GaussianPath(belief.mean, belief.cov, prior.mean, prior.cov, *seen)
+            gain, white = seen
+            return GaussianPath(belief.mean, belief.cov, prior.mean, prior.cov, gain, white)
 
         def step(belief: Gaussian, rows: PyTree) -> tuple[Gaussian, GaussianPath]:
             evidence, u, dt = rows

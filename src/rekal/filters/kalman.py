@@ -9,8 +9,9 @@ Three forms with the same answer:
 * "parallel": an associative scan over time (Särkkä and García-Fernández 2021), with covariances. On a CPU
   it does several times the work.
 
-"auto" takes the square root in float32. In float64 it takes the covariance, and on a GPU the parallel form
-for series of 1,000 steps and more. Where the covariance has settled it is not computed again (`gains.py`).
+A diffuse start is exact in all of them (`diffuse.py`). "auto" takes the square root in float32. In float64 it
+takes the covariance, and on a GPU the parallel form for series of 1,000 steps and more. Where the covariance
+has settled it is not computed again (`gains.py`).
 """
 
 from __future__ import annotations
@@ -23,24 +24,26 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
+from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath, reported
 from rekal.errors import RekalError
+from rekal.filters.diffuse import diffuse_update, moved_basis, unseen
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gains import Gains, gains
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.means import LOG_2PI, Means, means
-from rekal.filters.parallel import parallel_gains, parallel_means, smooth_parallel
-from rekal.filters.paths import linear_path, smoothed_path, whitened
-from rekal.filters.start import determined, start_law
+from rekal.filters.means import Means, means
+from rekal.filters.parallel import parallel_adjoint, parallel_gains, parallel_means
+from rekal.filters.paths import linear_path, smoothed_path
 from rekal.filters.system import (
     LinearSystem,
     check_inputs,
     check_series,
     decorrelate_seen,
+    diffuse_basis,
     linear_system,
 )
+from rekal.models.gaussian import LOG_2PI
 from rekal.models.linear_model import Blocks, LinearModel
-from rekal.smoothers.adjoint import smooth_linear
+from rekal.smoothers.adjoint import smooth_linear, smoothed_moments
 from rekal.smoothers.root import smooth_root
 
 LONG = 1000  # steps from which "auto" scans in parallel, on a GPU
@@ -95,13 +98,15 @@ class Kalman(GaussianFilter):
     def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
         """The belief about `x_1` before anything is observed."""
         m, P = self.model.initial_moments()
-        starts = jnp.eye(m.size, dtype=m.dtype)[:, self.model.diffuse]
-        columns = jnp.concatenate([m[:, None], starts], 1)
-        width = columns.shape[1]
-        squares = jnp.zeros((width, width), m.dtype)
-        form = self.arithmetic
-        step, none = jnp.asarray(0), jnp.zeros((), m.dtype)
-        return Gaussian(columns, form.enter(P), squares, step, none, root=form is RootForm)
+        basis = diffuse_basis(self.model) if self.model.diffuse else None
+        root = self._in_roots
+        carry = RootForm.enter(P) if root else P
+        return Gaussian(m, carry, jnp.asarray(0), basis, root=root)
+
+    @property
+    def _in_roots(self) -> bool:
+        """Whether a belief carries a square root: always with a diffuse start."""
+        return self.arithmetic is RootForm or bool(self.model.diffuse)
 
     def predict(
         self,
@@ -116,9 +121,9 @@ class Kalman(GaussianFilter):
         if u is not None:
             drift = drift + blocks.B[0] @ u
         form = RootForm if belief.root else CovarianceForm
-        carry = form.predict(belief.carry, A, form.enter(noise) if belief.root else noise)
-        columns = (A @ belief.columns).at[:, 0].add(drift)
-        return Gaussian(columns, carry, belief.squares, t, belief.withheld, root=belief.root)
+        carry = form.predict(belief.carry, A, form.enter(noise))
+        basis = None if belief.basis is None else moved_basis(belief.basis, A)
+        return Gaussian(A @ belief.mean + drift, carry, t, basis, root=belief.root)
 
     def encode(
         self,
@@ -141,19 +146,39 @@ class Kalman(GaussianFilter):
         offset = blocks.d[0] if evidence.u is None else blocks.d[0] + blocks.D[0] @ evidence.u
         shape, noise = decorrelate_seen(blocks.R[0], evidence.mask)
         C, y = shape @ blocks.C[0], shape @ (evidence.y - offset)
-        form = RootForm if belief.root else CovarianceForm
-        new = form.update(belief.carry, C, noise)
-        innovation = -(C @ belief.columns).at[:, 0].add(-y)
+        form, basis = RootForm if belief.root else CovarianceForm, None
+        if belief.basis is None:
+            new = form.update(belief.carry, C, noise)
+        else:
+            new, basis, *_ = diffuse_update(belief.carry, belief.basis, C, noise)
+        innovation = y - C @ belief.mean
         white = new.whitener @ innovation
-        columns = belief.columns + new.gain @ innovation
-        before, squares = belief.squares, belief.squares + white.T @ white
-        constant = belief.withheld - 0.5 * (new.log_f + LOG_2PI * evidence.mask.sum())
-        after, earlier = start_law(squares).log_evidence, start_law(before).log_evidence
-        ready, was = determined(squares[None])[0], determined(before[None])[0]
-        gain = jnp.where(ready, after - jnp.where(was, earlier, 0) + constant, 0)
-        withheld = jnp.where(ready, 0, constant)
-        belief = Gaussian(columns, new.carry, squares, belief.step, withheld, root=belief.root)
-        return belief, gain, whitened(white, before)
+        mean = belief.mean + new.gain @ innovation
+        density = -0.5 * (white @ white + new.log_f + LOG_2PI * (evidence.mask.sum() - new.void))
+        size = jnp.abs(y) + jnp.abs(C) @ jnp.abs(mean)
+        refused = (noise == 0) & (jnp.abs(y - C @ mean) > jnp.finfo(y.dtype).eps ** (1 / 3) * size)
+        density = jnp.where(refused.any(), -jnp.inf, density)
+        return Gaussian(mean, new.carry, belief.step, basis, root=belief.root), density, white
+
+    def belief(
+        self,
+        mean: Float[Array, " states"],
+        cov: Float[Array, "states states"],
+        step: Array,
+        basis: Float[Array, "states unknown"] | None = None,
+    ) -> Gaussian:
+        """A belief with given moments, of the known directions where there is a basis of unknown ones."""
+        root = basis is not None
+        return Gaussian(mean, RootForm.enter(cov) if root else cov, step, basis, root=root)
+
+    def determined(
+        self, belief: Gaussian, u: Float[Array, " input"] | None = None
+    ) -> Bool[Array, " obs"]:
+        """Whether the variance of each entry is finite: it sees no unknown direction."""
+        C = self._blocks_at(belief.step, u).C[0]
+        if belief.basis is None:
+            return jnp.ones(len(C), bool)
+        return unseen(C @ belief.basis, C, belief.basis)
 
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
@@ -163,8 +188,13 @@ class Kalman(GaussianFilter):
         C, offset = blocks.C[0], blocks.d[0]
         if u is not None:
             offset = offset + blocks.D[0] @ u
-        cov = C @ belief.cov @ C.T + blocks.R[0]
-        return C @ belief.mean + offset, 0.5 * (cov + cov.T)
+        cov = C @ belief.known @ C.T + blocks.R[0]
+        cov = 0.5 * (cov + cov.T)
+        if belief.basis is not None:
+            effect = C @ belief.basis
+            hidden = unseen(effect, C, belief.basis)
+            cov = reported(cov, jnp.where(hidden[:, None], 0.0, effect))
+        return C @ belief.mean + offset, cov
 
     def _blocks_at(self, t: Array, u: Array | None, dt: Array | None = None) -> Blocks:
         """The matrices of step `t`; beyond the end of a stack NaN where `t` is being traced."""
@@ -241,13 +271,14 @@ class Kalman(GaussianFilter):
         system = linear_system(self.model, values, mask, inputs, dt)
         found, run = self.solve(system)
         if self.parallel(values.shape[0]):
-            smoothed = smooth_parallel(system, found, run, length)
+            adjoint = parallel_adjoint(system, found, run, length)
+            smoothed = smoothed_moments(system, found, run, CovarianceForm, *adjoint)
         elif self.arithmetic is RootForm:
             smoothed = smooth_root(system, found, run, length)
         else:
             smoothed = smooth_linear(system, found, run, CovarianceForm, length)
         path = linear_path(system, found, run, self.arithmetic)
-        return path, smoothed_path(run, smoothed, length)
+        return path, smoothed_path(smoothed)
 
     def solve(self, system: LinearSystem) -> tuple[Gains, Means]:
         """Gains and means of a whole series."""

@@ -3,15 +3,8 @@ r"""The recursion of the means, given the gains: `x_t = x_t^- + K_t (y_t - C_t x
 With `J_t = I - K_t C_t` it is affine in the mean before, `x_t = J_t A_t x_{t-1} + (K_t y_t + J_t a_t)`: all
 products but one are formed outside the loop. Columns (see `system.py`) run together.
 
-A diffuse start. Let `e_t = U_t (y_t - C_t x_t^-)` be the white innovations, one column for the data (`e0`)
-and one for each flat coordinate (`E`). Given `delta` they are `e0 + E delta`, hence up to step `t`
-
-    S_t = sum E'E,   s_t = sum E'e0,   delta ~ N(-S_t^{-1} s_t, S_t^{-1}),
-
-and the likelihood of the data that do not serve to find `delta` is (de Jong 1991, with the flat law's
-constant such that an observation that just fixes one unit-weight coordinate counts for nothing)
-
-    -1/2 [sum (log f + k log 2 pi) + e0'e0 - s'S^{-1}s + log det S] + q/2 log 2 pi.
+With a diffuse start the gain of an observation that fixes an unknown direction is that of `diffuse.py`, and
+its innovation has no scale: its white innovation is zero.
 """
 
 from __future__ import annotations
@@ -24,8 +17,6 @@ from jaxtyping import Array, Float
 
 from rekal.filters.gains import Gains
 from rekal.filters.system import UNROLLED, LinearSystem
-
-LOG_2PI = 1.8378770664093453
 
 
 class Means(NamedTuple):

@@ -230,9 +230,7 @@ class NonlinearFilter(GaussianFilter):
         return semidefinite_root(cov) if self.arithmetic is RootForm else cov
 
     def _belief(self, mean: Array, carry: Array, step: Array) -> Gaussian:
-        zero = jnp.zeros((1, 1), mean.dtype)
-        root = self.arithmetic is RootForm
-        return Gaussian(mean[:, None], carry, zero, step, zero[0, 0], root=root)
+        return Gaussian(mean, carry, step, root=self.arithmetic is RootForm)
 
 
 def _path(sweep: Sweep) -> GaussianPath:

@@ -17,12 +17,16 @@ filtered covariance, and all gains follow at once.
 Means and adjoints are affine recursions, `x -> Phi x + b`, and compose as such.
 
 The work is `log2 T` times that of the recursion, in `log2 T` rounds instead of `T` steps: it pays on a GPU.
+
 An observation without noise of something that the process noise does not reach has no finite information
-about the state before it; the parallel form then gives NaN (the other two forms work).
+about the state before it: a series with one has its covariances from the recursion in time, and only its
+means from a scan. So has a diffuse start as long as a direction is unknown; its steps enter the scan as
+constants (`E = 0`, `J = 0`, `S` their filtered covariance).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
@@ -30,11 +34,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from rekal.filters.forms import CovarianceForm
-from rekal.filters.gains import Gains
+from rekal.filters.gains import Gains, diffuse_gains, gains
 from rekal.filters.means import Means, small
 from rekal.filters.scan import prefixes
 from rekal.filters.system import LinearSystem
-from rekal.smoothers.adjoint import LinearSmoothed, smoothed_moments
 
 
 class Stretch(NamedTuple):
@@ -62,57 +65,75 @@ def parallel_gains(system: LinearSystem) -> Gains:
     steps = system.y.shape[0]
     n, dtype = system.P.shape[0], system.P.dtype
     update = jax.vmap(CovarianceForm.update)
-    A, Q = _wide(system.A, steps), _wide(system.Q, steps)
-    C, noise = _wide(system.C, steps), _wide(system.noise, steps)
-    Q = Q.at[0].set(system.P)
-    new = update(Q, C, noise)
-    kept = jnp.eye(n, dtype=dtype) - small(new.gain, C)
+    A, Q = _along(system.A, steps), _along(system.Q, steps)
+    C, noise = _along(system.C, steps), _along(system.noise, steps)
+    new = update(Q.at[0].set(system.P), C, noise)
+    left = jnp.eye(n, dtype=dtype) - small(new.gain, C)
     UCA = small(small(new.whitener, C), A)
-    here = jnp.arange(steps)[:, None, None] > 0
+    every = jnp.arange(steps)
+    began, first, phase = jnp.ones((), jnp.int32), None, None
+    if system.basis.shape[1]:
+        began, _, first, phase = diffuse_gains(system, CovarianceForm)
+    later = (every >= began)[:, None, None]
     each_step = Stretch(
-        E=jnp.where(here, small(kept, A), 0.0),
-        S=new.carry,
-        J=jnp.where(here, small(UCA.mT, UCA), 0.0),
+        E=jnp.where(later, small(left, A), 0.0),
+        S=new.carry if first is None else jnp.where(later, new.carry, first[1]),
+        J=jnp.where(later, small(UCA.mT, UCA), 0.0),
     )
-    filtered = prefixes(joined, each_step).S
-    moved = small(small(A[1:], filtered[:-1]), A[1:].mT) + Q[1:]
-    prior = jnp.concatenate([system.P[None], 0.5 * (moved + moved.mT)])
-    found = update(prior, C, noise)
-    # A row that is seen and yet has no variance given the state before would be passed over.
+    # A row without noise that has no variance given the state before.
     certain = (jnp.diagonal(new.whitener, axis1=1, axis2=2) == 0) & (C != 0).any(2)
-    whole = jnp.where(certain[1:].any(), jnp.nan, 1.0).astype(dtype)
-    return Gains(
-        prior, found.carry * whole, found.gain * whole, found.whitener * whole, found.log_f * whole,
-        jnp.arange(steps), jnp.asarray(steps, jnp.int32),
-    )  # fmt: skip
+
+    def of(rows: Iterable[Array]) -> Gains:
+        prior, posterior, gain, whitener, log_f, void = rows
+        count = jnp.asarray(steps, jnp.int32)
+        return Gains(prior, posterior, gain, whitener, log_f, void, every, count, phase)
+
+    def scanned() -> Gains:
+        filtered = prefixes(joined, each_step).S
+        moved = jax.vmap(CovarianceForm.predict)(filtered[:-1], A[1:], Q[1:])
+        prior = jnp.concatenate([system.P[None], moved])
+        rows = (prior, *update(prior, C, noise))
+        if first is not None:
+            pick = lambda a, b: jnp.where(  # noqa: E731
+                (every < began).reshape(-1, *[1] * (a.ndim - 1)), a, b
+            )
+            rows = tuple(map(pick, first, rows))
+        return of(rows)
+
+    def in_turn() -> Gains:
+        found = gains(system, CovarianceForm)
+        rows = (leaf[found.where] for leaf in found[:6])
+        return of(rows)
+
+    return jax.lax.cond((certain & (every >= began)[:, None]).any(), in_turn, scanned)
 
 
 def parallel_means(system: LinearSystem, found: Gains) -> Means:
     """The recursion of the means as a scan over affine maps."""
     steps = system.y.shape[0]
-    A, C = _wide(system.A, steps), _wide(system.C, steps)
+    A, C = _along(system.A, steps), _along(system.C, steps)
     J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(found.gain, C)
-    push = small(found.gain, system.y) + small(J, _wide(system.drift, steps))
+    push = small(found.gain, system.y) + small(J, _along(system.drift, steps))
     first = small(found.gain[:1], system.y[:1]) + small(J[:1], system.start[None])
     push = jnp.concatenate([first, push[1:]])
     closed = small(J, A).at[0].set(0.0)
     _, posterior = prefixes(_then, (closed, push))
-    moved = small(A[1:], posterior[:-1]) + _wide(system.drift, steps)[1:]
+    moved = small(A[1:], posterior[:-1]) + _along(system.drift, steps)[1:]
     prior = jnp.concatenate([system.start[None], moved])
     return Means(prior, posterior, small(found.whitener, system.y - small(C, prior)))
 
 
-def smooth_parallel(
+def parallel_adjoint(
     system: LinearSystem,
     found: Gains,
     run: Means,
     length: Int[Array, ""] | int | None = None,
-) -> LinearSmoothed:
-    """Smoothed moments of one series from the adjoint, which is an affine recursion backwards."""
+) -> tuple[Float[Array, "steps n columns"], Float[Array, "steps n n"]]:
+    """Gradient and curvature of the adjoint (`smoothers/adjoint.py`), an affine recursion backwards."""
     steps = system.y.shape[0]
     n, dtype = system.P.shape[0], system.P.dtype
     real = (jnp.arange(steps) < (steps if length is None else length))[:, None, None]
-    A, C = _wide(system.A, steps), _wide(system.C, steps)
+    A, C = _along(system.A, steps), _along(system.C, steps)
     UC = jnp.where(real, small(found.whitener, C), 0.0)
     J = jnp.eye(n, dtype=dtype) - small(found.gain, C)
     Phi = small(jnp.concatenate([A[1:], A[-1:]]), J)
@@ -124,9 +145,8 @@ def smooth_parallel(
         N = small(Phi1.mT, small(N2, Phi1)) + N1
         return small(Phi2, Phi1), small(Phi1.mT, r2) + r1, 0.5 * (N + N.mT)
 
-    elements = (Phi, push, information)
-    _, r, N = prefixes(joined, elements, reverse=True)
-    return smoothed_moments(system, run, found.prior, found.posterior, r, N)
+    _, r, N = prefixes(joined, (Phi, push, information), reverse=True)
+    return r, N
 
 
 def _then(
@@ -137,5 +157,5 @@ def _then(
     return small(second[0], first[0]), small(second[0], first[1]) + second[1]
 
 
-def _wide(block: Array, steps: int) -> Array:
+def _along(block: Array, steps: int) -> Array:
     return jnp.broadcast_to(block, (steps, *block.shape[1:]))

@@ -1,20 +1,17 @@
-"""What a linear filter and smoother leave, the diffuse coordinates of the start integrated out.
-
-Until then every mean is a set of columns (`system.py`), and a covariance is one given those coordinates.
-"""
+"""What a linear filter and smoother leave of a series."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from rekal.beliefs import GaussianPath, SmoothedPath, combined
+from rekal.beliefs import DiffuseMoments, GaussianPath, SmoothedPath, reported
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains
-from rekal.filters.means import LOG_2PI, Means
-from rekal.filters.start import determined, evidence_by_step, products, start_law
+from rekal.filters.means import Means
 from rekal.filters.system import LinearSystem
+from rekal.models.gaussian import LOG_2PI
 from rekal.smoothers.adjoint import LinearSmoothed
 
 
@@ -28,60 +25,51 @@ def linear_path(system: LinearSystem, found: Gains, run: Means, form: Form) -> G
         form: what the carries of the gains are.
     """
     leave = jax.vmap(form.leave)
-    given = leave(found.posterior)[found.where]
-    given_before = leave(found.prior)[found.where]
-    constant = found.log_f[found.where] + LOG_2PI * system.seen
-    if system.start.shape[1] == 1:
-        white = run.white[..., 0]
-        evidence = -0.5 * ((white**2).sum(-1) + constant)
-        mean, prior = run.posterior[..., 0], run.prior[..., 0]
-        return GaussianPath(mean, given, prior, given_before, evidence, white)
-    squares = jnp.cumsum(products(run.white), 0)
-    before = jnp.concatenate([jnp.zeros_like(squares[:1]), squares[:-1]])
+    cov, prior_cov = leave(found.posterior)[found.where], leave(found.prior)[found.where]
+    diffuse = None
+    if found.diffuse is not None:
+        diffuse = DiffuseMoments(cov, found.diffuse.posterior, prior_cov, found.diffuse.prior)
+        cov = reported(cov, found.diffuse.posterior)
+        prior_cov = reported(prior_cov, found.diffuse.prior)
     return GaussianPath(
-        *combined(run.posterior, given, squares),
-        *combined(run.prior, given_before, before),
-        evidence_by_step(squares, constant),
-        jax.vmap(whitened)(run.white, before),
+        mean=run.posterior[..., 0],
+        cov=cov,
+        prior_mean=run.prior[..., 0],
+        prior_cov=prior_cov,
+        log_evidence=evidence(system, found, run)[:, 0],
+        white=run.white[..., 0],
+        judged=found.judged[found.where],
+        diffuse=diffuse,
     )
 
 
-def smoothed_path(
-    run: Means, smoothed: LinearSmoothed, length: Int[Array, ""] | None = None
-) -> SmoothedPath:
-    """The smoothed moments of a series.
+def evidence(system: LinearSystem, found: Gains, run: Means) -> Float[Array, "steps columns"]:
+    """One-step log densities of every series, minus infinity where the model rules an observation out."""
+    constant = found.log_f[found.where] + LOG_2PI * (system.seen - found.void[found.where])
+    density = -0.5 * ((run.white**2).sum(1) + constant[:, None])
+    refused = jax.lax.cond(
+        (system.noise == 0).any(),
+        lambda: contradicted(system, run).any(1),
+        lambda: jnp.zeros(density.shape, bool),
+    )
+    return jnp.where(refused, -jnp.inf, density)
 
-    Args:
-        run: the means.
-        smoothed: moments given the diffuse coordinates.
-        length: number of real steps.
+
+def contradicted(system: LinearSystem, run: Means) -> Bool[Array, "steps p columns"]:
+    """Noise-free entries that the state cannot take: the filtered mean does not meet them.
+
+    They were known exactly from earlier ones, and are something else. Rounding is far below the cube root of
+    the machine epsilon, in units of the largest entry.
     """
-    white = run.white
-    if length is not None:
-        white = jnp.where((jnp.arange(len(white)) < length)[:, None, None], white, 0)
-    total = products(white).sum(0)
-    mean, cov = combined(smoothed.mean, smoothed.cov, total)
-    lag = smoothed.lag
-    if total.shape[0] > 1:
-        effect = smoothed.mean[..., 1:]
-        lag = lag.at[1:].add(effect[1:] @ start_law(total).cov @ effect[:-1].mT)
-    return SmoothedPath(mean, cov, lag)
+    exact = (system.noise == 0)[:, :, None]
+    fitted = system.C @ run.posterior
+    size = jnp.abs(system.y).max(0) + jnp.abs(system.C) @ jnp.abs(run.posterior)
+    return exact & (jnp.abs(system.y - fitted) > jnp.finfo(fitted.dtype).eps ** (1 / 3) * size)
 
 
-def whitened(
-    white: Float[Array, "obs columns"], before: Float[Array, "columns columns"]
-) -> Float[Array, " obs"]:
-    """The innovation scaled to unit covariance, the uncertainty of a diffuse start included.
-
-    Args:
-        white: columns of the innovation, scaled given the diffuse coordinates.
-        before: summed products of the earlier ones.
-    """
-    if before.shape[0] == 1:
-        return white[:, 0]
-    law = start_law(before)
-    effect = white[:, 1:]
-    spread = jnp.eye(white.shape[0], dtype=white.dtype) + effect @ law.cov @ effect.T
-    innovation = white[:, 0] + effect @ law.mean
-    scaled = jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(spread), innovation, lower=True)
-    return jnp.where(determined(before[None])[0], scaled, 0.0)
+def smoothed_path(smoothed: LinearSmoothed) -> SmoothedPath:
+    """The smoothed moments of a series."""
+    cov = smoothed.cov
+    if smoothed.unknown is not None:
+        cov = reported(cov, smoothed.unknown)
+    return SmoothedPath(smoothed.mean[..., 0], cov, smoothed.lag)

@@ -36,8 +36,9 @@ class Predictive(NamedTuple):
     """One-step predictions against what was observed; anything where nothing was.
 
     Attributes:
-        white: innovations scaled to unit covariance.
-        pit: probability that the prediction gave to values below the observed one.
+        white: innovations scaled to unit covariance; NaN where there is no predictive density.
+        pit: probability that the prediction gave to values below the observed one; NaN where the variance of
+            the prediction is zero or infinite.
     """
 
     white: Float[Array, "batch steps obs"]
@@ -61,15 +62,22 @@ def gaussian_predictive(
     """
     residual = _residual(algorithm.model)
 
-    def step(y: Array, mean: Array, cov: Array, t: Array, u: Array | None) -> Array:
-        center, S = algorithm.observe(algorithm.belief(mean, cov, t), u)
-        return jax.scipy.special.ndtr(residual(y, center) / jnp.sqrt(jnp.diagonal(S)))
+    def step(y: Array, mean: Array, moments: tuple[Array, ...], t: Array, u: Array | None) -> Array:
+        prior = algorithm.belief(mean, moments[0], t, *moments[1:])
+        center, S = algorithm.observe(prior, u)
+        variances = jnp.diagonal(S)
+        there = (variances > 0) & algorithm.determined(prior, u)
+        deviations = jnp.sqrt(jnp.where(there, variances, 1.0))
+        return jnp.where(there, jax.scipy.special.ndtr(residual(y, center) / deviations), jnp.nan)
 
-    def one(y: Array, mean: Array, cov: Array, u: Array | None) -> Array:
-        return jax.vmap(step)(y, mean, cov, jnp.arange(len(y)), u)
+    def one(y: Array, mean: Array, moments: tuple[Array, ...], u: Array | None) -> Array:
+        return jax.vmap(step)(y, mean, moments, jnp.arange(len(y)), u)
 
-    pit = jax.vmap(one)(values, path.prior_mean, path.prior_cov, inputs)
-    return Predictive(path.white, pit)
+    diffuse = path.diffuse
+    prior = (path.prior_cov,) if diffuse is None else (diffuse.prior_cov, diffuse.prior_basis)
+    pit = jax.vmap(one)(values, path.prior_mean, prior, inputs)
+    white = path.white if path.judged is None else jnp.where(path.judged, path.white, jnp.nan)
+    return Predictive(white, pit)
 
 
 @eqx.filter_jit

@@ -6,9 +6,8 @@ have independent noise of variances `r`, so that they can enter one scalar at a 
 rows of the identity before the factor is taken, and their rows of `C` and `y` become zero: an observation
 that says nothing, and whose log density is left out.
 
-Means are columns. The first column carries the data and the offsets; a diffuse start adds one column for
-each flat coordinate, driven by nothing but its own unit start (de Jong 1991): the filter is linear, so the
-answer for any start `delta` is the first column plus the others times `delta`.
+Means are columns, one for each series that shares the covariances. A diffuse start has a basis of its
+unknown directions beside the mean and covariance of the others (`diffuse.py`).
 """
 
 from __future__ import annotations
@@ -37,8 +36,9 @@ class LinearSystem(NamedTuple):
         noise: variances of the decorrelated observations, one where missing.
         y: decorrelated observations less their offsets, as columns.
         drift: `B u + c`, as columns.
-        start: mean of `x_1`, and unit starts of the diffuse coordinates, as columns.
+        start: mean of `x_1`, as columns.
         P: covariance of `x_1` without the diffuse coordinates.
+        basis: unit vectors of the diffuse coordinates of `x_1`, as columns.
         seen: number of observed entries of each step.
         settled: from this step on nothing but the data changes.
     """
@@ -51,6 +51,7 @@ class LinearSystem(NamedTuple):
     drift: Float[Array, "times_drift n columns"]
     start: Float[Array, "n columns"]
     P: Float[Array, "n n"]
+    basis: Float[Array, "n d"]
     seen: Float[Array, " steps"]
     settled: Int[Array, ""]
 
@@ -99,16 +100,16 @@ def linear_system(
     if changing:
         settled = jnp.asarray(steps)
     m, P = model.initial_moments()
-    flat = len(model.diffuse)
     return LinearSystem(
         A=blocks.A,
         Q=blocks.Q,
         C=_times(shape, blocks.C),
         noise=noise,
-        y=_columns(_applied(shape, residual), flat),
-        drift=_columns(drift, flat),
-        start=jnp.concatenate([m[:, None], jnp.eye(m.size, dtype=m.dtype)[:, model.diffuse]], 1),
+        y=_applied(shape, residual)[:, :, None],
+        drift=drift[:, :, None],
+        start=m[:, None],
         P=P,
+        basis=diffuse_basis(model),
         seen=seen,
         settled=settled,
     )
@@ -226,8 +227,10 @@ def at(block: Array, t: int | Array) -> Array:
     return block[0] if block.shape[0] == 1 else block[t]
 
 
-def _columns(first: Float[Array, "steps rows"], flat: int) -> Float[Array, "steps rows columns"]:
-    return jnp.pad(first[:, :, None], ((0, 0), (0, 0), (0, flat)))
+def diffuse_basis(model: LinearModel) -> Float[Array, "n d"]:
+    """Unit vectors of the diffuse coordinates of the first state."""
+    n = model.states
+    return jnp.eye(n, dtype=model.Q.dtype)[:, jnp.array(model.diffuse, int)]
 
 
 def _applied(matrix: Float[Array, "t p k"], rows: Float[Array, "steps k"]) -> Array:

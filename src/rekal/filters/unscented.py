@@ -134,7 +134,7 @@ class UnscentedKalman(NonlinearFilter):
         self, belief: Gaussian, evidence: Observed
     ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
-        m, S = belief.columns[:, 0], self._root(belief)
+        m, S = belief.mean, self._root(belief)
         form = RootForm if belief.root else CovarianceForm
         y, shape, noise, seen, u = evidence
         image = self._seen(m, S, u)
@@ -149,14 +149,14 @@ class UnscentedKalman(NonlinearFilter):
             carry = rows_times(rows_times(new.carry[:n, :n], S).T, S)
             carry = 0.5 * (carry + carry.T)
         white = rows_times(e[None], new.whitener)[0]
-        gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * seen)
+        gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * (seen - new.void))
         return self._belief(mean, carry, belief.step), gain, white
 
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
     ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
         """Mean and covariance of `y`, observation noise included."""
-        mean, odd, even = self._seen(belief.columns[:, 0], self._root(belief), u)
+        mean, odd, even = self._seen(belief.mean, self._root(belief), u)
         cov = odd @ odd.T + even @ even.T + self.model.R
         return mean, 0.5 * (cov + cov.T)
 
@@ -181,7 +181,7 @@ class UnscentedKalman(NonlinearFilter):
     def _ahead(self, belief: Gaussian, u: Array | None, dt: Array | None) -> Image:
         function = lambda x: self.model.transition_mean(x, u, dt)  # noqa: E731
         residual = self.state_residual
-        return self.image(function, residual, belief.columns[:, 0], self._root(belief))
+        return self.image(function, residual, belief.mean, self._root(belief))
 
     def _seen(self, mean: Array, root: Array, u: Array | None) -> Image:
         function = lambda x: self.model.observation_mean(x, u)  # noqa: E731

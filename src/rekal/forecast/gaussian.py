@@ -35,7 +35,8 @@ def forecast_gaussian(
 
     Args:
         algorithm: the filter; its `predict` and `observe` make the forecast.
-        beliefs: mean and covariance of the state, or what a network believes, leaves `(origins, ...)`.
+        beliefs: mean and covariance of the state (with a diffuse start, of its known directions, and a basis
+            of the unknown ones), or what a network believes, leaves `(origins, ...)`.
         drive: known inputs and time steps.
         series: which series each origin belongs to.
         at: the step of each origin.
@@ -84,8 +85,8 @@ def _push(
         start, at, u, dt = row
         x = None  # the state without noise, where the mean of the distribution takes another path
         if isinstance(algorithm, GaussianFilter):
-            mean, cov = start
-            start = algorithm.belief(mean, cov, jnp.asarray(at))
+            mean, *moments = start
+            start = algorithm.belief(mean, moments[0], jnp.asarray(at), *moments[1:])
             x = None if isinstance(algorithm.model, LinearModel) else mean
 
         def step(carry: tuple[Any, Array | None], row: PyTree) -> tuple[PyTree, PyTree]:

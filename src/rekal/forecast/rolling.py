@@ -139,7 +139,8 @@ def forecast_from(
         last = np.asarray(belief.x)[None], np.asarray(belief.log_weights)[None]
     elif isinstance(belief, Gaussian):
         at = np.array([origin])
-        last = np.asarray(belief.mean)[None], np.asarray(belief.cov)[None]
+        moments = (belief.cov,) if belief.basis is None else (belief.known, belief.basis)
+        last = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (belief.mean, *moments))
     elif isinstance(belief, Factorised | Hidden):
         at = np.array([origin])
         last = jax.tree.map(lambda leaf: np.asarray(leaf)[None], belief)
@@ -157,14 +158,17 @@ def forecast_from(
 
 
 def _beliefs(path: Path | GaussianPath | TablePath) -> PyTree:
-    """Particles and log weights, means and covariances, or beliefs of a network: `(batch, steps, ...)`."""
+    """Particles and log weights, moments of the state, or beliefs of a network: `(batch, steps, ...)`."""
     if isinstance(path, TablePath):
         return jax.tree.map(np.asarray, path.posterior)
     if isinstance(path, GaussianPath):
-        first, second, axes = np.asarray(path.mean), np.asarray(path.cov), 3
+        diffuse, axes = path.diffuse, 3
+        moments = (path.cov,) if diffuse is None else (diffuse.cov, diffuse.basis)
+        leaves = (path.mean, *moments)
     else:
-        first, second, axes = np.asarray(path.x), np.asarray(path.log_weights), 4
-    return (first, second) if first.ndim == axes else (first[None], second[None])
+        leaves, axes = (path.x, path.log_weights), 4
+    alone = leaves[0].ndim < axes
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[None] if alone else np.asarray(leaf), leaves)
 
 
 def _inputs(source: Source) -> int:

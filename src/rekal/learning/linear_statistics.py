@@ -21,12 +21,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from rekal.beliefs import combined
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains, gains
 from rekal.filters.kalman import Kalman
-from rekal.filters.means import LOG_2PI, means, small
-from rekal.filters.start import products, start_law
+from rekal.filters.means import means, small
+from rekal.filters.paths import evidence
 from rekal.filters.system import decorrelate, linear_system
 from rekal.learning.batch import Batch
 from rekal.learning.statistics import Regression, Statistics
@@ -85,19 +84,10 @@ def linear_statistics(
     found = gains(system, form) if shared is None else shared
     run = means(system, found)
     live = jnp.arange(series.values.shape[0]) < length
-    white = jnp.where(live[:, None, None], run.white, 0.0)
-    total = products(white).sum(0)
-    law = start_law(total)
-    constant = jnp.where(live, found.log_f[found.where] + LOG_2PI * system.seen, 0.0)
-
     smoothed = smooth_linear(system, found, run, form, length)
-    mean, cov = combined(smoothed.mean, smoothed.cov, total)
-    lag = smoothed.lag
-    if total.shape[0] > 1:
-        effect = smoothed.mean[..., 1:]
-        lag = lag.at[1:].add(effect[1:] @ law.cov @ effect[:-1].mT)
-    value = law.log_evidence - 0.5 * constant.sum()
-    return _collected(model, series, live, mask, (mean, cov, lag)), value
+    value = jnp.where(live, evidence(system, found, run)[:, 0], 0.0).sum()
+    moments = (smoothed.mean[..., 0], smoothed.cov, smoothed.lag)
+    return _collected(model, series, live, mask, moments), value
 
 
 def _collected(

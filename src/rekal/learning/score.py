@@ -10,8 +10,8 @@ backward pass (Koopman and Shephard 1992, without the inverse of `Q`): with `r, 
     dL/dC_t = u_t x_{t|T}' - Gamma_t P_t^-,               dL/dR_t = (u u' - Delta)_t / 2,   dL/dy_t = -u_t,
     dL/dm = r_1,                                          dL/dP = (r r' - N)_1 / 2.
 
-With a diffuse start every vector is affine in `delta` (its columns), and a product of two is averaged over
-`delta | y`: `a b'` becomes `a M b'`, `M` being the second moment of `[1; delta]`.
+A diffuse start adds what the unknown coordinates share with the noise, `X'E_{t-1}'` to the slope in `A_t` and
+`Y'E_t'` to that in `C_t` (`smoothers/diffuse.py`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from jaxtyping import Array, Float
 
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains, gains
-from rekal.filters.means import LOG_2PI, Means, each, means, product, small
-from rekal.filters.start import StartLaw, products, start_law
+from rekal.filters.means import Means, each, means, product, small
+from rekal.filters.paths import evidence
 from rekal.filters.system import LinearSystem, at
-from rekal.smoothers.adjoint import Step, curvatures, gradients
+from rekal.models.gaussian import LOG_2PI
+from rekal.smoothers.adjoint import Step, curvatures, every_curvature, gradients, smoothed_means
+from rekal.smoothers.diffuse import unknown_spread
 
 
 def log_likelihood(system: LinearSystem, form: Form) -> Float[Array, ""]:
@@ -36,48 +38,47 @@ def log_likelihood(system: LinearSystem, form: Form) -> Float[Array, ""]:
     return _log_likelihood(form, system)
 
 
-def _value(system: LinearSystem, found: Gains, run: Means) -> tuple[Array, StartLaw]:
-    law = start_law(products(run.white).sum(0))
-    constant = (found.log_f[found.where] + LOG_2PI * system.seen).sum()
-    return law.log_evidence - 0.5 * constant, law
-
-
 def _forward(form: Form, system: LinearSystem) -> tuple[Array, tuple[LinearSystem, Gains, Means]]:
     found = gains(system, form)
     run = means(system, found)
-    return _value(system, found, run)[0], (system, found, run)
+    return evidence(system, found, run).sum(), (system, found, run)
 
 
 def _backward(
-    form: Form, kept: tuple[LinearSystem, Gains, Means], slope: Float[Array, ""]
+    form: Form, saved: tuple[LinearSystem, Gains, Means], slope: Float[Array, ""]
 ) -> tuple[LinearSystem]:
-    system, found, run = kept
-    law = start_law(products(run.white).sum(0))
-    M, mean = law.moment, law.moment[:, 0]
+    system, found, run = saved
     leave = jax.vmap(form.leave)
     prior, posterior = leave(found.prior), leave(found.posterior)
     spread = _spread(system, found, prior, posterior)
 
-    # The means: products of columns, averaged over the diffuse coordinates.
     r = gradients(system, found, run)
     later = system.A[1:] if system.A.shape[0] > 1 else system.A
     before = jnp.concatenate([each(later.mT, r[1:]), jnp.zeros_like(r[:1])])
     u = each(found.whitener.mT[found.where], run.white) - each(found.gain.mT[found.where], before)
-    smoothed = run.prior + each(prior[found.where], r)
-    rM, uM = r @ M, u @ M
-    data = lambda column, like: jnp.zeros_like(like).at[..., 0].set(column)  # noqa: E731
+    smoothed = smoothed_means(system, found, run, prior, r)
     gradient = LinearSystem(
-        A=_over_time(rM[1:], smoothed[:-1].mT, system.A, first=False) - spread.A,
-        Q=0.5 * (_over_time(rM[1:], r[1:].mT, system.Q, first=False) - spread.Q),
-        C=_over_time(uM, smoothed.mT, system.C) - spread.C,
-        noise=0.5 * (_summed((uM * u).sum(-1), system.noise) - spread.noise),
-        y=data(-(u @ mean), system.y),
-        drift=data(_summed(r[1:] @ mean, system.drift, first=False), system.drift),
-        start=data(r[0] @ mean, system.start),
-        P=0.5 * (rM[0] @ r[0].T - spread.P),
+        A=_over_time(r[1:], smoothed[:-1].mT, system.A, first=False) - spread.A,
+        Q=0.5 * (_over_time(r[1:], r[1:].mT, system.Q, first=False) - spread.Q),
+        C=_over_time(u, smoothed.mT, system.C) - spread.C,
+        noise=0.5 * (_summed((u * u).sum(-1), system.noise) - spread.noise),
+        y=-u,
+        drift=_summed(r[1:], system.drift, first=False),
+        start=r[0],
+        P=0.5 * (r[0] @ r[0].T - spread.P),
+        basis=jnp.zeros_like(system.basis),
         seen=jnp.full_like(system.seen, -0.5 * LOG_2PI),
         settled=jnp.zeros(()),
     )
+    if found.diffuse is not None:
+        phase = found.diffuse
+        N = every_curvature(system, found, run)
+        law = unknown_spread(system, found, prior, N)
+        gradient = gradient._replace(
+            A=gradient.A
+            + _over_time(law.slope[1:].mT, phase.posterior[:-1].mT, system.A, first=False),
+            C=gradient.C + _over_time(law.noise_slope.mT, phase.prior.mT, system.C),
+        )
     gradient = jax.tree.map(lambda leaf: slope * leaf, gradient)
     return (gradient._replace(settled=np.zeros((), jax.dtypes.float0)),)
 

@@ -184,7 +184,8 @@ def _innovations(
         system = linear_system(model, *row)
         found = gains(system, form)
         scale = jnp.diagonal(found.whitener, axis1=-2, axis2=-1)
-        return means(system, found).white[..., 0], -2 * jnp.log(jnp.abs(scale))[found.where]
+        scale = jnp.where(found.judged, scale, 1.0)  # what has no density tells nothing
+        return means(system, found).white[..., 0], -2 * jnp.log(scale)[found.where]
 
     each = [jax.lax.map(one, (g.values, g.mask, g.inputs, g.dt)) for g in groups]
     joined = lambda k: jnp.concatenate([part[k].reshape(-1) for part in each])  # noqa: E731

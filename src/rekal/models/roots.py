@@ -8,9 +8,20 @@ from jaxtyping import Array, Float
 
 
 def square_root(P: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
-    """`S` with `S S' = P` for a covariance that may be singular (eigenvectors times roots)."""
-    values, vectors = jnp.linalg.eigh(P)
-    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))[..., None, :]
+    """`S` with `S S' = P` for a covariance that may be singular (eigenvectors times roots).
+
+    The eigenvalues are those of the correlations, so that the units of the states do not matter. One that is
+    no more than rounding is zero: its root would be half as many digits away from zero.
+    """
+    n = P.shape[-1]
+    variances = jnp.diagonal(P, axis1=-2, axis2=-1)
+    size = jnp.sqrt(jnp.where(variances > 0, variances, 1.0))
+    correlations = P / (size[..., :, None] * size[..., None, :])
+    values, vectors = jnp.linalg.eigh(correlations)
+    there = values > 4 * n * jnp.finfo(P.dtype).eps
+    roots = jnp.where(there, jnp.sqrt(jnp.where(there, values, 1.0)), 0.0)
+    root = size[..., :, None] * vectors * roots[..., None, :]
+    return jnp.where((variances > 0)[..., :, None], root, 0.0)
 
 
 def triangular(wide: Float[Array, "*batch n m"]) -> Float[Array, "*batch n n"]:

@@ -7,7 +7,8 @@ the predicted mean at `t`. With the white innovations `e_t = U_t (y_t - C_t x_t^
 
 (Bryson and Frazier 1963; de Jong 1989), and the smoothed moments are `x^- + P^- r` and `P^- - P^- N P^-`. No
 covariance is inverted, so singular ones are fine, and the same two quantities give the gradient of the
-likelihood with respect to every parameter (`learning/score.py`).
+likelihood with respect to every parameter (`learning/score.py`). What a diffuse start adds is in
+`diffuse.py`.
 
 While the gains are settled, so is `N`, from either end of its own transient: the loop jumps over the middle.
 """
@@ -25,6 +26,7 @@ from rekal.filters.forms import CovarianceForm, Form
 from rekal.filters.gains import ROUNDING, Gains
 from rekal.filters.means import Means, applied, each, product, small
 from rekal.filters.system import LinearSystem, at
+from rekal.smoothers.diffuse import smoothed_covariances, unknown_means
 
 
 def gradients(
@@ -128,17 +130,30 @@ def curvatures(
 
 
 class LinearSmoothed(NamedTuple):
-    """Smoothed moments, the columns of a diffuse start still apart.
+    """Smoothed moments.
 
     Attributes:
         mean: columns of the smoothed mean.
-        cov: covariance given the diffuse coordinates.
-        lag: `Cov(x_t, x_{t-1})` given them; the first step has none (zero).
+        cov: covariance.
+        lag: `Cov(x_t, x_{t-1})`; the first step has none (zero).
+        unknown: basis of the directions that no observation fixes, or None; `cov` is that of the others.
     """
 
     mean: Float[Array, "steps n columns"]
     cov: Float[Array, "steps n n"]
     lag: Float[Array, "steps n n"]
+    unknown: Float[Array, "steps n d"] | None = None
+
+
+def every_curvature(
+    system: LinearSystem, found: Gains, run: Means, length: Int[Array, ""] | int | None = None
+) -> Float[Array, "steps n n"]:
+    """`N_t` of every step."""
+    steps, n = system.y.shape[0], system.P.shape[0]
+    empty = jnp.zeros((steps, n, n), system.P.dtype)
+    record = lambda buffer, t, step: buffer.at[t].set(step.N)  # noqa: E731
+    buffer, where = curvatures(system, found, record, empty, length)
+    return buffer[where]
 
 
 def smooth_linear(
@@ -148,31 +163,61 @@ def smooth_linear(
     form: Form = CovarianceForm,
     length: Int[Array, ""] | int | None = None,
 ) -> LinearSmoothed:
-    """Smoothed moments of one series from the adjoint."""
+    """Smoothed moments of one series from the adjoint.
+
+    Args:
+        system: the model and the data.
+        found: the gains.
+        run: the means.
+        form: what the carries of the gains are.
+        length: number of real steps.
+    """
     r = gradients(system, found, run, length)
-    steps, n, _ = r.shape
-    empty = jnp.zeros((steps, n, n), r.dtype)
-    record = lambda buffer, t, step: buffer.at[t].set(step.N)  # noqa: E731
-    buffer, where = curvatures(system, found, record, empty, length)
-    N = buffer[where]
-    leave = jax.vmap(form.leave)
-    prior, posterior = leave(found.prior)[found.where], leave(found.posterior)[found.where]
-    return smoothed_moments(system, run, prior, posterior, r, N)
+    N = every_curvature(system, found, run, length)
+    return smoothed_moments(system, found, run, form, r, N)
 
 
 def smoothed_moments(
     system: LinearSystem,
+    found: Gains,
     run: Means,
-    prior: Float[Array, "steps n n"],
-    posterior: Float[Array, "steps n n"],
+    form: Form,
     r: Float[Array, "steps n columns"],
     N: Float[Array, "steps n n"],
 ) -> LinearSmoothed:
     """Smoothed moments from the filtered ones and the adjoint."""
+    leave = jax.vmap(form.leave)
+    before = leave(found.prior)
+    prior, posterior = before[found.where], leave(found.posterior)[found.where]
     NP = small(N, prior)
     cov = prior - small(prior, NP)
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
     gained = small(A, posterior[:-1])
     lag = gained - small(NP[1:].mT, gained)
     lag = jnp.concatenate([jnp.zeros_like(lag[:1]), lag])
-    return LinearSmoothed(run.prior + each(prior, r), 0.5 * (cov + cov.mT), lag)
+    mean, unknown = smoothed_means(system, found, run, before, r), None
+    if found.diffuse is not None:
+        cov, lag, unknown = smoothed_covariances(system, found, form, before, cov, lag, N)
+    return LinearSmoothed(mean, 0.5 * (cov + cov.mT), lag, unknown)
+
+
+def smoothed_means(
+    system: LinearSystem,
+    found: Gains,
+    run: Means,
+    prior: Float[Array, "worked n n"],
+    r: Float[Array, "steps n columns"],
+) -> Float[Array, "steps n columns"]:
+    """The means alone; no covariance is inverted.
+
+    Args:
+        system: the model and the data.
+        found: the gains.
+        run: the means of the filter.
+        prior: covariances before each worked-out step.
+        r: gradients of the adjoint.
+    """
+    mean = run.prior + each(prior[found.where], r)
+    if found.diffuse is None:
+        return mean
+    return mean + each(found.diffuse.prior, unknown_means(system, found, run, prior, r))

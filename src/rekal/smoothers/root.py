@@ -16,6 +16,10 @@ before, so that the units of the states do not matter). The sum is formed as a Q
 negative eigenvalue.
 
 While the gains are settled the factors are used again, and so is `D` once it has settled.
+
+The means come from the adjoint (`adjoint.py`), which inverts nothing: a gain is not unique where the
+predicted covariance is singular. So do the covariances of the steps at which a direction of a diffuse start
+is unknown.
 """
 
 from __future__ import annotations
@@ -24,11 +28,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from rekal.filters.forms import RootForm
 from rekal.filters.gains import ROUNDING, Gains
 from rekal.filters.means import Means, small
 from rekal.filters.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
-from rekal.smoothers.adjoint import LinearSmoothed
+from rekal.smoothers.adjoint import LinearSmoothed, gradients, smooth_linear, smoothed_means
 
 
 def smooth_root(
@@ -53,9 +58,9 @@ def smooth_root(
     tolerance = ROUNDING * jnp.finfo(dtype).eps
     filtered = lambda t: found.posterior[found.where[t]]  # noqa: E731
 
-    def step(carry: tuple[Array, ...], row: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple]:
-        x, D, G, rest, still = carry
-        t, posterior, prior = row
+    def step(carry: tuple[Array, ...], row: Array) -> tuple[tuple[Array, ...], tuple]:
+        D, G, rest, still = carry
+        t = row
         same = constant & (found.where[t] == found.where[t + 1]) & (t + 1 < last)
         G, rest = jax.lax.cond(
             same,
@@ -67,17 +72,27 @@ def smooth_root(
         moved = jnp.max(jnp.abs(new - D), 1, initial=0.0)
         still = same & (moved <= tolerance * jnp.linalg.norm(new, axis=1)).all()
         live = t < last
-        x = jnp.where(live, posterior + G @ (x - prior), posterior)
         D = jnp.where(live, new, filtered(t))
-        return (x, D, G, rest, still), (x, D, G)
+        return (D, G, rest, still), (D, G)
 
     zero = jnp.zeros((n, n), dtype)
-    end = (run.posterior[-1], filtered(steps - 1), zero, zero, jnp.asarray(False))
-    rows = (jnp.arange(steps - 1), run.posterior[:-1], run.prior[1:])
-    _, (x, D, G) = jax.lax.scan(step, end, rows, reverse=True)
-    x, D = jnp.concatenate([x, end[0][None]]), jnp.concatenate([D, end[1][None]])
+    end = (filtered(steps - 1), zero, zero, jnp.asarray(False))
+    _, (D, G) = jax.lax.scan(step, end, jnp.arange(steps - 1), reverse=True)
+    D = jnp.concatenate([D, end[0][None]])
     cov = small(D, D.mT)
-    return LinearSmoothed(x, cov, jnp.concatenate([zero[None], small(cov[1:], G.mT)]))
+    lag = jnp.concatenate([zero[None], small(cov[1:], G.mT)])
+    if found.diffuse is None:
+        prior = jax.vmap(RootForm.leave)(found.prior)
+        r = gradients(system, found, run, length)
+        return LinearSmoothed(smoothed_means(system, found, run, prior, r), cov, lag)
+    whole = smooth_linear(system, found, run, RootForm, length)
+    early = jnp.arange(steps) < found.diffuse.steps
+    pick = lambda mask, a, b: jnp.where(mask[:, None, None], a, b)  # noqa: E731
+    root = square_root(whole.cov)
+    cov = pick(early, small(root, root.mT), cov)
+    # The lag of the step after them ties it to the last of them.
+    lag = pick(jnp.arange(steps) <= found.diffuse.steps, whole.lag, lag)
+    return LinearSmoothed(whole.mean, cov, lag, whole.unknown)
 
 
 def back_step(
@@ -96,5 +111,5 @@ def back_step(
     X, Y, Z = L[:n, :n], L[n:, :n], L[n:, n:]
     size = jnp.linalg.norm(X, axis=1)
     size = jnp.where(size > 0, size, 1.0)
-    G = Y @ jnp.linalg.pinv(X / size[:, None], rtol=4 * n * jnp.finfo(S.dtype).eps) / size
+    G = Y @ jnp.linalg.pinv(X / size[:, None], rtol=32 * n * jnp.finfo(S.dtype).eps) / size
     return G, triangular(jnp.concatenate([Z, Y - G @ X], 1))

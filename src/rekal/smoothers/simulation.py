@@ -8,7 +8,7 @@ the states back:
 
 has the law of the states given `y`, exactly, across all steps at once, with nothing but the recursion of the
 means for each draw: the gains are those of the series. A diffuse start needs no draw of its own, since the
-smoother takes any shift of it out again.
+smoother takes any shift of it out again; a direction that no observation fixes has no law to draw from.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
 from rekal.filters.gains import Gains, gains
-from rekal.filters.means import each, means
-from rekal.filters.start import products, start_law
+from rekal.filters.means import means
 from rekal.filters.system import LinearSystem, check_series, linear_system
 from rekal.models.linear_model import LinearModel
 from rekal.models.roots import square_root
-from rekal.smoothers.adjoint import gradients
+from rekal.smoothers.adjoint import gradients, smoothed_means
 
 
 class Noise(NamedTuple):
@@ -59,12 +59,19 @@ def simulation_smoother(
         dt: time since the step before, for a model in continuous time.
 
     Raises:
-        RekalError: fewer draws than one, or a series that does not fit the model.
+        RekalError: fewer draws than one, a series that does not fit the model, or one that leaves a direction
+            of a diffuse start unknown.
     """
     if draws < 1:
         raise RekalError(f"draws must be at least 1, but is {draws}")
     check_series(model, values, mask, inputs, dt)
-    return _draw(model, values, mask, inputs, key, draws, dt)
+    paths, unknown = _draw(model, values, mask, inputs, key, draws, dt)
+    if unknown is not None and not isinstance(unknown, Tracer) and bool(unknown):
+        raise RekalError(
+            "the series leaves a direction of the diffuse start unknown, so that its states have no law "
+            "to draw from: give the model m and P (initial='given'), or more observations"
+        )
+    return paths
 
 
 @eqx.filter_jit
@@ -76,7 +83,7 @@ def _draw(
     key: PRNGKeyArray,
     draws: int,
     dt: Array | None,
-) -> Array:
+) -> tuple[Array, Array | None]:
     system = linear_system(model, values, mask, inputs, dt)
     form = RootForm if system.P.dtype == jnp.float32 else CovarianceForm
     found = gains(system, form)
@@ -87,7 +94,8 @@ def _draw(
         jax.random.normal(state_key, (draws, steps, n), system.P.dtype),
         jax.random.normal(observation_key, (draws, *values.shape), system.P.dtype),
     )
-    return jax.vmap(lambda noise: path_given(system, found, noise))(noise)
+    unknown = None if found.diffuse is None else found.diffuse.unknown.any()
+    return jax.vmap(lambda noise: path_given(system, found, noise))(noise), unknown
 
 
 def path_given(system: LinearSystem, found: Gains, noise: Noise) -> Float[Array, "steps n"]:
@@ -101,9 +109,8 @@ def path_given(system: LinearSystem, found: Gains, noise: Noise) -> Float[Array,
     states, seen = _unconditional(system, noise)
     rest = system._replace(y=system.y.at[:, :, 0].add(-seen))
     run = means(rest, found)
-    columns = run.prior + each(found.prior[found.where], gradients(rest, found, run))
-    law = start_law(products(run.white).sum(0))
-    return states + columns @ law.moment[:, 0]
+    r = gradients(rest, found, run)
+    return states + smoothed_means(rest, found, run, found.prior, r)[..., 0]
 
 
 def _unconditional(system: LinearSystem, noise: Noise) -> tuple[Array, Array]:

@@ -1,0 +1,151 @@
+r"""The exact diffuse start: observations that fix coordinates of the first state nobody knew anything of.
+
+Before any data, some coordinates `delta` of the first state have a flat law. At every step the state is
+
+    x = m + E delta + S z,   z ~ N(0, I),
+
+with a basis `E` of the directions that are still unknown (`A E` after a transition). A scalar observation
+`y = c x + noise` of variance `r` that sees one of them, `e = c E != 0`, says nothing of the rest of the
+state: it fixes that direction. A reflection `H` turns `e` into `(alpha, 0, ..., 0)`; with `E H = [E1, E2]`
+and `k = E1 / alpha` (so that `c k = 1`)
+
+    m <- m + k (y - c m),   S <- [(I - k c) S, sqrt(r) k],   E <- E2,
+
+the limit of the Kalman update for a prior variance that grows without bound (Koopman 1997; Koopman and Durbin
+2003, section 5, scalar by scalar). `delta` has one coordinate less, exactly: no rank is ever estimated from
+what is left. It works without noise (`r = 0`), where methods that collect the information on `delta` break
+down, and steps after which a direction is still unknown are right in all others.
+
+Likelihood. With the flat law's density of one, `y` has the density `1 / |alpha|`: it counts `-log |alpha|`
+and no `log 2 pi`. The sum equals the diffuse likelihood of de Jong (1991).
+
+For the smoother each step also keeps what ties the unknown coordinates before it to those after it: with `v`
+the innovation and `xi = S z`, `eps` the noise of state and observation,
+
+    delta = Z (v - C xi - eps) + T delta'.
+
+Square roots throughout, whatever the filter carries later: early observations may fix a direction only
+poorly, and its variance is then large beside all others.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from rekal.filters.forms import RootForm, Updated, summed_up
+from rekal.filters.rounding import (
+    rounding_floor,
+    row_norms,
+    rows_without_rounding,
+    safe_sqrt,
+)
+from rekal.models.roots import triangular
+
+
+class DiffusePhase(NamedTuple):
+    """What the steps with unknown directions leave, beside the gains; zero after them.
+
+    Attributes:
+        prior: basis of the unknown directions before each observation.
+        posterior: basis after it.
+        solution: `Z` of each step.
+        rest: `T` of each step.
+        steps: number of steps before which a direction was unknown.
+        unknown: which coordinates are still unknown after the last of them.
+    """
+
+    prior: Float[Array, "steps n d"]
+    posterior: Float[Array, "steps n d"]
+    solution: Float[Array, "steps d p"]
+    rest: Float[Array, "steps d d"]
+    steps: Int[Array, ""]
+    unknown: Bool[Array, " d"]
+
+
+class DiffuseUpdate(NamedTuple):
+    """One update with unknown directions.
+
+    Attributes:
+        update: as for any other filter; its carry is a square root.
+        basis: of the directions that are still unknown.
+        solution: `Z`.
+        rest: `T`; a column of zeros where a coordinate was fixed.
+    """
+
+    update: Updated
+    basis: Float[Array, "n d"]
+    solution: Float[Array, "d p"]
+    rest: Float[Array, "d d"]
+
+
+def moved_basis(E: Float[Array, "n d"], A: Float[Array, "n n"]) -> Float[Array, "n d"]:
+    """The basis after a transition."""
+    return rows_without_rounding(A @ E, jnp.abs(A) @ row_norms(E), 4 * len(A))
+
+
+def unseen(e: Float[Array, "*p d"], C: Float[Array, "*p n"], E: Float[Array, "n d"]) -> Array:
+    """Whether `e = C E` is no more than rounding: the row sees no unknown direction."""
+    size = jnp.abs(C) @ row_norms(E)
+    return jnp.abs(e).sum(-1) <= 16 * len(E) * jnp.finfo(E.dtype).eps * size
+
+
+def diffuse_update(
+    S: Float[Array, "n n"],
+    E: Float[Array, "n d"],
+    C: Float[Array, "p n"],
+    noise: Float[Array, " p"],
+) -> DiffuseUpdate:
+    """Condition on the observations, one scalar after the other.
+
+    Args:
+        S: square root of the covariance given the unknown coordinates.
+        E: basis of the unknown directions.
+        C: rows of the observations.
+        noise: variances of the observations.
+    """
+    p, n = C.shape
+    d, dtype = E.shape[1], S.dtype
+    before = row_norms(S)
+
+    def fix(c: Array, r: Array, e: Array, S: Array, E: Array) -> tuple[Array, ...]:
+        pivot = jnp.argmax(jnp.abs(e))
+        size = jnp.linalg.norm(e)
+        alpha = jnp.where(e[pivot] > 0, -size, size)
+        w = e.at[pivot].add(-alpha)
+        H = jnp.eye(d, dtype=dtype) - (w / (size * (size + jnp.abs(e[pivot]))))[:, None] * w
+        turned = E @ H
+        k = turned[:, pivot] / alpha
+        cS = c @ S
+        held = S - k[:, None] * cS
+        held = rows_without_rounding(held, row_norms(S) + jnp.abs(k) * jnp.abs(cS).sum(), 4 * n)
+        root = triangular(jnp.concatenate([held, (safe_sqrt(r) * k)[:, None]], 1))
+        left = rows_without_rounding(turned.at[:, pivot].set(0.0), row_norms(E), 4 * d)
+        gone = jnp.arange(d) == pivot
+        return root, left, k, size**2, H, H[:, pivot] / alpha, jnp.where(gone, 0.0, 1.0)
+
+    def condition(c: Array, r: Array, e: Array, S: Array, E: Array) -> tuple[Array, ...]:
+        size = jnp.maximum(before, row_norms(S))
+        root, g, f = RootForm.scalar(S, c, r, rounding_floor(c[None], size, 2)[0])
+        return root, E, g, f, jnp.eye(d, dtype=dtype), jnp.zeros(d, dtype), jnp.ones(d, dtype)
+
+    def step(i: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+        S, E, G, innovator, f, fixes, Z, T = state
+        c = C[i]
+        row = jnp.zeros(p, dtype).at[i].set(1.0) - (c @ G) @ innovator
+        e = c @ E
+        sees = ~unseen(e, c, E)
+        S, E, g, spread, H, way, left = jax.lax.cond(sees, fix, condition, c, noise[i], e, S, E)
+        Z = Z + (T @ way)[:, None] * row
+        T = (T @ H) * left
+        here = (G.at[:, i].set(g), innovator.at[i].set(row), f.at[i].set(spread))
+        return S, E, *here, fixes.at[i].set(sees), Z, T
+
+    zeros = jnp.zeros((n, p), dtype), jnp.zeros((p, p), dtype), jnp.zeros(p, dtype)
+    state = (S, E, *zeros, jnp.zeros(p, bool), jnp.zeros((d, p), dtype), jnp.eye(d, dtype=dtype))
+    S, E, G, innovator, f, fixes, Z, T = jax.lax.fori_loop(0, p, step, state)
+    judged = (f > 0) & ~fixes
+    return DiffuseUpdate(summed_up(S, G, innovator, f, judged, ~judged), E, Z, T)
