@@ -1,0 +1,334 @@
+"""Any linear model, however singular and diffuse, in every form against the exact joint Gaussian.
+
+All numbers of a model are small multiples of 1/4 and its series are drawn from it without rounding: an
+observation that earlier ones determine agrees with them exactly, and ranks are no matter of rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from naive_diffuse import Exact, Moments
+
+from rekal.filters.batch import filter_batch
+from rekal.filters.forms import CovarianceForm, RootForm
+from rekal.filters.gains import gains
+from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.kalman import Kalman
+from rekal.filters.system import linear_system
+from rekal.models.linear import LinearGaussian
+from rekal.models.time_varying import LinearTimeVarying
+from rekal.smoothers.simulation import Noise, path_given
+
+FORMS = ("covariance", "square-root", "parallel")
+STEPS, AHEAD = 6, 2
+TOLERANCE = 1e-8
+NEAR = (
+    1e-4  # an observation nearer than this to being determined by others costs digits in any form
+)
+
+
+class Sizes(NamedTuple):
+    """What a compiled function depends on."""
+
+    states: int
+    obs: int
+    inputs: int
+    diffuse: tuple[int, ...]
+    varying: bool
+
+
+FEW = [
+    Sizes(1, 1, 0, (0,), False),
+    Sizes(2, 1, 1, (0, 1), True),
+    Sizes(3, 2, 1, (), False),
+    Sizes(3, 2, 1, (0, 2), True),
+    Sizes(4, 3, 1, (1,), False),
+    Sizes(4, 3, 0, (0, 1, 2, 3), True),
+]
+EVERY = [
+    Sizes(n, p, (n + p) % 2, tuple(i for i in range(n) if pattern >> i & 1), bool((n + p + pattern) % 3))
+    for n in range(1, 5)
+    for p in range(1, 4)
+    for pattern in {0, 1, 2**n - 1, 5 % 2**n}
+]  # fmt: skip
+
+
+class Case(NamedTuple):
+    """One model and a series drawn from it, with inputs beyond its end."""
+
+    model: LinearGaussian | LinearTimeVarying
+    y: np.ndarray
+    mask: np.ndarray
+    u: np.ndarray | None
+    length: int
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def cases(
+    sizes: list[Sizes], make=lambda *args, **more: make_cases(*args, **more)[0]
+) -> st.SearchStrategy:
+    return st.builds(
+        make,
+        st.sampled_from(sizes),
+        seed=st.integers(0, 2**32 - 1),
+        transition=st.sampled_from(["dense", "walk", "companion", "forgetful"]),
+        ranks=st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 4)),
+        missing=st.sampled_from([0.0, 0.3, 0.6]),
+        length=st.integers(1, STEPS),
+    )
+
+
+def make_cases(
+    sizes: Sizes,
+    seed: int,
+    transition: str,
+    ranks: tuple[int, int, int],
+    missing: float,
+    length: int,
+    series: int = 1,
+) -> list[Case]:
+    """One model and some series of it; the first has `length` steps, each other one less."""
+    n, p, k, diffuse, varying = sizes
+    rng = np.random.default_rng(seed)
+    few = lambda *shape: rng.integers(-4, 5, shape) / 4 * (rng.uniform(size=shape) < 0.7)  # noqa: E731
+    A = transition_matrix(rng, n, transition)
+    C = few(STEPS + AHEAD, p, n) if varying else few(p, n)
+    G, H, S = (few(size, min(rank, size)) for size, rank in zip((n, p, n), ranks, strict=True))
+    S[list(diffuse)] = 0
+    m, c, d, B, D = few(n), few(n), few(p), few(n, k), few(p, k)
+    start = {"initial": "diffuse", "flat": diffuse} if diffuse else {}
+    blocks = {
+        "A": A, "C": C, "Q": G @ G.T, "R": H @ H.T, "B": B, "D": D, "c": c, "d": d, "m": m, "P": S @ S.T
+    }  # fmt: skip
+    if varying:
+        model = LinearTimeVarying.create(**blocks, varying=("C",), **start)
+    else:
+        model = LinearGaussian.create(**blocks, **start)
+    draw = lambda root: root @ (rng.integers(-4, 5, root.shape[1]) / 2)  # noqa: E731
+    result = []
+    for i in range(series):
+        u = few(STEPS + AHEAD, k)
+        x, y = m + draw(S), np.zeros((STEPS + AHEAD, p))
+        x[list(diffuse)] += rng.integers(-3, 4, len(diffuse))
+        for t in range(STEPS):
+            x = x if t == 0 else A @ x + B @ u[t] + c + draw(G)
+            y[t] = (C[t] if varying else C) @ x + D @ u[t] + d + draw(H)
+        last = max(1, length - i)
+        mask = (rng.uniform(size=y.shape) >= missing) & (np.arange(len(y)) < last)[:, None]
+        result.append(Case(model, y, mask, u if k else None, last))
+    return result
+
+
+def transition_matrix(rng: np.random.Generator, n: int, kind: str) -> np.ndarray:
+    A = rng.integers(-3, 4, (n, n)) / 4
+    if kind == "walk":
+        return np.eye(n) + np.triu(rng.integers(0, 2, (n, n)), 1)
+    if kind == "companion":
+        return np.vstack([A[:1], np.eye(n)[:-1]])
+    if kind == "forgetful":  # singular, often nilpotent
+        return np.triu(A, 1)
+    return A
+
+
+@eqx.filter_jit
+def everything(kalman: Kalman, y, mask, u, length):
+    """What the library says of one series: filter, smoother, streaming, forecasts, draws.
+
+    The steps after `length` are not observed: what is predicted there is a forecast, too.
+    """
+    path, smoothed = kalman.smooth(y, mask, u, None, length)
+    stepwise = None
+    if kalman.form != "parallel":
+        stepwise = GaussianFilter.run(kalman, y, mask, u)
+    return path, smoothed, stepwise, forecasts(kalman, path, u, length), draws(kalman, y, mask, u)
+
+
+def forecasts(kalman: Kalman, path, u, length):
+    """Moments of the observations after the last, from the filtered moments."""
+    belief = kalman.belief(path.mean[length - 1], path.cov[length - 1], length - 1)
+    ahead = []
+    for h in range(AHEAD):
+        row = None if u is None else u[length + h]
+        belief = kalman.predict(belief, row)
+        ahead.append(kalman.observe(belief, row))
+    return ahead
+
+
+def draws(kalman: Kalman, y, mask, u):
+    """A draw of the path as an affine function of standard normals: its value at zero, and its slopes."""
+    if kalman.form == "parallel":
+        return None
+    system = linear_system(kalman.model, y, mask, u)
+    form = CovarianceForm if kalman.form == "covariance" else RootForm
+    found = gains(system, form)
+    found = found._replace(prior=jax.vmap(form.leave)(found.prior))
+    steps, n, p = len(y), kalman.model.states, kalman.model.observations
+
+    def draw(normals):
+        noise = Noise(
+            normals[: steps * n].reshape(steps, n), normals[steps * n :].reshape(steps, p)
+        )
+        return path_given(system, found, noise).reshape(-1)
+
+    mean = draw(jnp.zeros(steps * (n + p)))
+    return mean, (jax.vmap(draw)(jnp.eye(steps * (n + p))) - mean).T
+
+
+def assert_right(case: Case, form: str, exact: Exact) -> None:
+    data = (None if part is None else jnp.asarray(part) for part in case[1:])
+    result = everything(Kalman(case.model, form), *data)
+    path, smoothed, stepwise, ahead, paths = jax.tree.map(np.asarray, result)
+    assert_filtered("filter", case, path, exact)
+    if stepwise is not None:
+        assert_filtered("stream", case, stepwise, exact)
+    scale = Scale(exact, case)
+    for t in range(case.length):
+        scale.moments(f"smoother, step {t}", smoothed.mean[t], smoothed.cov[t], exact.smoothed[t])
+    if exact.filtered[case.length - 1].known.all():  # moments cannot hold an infinite variance
+        for h, (mean, cov) in enumerate(ahead):
+            scale.moments(f"forecast {h + 1}", mean, cov, exact.observed[case.length + h])
+    n = case.model.states
+    size, whole = case.length * n, exact.joint
+    known = whole.known[:size]
+    for t in range(1, case.length):
+        at, before = slice(t * n, (t + 1) * n), slice((t - 1) * n, t * n)
+        both = np.ix_(known[at], known[before])
+        scale.close(f"lag {t}", smoothed.lag[t][both], whole.cov[at, before][both], scale.cov)
+    if paths is not None:
+        mean, slope = (part[:size][known] for part in paths)
+        scale.close("draws, mean", mean, whole.mean[:size][known], scale.mean)
+        cov = whole.cov[:size, :size][np.ix_(known, known)]
+        scale.close("draws, covariance", slope @ slope.T, cov, scale.cov)
+
+
+def assert_filtered(name: str, case: Case, run, exact: Exact) -> None:
+    scale, length = Scale(exact, case), case.length
+    for t in range(min(length + AHEAD, len(run.mean))):
+        scale.moments(
+            f"{name}, prior, step {t}", run.prior_mean[t], run.prior_cov[t], exact.predicted[t]
+        )
+        if t < length:
+            scale.moments(f"{name}, step {t}", run.mean[t], run.cov[t], exact.filtered[t])
+    scale.close(f"{name}, log evidence", run.log_evidence[:length], exact.log_evidence[:length])
+    white = exact.white[: len(run.white)]
+    seen = np.isfinite(white)
+    scale.close(f"{name}, white innovations", run.white[seen], white[seen])
+
+
+class Scale:
+    """Compares, every number measured by the largest of its kind."""
+
+    def __init__(self, exact: Exact, case: Case) -> None:
+        every = [*exact.predicted[: case.length], *exact.filtered[: case.length], exact.joint]
+        largest = lambda parts: max([1.0, *(np.abs(v).max() for v in parts if v.size)])  # noqa: E731
+        self.mean = largest([m.mean[m.known] for m in every])
+        self.cov = largest([m.cov[np.ix_(m.known, m.known)] for m in every])
+        self.evidence = largest([exact.white[np.isfinite(exact.white)] ** 2])
+
+    def moments(self, what: str, mean: np.ndarray, cov: np.ndarray, right: Moments) -> None:
+        known = right.known
+        self.close(f"{what}, mean", mean[known], right.mean[known], self.mean)
+        both = np.ix_(known, known)
+        self.close(f"{what}, covariance", cov[both], right.cov[both], self.cov)
+        assert not np.isnan(mean).any(), what
+        huge = np.diagonal(cov)[~known] > 1e6 * right.infinite[~known]
+        assert huge.all(), f"{what}: variances {np.diagonal(cov)} where {~known} are infinite"
+
+    def close(self, what: str, ours, right, scale: float | None = None) -> None:
+        error = np.abs(np.asarray(ours) - right).max(initial=0.0)
+        most = TOLERANCE * (self.evidence if scale is None else scale)
+        assert error <= most, f"{what}: off by {error}, {ours} where {right} is right"
+
+
+def exact_law(case: Case) -> Exact:
+    """The exact law of the series and of the steps after it; unlucky cases are not tried."""
+    exact = Exact(case.model, case.y, case.mask, case.u)
+    assume(exact.margin > NEAR)
+    return exact
+
+
+@settings(max_examples=100)
+@given(cases(FEW))
+def test_every_form_is_the_exact_law(case):
+    exact = exact_law(case)
+    for form in FORMS:
+        assert_right(case, form, exact)
+
+
+@pytest.mark.nightly
+@settings(max_examples=2000)
+@given(cases(EVERY))
+def test_every_form_is_the_exact_law_for_models_of_all_sizes(case):
+    exact = exact_law(case)
+    for form in FORMS:
+        assert_right(case, form, exact)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=10)
+@given(
+    several=cases(FEW[2:4], lambda *args, **more: make_cases(*args, **more, series=3)),
+    same=st.booleans(),
+)
+def test_a_ragged_batch_is_the_exact_law_of_each_series(form, several, same):
+    """With gaps of their own, and with the same ones, when the series share their covariances."""
+    if same:
+        lines = [np.arange(STEPS + AHEAD)[:, None] < case.length for case in several]
+        several = [
+            case._replace(mask=several[0].mask & line)
+            for case, line in zip(several, lines, strict=True)
+        ]
+    exact = [exact_law(case) for case in several]
+    y, mask, u = (
+        np.stack([getattr(case, name) for case in several]) for name in ("y", "mask", "u")
+    )
+    lengths = np.array([case.length for case in several])
+    shown = mask[:1] | np.zeros_like(mask) if same else mask
+    path = filter_batch(Kalman(several[0].model, form), *map(jnp.asarray, (y, shown, u, lengths)))
+    for i, case in enumerate(several):
+        one = jax.tree.map(lambda leaf: np.asarray(leaf)[i if len(leaf) > 1 else 0], path)  # noqa: B023
+        assert_filtered(f"series {i}", case, one, exact[i])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_exact_law_is_the_limit_of_a_large_variance(seed):
+    """With a variance of 2^120 in place of a diffuse start, by the branch that knows none."""
+    rng = np.random.default_rng(seed)
+    kind = ["dense", "walk", "companion", "forgetful"][seed]
+    ranks = tuple(int(rng.integers(0, size)) for size in (5, 4, 5))
+    case = make_cases(FEW[[0, 1, 3, 5][seed]], seed, kind, ranks, 0.3, STEPS)[0]
+    exact = Exact(case.model, case.y, case.mask, case.u)
+    P = np.asarray(case.model.P) + np.diag(
+        [2.0**120 * (i in case.model.flat) for i in range(case.model.states)]
+    )
+    proper = dataclasses.replace(case.model, P=jnp.asarray(P), initial="given", flat=())
+    large = Exact(proper, case.y, case.mask, case.u)
+    for name in ("predicted", "filtered", "smoothed"):
+        for one, other in zip(getattr(exact, name), getattr(large, name), strict=True):
+            known = one.known
+            np.testing.assert_allclose(other.mean[known], one.mean[known], atol=1e-9)
+            np.testing.assert_allclose(
+                other.cov[np.ix_(known, known)], one.cov[np.ix_(known, known)], atol=1e-9
+            )
+            np.testing.assert_allclose(
+                np.diagonal(other.cov)[~known] / 2.0**120, one.infinite[~known]
+            )
+    infinite = np.isfinite(large.white) & ~np.isfinite(exact.white)
+    constant = 0.5 * infinite.sum(1) * np.log(2 * np.pi * 2.0**120)
+    np.testing.assert_allclose(large.log_evidence + constant, exact.log_evidence, atol=1e-9)
+    seen = np.isfinite(exact.white)
+    np.testing.assert_allclose(large.white[seen], exact.white[seen], atol=1e-9)
