@@ -77,6 +77,14 @@ def test_a_mask_that_is_traced_keeps_the_series_apart():
     assert_one_by_one(kalman, path, values, mask, inputs, [STEPS] * 3)
 
 
+def test_lengths_that_are_traced_hide_what_lies_behind_them():
+    model = random_model(2, 2, 1, 1)
+    values, mask, inputs = several(model, 3, 2)
+    kalman, lengths = Kalman(model, "covariance"), jnp.array([STEPS, 4, 5])
+    run = jax.jit(lambda lengths: filter_batch(kalman, values, None, inputs, lengths))
+    assert_one_by_one(kalman, run(lengths), values, jnp.ones_like(mask), inputs, np.array(lengths))
+
+
 def test_a_batch_is_refused_with_its_reason():
     kalman = Kalman(random_model(2, 2, 1, 1))
     values, mask, inputs = several(kalman.model, 3, 2)

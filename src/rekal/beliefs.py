@@ -8,6 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from rekal.precision import in_own_precision
+
 
 class Particles(eqx.Module):
     """A weighted cloud of states, with its own randomness.
@@ -102,11 +104,13 @@ class Gaussian(eqx.Module):
     root: bool = eqx.field(static=True, default=False)
 
     @property
+    @in_own_precision
     def known(self) -> Float[Array, "*batch states states"]:
         """Covariance of the known directions."""
         return self.carry @ self.carry.mT if self.root else self.carry
 
     @property
+    @in_own_precision
     def cov(self) -> Float[Array, "*batch states states"]:
         """Covariance of the state; vast, but finite, along unknown directions."""
         return self.known if self.basis is None else reported(self.known, self.basis)
@@ -149,11 +153,13 @@ class GaussianPath(eqx.Module):
     diffuse: DiffuseMoments | None = None
 
     @property
+    @in_own_precision
     def log_likelihood(self) -> Float[Array, "*batch"]:
         """Sum of the one-step predictive log densities over the observed entries."""
         return self.log_evidence.sum(-1)
 
     @property
+    @in_own_precision
     def var(self) -> Float[Array, "*#steps states"]:
         """Filtered variance of each state variable."""
         return jnp.diagonal(self.cov, axis1=-2, axis2=-1)

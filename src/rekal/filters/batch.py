@@ -23,6 +23,7 @@ from rekal.filters.kalman import Kalman
 from rekal.filters.means import Means, means
 from rekal.filters.paths import evidence, linear_path
 from rekal.filters.system import LinearSystem, at, check_series, linear_system
+from rekal.precision import precision_of
 
 
 def filter_batch(
@@ -52,6 +53,18 @@ def filter_batch(
         RekalError: the series do not fit the model, or hold NaN where nothing says that an entry is
             missing.
     """
+    with precision_of(kalman):
+        return _filtered(kalman, values, mask, inputs, lengths, dt)
+
+
+def _filtered(
+    kalman: Kalman,
+    values: Array,
+    mask: Array | None,
+    inputs: Array | None,
+    lengths: Array | None,
+    dt: Array | None,
+) -> GaussianPath:
     if not values.shape[0]:
         raise RekalError("there is no series to filter")
     steps = values.shape[1]
@@ -60,7 +73,7 @@ def filter_batch(
         raise RekalError(f"the mask has shape {mask.shape}, but the values have {values.shape}")
     _check(kalman, values, mask, inputs, dt, ends)
     if any(isinstance(leaf, Tracer) for leaf in (mask, ends, dt)):
-        real = (jnp.arange(steps) < ends[:, None])[..., None]
+        real = jnp.broadcast_to((jnp.arange(steps) < ends[:, None])[..., None], values.shape)
         return _apart(kalman, values, real if mask is None else mask & real, inputs, dt, ends)
     real = np.arange(steps) < np.asarray(ends)[:, None]
     longest = int(np.argmax(np.asarray(ends)))

@@ -43,6 +43,7 @@ from rekal.filters.system import (
 )
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.linear_model import Blocks, LinearModel
+from rekal.precision import in_own_precision
 from rekal.smoothers.adjoint import smooth_linear, smoothed_moments
 from rekal.smoothers.root import smooth_root
 
@@ -95,6 +96,7 @@ class Kalman(GaussianFilter):
         fits = steps >= LONG and self.arithmetic is CovarianceForm
         return fits and jax.default_backend() == "gpu"
 
+    @in_own_precision
     def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
         """The belief about `x_1` before anything is observed."""
         m, P = self.model.initial_moments()
@@ -108,6 +110,7 @@ class Kalman(GaussianFilter):
         """Whether a belief carries a square root: always with a diffuse start."""
         return self.arithmetic is RootForm or bool(self.model.diffuse)
 
+    @in_own_precision
     def predict(
         self,
         belief: Gaussian,
@@ -138,6 +141,7 @@ class Kalman(GaussianFilter):
             return Evidence(y, jnp.ones(y.shape, bool), u)
         return Evidence(jnp.where(mask, y, 0.0), mask, u)
 
+    @in_own_precision
     def absorb(
         self, belief: Gaussian, evidence: Evidence
     ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
@@ -160,6 +164,7 @@ class Kalman(GaussianFilter):
         density = jnp.where(refused.any(), -jnp.inf, density)
         return Gaussian(mean, new.carry, belief.step, basis, root=belief.root), density, white
 
+    @in_own_precision
     def belief(
         self,
         mean: Float[Array, " states"],
@@ -171,6 +176,7 @@ class Kalman(GaussianFilter):
         root = basis is not None
         return Gaussian(mean, RootForm.enter(cov) if root else cov, step, basis, root=root)
 
+    @in_own_precision
     def determined(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
     ) -> Bool[Array, " obs"]:
@@ -180,6 +186,7 @@ class Kalman(GaussianFilter):
             return jnp.ones(len(C), bool)
         return unseen(C @ belief.basis, C, belief.basis)
 
+    @in_own_precision
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
     ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
@@ -206,6 +213,7 @@ class Kalman(GaussianFilter):
         )
         return Blocks(*map(pick, self.model.blocks(None if dt is None else dt[None])))
 
+    @in_own_precision
     def run(
         self,
         values: Float[Array, "steps obs"],
@@ -228,6 +236,7 @@ class Kalman(GaussianFilter):
         check_series(self.model, values, mask, inputs, dt)
         return self._run(values, mask, inputs, dt)
 
+    @in_own_precision
     def smooth(
         self,
         values: Float[Array, "steps obs"],

@@ -31,6 +31,7 @@ from rekal.models.gaussian import WhitenedObservation
 from rekal.models.linear import LinearGaussian, stationary_moments
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.products import rows_times
+from rekal.precision import made_in_double
 from rekal.sequences import AnyArray
 
 
@@ -68,6 +69,7 @@ class LinearContinuous(LinearModel):
     flat: tuple[int, ...] = eqx.field(static=True, default=())
 
     @classmethod
+    @made_in_double
     def create(
         cls,
         F: AnyArray,

@@ -24,6 +24,7 @@ from rekal.models.checks import block_shapes, check_block_shapes, check_covarian
 from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.linear_model import Blocks, LinearModel, refuse_dt
 from rekal.models.products import rows_times
+from rekal.precision import made_in_double
 from rekal.sequences import AnyArray
 
 
@@ -60,6 +61,7 @@ class LinearGaussian(LinearModel):
     flat: tuple[int, ...] = eqx.field(static=True, default=())
 
     @classmethod
+    @made_in_double
     def create(
         cls,
         A: AnyArray,

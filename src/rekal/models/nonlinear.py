@@ -24,6 +24,7 @@ from rekal.models.checks import check_covariances
 from rekal.models.gaussian import GaussianModel, WhitenedObservation
 from rekal.models.products import row_dots, rows_times
 from rekal.models.residuals import Residual, angle_residual, difference
+from rekal.precision import made_in_double
 from rekal.sequences import AnyArray
 
 
@@ -55,6 +56,7 @@ class NonlinearGaussian(GaussianModel):
     inputs: int = eqx.field(static=True, default=0)
 
     @classmethod
+    @made_in_double
     def create(
         cls,
         f: Callable[..., Any],

@@ -25,6 +25,7 @@ from rekal.models.checks import block_shapes, check_block_shapes, check_covarian
 from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.gaussian import WhitenedObservation
 from rekal.models.linear_model import Blocks, LinearModel
+from rekal.precision import made_in_double
 from rekal.sequences import AnyArray
 
 BLOCKS = Blocks._fields
@@ -68,6 +69,7 @@ class LinearTimeVarying(LinearModel):
     flat: tuple[int, ...] = eqx.field(static=True, default=())
 
     @classmethod
+    @made_in_double
     def create(
         cls,
         A: AnyArray,

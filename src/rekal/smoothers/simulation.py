@@ -28,6 +28,7 @@ from rekal.filters.means import means
 from rekal.filters.system import LinearSystem, check_series, linear_system
 from rekal.models.linear_model import LinearModel
 from rekal.models.roots import square_root
+from rekal.precision import precision_of
 from rekal.smoothers.adjoint import gradients, smoothed_means
 
 
@@ -65,7 +66,8 @@ def simulation_smoother(
     if draws < 1:
         raise RekalError(f"draws must be at least 1, but is {draws}")
     check_series(model, values, mask, inputs, dt)
-    paths, unknown = _draw(model, values, mask, inputs, key, draws, dt)
+    with precision_of(model):
+        paths, unknown = _draw(model, values, mask, inputs, key, draws, dt)
     if unknown is not None and not isinstance(unknown, Tracer) and bool(unknown):
         raise RekalError(
             "the series leaves a direction of the diffuse start unknown, so that its states have no law "
