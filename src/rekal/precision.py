@@ -1,11 +1,11 @@
 """Double precision where it matters, without touching the settings of the process.
 
 State-space models on a CPU are made, filtered and learned in double precision: a Kalman filter works on
-differences of nearly equal numbers, and is not noticeably slower for it. Networks, and particle filters with very
-many particles, run in single precision, and so does everything on a GPU.
+differences of nearly equal numbers, and is not noticeably slower for it. Networks, and particle filters with
+very many particles, run in single precision, and so does everything on a GPU.
 
-The precision of a computation is that of its model: where a model has arrays in double precision, JAX is switched to
-it for the length of the call, for this thread alone (`jax.enable_x64`).
+The precision of a computation is that of its model: where a model has arrays in double precision, JAX is
+switched to it for the length of the call, for this thread alone (`jax.enable_x64`).
 """
 
 from __future__ import annotations
