@@ -1,4 +1,4 @@
-"""Cells of a table as numbers: what is missing, what is text, what is infinite."""
+"""Columns of a table as numbers: what is missing, what is text, what is infinite."""
 
 import re
 
@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
+from rekal.sequences.cells import CellNumbers, read_cells
 
-MISSING = ("-", "--", "---", "?", ".", "none", "missing", "NAN", "Nan", "na", "n.a.", "Null")
-"""Missing markers besides those that pandas knows ('', NA, NaN, null, None, N/A, ...)."""
+_COMMA = re.compile(r"\s*[+-]?[\d .']+,\d+\s*|\s*[+-]?\d+(,\d{3})+\s*")
+"""A number with a decimal comma, or with commas between thousands."""
 
-_ALL_MISSING = frozenset(MISSING) | {
-    *("", "NA", "NaN", "nan", "null", "NULL", "None", "N/A", "n/a", "#N/A", "<NA>", "NaT")
-}
+_READABLE = ("string", "mixed", "mixed-integer", "boolean", "categorical", "empty")
+"""What pandas infers of columns of objects whose cells are read one by one, as text."""
 
-_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
-"""A number with a decimal comma."""
+_CONTENT = {"bytes": "binary data", "complex": "complex numbers"}
 
 
 def column_of(table: pd.DataFrame, name: str) -> pd.Series:
@@ -24,41 +23,71 @@ def column_of(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def is_number_like(column: pd.Series) -> bool:
-    """True for columns of numbers or booleans, which need no parsing."""
+    """True for columns of real numbers or booleans, which need no parsing."""
+    if pd.api.types.is_complex_dtype(column):
+        return False
     return bool(pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column))
 
 
-def parsed(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def parsed(column: pd.Series, decimal: str = ".") -> CellNumbers:
     """Read a column as numbers.
 
     Args:
         column: cells of any kind.
-
-    Returns:
-        Numbers, NaN where there is none, and where a cell holds something else; both (time,).
+        decimal: the decimal mark of cells of text.
     """
     if is_number_like(column):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(column), bool)
-    text = column.astype("string").str.strip()
-    missing = column.isna() | text.isin(list(_ALL_MISSING))
-    numbers = pd.Series(pd.to_numeric(text.mask(missing), errors="coerce"))
-    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values, np.asarray(np.isnan(values) & ~missing.to_numpy(dtype=bool))
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return CellNumbers(values, np.isnan(values))
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    missing = column.isna().to_numpy(dtype=bool)
+    if kind in ("floating", "integer", "mixed-integer-float", "decimal"):
+        numbers = [
+            np.nan if gone else float(cell) for cell, gone in zip(column, missing, strict=True)
+        ]
+        return CellNumbers(np.array(numbers), missing)
+    if kind not in _READABLE:  # dates, time spans, bytes, complex numbers
+        return CellNumbers(np.full(len(column), np.nan), missing)
+    return read_cells(texts(column), decimal)
 
 
-def is_text(column: pd.Series) -> bool:
+def texts(column: pd.Series) -> list[str | None]:
+    """The cells as stripped text; None where one is missing."""
+    missing = column.isna().to_numpy(dtype=bool)
+    return [
+        None if gone else str(cell).strip()
+        for cell, gone in zip(column.tolist(), missing, strict=True)
+    ]
+
+
+def content(column: pd.Series) -> str:
+    """What a column holds that is not read as numbers, for a note: text, binary data, ..."""
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind in _CONTENT:
+        return _CONTENT[kind]
+    if kind.startswith("timedelta"):
+        return "time spans"
+    if kind.startswith(("date", "period", "time")):
+        return "dates"
+    first = column[column.notna()]
+    nested = len(first) > 0 and isinstance(first.iloc[0], list | tuple | dict | set | np.ndarray)
+    return "lists or records" if nested else "text"
+
+
+def is_text(numbers: CellNumbers, column: pd.Series) -> bool:
     """True where some cells hold something but none a number, not even one with a comma."""
-    values, text = parsed(column)
-    if not text.any() or not np.isnan(values).all():
+    if not numbers.wrong.any() or not np.isnan(numbers.values).all():
         return False
-    return not pd.Series(column[text]).astype("string").str.fullmatch(_COMMA).any()
+    cells = texts(column) if content(column) == "text" else []
+    return not any(cell is not None and _COMMA.fullmatch(cell) for cell in cells)
 
 
-def numbers(column: pd.Series, where: str) -> np.ndarray:
-    """Read a column of numbers, strictly.
+def checked(numbers: CellNumbers, column: pd.Series, where: str) -> np.ndarray:
+    """The numbers of a column, strictly.
 
     Args:
-        column: cells; missing ones are empty or a missing marker.
+        numbers: what was read of the column.
+        column: its cells, for messages.
         where: the file, for messages.
 
     Returns:
@@ -68,21 +97,28 @@ def numbers(column: pd.Series, where: str) -> np.ndarray:
         RekalError: a cell holds text or is infinite; names row (1 is the first after the
             header) and column.
     """
-    values, text = parsed(column)
-    if text.any():
-        row = int(np.argmax(text))
+    wrong = numbers.wrong
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        kind = content(column)
+        if kind != "text":
+            raise RekalError(
+                f"{where}: column '{column.name}' holds {kind}, which are not numbers."
+            )
         cell = str(column.iloc[row]).strip()
-        hint = ""
-        if _COMMA.fullmatch(cell):
-            hint = " (if its decimal mark is a comma, say decimal=',')"
         raise RekalError(
-            f"{where}: row {row + 1} of column '{column.name}' holds '{_short(cell)}', which is "
-            f"not a number{hint}."
+            f"{where}: row {row + 1} of column '{column.name}' holds '{_short(cell)}', which is not a "
+            f"number{_advice(numbers, cell, row)}."
         )
-    if np.isinf(values).any():
-        row = int(np.argmax(np.isinf(values)))
+    if np.isinf(numbers.values).any():
+        row = int(np.argmax(np.isinf(numbers.values)))
         raise RekalError(f"{where}: row {row + 1} of column '{column.name}' is infinite.")
-    return values
+    return numbers.values
+
+
+def numbers(column: pd.Series, where: str, decimal: str = ".") -> np.ndarray:
+    """Read a column of numbers, strictly; see `checked`."""
+    return checked(parsed(column, decimal), column, where)
 
 
 def known(names: list[str], wanted: str, where: str) -> str:
@@ -91,6 +127,17 @@ def known(names: list[str], wanted: str, where: str) -> str:
         listed = ", ".join(f"'{name}'" for name in names[:30]) + (" ..." if names[30:] else "")
         raise RekalError(f"{where}: there is no column '{wanted}'; there are {listed}.")
     return wanted
+
+
+def _advice(numbers: CellNumbers, cell: str, row: int) -> str:
+    """What would make a number of a cell, in brackets, or nothing."""
+    if _COMMA.fullmatch(cell):
+        return " (if its decimal mark is a comma, say decimal=','; commas between thousands must be left out)"
+    if row == 0 and numbers.wrong.sum() == 1 and len(cell) <= 20 and len(numbers.values) > 1:
+        return " (if this line holds units, write them into the header, as in 'x [mm]', or leave it out)"
+    if numbers.unit is not None:
+        return f" in '{numbers.unit}' like the others"
+    return ""
 
 
 def _short(cell: str) -> str:
