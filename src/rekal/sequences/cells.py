@@ -17,6 +17,7 @@ ALL_MISSING = frozenset(MISSING) | {
     *("-NaN", "-nan", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "#N/A N/A", "#NA"),
 }
 
+_DIGIT = re.compile(r"\d")
 _SPACES = " \u00a0\u2009\u202f"
 _APOSTROPHES = "'\u2019"
 _NUMBER = re.compile(
@@ -70,7 +71,7 @@ def read_cells(cells: list[str | None], decimal: str = ".") -> CellNumbers:
         values[places] = _plain(texts)
         if not np.isnan(values[places]).any():
             return CellNumbers(values, missing)
-    if not any(any(c.isdigit() for c in text) for text in texts[:1000]):
+    if not any(map(_DIGIT.search, texts)):
         words = [_WORDS.get(text.lower(), np.nan) for text in texts]
         if not np.isnan(words).any():
             values[places] = words
@@ -83,19 +84,24 @@ def read_cells(cells: list[str | None], decimal: str = ".") -> CellNumbers:
 def is_number(cell: str, decimal: str) -> bool:
     """Whether one cell holds a number in any notation."""
     cell = cell.strip()
-    return bool(cell) and not read_cells([cell], decimal).wrong[0] and cell not in ALL_MISSING
+    match = _match(cell)
+    if match is None:
+        return False
+    return not read_cells([cell], decimal).wrong[0]
 
 
 def _plain(texts: list[str]) -> np.ndarray:
     """Numbers as computers write them, NaN for anything else."""
-    numbers = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
-    return pd.Series(numbers).to_numpy(dtype=np.float64, na_value=np.nan)
+    cells = np.empty(len(texts), dtype=object)
+    cells[:] = texts
+    return np.asarray(pd.to_numeric(cells, errors="coerce"), dtype=np.float64)
 
 
 def _in_one_notation(texts: list[str], decimal: str) -> tuple[np.ndarray, str | None, str | None]:
     """Numbers, a note and the unit of cells that are not all plain."""
     plain = _plain(texts) if decimal == "." else np.full(len(texts), np.nan)
-    if not any(_match(text) for text in texts[:: max(1, len(texts) // 200)]):
+    some = map(_match, texts[:: max(1, len(texts) // 200)])
+    if not any(match is not None and is_unit(_unit(match) or "%") for match in some):
         return plain, None, None
     matches = [_match(text) for text in texts]
     numbers = ["" if match is None else match["number"] for match in matches]
@@ -120,6 +126,10 @@ def _in_one_notation(texts: list[str], decimal: str) -> tuple[np.ndarray, str | 
 
 def _match(text: str) -> re.Match[str] | None:
     return _NUMBER.fullmatch(text.replace("\u2212", "-"))
+
+
+def _unit(match: re.Match[str]) -> str:
+    return (match["before"] or match["after"] or "").strip()
 
 
 def _separators(numbers: list[str], decimal: str) -> tuple[tuple[str, str], str | None]:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
-from rekal.sequences import columns as cells
 from rekal.sequences import timecolumn
 from rekal.sequences.calendar import to_numbers
 from rekal.sequences.checks import check_learnable
+from rekal.sequences.columns import known
 from rekal.sequences.container import Sequences
 from rekal.sequences.options import ReadOptions
 from rekal.sequences.sampling import common_interval, regular_grid, steps_between
@@ -97,12 +97,12 @@ def assign_roles(table: Table, options: ReadOptions) -> Roles:
     """
     names, where = table.names, table.source
     notes: list[str] = []
-    inputs = [cells.known(names, name, where) for name in options.get("inputs") or ()]
-    targets = [cells.known(names, name, where) for name in options.get("targets") or ()]
+    inputs = [known(names, name, where) for name in options.get("inputs") or ()]
+    targets = [known(names, name, where) for name in options.get("targets") or ()]
     asked = options.get("columns")
-    observed = [cells.known(names, name, where) for name in asked or ()]
+    observed = [known(names, name, where) for name in asked or ()]
     series, time = options.get("series"), options.get("time")
-    special = [cells.known(names, name, where) for name in (series, time) if name is not None]
+    special = [known(names, name, where) for name in (series, time) if name is not None]
     taken = [*inputs, *targets, *observed, *special]
     twice = next((name for name, count in Counter(taken).items() if count > 1), None)
     if twice is not None:
@@ -110,7 +110,7 @@ def assign_roles(table: Table, options: ReadOptions) -> Roles:
     used = set(taken)
     free = [name for name in names if name not in used]
     if series is not None:
-        key = table.column(series)
+        key = table.column(series).cells
         table = table.rows(key == key.iloc[0])
     counters = {name for name in free if timecolumn.is_counter(table, name)}
     free = [name for name in free if name not in counters]
@@ -118,11 +118,7 @@ def assign_roles(table: Table, options: ReadOptions) -> Roles:
         free.remove(time)
         notes.append(f"Column '{time}' was taken as time.")
     if asked is None:
-        content = {
-            name: cells.content(table.column(name))
-            for name in free
-            if cells.is_text(table.numbers(name), table.column(name))
-        }
+        content = {name: table.column(name).content for name in free if table.column(name).is_text}
         observed = [name for name in free if name not in content]
         ignored = [(name, "counts rows") for name in names if name in counters]
         ignored += [(name, f"holds {what}") for name, what in content.items()]
@@ -143,9 +139,9 @@ def split_series(
     where = table.source
     wanted = [*roles.observed, *roles.inputs, *roles.targets]
     for name in [*wanted, *(n for n in (roles.time, roles.series) if n is not None)]:
-        cells.known(table.names, name, where)
-    arrays = {name: table.checked_numbers(name) for name in wanted}
-    assumed = [(name, table.numbers(name).note) for name in wanted]
+        known(table.names, name, where)
+    arrays = {name: table.column(name).checked(where) for name in wanted}
+    assumed = [(name, table.column(name).numbers.note) for name in wanted]
     notes = [f"Column '{name}' {note}." for name, note in assumed if note is not None]
     for name in roles.inputs:
         if np.isnan(arrays[name]).any():
@@ -159,11 +155,11 @@ def split_series(
         notes.append(stamps.note)
     groups = {label: np.arange(len(table.frame))}
     if roles.series is not None:
-        keys = table.column(roles.series)
+        keys = table.column(roles.series).cells
         if keys.isna().any():
             row = int(np.argmax(keys.isna().to_numpy())) + 1
             raise RekalError(f"{where}: row {row} of the series column '{keys.name}' is missing.")
-        if cells.content(keys) == "lists or records":
+        if table.column(roles.series).content == "lists or records":
             raise RekalError(f"{where}: the series column '{keys.name}' holds lists or records.")
         indices = table.frame.groupby(roles.series, sort=False).indices
         prefix = f"{label}/" if several else ""
@@ -184,7 +180,7 @@ def split_series(
 
 def _cell_units(table: Table, roles: Roles) -> dict[str, str]:
     """The units that cells of the observed columns carry."""
-    units = {name: table.numbers(name).unit for name in roles.observed}
+    units = {name: table.column(name).numbers.unit for name in roles.observed}
     return {name: unit for name, unit in units.items() if unit is not None}
 
 

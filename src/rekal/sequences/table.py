@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from rekal.sequences.cells import CellNumbers
-from rekal.sequences.columns import checked, column_of, parsed, texts
-from rekal.sequences.dates import Dates, read_dates
+from rekal.sequences.columns import Column
 
 
 @dataclass(frozen=True)
@@ -26,39 +24,19 @@ class Table:
     decimal: str = "."
     notes: tuple[str, ...] = ()
     units: dict[str, str] = field(default_factory=dict)
-    _numbers: dict[str, CellNumbers] = field(default_factory=dict, repr=False)
-    _dates: dict[tuple[str, str | None], Dates] = field(default_factory=dict, repr=False)
+    _columns: dict[str, Column] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> list[str]:
         """The names of the columns."""
         return list(self.frame.columns)
 
-    def column(self, name: str) -> pd.Series:
-        """The cells of a column as they were read."""
-        return column_of(self.frame, name)
+    def column(self, name: str) -> Column:
+        """A column; what was parsed of it is kept."""
+        if name not in self._columns:
+            self._columns[name] = Column(pd.Series(self.frame[name]), self.decimal)
+        return self._columns[name]
 
-    def numbers(self, name: str) -> CellNumbers:
-        """The cells of a column as numbers, as far as they are some."""
-        if name not in self._numbers:
-            self._numbers[name] = parsed(self.column(name), self.decimal)
-        return self._numbers[name]
-
-    def checked_numbers(self, name: str):
-        """The numbers of a column, shape (time,), NaN = missing.
-
-        Raises:
-            RekalError: a cell holds something else or is infinite.
-        """
-        return checked(self.numbers(name), self.column(name), self.source)
-
-    def dates(self, name: str, date_format: str | None = None) -> Dates:
-        """The cells of a column of text as dates, as far as they are some."""
-        key = name, date_format
-        if key not in self._dates:
-            self._dates[key] = read_dates(texts(self.column(name)), date_format)
-        return self._dates[key]
-
-    def rows(self, keep: pd.Series) -> "Table":
+    def rows(self, which: pd.Series) -> "Table":
         """The table with those rows alone."""
-        return Table(self.frame.loc[keep], self.source, self.decimal, self.notes, self.units)
+        return Table(self.frame.loc[which], self.source, self.decimal, self.notes, self.units)

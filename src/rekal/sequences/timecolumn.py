@@ -9,7 +9,6 @@ import pandas as pd
 
 from rekal.errors import RekalError
 from rekal.sequences import dates as text_dates
-from rekal.sequences.columns import is_text, texts
 from rekal.sequences.table import Table
 from rekal.sequences.units import stem_of, time_unit_of
 
@@ -41,7 +40,7 @@ def is_counter(table: Table, name: str) -> bool:
     called = str(name).strip().lower()
     if called not in _COUNTERS and not called.startswith("unnamed:"):
         return False
-    values = table.numbers(name).values
+    values = table.column(name).numbers.values
     return len(values) > 1 and bool(np.all(np.diff(values) == 1))
 
 
@@ -86,11 +85,11 @@ def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
         RekalError: a cell is neither number nor date, or empty among dates; the format fits no cell.
     """
     column = table.column(name)
-    if pd.api.types.is_timedelta64_dtype(column):
-        return Stamps(pd.TimedeltaIndex(column).total_seconds().to_numpy(), "s")
-    if _is_dated(column):
-        return Stamps(_without_zone(column))
-    numbers = table.numbers(name)
+    if pd.api.types.is_timedelta64_dtype(column.cells):
+        return Stamps(pd.TimedeltaIndex(column.cells).total_seconds().to_numpy(), "s")
+    if _is_dated(column.cells):
+        return Stamps(_without_zone(column.cells))
+    numbers = column.numbers
     if date_format is None and not numbers.wrong.any():
         compact = None
         if stem_of(str(name)).strip().lower() in _NAMES and not numbers.missing.any():
@@ -99,11 +98,11 @@ def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
             note = f"Column '{name}' holds numbers such as {numbers.values[0]:.0f}, which were read as dates."
             return Stamps(compact, note=note)
         return Stamps(numbers.values, time_unit_of(str(name)) or numbers.unit)
-    cells = texts(column)
+    cells = column.texts
     if date_format is None and text_dates.are_clock_times(cells):
         note = f"Column '{name}' holds times of day, which were counted in seconds since midnight."
         return Stamps(text_dates.clock_seconds(cells), "s", note)
-    read_as = table.dates(name, date_format)
+    read_as = column.dates(date_format)
     bad = np.flatnonzero(read_as.stamps.isna())
     if len(bad):
         row = int(bad[0])
@@ -123,15 +122,11 @@ def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
 def holds_dates(table: Table, name: str) -> bool:
     """True for dates, and for text of which most cells are dates, so that a wrong one is refused."""
     column = table.column(name)
-    if _is_dated(column):
+    if _is_dated(column.cells):
         return True
-    numbers = table.numbers(name)
-    if not numbers.wrong.any() or not is_text(numbers, column):
+    if not column.is_text or not text_dates.look_like_dates(column.texts):
         return False
-    cells = texts(column)
-    if not text_dates.look_like_dates(cells):
-        return False
-    return bool(table.dates(name).stamps[~numbers.missing].notna().mean() > 0.5)
+    return bool(column.dates().stamps[~column.numbers.missing].notna().mean() > 0.5)
 
 
 def _is_dated(column: pd.Series) -> bool:
@@ -149,13 +144,11 @@ def _rises(table: Table, name: str, strictly: bool) -> bool:
     """True if the stamps rise throughout, or mostly rise or fall (a time axis gone wrong)."""
     if holds_dates(table, name):
         return True
-    column, numbers = table.column(name), table.numbers(name)
-    if numbers.wrong.any():
-        if text_dates.are_clock_times(texts(column)):
-            return True
-        return not strictly and not is_text(numbers, column)
+    column = table.column(name)
+    if column.numbers.wrong.any():
+        return text_dates.are_clock_times(column.texts) or not (strictly or column.is_text)
     with np.errstate(over="ignore", invalid="ignore"):
-        steps = np.diff(numbers.values)
+        steps = np.diff(column.numbers.values)
     if strictly:
         return len(steps) > 0 and bool(np.all(steps > 0))
     return len(steps) == 0 or bool(
