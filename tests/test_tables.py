@@ -265,7 +265,7 @@ def test_bad_choices(tmp_path, how, message):
     [
         (b"", "the file is empty"),
         (b"\n \n\n", "the file is empty"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0", "not utf-8-sig text"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "not a text file"),
         (b"a,b\0\n1,2\n", "not a text file"),
         (b"t,x\n0,1\n1,2,3,4\n", "do not fit the columns"),
         (b"t,x,x\n0,1,2\n", "two columns are called 'x'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +29,7 @@ def open_for(
     series: str | None = None,
     sep: str | None = None,
     decimal: str = ".",
+    encoding: str | None = None,
 ) -> Sequences:
     """Read data for a model that is there already: its columns, inputs and time column.
 
@@ -81,6 +82,7 @@ def read_inputs(
     *,
     sep: str | None = None,
     decimal: str = ".",
+    encoding: str | None = None,
 ) -> np.ndarray:
     """Inputs of steps to come, from a CSV or Parquet file with a row for each step.
 
@@ -91,6 +93,7 @@ def read_inputs(
         batch: number of series, which all get the same inputs.
         sep: what separates the columns.
         decimal: the decimal mark.
+        encoding: encoding of a CSV file; None = found out.
 
     Returns:
         Inputs `(batch, steps, input)` in raw units.
@@ -98,17 +101,16 @@ def read_inputs(
     Raises:
         RekalError: a column is missing, a cell holds no number, or there are too few rows.
     """
-    from rekal.sequences.columns import column_of, known, numbers
+    from rekal.sequences.columns import known
     from rekal.sequences.tables import read_csv, read_parquet
 
     where = str(path)
     parquet = path.suffix.lower() in (".parquet", ".pq")
-    table: Any = read_parquet(path) if parquet else read_csv(path, delimiter(sep), decimal)
-    there = list(table.columns)
-    columns = [numbers(column_of(table, known(there, name, where)), where) for name in names]
-    if len(table) != steps:
+    table = read_parquet(path) if parquet else read_csv(path, delimiter(sep), decimal, encoding=encoding)
+    columns = [table.column(known(table.names, name, where)).checked(where) for name in names]
+    if len(table.frame) != steps:
         raise RekalError(
-            f"{where}: the inputs have {len(table)} rows, but {steps} steps need {steps}."
+            f"{where}: the inputs have {len(table.frame)} rows, but {steps} steps need {steps}."
         )
     values = np.stack(columns, -1)
     if np.isnan(values).any():

@@ -172,6 +172,7 @@ class Sequences(eqx.Module):
         sep: str | None = None,
         decimal: str = ".",
         pandas: Mapping[str, Any] | None = None,
+        encoding: str | None = None,
         **how: Unpack[ReadOptions],
     ) -> "Sequences":
         """Read a CSV file, or a list of files with the same columns, a series in each.
@@ -179,8 +180,10 @@ class Sequences(eqx.Module):
         Args:
             path: the file or files.
             sep: what separates the columns; default found out: comma, semicolon, tab, spaces.
-            decimal: the decimal mark.
-            pandas: more arguments for `pandas.read_csv`, such as `encoding` or `skiprows`.
+            decimal: the decimal mark, "." or ",".
+            pandas: more arguments for `pandas.read_csv`, such as `skiprows` or `thousands`.
+            encoding: of the file, such as "latin-1"; default by its byte-order mark, else UTF-8,
+                else Latin-1 with a note.
             **how: which column is what, see `rekal.sequences.options.ReadOptions`.
 
         Raises:
@@ -188,7 +191,9 @@ class Sequences(eqx.Module):
         """
         from rekal.sequences.tables import read_csv, sequences_of_files
 
-        return sequences_of_files(lambda p: read_csv(p, sep, decimal, pandas), path, **how)
+        return sequences_of_files(
+            lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **how
+        )
 
     @classmethod
     def from_parquet(

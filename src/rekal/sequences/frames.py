@@ -1,7 +1,8 @@
 """Data frames as sequences: which column is what, series apart, stamps on a regular grid."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -9,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
-from rekal.sequences import columns as cells
 from rekal.sequences import timecolumn
 from rekal.sequences.calendar import to_numbers
 from rekal.sequences.checks import check_learnable
+from rekal.sequences.columns import known
 from rekal.sequences.container import Sequences
 from rekal.sequences.options import ReadOptions
 from rekal.sequences.sampling import common_interval, regular_grid, steps_between
-from rekal.sequences.units import time_unit_of
+from rekal.sequences.table import Table
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,21 @@ class Roles:
 
 @dataclass(frozen=True)
 class Piece:
-    """One series of a table: its name, rows as the user counts them, stamps, columns."""
+    """One series of a table: its name, rows as the user counts them, stamps and their unit, columns."""
 
     label: str
     source: str
     rows: np.ndarray
     stamps: np.ndarray | pd.DatetimeIndex | None
+    time_unit: str | None
     arrays: dict[str, np.ndarray]
 
 
 def read_frames(
-    frames: pd.DataFrame | Sequence[pd.DataFrame],
+    frames: pd.DataFrame | Table | Sequence[pd.DataFrame | Table],
     sources: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
-    **how: Unpack[ReadOptions],
+    **options: Unpack[ReadOptions],
 ) -> Sequences:
     """Make sequences of data frames.
 
@@ -54,7 +56,7 @@ def read_frames(
         frames: one frame, or a list with a frame for each series.
         sources: what messages call each frame, such as its file.
         labels: what the series are called, one for each frame; default 1, 2, ...
-        **how: which column is what.
+        **options: which column is what.
 
     Returns:
         The sequences; `notes` say what was assumed.
@@ -62,61 +64,64 @@ def read_frames(
     Raises:
         RekalError: what cannot be read, with row (1 is the first after the header) and column.
     """
-    tables = [frames] if isinstance(frames, pd.DataFrame) else list(frames)
-    if not tables:
+    single = isinstance(frames, pd.DataFrame | Table)
+    given = [frames] if isinstance(frames, pd.DataFrame | Table) else list(frames)
+    if not given:
         raise RekalError("There is no table to read.")
-    count = len(tables)
+    count = len(given)
     if sources is None:
         sources = [f"table {i + 1}" for i in range(count)] if count > 1 else ["the table"]
-    where = how.get("where") or (sources[0] if count == 1 else f"{sources[0]} and others")
+    where = options.get("where") or (sources[0] if count == 1 else f"{sources[0]} and others")
     sources = [where] if count == 1 else sources
-    tables = [_with_index(table) for table in tables]
-    for table, source in zip(tables, sources, strict=True):
-        if len(table) == 0 or len(table.columns) == 0:
-            raise RekalError(f"{source}: there are no rows in it.")
-        if not table.columns.is_unique:
-            twice = table.columns[table.columns.duplicated()][0]
-            raise RekalError(f"{source}: two columns are called '{twice}'.")
-    roles = assign_roles(tables[0], sources[0], how)
-    pieces = []
-    for i, (table, source) in enumerate(zip(tables, sources, strict=True)):
+    tables = [_table(item, source) for item, source in zip(given, sources, strict=True)]
+    roles = assign_roles(tables[0], options)
+    pieces, notes = [], []
+    for i, table in enumerate(tables):
         label = labels[i] if labels else str(i + 1)
-        pieces += split_series(table, roles, source, label, count > 1)
-    return _join(pieces, roles, where, how)
+        more, remarks = split_series(table, roles, label, count > 1, options.get("date_format"))
+        pieces += more
+        prefix = "" if single or count == 1 else f"{table.source}: "
+        notes += [prefix + note for note in (*table.notes, *remarks)]
+    units = {**tables[0].units, **_cell_units(tables[0], roles), **(options.get("units") or {})}
+    return _join(
+        pieces, dataclasses.replace(roles, notes=(*notes, *roles.notes)), where, units, options
+    )
 
 
-def assign_roles(table: pd.DataFrame, where: str, how: ReadOptions) -> Roles:
+def assign_roles(table: Table, options: ReadOptions) -> Roles:
     """Decide which column is what, by what was asked and by names and content.
 
     Raises:
         RekalError: a column that was asked for is not there, one is asked for twice, or no
             numeric column is left to observe.
     """
-    names = list(table.columns)
+    names, where = table.names, table.source
     notes: list[str] = []
-    inputs = [cells.known(names, name, where) for name in how.get("inputs") or ()]
-    targets = [cells.known(names, name, where) for name in how.get("targets") or ()]
-    asked = how.get("columns")
-    observed = [cells.known(names, name, where) for name in asked or ()]
-    series, time = how.get("series"), how.get("time")
-    special = [cells.known(names, name, where) for name in (series, time) if name is not None]
+    inputs = [known(names, name, where) for name in options.get("inputs") or ()]
+    targets = [known(names, name, where) for name in options.get("targets") or ()]
+    asked = options.get("columns")
+    observed = [known(names, name, where) for name in asked or ()]
+    series, time = options.get("series"), options.get("time")
+    special = [known(names, name, where) for name in (series, time) if name is not None]
     taken = [*inputs, *targets, *observed, *special]
-    twice = next((name for name in taken if taken.count(name) > 1), None)
+    twice = next((name for name, count in Counter(taken).items() if count > 1), None)
     if twice is not None:
         raise RekalError(f"{where}: column '{twice}' was asked for twice.")
-    free = [name for name in names if name not in taken]
+    used = set(taken)
+    free = [name for name in names if name not in used]
     if series is not None:
-        key = cells.column_of(table, series)
-        table = table.loc[key == key.iloc[0]]
-    counters = [name for name in free if timecolumn.is_counter(cells.column_of(table, name))]
+        key = table.column(series).cells
+        table = table.rows(key == key.iloc[0])
+    counters = {name for name in free if timecolumn.is_counter(table, name)}
     free = [name for name in free if name not in counters]
     if time is None and (time := timecolumn.find(table, free)) is not None:
         free.remove(time)
         notes.append(f"Column '{time}' was taken as time.")
     if asked is None:
-        text = [name for name in free if cells.is_text(cells.column_of(table, name))]
-        observed = [name for name in free if name not in text]
-        ignored = [(name, "counts rows") for name in counters] + [(n, "holds text") for n in text]
+        content = {name: table.column(name).content for name in free if table.column(name).is_text}
+        observed = [name for name in free if name not in content]
+        ignored = [(name, "counts rows") for name in names if name in counters]
+        ignored += [(name, f"holds {what}") for name, what in content.items()]
         notes += [f"Column '{name}' {what} and was ignored." for name, what in ignored]
     if not observed:
         raise RekalError(f"{where}: there is no numeric column to learn from.")
@@ -124,13 +129,20 @@ def assign_roles(table: pd.DataFrame, where: str, how: ReadOptions) -> Roles:
 
 
 def split_series(
-    table: pd.DataFrame, roles: Roles, where: str, label: str, several: bool
-) -> list[Piece]:
-    """Read the columns of one table as numbers and take its series apart."""
+    table: Table, roles: Roles, label: str, several: bool, date_format: str | None = None
+) -> tuple[list[Piece], list[str]]:
+    """Read the columns of one table as numbers and take its series apart.
+
+    Returns:
+        The series, and notes on what was assumed of their cells.
+    """
+    where = table.source
     wanted = [*roles.observed, *roles.inputs, *roles.targets]
     for name in [*wanted, *(n for n in (roles.time, roles.series) if n is not None)]:
-        cells.known(list(table.columns), name, where)
-    arrays = {name: cells.numbers(cells.column_of(table, name), where) for name in wanted}
+        known(table.names, name, where)
+    arrays = {name: table.column(name).checked(where) for name in wanted}
+    assumed = [(name, table.column(name).numbers.note) for name in wanted]
+    notes = [f"Column '{name}' {note}." for name, note in assumed if note is not None]
     for name in roles.inputs:
         if np.isnan(arrays[name]).any():
             row = int(np.argmax(np.isnan(arrays[name]))) + 1
@@ -138,34 +150,50 @@ def split_series(
                 f"{where}: row {row} of the input column '{name}' is missing; observations may be "
                 "missing but inputs may not, so fill them first."
             )
-    stamps = (
-        None if roles.time is None else timecolumn.read(cells.column_of(table, roles.time), where)
-    )
-    groups = {label: np.arange(len(table))}
+    stamps = None if roles.time is None else timecolumn.read(table, roles.time, date_format)
+    if stamps is not None and stamps.note is not None:
+        notes.append(stamps.note)
+    groups = {label: np.arange(len(table.frame))}
     if roles.series is not None:
-        keys = cells.column_of(table, roles.series)
+        keys = table.column(roles.series).cells
         if keys.isna().any():
             row = int(np.argmax(keys.isna().to_numpy())) + 1
             raise RekalError(f"{where}: row {row} of the series column '{keys.name}' is missing.")
-        found = table.groupby(roles.series, sort=False).indices
+        if table.column(roles.series).content == "lists or records":
+            raise RekalError(f"{where}: the series column '{keys.name}' holds lists or records.")
+        indices = table.frame.groupby(roles.series, sort=False).indices
         prefix = f"{label}/" if several else ""
-        groups = {f"{prefix}{key}": found[key] for key in keys.unique()}
-    return [
+        groups = {f"{prefix}{key}": indices[key] for key in keys.unique()}
+    pieces = [
         Piece(
             name,
             where if roles.series is None else f"{where}, series '{name}'",
             rows + 1,
-            None if stamps is None else stamps[rows],
+            None if stamps is None else stamps.values[rows],
+            None if stamps is None else stamps.unit,
             {key: array[rows] for key, array in arrays.items()},
         )
         for name, rows in groups.items()
     ]
+    return pieces, notes
 
 
-def _join(pieces: list[Piece], roles: Roles, where: str, how: ReadOptions) -> Sequences:
+def _cell_units(table: Table, roles: Roles) -> dict[str, str]:
+    """The units that cells of the observed columns carry."""
+    units = {name: table.column(name).numbers.unit for name in roles.observed}
+    return {name: unit for name, unit in units.items() if unit is not None}
+
+
+def _join(
+    pieces: list[Piece],
+    roles: Roles,
+    where: str,
+    units: Mapping[str, str | None],
+    options: ReadOptions,
+) -> Sequences:
     """Put the series on one time axis and into one container."""
     unit, origin, kind, times = None, None, "step", None
-    irregular = how.get("irregular", False)
+    irregular = options.get("irregular", False)
     if roles.time is not None:
         stamps = [piece.stamps for piece in pieces]
         if all(isinstance(stamp, pd.DatetimeIndex) for stamp in stamps):
@@ -174,7 +202,8 @@ def _join(pieces: list[Piece], roles: Roles, where: str, how: ReadOptions) -> Se
         elif any(isinstance(stamp, pd.DatetimeIndex) for stamp in stamps):
             raise RekalError(f"{where}: some tables have dates as time and others numbers.")
         else:
-            times, unit, kind = [np.asarray(s) for s in stamps], time_unit_of(roles.time), "number"
+            times, kind = [np.asarray(stamp) for stamp in stamps], "number"
+            unit = units.get(roles.time) or pieces[0].time_unit
         intervals = []
         for piece, time in zip(pieces, times, strict=True):
             details = (time, piece.source, piece.stamps, piece.rows.tolist())
@@ -190,7 +219,6 @@ def _join(pieces: list[Piece], roles: Roles, where: str, how: ReadOptions) -> Se
     def stacked(names: list[str]) -> list[np.ndarray] | None:
         return [np.stack([p.arrays[n] for n in names], -1) for p in pieces] if names else None
 
-    given = how.get("units") or {}
     sequences = Sequences.from_arrays(
         stacked(roles.observed),
         inputs=stacked(roles.inputs),
@@ -203,19 +231,35 @@ def _join(pieces: list[Piece], roles: Roles, where: str, how: ReadOptions) -> Se
         time_name=None if roles.time is None else str(roles.time),
         time_unit=unit,
     )
-    units = tuple(
-        given.get(name, unit) for name, unit in zip(sequences.names, sequences.units, strict=True)
-    )
+    named = zip(sequences.names, sequences.units, strict=True)
     sequences = dataclasses.replace(
         sequences,
-        units=units,
+        units=tuple(units.get(name, unit) for name, unit in named),
         time_kind=kind,
         time_origin=origin,
         notes=(*roles.notes, *sequences.notes),
     )
-    if how.get("learnable", True):
+    if options.get("learnable", True):
         check_learnable(sequences, where)
     return sequences
+
+
+def _table(item: pd.DataFrame | Table, source: str) -> Table:
+    """A table that has rows and columns of different names.
+
+    Raises:
+        RekalError: it has not.
+    """
+    if not isinstance(item, pd.DataFrame | Table):
+        raise RekalError(f"{source} must be a pandas DataFrame, not a {type(item).__name__}.")
+    table = item if isinstance(item, Table) else Table(_with_index(item))
+    table = dataclasses.replace(table, source=source)
+    if len(table.frame) == 0 or len(table.frame.columns) == 0:
+        raise RekalError(f"{source}: there are no rows in it.")
+    if not table.frame.columns.is_unique:
+        twice = table.frame.columns[table.frame.columns.duplicated()][0]
+        raise RekalError(f"{source}: two columns are called '{twice}'.")
+    return table
 
 
 def _with_index(table: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,8 @@ class ReadOptions(TypedDict, total=False):
         learnable: refuse what nothing can be learned from: fewer than 10 samples, a column
             that is constant or has no value. True by default; False to forecast from few
             samples with a model that is there already.
+        date_format: how dates of the time column are written, as for `datetime.strptime`, such
+            as "%d/%m/%Y". Default: found out, with a note where the numbers leave it open.
         where: what a message begins with; default the file.
     """
 
@@ -31,4 +33,5 @@ class ReadOptions(TypedDict, total=False):
     units: Mapping[str, str | None] | None
     irregular: bool
     learnable: bool
+    date_format: str | None
     where: str | None

@@ -1,6 +1,7 @@
 """Tables from files: CSV of any delimiter and decimal mark, and Parquet."""
 
 import csv
+import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,18 +10,27 @@ from typing import Any, Unpack
 import pandas as pd
 
 from rekal.errors import RekalError
-from rekal.sequences.columns import MISSING
+from rekal.sequences.cells import MISSING
 from rekal.sequences.container import Sequences
+from rekal.sequences.decoding import read_text, require_file
+from rekal.sequences.dialect import check_marks, layout, sniff
 from rekal.sequences.frames import read_frames
 from rekal.sequences.options import ReadOptions
+from rekal.sequences.table import Table
 
-_DELIMITERS = (";", "\t", ",", "|")
+_WORDS = (
+    "comment delim_whitespace delimiter dialect doublequote engine escapechar header index_col "
+    "lineterminator names nrows on_bad_lines quotechar quoting sep skip_blank_lines skipfooter "
+    "skiprows usecols"
+)
+_LAYOUT = frozenset(_WORDS.split())
+"""Arguments of `pandas.read_csv` that say what rekal else finds out of a file."""
 
 
 def sequences_of_files(
-    read: Callable[[Path], pd.DataFrame],
+    read: Callable[[Path], Table],
     path: str | Path | Sequence[str | Path],
-    **how: Unpack[ReadOptions],
+    **options: Unpack[ReadOptions],
 ) -> Sequences:
     """Read one file, or several of which each holds a series called by the file's name.
 
@@ -31,9 +41,9 @@ def sequences_of_files(
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(item) for item in path]
     if not paths:
         raise RekalError("There is no file to read.")
-    frames = [read(item) for item in paths]
+    tables = [read(item) for item in paths]
     labels = None if single else [item.stem for item in paths]
-    return read_frames(frames, [str(item) for item in paths], labels, **how)
+    return read_frames(tables, [str(item) for item in paths], labels, **options)
 
 
 def read_csv(
@@ -41,14 +51,20 @@ def read_csv(
     sep: str | None = None,
     decimal: str = ".",
     pandas: Mapping[str, Any] | None = None,
-) -> pd.DataFrame:
-    """Read a CSV file as a data frame, all columns, text where there is text.
+    encoding: str | None = None,
+) -> Table:
+    r"""Read a CSV file, all columns, text where there is text.
+
+    The file is read once, so it may be a pipe. Lines that begin with `#`, a first line `sep=;` and a
+    delimiter at the end of the lines are no data; a line of units under the header gives the units.
 
     Args:
         path: the file.
-        sep: what separates the columns; None = found out.
-        decimal: the decimal mark.
-        pandas: more arguments for `pandas.read_csv`.
+        sep: what separates the columns, one or several characters, or `\s+`; None = found out.
+        decimal: the decimal mark, "." or ",".
+        pandas: more arguments for `pandas.read_csv`. With one that says where header and rows are, such
+            as `skiprows` or `comment`, the lines are left to pandas.
+        encoding: encoding of the file; None = by its byte-order mark, UTF-8 or Latin-1.
 
     Returns:
         The table; a file without a header gets the columns y1, y2, ...
@@ -57,102 +73,98 @@ def read_csv(
         RekalError: there is no such file, it is empty, is no text, has a row with too many
             cells or two columns of one name.
     """
+    where = str(path)
+    check_marks(sep, decimal)
     options: dict[str, Any] = {
-        "encoding": "utf-8-sig",
         "na_values": list(MISSING),
         "skipinitialspace": True,
         "index_col": False,
         "low_memory": False,
         **(pandas or {}),
     }
-    head = _head(path, str(options["encoding"]))
-    if not head:
-        raise RekalError(f"{path}: the file is empty.")
-    sep = _sniff(head, decimal) if sep is None else sep
-    if not options.keys() & {"header", "names", "skiprows"}:
-        names = head[0].split() if sep == r"\s+" else next(csv.reader([head[0]], delimiter=sep))
-        names = [name.strip() for name in names]
-        if all(_is_number(name, decimal) for name in names):
-            options["header"] = None
-            options["names"] = [f"y{i + 1}" for i in range(len(names))]
-        twice = next((name for name in names if name and names.count(name) > 1), None)
-        if twice is not None and "header" not in options:
-            raise RekalError(f"{path}: two columns are called '{twice}'.")
+    text, notes = read_text(path, options.pop("encoding", None) or encoding)
+    units: dict[str, str] = {}
+    if _LAYOUT & set(pandas or {}):
+        if not text.strip():
+            raise RekalError(f"{where}: the file is empty.")
+        if sep is None and not {"sep", "delimiter", "delim_whitespace", "dialect"} & set(options):
+            sep = _sniff_below(text, options.get("skiprows"), decimal)
+    else:
+        found = layout(text, sep, decimal, where)
+        text, sep, units = found.body, found.sep, found.units
+        notes += found.notes
+        options |= {"header": None, "names": found.names, "skip_blank_lines": len(found.names) > 1}
+    if sep is not None:
+        options["sep"] = sep
+    table = _parse(text, {"decimal": decimal, **options}, where)
+    empty = [n for n in table.columns if n.startswith("Unnamed: ") and table[n].isna().all()]
+    table = table.drop(columns=empty) if len(empty) < len(table.columns) else table
+    return Table(table, where, decimal, tuple(notes), units)
+
+
+def _sniff_below(text: str, skiprows: Any, decimal: str) -> str:
+    """The delimiter of the lines that pandas is not told to skip."""
+    lines = text.split("\n", 300)[:300]
+    lines = lines[skiprows:] if isinstance(skiprows, int) else lines
+    head = [line for line in lines if line.strip()][:50]
+    return sniff(head, decimal) if head else ","
+
+
+def _parse(text: str, options: dict[str, Any], where: str) -> pd.DataFrame:
+    """Have pandas read the text, and say what it refuses in one sentence."""
+    if not text.strip() and options.get("names") is not None:
+        return pd.DataFrame({name: pd.Series(dtype=float) for name in options["names"]})
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(path, sep=sep, decimal=decimal, **options)
+            table = pd.read_csv(io.StringIO(text), **options)
     except pd.errors.EmptyDataError:
-        raise RekalError(f"{path}: the file is empty.") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise RekalError(f"{where}: the file is empty.") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
         message = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
-        raise RekalError(f"{path}: the rows do not fit the columns ({message}).") from None
-    except (UnicodeDecodeError, ValueError, TypeError) as error:
-        raise RekalError(f"{path}: pandas cannot read it ({error}).") from None
+        raise RekalError(f"{where}: the rows do not fit the columns ({message}).") from None
+    except (ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
+        message = " ".join(str(error).split()).rstrip(".")
+        raise RekalError(f"{where}: pandas cannot read it ({message}).") from None
+    if not isinstance(table, pd.DataFrame):
+        raise RekalError(
+            f"{where}: pandas must read it whole, so leave out chunksize and iterator."
+        )
     table.columns = [str(name).strip() for name in table.columns]
     return table
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a Parquet file as a data frame.
+def read_parquet(path: Path) -> Table:
+    """Read a Parquet file.
 
     Raises:
-        RekalError: there is no such file or it is no Parquet file.
+        RekalError: there is no such file, it is no Parquet file or a damaged one.
     """
-    _require(path)
+    import pyarrow
+    import pyarrow.parquet
+
+    require_file(path)
     try:
-        table = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RekalError(f"{path}: this is no Parquet file ({reason}).") from None
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read().to_pandas()
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+        MemoryError,
+        ArithmeticError,
+    ) as error:
+        raise _foreign(path, error) from None
+    except (pyarrow.ArrowException, NotImplementedError, RuntimeError, AttributeError) as error:
+        raise _foreign(path, error) from None
     table.columns = [str(name) for name in table.columns]
-    return table
+    return Table(table, str(path))
 
 
-def _require(path: Path) -> None:
-    if path.is_dir():
-        raise RekalError(f"{path}: this is a folder, not a file.")
-    if not path.exists():
-        raise RekalError(f"{path}: there is no such file.")
-
-
-def _head(path: Path, encoding: str) -> list[str]:
-    """The first 50 lines that are not blank."""
-    _require(path)
-    lines = []
-    try:
-        with path.open(encoding=encoding, newline=None) as file:
-            for line in file:
-                if line.strip():
-                    lines.append(line.rstrip("\n"))
-                if len(lines) == 50:
-                    break
-    except (UnicodeDecodeError, LookupError):
-        raise RekalError(
-            f"{path}: this is not {encoding} text; say its encoding, or is it no CSV file?"
-        ) from None
-    except OSError as error:
-        raise RekalError(f"{path}: it cannot be read ({error.strerror}).") from None
-    if any("\0" in line for line in lines):
-        raise RekalError(f"{path}: this is not a text file.")
-    return lines
-
-
-def _sniff(head: list[str], decimal: str) -> str:
-    """The delimiter that gives most lines as many cells as the header; else spaces or comma."""
-    for delimiter in _DELIMITERS:
-        counts = [len(row) for row in csv.reader(head, delimiter=delimiter)]
-        alike = sum(count == counts[0] for count in counts)
-        if delimiter != decimal and counts[0] > 1 and alike >= 0.8 * len(counts):
-            return delimiter
-    counts = [len(line.split()) for line in head]
-    spaced = counts[0] > 1 and all(count == counts[0] for count in counts)
-    return r"\s+" if spaced else ("," if decimal != "," else ";")
-
-
-def _is_number(cell: str, decimal: str) -> bool:
-    try:
-        float(cell.replace(decimal, "."))
-    except ValueError:
-        return False
-    return True
+def _foreign(path: Path, error: Exception) -> RekalError:
+    lines = str(error).strip().splitlines()
+    reason = " ".join(lines[0].split())[:200] if lines else type(error).__name__
+    return RekalError(f"{path}: this is no Parquet file, or a damaged one ({reason}).")

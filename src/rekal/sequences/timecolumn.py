@@ -1,14 +1,16 @@
 """The time column of a table: finding it, and reading numbers or dates from it."""
 
 import re
-import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
-from rekal.sequences.columns import column_of, is_number_like, is_text, parsed
-from rekal.sequences.units import stem_of
+from rekal.sequences import dates as text_dates
+from rekal.sequences.table import Table
+from rekal.sequences.units import stem_of, time_unit_of
 
 _WORDS = (
     "t time times date dates datetime date_time timestamp timestamps time_stamp year month day hour"
@@ -18,16 +20,31 @@ _AFFIX = re.compile(r"^(t|time|date)_|_(date|time|timestamp|datetime)$")
 _COUNTERS = frozenset(["", "rownames", "row", "row_names", "rowname", "index", "idx", "no", "step"])
 
 
-def is_counter(column: pd.Series) -> bool:
+@dataclass(frozen=True)
+class Stamps:
+    """The time stamps of a table.
+
+    Attributes:
+        values: numbers, NaN = missing, shape (time,); or dates without time zone (those with one as UTC).
+        unit: the unit of numbers, where the column tells one.
+        note: what was assumed of them, one sentence, or None.
+    """
+
+    values: np.ndarray | pd.DatetimeIndex
+    unit: str | None = None
+    note: str | None = None
+
+
+def is_counter(table: Table, name: str) -> bool:
     """True for a running number of rows: unnamed or called so, and growing by 1."""
-    name = str(column.name).strip().lower()
-    if name not in _COUNTERS and not name.startswith("unnamed:"):
+    called = str(name).strip().lower()
+    if called not in _COUNTERS and not called.startswith("unnamed:"):
         return False
-    values, _ = parsed(column)
+    values = table.column(name).numbers.values
     return len(values) > 1 and bool(np.all(np.diff(values) == 1))
 
 
-def find(frame: pd.DataFrame, candidates: list[str]) -> str | None:
+def find(table: Table, candidates: Sequence[str]) -> str | None:
     """The column that most likely holds the time.
 
     A column called t, time, date, year, timestamp and the like counts if it mostly rises, so
@@ -36,7 +53,7 @@ def find(frame: pd.DataFrame, candidates: list[str]) -> str | None:
     column of dates counts, then an unnamed first column that rises throughout.
 
     Args:
-        frame: the table.
+        table: the table.
         candidates: the columns that may be it.
 
     Returns:
@@ -45,82 +62,93 @@ def find(frame: pd.DataFrame, candidates: list[str]) -> str | None:
     for name in candidates:
         called = stem_of(str(name)).strip().lower()
         exactly = called in _NAMES
-        if (exactly or _AFFIX.search(called)) and _rises(
-            column_of(frame, name), strictly=not exactly
-        ):
+        if (exactly or _AFFIX.search(called)) and _rises(table, name, strictly=not exactly):
             return name
     for name in candidates:
-        if _is_dates(column_of(frame, name)):
+        if holds_dates(table, name):
             return name
     first = candidates[0] if candidates else ""
-    if str(first).startswith("Unnamed:") and _rises(column_of(frame, first), strictly=True):
+    if str(first).startswith("Unnamed:") and _rises(table, first, strictly=True):
         return first
     return None
 
 
-def read(column: pd.Series, where: str) -> np.ndarray | pd.DatetimeIndex:
+def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
     """Read time stamps.
 
     Args:
-        column: numbers, dates or text of either.
-        where: the file, for messages.
-
-    Returns:
-        Numbers (time,), NaN = missing; or dates without time zone (those with one as UTC).
+        table: the table.
+        name: the column.
+        date_format: how dates are written, as for `datetime.strptime`; None = found out.
 
     Raises:
-        RekalError: a cell is neither number nor date, or empty among dates.
+        RekalError: a cell is neither number nor date, or empty among dates; the format fits no cell.
     """
-    values, text = parsed(column)
-    if not text.any() and not pd.api.types.is_datetime64_any_dtype(column):
-        return values
-    dates = _dates(column)
-    bad = np.flatnonzero(dates.isna())
+    column = table.column(name)
+    if pd.api.types.is_timedelta64_dtype(column.cells):
+        return Stamps(pd.TimedeltaIndex(column.cells).total_seconds().to_numpy(), "s")
+    if _is_dated(column.cells):
+        return Stamps(_without_zone(column.cells))
+    numbers = column.numbers
+    if date_format is None and not numbers.wrong.any():
+        compact = None
+        if stem_of(str(name)).strip().lower() in _NAMES and not numbers.missing.any():
+            compact = text_dates.compact_dates(numbers.values)
+        if compact is not None:
+            note = f"Column '{name}' holds numbers such as {numbers.values[0]:.0f}, which were read as dates."
+            return Stamps(compact, note=note)
+        return Stamps(numbers.values, time_unit_of(str(name)) or numbers.unit)
+    cells = column.texts
+    if date_format is None and text_dates.are_clock_times(cells):
+        note = f"Column '{name}' holds times of day, which were counted in seconds since midnight."
+        return Stamps(text_dates.clock_seconds(cells), "s", note)
+    read_as = column.dates(date_format)
+    bad = np.flatnonzero(read_as.stamps.isna())
     if len(bad):
         row = int(bad[0])
-        raise RekalError(
-            f"{where}: row {row + 1} of the time column '{column.name}' holds "
-            f"'{column.iloc[row]}', which is neither a number nor a date."
+        cell = cells[row]
+        holds = "is empty" if cell is None else f"holds '{cell[:40]}'"
+        kind = (
+            "a number nor a date" if date_format is None else f"empty nor a date like {date_format}"
         )
-    return dates
+        raise RekalError(
+            f"{table.source}: row {row + 1} of the time column '{name}' {holds}, which is neither {kind}."
+        )
+    return Stamps(
+        read_as.stamps, note=None if read_as.note is None else f"Column '{name}' {read_as.note}."
+    )
 
 
-def _dates(column: pd.Series) -> pd.DatetimeIndex:
-    """Dates, NaT where there is none; day first where only that reads and rises."""
+def holds_dates(table: Table, name: str) -> bool:
+    """True for dates, and for text of which most cells are dates, so that a wrong one is refused."""
+    column = table.column(name)
+    if _is_dated(column.cells):
+        return True
+    if not column.is_text or not text_dates.look_like_dates(column.texts):
+        return False
+    return bool(column.dates().stamps[~column.numbers.missing].notna().mean() > 0.5)
+
+
+def _is_dated(column: pd.Series) -> bool:
+    return pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
+
+
+def _without_zone(column: pd.Series) -> pd.DatetimeIndex:
     if isinstance(column.dtype, pd.PeriodDtype):
         return pd.DatetimeIndex(column.dt.to_timestamp())
-    if pd.api.types.is_datetime64_any_dtype(column):
-        dates = pd.DatetimeIndex(column)
-        return dates if dates.tz is None else dates.tz_convert("UTC").tz_localize(None)
-    readings = []
-    for day_first in (False, True):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            stamps = pd.to_datetime(column, errors="coerce", dayfirst=day_first, utc=True)
-        readings.append(pd.DatetimeIndex(stamps).tz_localize(None))
-    usual, day_first = readings
-    better = (day_first.isna().sum(), not day_first.is_monotonic_increasing)
-    return day_first if better < (usual.isna().sum(), not usual.is_monotonic_increasing) else usual
+    stamps = pd.DatetimeIndex(column)
+    return stamps if stamps.tz is None else stamps.tz_convert("UTC").tz_localize(None)
 
 
-def _is_dates(column: pd.Series) -> bool:
-    """True for dates, and for text of which every cell reads as a date with its numbers."""
-    if pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype):
-        return True
-    if is_number_like(column) or not is_text(column):
-        return False
-    digits = column.astype("string").str.count(r"\d")
-    return bool((digits >= 4).fillna(False).all()) and not _dates(column).isna().any()
-
-
-def _rises(column: pd.Series, strictly: bool) -> bool:
+def _rises(table: Table, name: str, strictly: bool) -> bool:
     """True if the stamps rise throughout, or mostly rise or fall (a time axis gone wrong)."""
-    if _is_dates(column):
+    if holds_dates(table, name):
         return True
-    values, text = parsed(column)
-    if text.any():
-        return not strictly and not is_text(column)
-    steps = np.diff(values)
+    column = table.column(name)
+    if column.numbers.wrong.any():
+        return text_dates.are_clock_times(column.texts) or not (strictly or column.is_text)
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.diff(column.numbers.values)
     if strictly:
         return len(steps) > 0 and bool(np.all(steps > 0))
     return len(steps) == 0 or bool(

@@ -13,6 +13,24 @@ _WORDS = (
 )
 _KNOWN = frozenset(_WORDS.split())
 
+_SIGNS = frozenset(
+    [
+        "%",
+        "\u2030",
+        "\u00b0",
+        "\u00b0C",
+        "\u00b0F",
+        "\u20ac",
+        "$",
+        "\u00a3",
+        "\u00b5m",
+        "\u00b5s",
+        "\u03bcm",
+        "\u03bcs",
+    ]
+)
+"""Signs that stand for a unit in a cell or in brackets, but not after an underscore."""
+
 _TIME_UNITS = {
     "year": "year",
     "years": "year",
@@ -45,6 +63,11 @@ def unit_of(name: str) -> str | None:
         return match["unit"].strip() or None
     stem, separator, last = name.rpartition("_")
     return last if separator and stem and last in _KNOWN else None
+
+
+def is_unit(text: str) -> bool:
+    """Whether `text` is a known unit or its sign, as cells carry one in `12 %` or `3.5 mm`."""
+    return text in _KNOWN or text in _SIGNS
 
 
 def stem_of(name: str) -> str:
