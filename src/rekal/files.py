@@ -1,5 +1,6 @@
 """Writing files whole or not at all."""
 
+import contextlib
 import os
 import re
 import secrets
@@ -124,10 +125,9 @@ def _lock(descriptor: int) -> None:
     """Hold a temporary file; the system lets go of it when the process ends, however it ends."""
     if fcntl is None:
         return
-    try:
+    # A file system that knows no locks refuses: nothing there is then taken for abandoned.
+    with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError:  # the file system knows no locks, and so nothing there is taken for abandoned
-        pass
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None where none is like it; case, `-`, `_` and spaces do not count."""
+    """The known name most like `name`, or None where none is; case, `-`, `_` and spaces do not count."""
     plain = {_plain(each): each for each in known}
     close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
     return plain[close[0]] if close else None

@@ -15,6 +15,7 @@ from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
 from rekal.history import History
+from rekal.interrupts import interruptible
 from rekal.learning.backprop import Backprop
 from rekal.learning.em import EM, Progress
 from rekal.learning.likelihood import MaximumLikelihood
@@ -107,6 +108,8 @@ def fit(
         RekalError: the data cannot be learned from (a constant column, fewer than ten samples,
             fewer samples than states, ...), an argument is out of range or belongs to another model, or the
             filter cannot filter the model.
+        KeyboardInterrupt: Ctrl-C before anything was learned. Later it ends the training with the best so
+            far, and the diagnosis of a finished training at once, without its diagnostics.
     """
     check_data(data)
     check_learnable(data, "the data")
@@ -225,10 +228,12 @@ def default_learner(model: str, **settings: Any) -> Learner:
 
 
 def _judged(trained: Kind, data: Sequences) -> Kind:
-    """The same with diagnostics of the training data."""
+    """The same with diagnostics of the training data; Ctrl-C leaves them out."""
     try:
-        diagnostics = trained.diagnose(data)
+        diagnostics = interruptible(lambda: trained.diagnose(data))
     except RekalError:  # the filter breaks down on these data, and says so when it is used
+        return trained
+    except KeyboardInterrupt:  # what was learned is not lost
         return trained
     history = dataclasses.replace(trained.history, diagnostics=diagnostics)
     return dataclasses.replace(trained, history=history)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rekal.cli import options
+from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_table, emit_text, remark
 from rekal.errors import RekalError
 
@@ -95,16 +96,18 @@ def forecast(
         frame = tabulate(fitted.forecast(data, horizon, inputs), levels)
     if out is not None:
         write_frame(out, frame)
-    if json:
-        rows = [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)]
-        about = {"model": str(model), "source": source, "horizon": horizon, "seed": fitted.seed}
-        emit_json({**about, "scores" if rolling else "forecast": rows})
-    elif out is not None:
-        emit_text(f"Wrote {out} ({len(frame)} rows).")
-    elif rolling:
-        _show_scores(frame, source)
-    else:
-        _show(frame, levels, source)
+    with after_writing([] if out is None else [out]):
+        if json:
+            names = list(frame.columns)
+            rows = [dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False)]
+            about = {"model": str(model), "source": source, "horizon": horizon, "seed": fitted.seed}
+            emit_json({**about, "scores" if rolling else "forecast": rows})
+        elif out is not None:
+            emit_text(f"Wrote {out} ({len(frame)} rows).")
+        elif rolling:
+            _show_scores(frame, source)
+        else:
+            _show(frame, levels, source)
 
 
 def _data(

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rekal.errors import RekalError
-from rekal.learning.checkpoints import Checkpoints
+from rekal.learning.checkpoints import Checkpoints, check_checkpoints
 from rekal.learning.configuration import describe
 from rekal.learning.devices import Devices
 from rekal.learning.episodes import Episodes, as_episodes
@@ -141,7 +141,10 @@ class Backprop:
             RekalError: data that do not fit the network, a batch that cannot be split over the devices, a
                 checkpoint of another run, a file that cannot be written, a package that is not installed, or
                 a loss that is not finite.
+            KeyboardInterrupt: Ctrl-C in the first epoch.
         """
+        if checkpoint is not None:
+            check_checkpoints(checkpoint)
         keep_freed_memory()
         episodes, judged = self._split(network, data, validation)
         devices = Devices()

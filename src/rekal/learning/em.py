@@ -144,6 +144,7 @@ class EM(eqx.Module):
         Raises:
             RekalError: the likelihood is not finite, a constraint does not fit the model, there are no
                 priors, or particles are asked to train an `RBFNetwork`.
+            KeyboardInterrupt: Ctrl-C before the first iteration was done.
         """
         gaussian = self.smoother == "gaussian"
         if isinstance(model, RBFNetwork) and not gaussian:
@@ -156,7 +157,7 @@ class EM(eqx.Module):
         how = (self.particles, self.proposal, self.trajectories)
         history: list[float] = []
         recent: list[StochasticRNN] = []
-        stopped, began = "iterations", time.perf_counter()
+        stopped, began, done = "iterations", time.perf_counter(), 0
         total = self.warm_start + self.iterations
         # An RBFNetwork has got here only with the Gaussian smoother, which takes both kinds.
         model = cast(StochasticRNN, model)
@@ -176,7 +177,7 @@ class EM(eqx.Module):
                     new, value = _iterate(model, how, batch, draw, priors, constraints)
                 value = float(value)
                 _check_finite(value, i, gaussian or warming)
-                model = new
+                model, done = new, i + 1
                 if not warming:
                     history.append(value)
                     recent = (
@@ -188,6 +189,8 @@ class EM(eqx.Module):
                     stopped = "tolerance"
                     break
         except KeyboardInterrupt:
+            if not done:  # nothing was learned
+                raise
             stopped = "interrupted"
         result = _average(recent) if recent else model
         return EMResult(result, np.array(history), stopped, time.perf_counter() - began)

@@ -81,6 +81,7 @@ class MaximumLikelihood(eqx.Module):
 
         Raises:
             RekalError: shapes do not fit, nothing is free, or the likelihood of the start is not finite.
+            KeyboardInterrupt: Ctrl-C before the first step of the search was done.
         """
         outside = jnp.result_type(float)
         with jax.enable_x64(True):
@@ -137,10 +138,15 @@ class MaximumLikelihood(eqx.Module):
             if self.errors:
                 stopped = climb.polish(float(self.tolerance))
         except KeyboardInterrupt:
-            pass
+            if np.array_equal(climb.best, start):  # nothing was learned
+                raise
+            stopped = "interrupted"
         vector = climb.best
         slope = climb.evaluate(vector)[1]
-        information = climb.information() if self.errors else None
+        try:
+            information = climb.information() if self.errors else None
+        except KeyboardInterrupt:  # the search is done: without standard errors
+            information = None
         model, natural, jacobian = _described(parameters, jnp.asarray(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)

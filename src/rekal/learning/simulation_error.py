@@ -80,6 +80,7 @@ class SimulationError(eqx.Module):
         Raises:
             RekalError: the simulation of the start is not finite, or a state that is hardly seen has
                 grown beyond all bounds.
+            KeyboardInterrupt: Ctrl-C before the first step that made it better.
         """
         began, outside = time.perf_counter(), jnp.result_type(float)
         with jax.enable_x64(True):
@@ -124,6 +125,8 @@ class SimulationError(eqx.Module):
 
         Raises:
             RekalError: there is no start, or not one of them can be simulated.
+            KeyboardInterrupt: Ctrl-C before anything was learned; later it ends the search with the starts
+                that were trained.
         """
         found, refused = [], RekalError("a search needs at least one start")
         for start in starts:
@@ -132,6 +135,11 @@ class SimulationError(eqx.Module):
             except RekalError as error:
                 refused = error
                 continue
+            except KeyboardInterrupt:
+                if not found:
+                    raise
+                found[-1] = found[-1]._replace(stopped="interrupted")
+                break
             if found[-1].stopped == "interrupted":
                 break
         if not found:
