@@ -10,6 +10,9 @@ import jax
 
 Result = TypeVar("Result")
 
+LOOK = 0.2
+"""Seconds between two looks for Ctrl-C, for the system may hand the signal to a thread that does not wait."""
+
 _abandoned: list[threading.Thread] = []
 
 
@@ -48,7 +51,8 @@ def interruptible(work: Callable[[], Result]) -> Result:
     thread = threading.Thread(target=run, name="rekal-work", daemon=True)
     try:
         thread.start()
-        ended.wait()
+        while not ended.wait(LOOK):
+            pass
     except BaseException:
         _abandoned.append(thread)
         raise
