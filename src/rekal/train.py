@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from rekal.arguments import seed_of
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
 from rekal.fit import Fit
@@ -30,6 +31,7 @@ from rekal.progress import progress_bar
 from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
+from rekal.suggest import choices
 from rekal.train_checks import MODELS, Learner, check_arguments, check_data, check_learner
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
@@ -112,9 +114,10 @@ def fit(
             far, and the diagnosis of a finished training at once, without its diagnostics.
     """
     check_data(data)
+    seed = seed_of(seed)
     check_learnable(data, "the data")
     if isinstance(model, str) and model not in MODELS:
-        raise RekalError(f"unknown model {model!r}: use one of {', '.join(MODELS)}")
+        raise RekalError(f"unknown model {model!r}: {choices(model, MODELS)}")
     given = {
         "states": states,
         "kernels": kernels,

@@ -14,6 +14,7 @@ from rekal.cli.report import report
 from rekal.cli.simulate import simulate
 from rekal.cli.study import study
 from rekal.errors import RekalError
+from rekal.printable import printable
 from rekal.suggest import choices
 
 
@@ -23,7 +24,14 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command; a refusal becomes a sentence on stderr and an exit code."""
         with ends_well():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except (
+                Exception
+            ) as error:  # a usage error quotes what was typed, or what a shell put there
+                if isinstance(getattr(error, "message", None), str):
+                    error.message = printable(error.message)  # pyright: ignore[reportAttributeAccessIssue]
+                raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find a command by its name.

@@ -69,7 +69,7 @@ def forecast(
     seed: options.ModelSeed = None,
 ) -> None:
     """Forecast the steps after the end of SOURCE, with intervals."""
-    from rekal.cli.writing import check_targets, write_frame
+    from rekal.cli.writing import check_printed, check_targets, write_frame
 
     check_targets([out], [model, source, future_inputs])
     if rolling and (level or future_inputs):
@@ -80,6 +80,8 @@ def forecast(
     from rekal.forecast.drive import check_horizons
 
     check_horizons(horizon)
+    if out is None and not rolling:
+        check_printed("horizon", horizon, json)
     for one in level or ():
         if not 0 < one < 1:
             raise RekalError(f"the level of an interval lies between 0 and 1, but is {one:g}.")

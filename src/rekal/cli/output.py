@@ -26,7 +26,7 @@ def complain(sentence: str) -> None:
 def remark(sentence: str, quiet: bool = False) -> None:
     """What a person should know, on stderr."""
     if not quiet:
-        print(printable(sentence), file=sys.stderr)
+        print(printable_line(sentence), file=sys.stderr)
 
 
 def emit_json(answer: Mapping[str, Any]) -> None:
@@ -49,7 +49,7 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], title: str
         title: what stands above.
     """
     if title:
-        emit_text(title)
+        emit_text(printable_line(title))
     table = Table()
     rows = [tuple(row) for row in rows]
     for k, header in enumerate(headers):

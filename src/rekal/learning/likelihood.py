@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
+from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import Batch, check_width
 from rekal.learning.em import Progress
@@ -64,10 +65,8 @@ class MaximumLikelihood(eqx.Module):
     errors: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
-        if self.iterations < 1:
-            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
-        if self.tolerance < 0:
-            raise RekalError(f"tolerance must not be negative, but is {self.tolerance}")
+        whole("iterations", self.iterations)
+        real("tolerance", self.tolerance, least=0)
 
     def run(
         self,

@@ -24,6 +24,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
+from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import Batch
 from rekal.learning.em import EMResult, Progress
@@ -57,11 +58,10 @@ class SimulationError(eqx.Module):
     warm_up: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
-        if self.iterations < 1:
-            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
-        for name in ("ridge", "tolerance", "warm_up"):
-            if getattr(self, name) < 0:
-                raise RekalError(f"{name} must not be negative, but is {getattr(self, name)}")
+        whole("iterations", self.iterations)
+        whole("warm_up", self.warm_up, 0)
+        for name in ("ridge", "tolerance"):
+            real(name, getattr(self, name), least=0)
 
     def run(
         self,
