@@ -36,7 +36,9 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
     return int(value)
 
 
-def real(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> float:
+def real(
+    name: str, value: Any, *, above: int | float | None = None, least: int | float | None = None
+) -> float:
     """A finite number within bounds.
 
     Args:

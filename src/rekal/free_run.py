@@ -63,9 +63,9 @@ def free_run(
             inputs = None if batch.inputs is None else wide(batch.inputs[i])
             head = wide(batch.values[i, :warm_up]), batch.mask[i, :warm_up]
             first = _first_state(model, starts, *head, inputs)
-            whole = None if inputs is None else inputs[None, : data.steps]
-            states = simulated(model, jnp.asarray(first)[None], whole, data.steps)
-            runs.append(np.asarray(seen_from(model, states, whole)[0]))
+            driven = None if inputs is None else inputs[None, : data.steps]
+            states = simulated(model, jnp.asarray(first)[None], driven, data.steps)
+            runs.append(np.asarray(seen_from(model, states, driven)[0]))
     return np.stack(runs)
 
 

@@ -57,7 +57,7 @@ def memory_of_machine() -> float:
     return most
 
 
-def check_memory(size: float, what: str, remedy: str) -> None:
+def check_memory(size: int | float, what: str, remedy: str) -> None:
     """Refuse what no memory could hold, before it is asked for: a kernel ends such a process without a word.
 
     Args:
