@@ -79,7 +79,7 @@ def load_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
         config = json.loads(text)
     except Exception:  # safetensors and json answer damage with exceptions of many kinds
         raise damaged from None
-    if not intact:
+    if not intact or not isinstance(config, dict):
         raise damaged
     return config, arrays
 

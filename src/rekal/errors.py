@@ -1,9 +1,15 @@
 """The one exception that rekal raises on purpose."""
 
+from rekal.printable import printable
+
 
 class RekalError(Exception):
     """What was asked cannot be done, said in one clear sentence.
 
     Every refusal of rekal is of this class, so that a program can catch it and the
-    command line can print it without a traceback and end with exit code 2.
+    command line can print it without a traceback and end with exit code 2. Control characters in names that
+    the sentence quotes are written out, so that it can be printed anywhere.
     """
+
+    def __init__(self, *sentence: object) -> None:
+        super().__init__(*(printable(part) for part in sentence))

@@ -1,10 +1,19 @@
 """Writing files whole or not at all."""
 
+import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
+from types import ModuleType
 
 from rekal.errors import RekalError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: temporary files of killed processes stay there
+    fcntl = None
 
 
 def write_whole(path: str | Path, data: bytes | str) -> None:
@@ -12,7 +21,8 @@ def write_whole(path: str | Path, data: bytes | str) -> None:
 
     The data go to a temporary file in the same folder, are forced to the disk, and take the
     place of the old file in one step. Whatever goes wrong before, a full disk, Ctrl-C or a
-    power cut, leaves the old file alone; the temporary file is removed.
+    power cut, leaves the old file alone; the temporary file is removed. One that a killed process left is
+    removed by the next write to the same path; another process that is writing there holds a lock on its own.
 
     Args:
         path: where to; a link is followed.
@@ -25,13 +35,17 @@ def write_whole(path: str | Path, data: bytes | str) -> None:
     content = data.encode() if isinstance(data, str) else data
     target, temporary, descriptor = _open_beside(path)
     try:
+        # The descriptor, and with it the lock, lives until the file has its final name.
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o7777)
-        os.replace(temporary, target)
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o7777)
+            if fcntl is not None:
+                os.replace(temporary, target)
+        if fcntl is None:  # Windows renames no open file
+            os.replace(temporary, target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise RekalError(f"{path}: it could not be written ({error.strerror}).") from None
@@ -56,7 +70,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def _open_beside(path: str | Path) -> tuple[Path, Path, int]:
-    """Open a new temporary file next to `path`: the target, the file, its descriptor."""
+    """Open a new temporary file next to `path`: the target, the file, its locked descriptor."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise RekalError(f"{path}: this is a folder, not a file.")
@@ -64,14 +78,56 @@ def _open_beside(path: str | Path) -> tuple[Path, Path, int]:
         raise RekalError(f"{path}: this is not an ordinary file, so it cannot be written whole.")
     if not target.parent.is_dir():
         raise RekalError(f"{path}: the folder {target.parent} does not exist.")
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.part")
+    _remove_abandoned(target)
+    while True:
+        temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(6)}.part")
+        try:
+            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        except OSError as error:
+            raise RekalError(
+                f"{path}: the folder {target.parent} cannot be written ({error.strerror})."
+            ) from None
+        _lock(descriptor)
+        if os.fstat(descriptor).st_nlink or fcntl is None:
+            return target, temporary, descriptor
+        os.close(descriptor)  # taken for abandoned between its opening and its locking
+
+
+def _prefix(target: Path) -> str:
+    """How the names of temporary files of a target begin."""
+    return f".{target.name[:100]}."
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove temporary files of this target that no living process has locked."""
+    if fcntl is None:
+        return
+    name = re.compile(re.escape(_prefix(target)) + r"[0-9a-f]{12}\.part")
     try:
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    except OSError as error:
-        raise RekalError(
-            f"{path}: the folder {target.parent} cannot be written ({error.strerror})."
-        ) from None
-    return target, temporary, descriptor
+        left = [each for each in os.listdir(target.parent) if name.fullmatch(each)]
+    except OSError:  # a folder that can be written and not listed
+        return
+    for each in left:
+        try:
+            descriptor = os.open(target.parent / each, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (target.parent / each).unlink(missing_ok=True)
+        except OSError:  # somebody is writing it, or the file system knows no locks
+            pass
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Hold a temporary file; the system lets go of it when the process ends, however it ends."""
+    if fcntl is None:
+        return
+    # A file system that knows no locks refuses: nothing there is then taken for abandoned.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _sync_folder(folder: Path) -> None:

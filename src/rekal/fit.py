@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from rekal.archive import save_archive
+from rekal.arguments import seed_of
 from rekal.beliefs import GaussianPath, Path
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
@@ -26,6 +27,7 @@ from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
 from rekal.models.serial import model_arrays, model_config
 from rekal.posterior import Posterior
+from rekal.printable import printable, printable_line
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate import simulate
@@ -90,7 +92,9 @@ class Fit(BaseFit):
     def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
         """Draw new series from the model, in raw units."""
         u = self.standardiser.apply_inputs(inputs)
-        _, y = simulate(self.model, steps, jax.random.key(seed), batch=batch, inputs=u, burn_in=200)
+        _, y = simulate(
+            self.model, steps, jax.random.key(seed_of(seed)), batch=batch, inputs=u, burn_in=200
+        )
         return self._drawn(y, inputs)
 
     def free_run(self, data: Sequences, warm_up: int = 4) -> np.ndarray:
@@ -151,16 +155,19 @@ class Fit(BaseFit):
         Args:
             data: what a linear model was trained on, for intervals (`identify`).
         """
-        driven = f", driven by {', '.join(self.input_names)}" if self.input_names else ""
+        names, inputs = (
+            ", ".join(map(printable_line, n)) for n in (self.labels.names, self.input_names)
+        )
+        driven = f", driven by {inputs}" if inputs else ""
         kind = "" if self.kind == "own" else f"{self.kind}, "
         states = f"{self.model.states} state{'' if self.model.states == 1 else 's'}"
-        lines = [f"model           {kind}{states}, {', '.join(self.labels.names)}{driven}"]
+        lines = [f"model           {kind}{states}, {names}{driven}"]
         lines += self.history.lines()
         lines += [
             f"{each.name:<15} {each.value:.6g} (standard error {each.standard_error:.2g})"
             for each in self.parameters
         ]
-        return "\n".join([*lines, "", self.identify(data).summary()])
+        return printable("\n".join([*lines, "", self.identify(data).summary()]))
 
     def save(self, path: str | FilePath) -> None:
         """Write one file: JSON configuration and arrays, never code.

@@ -88,8 +88,13 @@ class BaseFit(eqx.Module):
         """Standardise data of the kind the model was trained on.
 
         Raises:
-            RekalError: other columns or inputs, or another sampling interval.
+            RekalError: other columns or inputs, or another sampling interval; no `Sequences`.
         """
+        if not isinstance(data, Sequences):
+            raise RekalError(
+                f"a trained model works on Sequences, not on {type(data).__name__}: make some with "
+                "Sequences.from_arrays"
+            )
         for expected, found, what in (
             (self.labels.names, data.names, "columns"),
             (self.input_names, data.input_names, "input columns"),

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from rekal.archive import save_archive
+from rekal.arguments import seed_of
 from rekal.errors import RekalError
 from rekal.fit_base import BaseFit
 from rekal.forecast import Labels
@@ -19,6 +20,7 @@ from rekal.networks.recurrent import count_parameters
 from rekal.networks.serial import network_arrays, network_config
 from rekal.networks.table import TableNetwork, TablePath
 from rekal.posterior import Predictions
+from rekal.printable import printable, printable_line
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
 from rekal.simulate_network import simulate_network
@@ -91,7 +93,7 @@ class NetworkFit(BaseFit):
             RekalError: a size below 1, or inputs that do not fit.
         """
         u = self.standardiser.apply_inputs(inputs)
-        key = jax.random.key(seed)
+        key = jax.random.key(seed_of(seed))
         return self._drawn(simulate_network(self.table, steps, key, batch, u, burn_in=100), inputs)
 
     def identify(self, data: Sequences | None = None) -> Any:
@@ -107,12 +109,15 @@ class NetworkFit(BaseFit):
 
     def summary(self) -> str:
         """A page of text: what the network is, how the training went, whether its intervals hold."""
-        driven = f", driven by {', '.join(self.input_names)}" if self.input_names else ""
+        names, inputs = (
+            ", ".join(map(printable_line, n)) for n in (self.labels.names, self.input_names)
+        )
+        driven = f", driven by {inputs}" if inputs else ""
         lines = [
-            f"model           {self.kind}, {', '.join(self.labels.names)}{driven}",
+            f"model           {self.kind}, {names}{driven}",
             f"network         {self.size()}",
         ]
-        return "\n".join([*lines, *self.history.lines()])
+        return printable("\n".join([*lines, *self.history.lines()]))
 
     def size(self) -> str:
         """The size of the network in words."""

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from rekal.arguments import seed_of, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import as_batch
 from rekal.learning.least_squares import Local, levenberg_marquardt
@@ -43,12 +44,12 @@ def free_run(
             model, or its start is diffuse.
     """
     shortest = int(np.min(data.lengths))
-    if not 1 <= warm_up <= shortest:
+    if not 1 <= whole("warm_up", warm_up) <= shortest:
         raise RekalError(f"warm_up must lie between 1 and {shortest} samples, but is {warm_up}")
     with jax.enable_x64(True):
         wide = lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64)  # noqa: E731
         model, batch = jax.tree.map(wide, model), as_batch(data, model)
-        draws = np.random.default_rng(seed).normal(size=(DRAWS - 1, model.states))
+        draws = np.random.default_rng(seed_of(seed)).normal(size=(DRAWS - 1, model.states))
         try:
             root = np.linalg.cholesky(np.asarray(model.P))
         except np.linalg.LinAlgError:
@@ -62,9 +63,9 @@ def free_run(
             inputs = None if batch.inputs is None else wide(batch.inputs[i])
             head = wide(batch.values[i, :warm_up]), batch.mask[i, :warm_up]
             first = _first_state(model, starts, *head, inputs)
-            whole = None if inputs is None else inputs[None, : data.steps]
-            states = simulated(model, jnp.asarray(first)[None], whole, data.steps)
-            runs.append(np.asarray(seen_from(model, states, whole)[0]))
+            driven = None if inputs is None else inputs[None, : data.steps]
+            states = simulated(model, jnp.asarray(first)[None], driven, data.steps)
+            runs.append(np.asarray(seen_from(model, states, driven)[0]))
     return np.stack(runs)
 
 

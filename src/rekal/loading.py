@@ -4,61 +4,240 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rekal.archive import load_archive
+from rekal.arguments import LARGEST_SEED
+from rekal.diagnostics import ColumnDiagnostics, Diagnostics
+from rekal.entries import Entries, floats, reading
 from rekal.errors import RekalError
-from rekal.filters.choice import Filtering
+from rekal.filters.choice import Filtering, Kind
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
-from rekal.history import History
-from rekal.learning.uncertainty import Uncertainty
+from rekal.history import ARRAYS, REASONS, History
+from rekal.learning.uncertainty import BLOCKS, Uncertainty
 from rekal.models.serial import model_from
 from rekal.networks.serial import KIND, network_from
 from rekal.networks.table import TableNetwork
 from rekal.sequences.standardiser import Standardiser
 from rekal.trained import Parameter
 
+TIME_KINDS = ("step", "number", "date")
+
 
 def load(path: str | Path) -> Fit | NetworkFit:
     """Read what `Fit.save` or `NetworkFit.save` wrote.
 
     Raises:
-        RekalError: the file is missing, truncated, altered or not a rekal model.
+        RekalError: the file is missing, truncated, altered or not a rekal model; an entry or an array is
+            missing, of another kind or shape, or unknown; the parts do not fit each other.
     """
     config, arrays = load_archive(path)
-    kind = config.get("kind")
+    with reading(path):
+        return _trained(Entries(config), arrays)
+
+
+def _trained(config: Entries, arrays: dict[str, np.ndarray]) -> Fit | NetworkFit:
+    kind = config.take("kind", str)
     if kind not in ("fit", "network-fit"):
         remedy = ": read it by rekal.load_network" if kind == KIND else ""
-        raise RekalError(f"{path} holds {kind!r}, not a trained model{remedy}")
+        raise RekalError(f"it holds {kind!r}, not a trained model{remedy}")
+    labels = _labels(config.part("labels"))
+    inputs = config.items("input_names", str)
+    standardiser = _standardiser(_part(arrays, "standardiser."), len(labels.names), len(inputs))
     common = {
-        "standardiser": Standardiser(**_part(arrays, "standardiser.")),
-        "history": History.of(config["history"], arrays),
-        "seed": config["seed"],
-        "labels": Labels(**{name: _plain(value) for name, value in config["labels"].items()}),
-        "input_names": tuple(config["input_names"]),
-        "kind": config["model_kind"],
+        "standardiser": standardiser,
+        "history": _history(config.part("history"), arrays, labels.names),
+        "seed": config.count("seed", 0, LARGEST_SEED),
+        "labels": labels,
+        "input_names": inputs,
+        "kind": config.take("model_kind", str),
     }
     if kind == "network-fit":
-        network = network_from(config["network"], _part(arrays, "network."), str(path))
-        table = TableNetwork(network, len(config["labels"]["names"]), config["interval"])
-        return NetworkFit(table=table, **common)
-    return Fit(
-        model=model_from(config["model"], _part(arrays, "model.")),
-        filtering=Filtering(**config["filtering"]),
-        parameters=tuple(Parameter(*each) for each in config["parameters"]),
-        uncertainty=Uncertainty.of(_part(arrays, "uncertainty.")),
-        **common,
+        network = network_from(config.take("network", dict), _part(arrays, "network."))
+        interval = config.take("interval", float, type(None))
+        if interval is not None and not 0 < interval < np.inf:
+            raise RekalError(f"'interval' is {interval}, which cannot be")
+        table = TableNetwork(
+            network, len(labels.names), None if interval is None else float(interval)
+        )
+        fitted: Fit | NetworkFit = NetworkFit(table=table, **common)
+    else:
+        fitted = Fit(
+            model=model_from(config.take("model", dict), _part(arrays, "model.")),
+            filtering=_filtering(config.part("filtering")),
+            parameters=tuple(
+                Parameter(*row) for row in config.rows("parameters", str, float, float)
+            ),
+            uncertainty=_uncertainty(_part(arrays, "uncertainty.")),
+            **common,
+        )
+    config.end()
+    if arrays:
+        raise RekalError(
+            f"it holds the array '{min(arrays)}', which this version of rekal does not know"
+        )
+    _check_widths(fitted)
+    return fitted
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Take the arrays of a part, by their names in it."""
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays.pop(name) for name in names}
+
+
+def _labels(config: Entries) -> Labels:
+    names = config.items("names", str)
+    if not names:
+        raise RekalError("'labels.names' is empty")
+    labels = Labels(
+        names=names,
+        units=config.items("units", str, type(None), length=len(names)),
+        series_names=config.items("series_names", str),
+        time_name=config.take("time_name", str, type(None)),
+        time_unit=config.take("time_unit", str, type(None)),
+        time_kind=config.take("time_kind", str, one_of=TIME_KINDS),
+        time_origin=config.take("time_origin", str, type(None)),
+        interval=config.number("interval", above=0),
     )
+    config.end()
+    try:
+        labels.stamps(np.zeros(1))
+    except Exception:
+        raise RekalError(
+            f"'labels.time_origin' and 'labels.time_unit' name no clock: {labels.time_origin!r}, "
+            f"{labels.time_unit!r}"
+        ) from None
+    return labels
 
 
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays of a part, by their names in it."""
-    return {name.removeprefix(prefix): v for name, v in arrays.items() if name.startswith(prefix)}
+def _standardiser(arrays: dict[str, np.ndarray], observations: int, inputs: int) -> Standardiser:
+    shapes = {"location": observations, "scale": observations}
+    if inputs:
+        shapes |= {"input_location": inputs, "input_scale": inputs}
+    taken = {name: floats(arrays, name, (n,), "standardiser.") for name, n in shapes.items()}
+    for name in ("scale", "input_scale"):
+        if name in taken and not (taken[name] > 0).all():
+            raise RekalError(f"the array 'standardiser.{name}' holds a value that is not above 0")
+    _refuse_rest(arrays, "standardiser.")
+    return Standardiser(**taken)
 
 
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _history(config: Entries, arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> History:
+    series = {}
+    for name in ARRAYS:
+        if name not in arrays:  # files of earlier versions have one only
+            continue
+        series[name] = arrays.pop(name)
+        if series[name].ndim != 1 or not np.issubdtype(series[name].dtype, np.floating):
+            raise RekalError(f"the array '{name}' is no list of floating-point numbers")
+    if "log_likelihood" not in series:
+        raise RekalError("the array 'log_likelihood' is missing")
+    told = config.take("diagnostics", dict, type(None), default=None)
+    history = History(
+        **series,
+        trials=tuple((name, float(score)) for name, score in config.rows("trials", str, float)),
+        stopped=config.take("stopped", str, one_of=REASONS),
+        seconds=config.number("seconds", least=0),
+        entries=config.count("entries", 1),
+        criteria=tuple((name, float(value)) for name, value in config.rows("criteria", str, float)),
+        diagnostics=None
+        if told is None
+        else _diagnostics(Entries(told, "history.diagnostics"), names),
+    )
+    config.end()
+    return history
+
+
+def _diagnostics(config: Entries, names: tuple[str, ...]) -> Diagnostics:
+    numbers = ("nis", "nis_low", "nis_high", "nis_inside")
+    whole: dict[str, Any] = {name: config.take(name, float, type(None)) for name in numbers}
+    whole |= {name: config.count(name) for name in ("entries", "lags")}
+    columns = []
+    for values in config.items("columns", dict, length=len(names)):
+        column = Entries(values, "history.diagnostics.columns")
+        each: dict[str, Any] = {
+            name: column.take(name, float, type(None))
+            for name in ColumnDiagnostics.__dataclass_fields__
+            if name not in ("name", "entries")
+        }
+        columns.append(
+            {"name": column.take("name", str), "entries": column.count("entries"), **each}
+        )
+        column.end()
+    config.end()
+    return Diagnostics.of({**whole, "columns": columns})
+
+
+def _filtering(config: Entries) -> Filtering:
+    filtering = Filtering(
+        kind=config.take("kind", str, one_of=get_args(Kind)),
+        particles=config.count("particles", 1),
+        proposal=config.take("proposal", str, one_of=("guided", "bootstrap")),
+        iterations=config.count("iterations", 1, 1000),
+    )
+    config.end()
+    return filtering
+
+
+def _uncertainty(arrays: dict[str, np.ndarray]) -> Uncertainty | None:
+    if not arrays:
+        return None
+    information = floats(arrays, "information", None, "uncertainty.")
+    if information.ndim != 1:
+        raise RekalError("the array 'uncertainty.information' is no list of numbers")
+    blocks = {name: floats(arrays, name, None, "uncertainty.") for name in BLOCKS}
+    for name, block in blocks.items():
+        if block.ndim != 3 or len(block) != len(information):
+            raise RekalError(
+                f"the array 'uncertainty.{name}' has shape {block.shape}, which does not fit "
+                f"{len(information)} directions"
+            )
+    _refuse_rest(arrays, "uncertainty.")
+    return Uncertainty.of({"information": information, **blocks})
+
+
+def _refuse_rest(arrays: Mapping[str, np.ndarray], what: str) -> None:
+    if arrays:
+        raise RekalError(
+            f"it holds the array '{what}{min(arrays)}', which this version of rekal does not know"
+        )
+
+
+def _check_widths(fitted: Fit | NetworkFit) -> None:
+    """The model has the columns and inputs that the labels name, and its filter makes a step.
+
+    Raises:
+        RekalError: it has others, or a part of it does not fit the rest.
+    """
+    columns, inputs = len(fitted.labels.names), len(fitted.input_names)
+    algorithm = fitted.algorithm  # refuses a filter that cannot follow the model
+    model = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
+    if (model.observations, model.n_inputs) != (columns, inputs):
+        raise RekalError(
+            f"the model has {model.observations} columns and {model.n_inputs} inputs, but the names are "
+            f"those of {columns} and {inputs}"
+        )
+    if isinstance(fitted, Fit) and fitted.uncertainty is not None:
+        states = fitted.model.states
+        shapes = {"A": (states, states), "B": (states, inputs), "C": (columns, states),
+                  "D": (columns, inputs), "Q": (states, states), "R": (columns, columns)}  # fmt: skip
+        for name, block in fitted.uncertainty.directions.items():
+            if block.shape[1:] != shapes[name]:
+                raise RekalError(f"the array 'uncertainty.{name}' does not fit the model")
+
+    def step() -> Any:
+        u = jnp.zeros(inputs) if inputs else None
+        belief = algorithm.predict(algorithm.init(jax.random.key(0)), u)
+        y, seen = jnp.zeros((1, columns)), jnp.ones((1, columns), bool)
+        evidence = algorithm.encode(y, seen, None if u is None else u[None])
+        belief = algorithm.update(belief, jax.tree.map(lambda leaf: leaf[0], evidence))
+        return belief, algorithm.observe(algorithm.init(jax.random.key(0)), u)
+
+    jax.eval_shape(step)  # traces the step and computes nothing

@@ -9,7 +9,11 @@ on each of two devices: 36 MiB). Kept blocks are used again, and no page is fetc
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from pathlib import Path
+
+from rekal.errors import RekalError
 
 # glibc, <malloc.h>; see mallopt(3)
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -37,3 +41,36 @@ def keep_freed_memory() -> bool:
     # when it is larger than the padding.
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _MOST), (_TOP_PAD, _HEAP))
     return all([mallopt(name, value) for name, value in settings])
+
+
+def memory_of_machine() -> float:
+    """Bytes of memory that this process may use at most: of the machine, or of the container it runs in."""
+    try:
+        most = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return float("inf")
+    for place in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            most = min(most, float(Path(place).read_text()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return most
+
+
+def check_memory(size: int | float, what: str, remedy: str) -> None:
+    """Refuse what no memory could hold, before it is asked for: a kernel ends such a process without a word.
+
+    Args:
+        size: bytes that are needed at least.
+        what: what needs them, the beginning of the sentence.
+        remedy: what to do, its end.
+
+    Raises:
+        RekalError: it is more than the memory of the machine.
+    """
+    most = memory_of_machine()
+    if size > most:
+        raise RekalError(
+            f"{what} would take {size / 2**30:,.0f} GiB of memory at least, but there are "
+            f"{most / 2**30:,.0f}: {remedy}"
+        )

@@ -14,6 +14,7 @@ from scipy.special import ndtr
 from rekal.diagnostics import Diagnostics, diagnose
 from rekal.errors import RekalError
 from rekal.innovations import Nees, nees
+from rekal.printable import printable_line
 from rekal.sequences import AnyArray, Sequences
 
 Kind = Literal["filtered", "smoothed"]
@@ -56,7 +57,7 @@ class Scored(eqx.Module):
         series = f", {self.data.batch} series" if self.data.batch > 1 else ""
         entries = int(np.asarray(self.data.mask).sum())
         lines = [
-            f"{what}, {', '.join(self.data.names)}{series}",
+            f"{what}, {', '.join(map(printable_line, self.data.names))}{series}",
             f"log-likelihood  {self.log_likelihood:.1f} nats "
             f"({self.log_likelihood / max(entries, 1):.3f} per value)",
         ]

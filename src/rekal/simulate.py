@@ -15,7 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from rekal.arguments import whole
 from rekal.errors import RekalError
+from rekal.memory import check_memory
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
 from rekal.sequences import Sequences
@@ -100,6 +102,22 @@ def simulate_sequences(
     return Sequences.from_arrays(np.asarray(y), inputs=inputs, interval=interval, names=names)
 
 
+def check_run(steps: int, batch: int, burn_in: int = 0) -> None:
+    """Refuse a run whose size is none, or that no memory could hold.
+
+    Raises:
+        RekalError: steps or batch below 1, burn_in below 0; too many numbers.
+    """
+    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("burn_in", burn_in, 0)):
+        whole(name, value, least)
+    # State, noise of state and observation, and the result as a table: five numbers at least.
+    check_memory(
+        5 * 8.0 * batch * (steps + burn_in),
+        f"{batch} series of {steps} steps",
+        "draw fewer, or shorter ones",
+    )
+
+
 def inputs_of_run(
     width: int, steps: int, batch: int, burn_in: int, inputs: Any
 ) -> Float[Array, "*batch total input"] | None:
@@ -116,9 +134,7 @@ def inputs_of_run(
         RekalError: steps or batch below 1, burn_in below 0; inputs are missing, superfluous or of a wrong
             shape.
     """
-    for name, value, least in (("steps", steps, 1), ("batch", batch, 1), ("burn_in", burn_in, 0)):
-        if value < least:
-            raise RekalError(f"{name} must be at least {least}, but is {value}")
+    check_run(steps, batch, burn_in)
     if width == 0:
         if inputs is not None:
             raise RekalError("the model takes no inputs, so leave them out")

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.errors import RekalError
 from rekal.filters.system import check_series
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.roots import square_root
+from rekal.simulate import check_run
 
 
 def simulate_linear(
@@ -35,9 +35,7 @@ def simulate_linear(
         RekalError: steps or batch below 1, a diffuse start, inputs that do not fit, or a model that varies in
             time and is given for fewer steps.
     """
-    for name, value in (("steps", steps), ("batch", batch)):
-        if value < 1:
-            raise RekalError(f"{name} must be at least 1, but is {value}")
+    check_run(steps, batch)
     check_series(model, jnp.zeros((steps, model.observations)), None, inputs, dt)
     return _simulate(model, steps, key, batch, inputs, dt)
 

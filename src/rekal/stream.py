@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from rekal.arguments import seed_of
 from rekal.beliefs import Gaussian, Particles
 from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
@@ -49,7 +50,7 @@ class Stream:
         self._standardiser = standardiser
         # Samples bring no time stamps: forecasts are labelled by the step.
         self._labels = dataclasses.replace(labels, time_kind="step", time_name=None, interval=1.0)
-        self._key = jax.random.key(seed)
+        self._key = jax.random.key(seed_of(seed))
         self.belief = algorithm.init(self._key)
         self.step, self.log_likelihood = 0, 0.0
 

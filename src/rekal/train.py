@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from rekal.arguments import seed_of
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
 from rekal.history import History
+from rekal.interrupts import interruptible
 from rekal.learning.backprop import Backprop
 from rekal.learning.em import EM, Progress
 from rekal.learning.likelihood import MaximumLikelihood
@@ -29,6 +31,7 @@ from rekal.progress import progress_bar
 from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
+from rekal.suggest import choices
 from rekal.train_checks import MODELS, Learner, check_arguments, check_data, check_learner
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
@@ -107,11 +110,14 @@ def fit(
         RekalError: the data cannot be learned from (a constant column, fewer than ten samples,
             fewer samples than states, ...), an argument is out of range or belongs to another model, or the
             filter cannot filter the model.
+        KeyboardInterrupt: Ctrl-C before anything was learned. Later it ends the training with the best so
+            far, and the diagnosis of a finished training at once, without its diagnostics.
     """
     check_data(data)
+    seed = seed_of(seed)
     check_learnable(data, "the data")
     if isinstance(model, str) and model not in MODELS:
-        raise RekalError(f"unknown model {model!r}: use one of {', '.join(MODELS)}")
+        raise RekalError(f"unknown model {model!r}: {choices(model, MODELS)}")
     given = {
         "states": states,
         "kernels": kernels,
@@ -225,10 +231,12 @@ def default_learner(model: str, **settings: Any) -> Learner:
 
 
 def _judged(trained: Kind, data: Sequences) -> Kind:
-    """The same with diagnostics of the training data."""
+    """The same with diagnostics of the training data; Ctrl-C leaves them out."""
     try:
-        diagnostics = trained.diagnose(data)
+        diagnostics = interruptible(lambda: trained.diagnose(data))
     except RekalError:  # the filter breaks down on these data, and says so when it is used
+        return trained
+    except KeyboardInterrupt:  # what was learned is not lost
         return trained
     history = dataclasses.replace(trained.history, diagnostics=diagnostics)
     return dataclasses.replace(trained, history=history)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.learning.backprop import Backprop
 from rekal.learning.em import EM
@@ -22,6 +23,8 @@ from rekal.train_recurrent import NETWORKS, RecurrentOptions
 from rekal.train_structure import STRUCTURES
 
 MODELS = ("em-rnn", "driven-rnn", "rbf", "linear", *NETWORKS, *STRUCTURES)
+MOST = {"kernels": 10_000, "units": 10_000, "restarts": 10_000, "trial_iterations": 10_000_000}
+"""More than anybody has use for; beyond it is a slip that would fill the memory."""
 Learner = EM | MaximumLikelihood | SimulationError | Backprop
 
 
@@ -42,8 +45,12 @@ def check_learner(model: Any, learner: Learner | None) -> None:
     """Refuse a learner that cannot train a model.
 
     Raises:
-        RekalError: it cannot.
+        RekalError: it cannot, or is none.
     """
+    if learner is not None and not isinstance(learner, Learner):
+        raise RekalError(
+            f"a learner is an EM, MaximumLikelihood, SimulationError or Backprop, not {learner!r}"
+        )
     if learner is not None and isinstance(learner, SimulationError) != (model == "driven-rnn"):
         raise RekalError("SimulationError trains the model driven-rnn, and nothing else does")
     if learner is not None and isinstance(learner, Backprop) != (model in NETWORKS):
@@ -96,10 +103,18 @@ def check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
     for name in told:
         if name not in useful.get(model, ("states", "period")):
             raise RekalError(f"{name} is of no use to the model {model}: leave it out")
-    states, hold_out = told.get("states"), told.get("hold_out")
-    if states is not None and states < 1:
-        raise RekalError(f"states must be at least 1, but is {states}")
     longest = int(np.max(data.lengths))
+    for name in ("states", "kernels", "units", "restarts", "trial_iterations"):
+        if name in told:
+            told[name] = whole(name, told[name], most=MOST.get(name))
+    for name in ("hold_out", "period"):
+        if name in told:
+            real(name, told[name])
+    if told.get("period", 0) >= longest:
+        raise RekalError(
+            f"a period of {told['period']:g} steps cannot be seen in {longest} samples: it must be shorter"
+        )
+    states, hold_out = told.get("states"), told.get("hold_out")
     wanted = states or {"em-rnn": 5, "driven-rnn": 3, "rbf": 2, **dict.fromkeys(NETWORKS, 10)}.get(
         model, 1
     )
@@ -107,8 +122,5 @@ def check_arguments(data: Sequences, model: Any, told: dict[str, Any]) -> None:
         raise RekalError(
             f"{wanted} states cannot be learned from {longest} samples: use fewer states or more data"
         )
-    for name in ("kernels", "units", "restarts"):
-        if told.get(name) is not None and told[name] < 1:
-            raise RekalError(f"{name} must be at least 1, but is {told[name]}")
     if hold_out is not None and not 0 < hold_out < 1:
         raise RekalError(f"hold_out must lie between 0 and 1, but is {hold_out}")

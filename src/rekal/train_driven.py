@@ -107,8 +107,11 @@ def train_driven(
 
     found = (learner or SimulationError()).search(starts, batch, told("simulation"))
     best = found[0]
-    if found[-1].stopped == "interrupted" or best.stopped == "interrupted":
+    if any(each.stopped == "interrupted" for each in found):
         return Trained(best._replace(stopped="interrupted"), following)
-    result = NOISE.run(best.model, batch, jax.random.key(seed), told("noise"))
+    try:
+        result = NOISE.run(best.model, batch, jax.random.key(seed), told("noise"))
+    except KeyboardInterrupt:  # before its first iteration: the dynamics were learned
+        return Trained(best._replace(stopped="interrupted"), following)
     seconds = result.seconds + sum(each.seconds for each in found)
     return Trained(result._replace(seconds=seconds), following)

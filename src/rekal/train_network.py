@@ -92,6 +92,10 @@ def train_network(
         filtering: what filters the trained network; default what filtered it in the training.
         seed: start of all randomness.
         report: told after each iteration.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before anything was learned; later it ends the training with the best so
+            far.
     """
     batch = as_batch(prepared, model)
     start_key, trial_key, run_key = jax.random.split(jax.random.key(seed), 3)
@@ -138,7 +142,14 @@ def train_network(
         result = ranked[0].result._replace(stopped="interrupted")
     else:
         told = None if report is None else lambda p: report("training", p)
-        result = em.run(best, batch, run_key, told)
+        try:
+            result = em.run(best, batch, run_key, told)
+        except (
+            KeyboardInterrupt
+        ):  # before its first iteration: there is still what the trials learned
+            if not ranked:
+                raise
+            result = ranked[0].result._replace(stopped="interrupted")
     return Trained(result, following, trials)
 
 

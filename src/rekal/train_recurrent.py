@@ -15,6 +15,7 @@ from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
 from rekal.history import History
 from rekal.learning.backprop import Backprop
+from rekal.learning.checkpoints import check_checkpoints
 from rekal.learning.em import Progress
 from rekal.learning.pieces import pieces
 from rekal.learning.training_bar import BackpropProgress, BackpropReport
@@ -78,6 +79,8 @@ def train_recurrent(
     Raises:
         RekalError: a part of the data is too short, or as for `Backprop.run`.
     """
+    if options.checkpoint is not None:
+        check_checkpoints(options.checkpoint)
     standardiser = Standardiser.of(data)
     prepared = standardiser.apply(data)
     interval = None

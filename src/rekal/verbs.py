@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from rekal.arguments import seed_of
 from rekal.beliefs import GaussianPath, Path, SmoothedPath
 from rekal.errors import RekalError
 from rekal.filters.finite import check_finite
@@ -18,6 +19,7 @@ from rekal.filters.particle import ParticleFilter
 from rekal.filters.predictive import Predictive, gaussian_predictive, particle_predictive
 from rekal.filters.recursion import run_filter
 from rekal.learning.batch import Batch, as_batch
+from rekal.memory import check_memory
 from rekal.models.gaussian import GaussianModel
 from rekal.posterior import Kind, Posterior
 from rekal.sequences import Sequences
@@ -75,6 +77,7 @@ def filter_paths(
         path = _run_gaussian(algorithm, batch, is_complete(batch))
         _check(algorithm, data, batch, path)
     else:
+        check_particles(algorithm, batch)
         path = _run(algorithm, batch, jax.random.split(key, data.batch))
     return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
 
@@ -98,6 +101,21 @@ def check_filter(algorithm: Any) -> None:
             f"this filters with a ParticleFilter, a Kalman filter or another Gaussian one, not with "
             f"{type(algorithm).__name__}; a Network is its own filter: Network.run, FrameStream"
         )
+
+
+def check_particles(algorithm: ParticleFilter, batch: Batch) -> None:
+    """Refuse a path of particles that no memory could hold.
+
+    Raises:
+        RekalError: it is too large.
+    """
+    series, steps = batch.mask.shape[:2]
+    each = (algorithm.model.states + 2) * algorithm.particles * batch.values.dtype.itemsize
+    check_memory(
+        float(each) * series * steps,
+        f"filtering {series * steps} steps with {algorithm.particles} particles",
+        "use fewer particles",
+    )
 
 
 def is_complete(batch: Batch) -> bool:
@@ -127,7 +145,8 @@ def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     Raises:
         RekalError: `algorithm` is none of these filters.
     """
-    return filtered_posterior(algorithm, data, filter_paths(algorithm, data, jax.random.key(seed)))
+    key = jax.random.key(seed_of(seed))
+    return filtered_posterior(algorithm, data, filter_paths(algorithm, data, key))
 
 
 def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int = 0) -> Posterior:
@@ -146,7 +165,8 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
         path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))
         _check(algorithm, data, batch, path)
         return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
-    path = _run(algorithm, batch, jax.random.split(jax.random.key(seed), data.batch))
+    check_particles(algorithm, batch)
+    path = _run(algorithm, batch, jax.random.split(jax.random.key(seed_of(seed)), data.batch))
     weights = _smooth(algorithm, batch, path)
     return _posterior(algorithm, data, cut(path), cut(weights), "smoothed")
 

@@ -4,16 +4,37 @@ Each command is a file of its own. They import the numerical part of rekal only 
 that `rekal --help` answers at once.
 """
 
+import contextlib
 import os
+import sys
 
 from rekal.cli.app import app
+from rekal.cli.outcome import open_closed_descriptors, refuse_output
 
 
 def main() -> None:
     """Run the command line; ends the process with its exit code."""
+    open_closed_descriptors()
     # A time step is a few microseconds of work: spread over threads, most of it is waiting.
     os.environ.setdefault("PJRT_NPROC", "1")
-    app(prog_name="rekal")
+    try:
+        app(prog_name="rekal")
+    except SystemExit as end:
+        _leave_work_behind(end)
+        raise
+    except OSError as error:  # while the help was printed
+        refuse_output(error)
+
+
+def _leave_work_behind(end: SystemExit) -> None:
+    """End at once where Ctrl-C left compiled code running: a process waits for it otherwise."""
+    interrupts = sys.modules.get("rekal.interrupts")
+    if interrupts is None or not interrupts.still_working():
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
 __all__ = ["app", "main"]

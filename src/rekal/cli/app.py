@@ -1,7 +1,5 @@
 """The commands together, and what happens when one of them fails."""
 
-import os
-import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -11,18 +9,13 @@ from typer.core import TyperGroup
 from rekal.cli.fit import fit
 from rekal.cli.forecast import forecast
 from rekal.cli.identify import identify
-from rekal.cli.output import complain
+from rekal.cli.outcome import ends_well
 from rekal.cli.report import report
 from rekal.cli.simulate import simulate
 from rekal.cli.study import study
 from rekal.errors import RekalError
-
-REFUSED = 2
-"""Exit code of a refusal; usage errors have the same."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
-PIPE_CLOSED = 141
-"""Exit code when the reader of a pipe has gone, as shells have it: 128 + SIGPIPE."""
+from rekal.printable import printable
+from rekal.suggest import choices
 
 
 class Commands(TyperGroup):
@@ -30,32 +23,32 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; a refusal becomes a sentence on stderr and an exit code."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except RekalError as error:
-            complain(str(error))
-            raise typer.Exit(REFUSED) from None
-        except KeyboardInterrupt:
-            complain("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            _drop_stdout()
-            raise typer.Exit(PIPE_CLOSED) from None
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            complain(f"{where}{error.strerror or error}")
-            raise typer.Exit(REFUSED) from None
+        with ends_well():
+            try:
+                return super().invoke(ctx)
+            except (
+                Exception
+            ) as error:  # a usage error quotes what was typed, or what a shell put there
+                if isinstance(getattr(error, "message", None), str):
+                    error.message = printable(error.message)  # pyright: ignore[reportAttributeAccessIssue]
+                raise
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command by its name.
 
-def _drop_stdout() -> None:
-    """Send the rest of stdout nowhere, so that flushing it at the end fails no more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+        Raises:
+            RekalError: there is none of that name.
+        """
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise RekalError(
+                f"there is no command '{name}': {choices(name, self.list_commands(ctx))}."
+            )
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
+    name="rekal",
     cls=Commands,
     no_args_is_help=True,
     add_completion=False,

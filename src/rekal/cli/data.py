@@ -62,16 +62,18 @@ def example_of(fit: Fit | NetworkFit) -> str | None:
 
 
 def trained_on(fit: Fit | NetworkFit, data: Sequences) -> bool:
-    """Whether a model was trained on these data: the mean and deviation it keeps are theirs."""
+    """Whether a model was trained on these data: the mean and deviation it keeps are theirs.
+
+    A structure takes the mean from its data and leaves their deviation as it is: it keeps a scale of 1.
+    """
     from rekal.sequences.standardiser import Standardiser
 
     if tuple(data.names) != tuple(fit.labels.names) or int(data.mask.sum()) != fit.history.entries:
         return False
-    here, kept = Standardiser.of(data), fit.standardiser
-    return all(
-        np.allclose(ours, theirs, rtol=1e-6, atol=0)
-        for ours, theirs in ((here.location, kept.location), (here.scale, kept.scale))
-    )
+    here, there = Standardiser.of(data), fit.standardiser
+    same_mean = np.allclose(here.location, there.location, rtol=1e-6, atol=0)
+    same_scale = np.allclose(here.scale, there.scale, rtol=1e-6, atol=0)
+    return same_mean and (same_scale or bool(np.all(np.asarray(there.scale) == 1)))
 
 
 def read_inputs(

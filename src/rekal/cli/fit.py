@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rekal.cli import fit_options as told
 from rekal.cli import options
+from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_text, remark
 from rekal.errors import RekalError
 
@@ -56,12 +57,16 @@ def fit(
 ) -> None:
     """Learn the dynamics under a noisy series; write a model and a report.
 
-    Ctrl-C ends the training and keeps the best model so far.
+    Ctrl-C ends the training and keeps the best model so far; before anything was learned nothing is written.
     """
     from rekal.cli.writing import check_targets, stem_of
 
     if no_report and report is not None:
         raise RekalError("--report and --no-report exclude each other.")
+    if checkpoint is not None:
+        from rekal.learning.checkpoints import check_checkpoints
+
+        check_checkpoints(checkpoint)
     model_path = out or Path(f"{stem_of(source)}.rekal")
     report_path = None if no_report else report or Path(f"{stem_of(source)}.html")
     check_targets([model_path, report_path], [source])
@@ -84,6 +89,7 @@ def fit(
     for note in data.notes:
         remark(note, quiet)
 
+    from rekal.interrupts import Interrupts
     from rekal.train import fit as train
 
     settings = {
@@ -98,37 +104,46 @@ def fit(
         "observation_noise": None if observation_noise is None else observation_noise.value,
         "freeze": None if freeze is None else tuple(options.listed(freeze) or ()),
     }
-    trained = train(
-        data,
-        model,
-        learner=_learner(model, settings, seed),
-        states=states,
-        kernels=kernels,
-        units=units,
-        period=period,
-        restarts=restarts,
-        hold_out=hold_out,
-        activation=activation,
-        linear_observation=True if linear_observation else None,
-        filtering=_filtering(filter, filter_iterations),
-        checkpoint=checkpoint,
-        seed=seed,
-        progress=not quiet,
-    )
+    learner = _learner(model, settings, seed)
+    with Interrupts() as interrupts:
+        trained = train(
+            data,
+            model,
+            learner=learner,
+            states=states,
+            kernels=kernels,
+            units=units,
+            period=period,
+            restarts=restarts,
+            hold_out=hold_out,
+            activation=activation,
+            linear_observation=True if linear_observation else None,
+            filtering=_filtering(filter, filter_iterations),
+            checkpoint=checkpoint,
+            seed=seed,
+            progress=not quiet,
+        )
     trained.save(model_path)
-    if trained.history.stopped == "interrupted":
+    written = [model_path]
+    finished = trained.history.stopped != "interrupted"
+    if not finished:
         remark(f"Interrupted: {model_path} holds the best model so far.", quiet)
-    if report_path is not None:
-        from rekal.report import write_report
+    remedy = "" if report_path is None else f"; rekal report {model_path} {source} makes a report"
+    with after_writing(written, remedy):
+        if interrupts.count > (not finished):  # in the diagnosis, or twice
+            raise KeyboardInterrupt
+        if report_path is not None:
+            from rekal.report import write_report
 
-        write_report(trained, data, report_path)
-    if json:
-        emit_json(_answer(trained, data, source, model_path, report_path))
-    elif not quiet:
-        emit_text(f"data            {_extent(data)}")
-        emit_text(_summary(trained, data))
-        files = [str(path) for path in (model_path, report_path) if path is not None]
-        emit_text(f"\nWrote {' and '.join(files)}.")
+            write_report(trained, data, report_path)
+            written.append(report_path)
+    with after_writing(written):
+        if json:
+            emit_json(_answer(trained, data, source, model_path, report_path))
+        elif not quiet:
+            emit_text(f"data            {_extent(data)}")
+            emit_text(_summary(trained, data))
+            emit_text(f"\nWrote {' and '.join(map(str, written))}.")
 
 
 def _filtering(kind: options.Filter | None, iterations: int | None) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rekal.cli import options
+from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_table, emit_text, remark
 from rekal.errors import RekalError
 
@@ -68,7 +69,7 @@ def forecast(
     seed: options.ModelSeed = None,
 ) -> None:
     """Forecast the steps after the end of SOURCE, with intervals."""
-    from rekal.cli.writing import check_targets, write_frame
+    from rekal.cli.writing import check_printed, check_targets, write_frame
 
     check_targets([out], [model, source, future_inputs])
     if rolling and (level or future_inputs):
@@ -79,6 +80,8 @@ def forecast(
     from rekal.forecast.drive import check_horizons
 
     check_horizons(horizon)
+    if out is None and not rolling:
+        check_printed("horizon", horizon, json)
     for one in level or ():
         if not 0 < one < 1:
             raise RekalError(f"the level of an interval lies between 0 and 1, but is {one:g}.")
@@ -95,16 +98,18 @@ def forecast(
         frame = tabulate(fitted.forecast(data, horizon, inputs), levels)
     if out is not None:
         write_frame(out, frame)
-    if json:
-        rows = [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)]
-        about = {"model": str(model), "source": source, "horizon": horizon, "seed": fitted.seed}
-        emit_json({**about, "scores" if rolling else "forecast": rows})
-    elif out is not None:
-        emit_text(f"Wrote {out} ({len(frame)} rows).")
-    elif rolling:
-        _show_scores(frame, source)
-    else:
-        _show(frame, levels, source)
+    with after_writing([] if out is None else [out]):
+        if json:
+            names = list(frame.columns)
+            rows = [dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False)]
+            about = {"model": str(model), "source": source, "horizon": horizon, "seed": fitted.seed}
+            emit_json({**about, "scores" if rolling else "forecast": rows})
+        elif out is not None:
+            emit_text(f"Wrote {out} ({len(frame)} rows).")
+        elif rolling:
+            _show_scores(frame, source)
+        else:
+            _show(frame, levels, source)
 
 
 def _data(

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rekal.plain import plain
+from rekal.printable import printable, printable_json, printable_line
 
 WIDTH = 100
 """Columns of a table that does not go to a terminal."""
@@ -19,23 +20,24 @@ WIDTH = 100
 
 def complain(sentence: str) -> None:
     """A refusal on stderr: one line, whatever the message looked like."""
-    print(f"rekal: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"rekal: {printable(' '.join(sentence.split()))}", file=sys.stderr)
 
 
 def remark(sentence: str, quiet: bool = False) -> None:
     """What a person should know, on stderr."""
     if not quiet:
-        print(sentence, file=sys.stderr)
+        print(printable_line(sentence), file=sys.stderr)
 
 
 def emit_json(answer: Mapping[str, Any]) -> None:
     """The answer of a command as the one JSON object on stdout."""
-    typer.echo(json.dumps(plain(answer), indent=1, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(plain(answer), indent=1, ensure_ascii=False, allow_nan=False)
+    typer.echo(printable_json(text))
 
 
 def emit_text(text: str) -> None:
-    """Lines on stdout, as they are."""
-    typer.echo(text)
+    """Lines on stdout, control characters written out."""
+    typer.echo(printable(text))
 
 
 def emit_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
@@ -47,21 +49,29 @@ def emit_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], title: str
         title: what stands above.
     """
     if title:
-        emit_text(title)
+        emit_text(printable_line(title))
     table = Table()
     rows = [tuple(row) for row in rows]
     for k, header in enumerate(headers):
         text = any(isinstance(row[k], str) for row in rows)
-        table.add_column(Text(header), justify="left" if text else "right")
+        table.add_column(Text(printable_line(header)), justify="left" if text else "right")
     for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add_row(*(Text(printable_line(shown(cell))) for cell in row))
     emit_rich(table)
 
 
 def emit_rich(thing: Any) -> None:
     """Anything Rich can draw, on stdout."""
     width = None if sys.stdout.isatty() else WIDTH
-    Console(width=width, highlight=False).print(thing)
+    _Stdout(width=width, highlight=False).print(thing)
+
+
+class _Stdout(Console):
+    """A console that lets a closed pipe be seen, as any other output does."""
+
+    def on_broken_pipe(self) -> None:
+        """Say so: Rich would end the process with exit code 1."""
+        raise BrokenPipeError
 
 
 def shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rekal.cli import options
+from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_text, remark
 
 
@@ -52,9 +53,10 @@ def report(
     for note in data.notes:
         remark(note, quiet)
     write_report(fitted, data, target, judge)
-    if json:
-        emit_json(
-            {"model": str(model), "source": source, "held_out": held_out, "report": str(target)}
-        )
-    elif not quiet:
-        emit_text(f"Wrote {target}.")
+    with after_writing([target]):
+        if json:
+            emit_json(
+                {"model": str(model), "source": source, "held_out": held_out, "report": str(target)}
+            )
+        elif not quiet:
+            emit_text(f"Wrote {target}.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rekal.cli import options
+from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_text
 from rekal.errors import RekalError
 
@@ -57,11 +58,12 @@ def simulate(
     frame = drawn.to_frame().reset_index()
     if out is not None:
         write_frame(out, frame)
-    if json:
-        columns = {str(name): drawn.values[:, :, k] for k, name in enumerate(drawn.names)}
-        about = {"model": str(model), "steps": steps, "batch": batch, "seed": seed}
-        emit_json({**about, "interval": drawn.interval, "values": columns})
-    elif out is not None:
-        emit_text(f"Wrote {out} ({len(frame)} rows).")
-    else:
-        emit_text(frame.to_csv(index=False).rstrip("\n"))
+    with after_writing([] if out is None else [out]):
+        if json:
+            columns = {str(name): drawn.values[:, :, k] for k, name in enumerate(drawn.names)}
+            about = {"model": str(model), "steps": steps, "batch": batch, "seed": seed}
+            emit_json({**about, "interval": drawn.interval, "values": columns})
+        elif out is not None:
+            emit_text(f"Wrote {out} ({len(frame)} rows).")
+        else:
+            emit_text(frame.to_csv(index=False).rstrip("\n"))

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rekal.cli import options
+from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_rich, emit_table, emit_text
 from rekal.errors import RekalError
+from rekal.suggest import choices
 
 if TYPE_CHECKING:
     from rekal.studies.base import Progress
@@ -66,7 +68,7 @@ def study(
             emit_table(["study", "what it reruns"], [(s.name, s.summary) for s in STUDIES.values()])
         return
     if name not in STUDIES:
-        raise RekalError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
+        raise RekalError(f"There is no study '{name}': {choices(name, STUDIES)}.")
     chosen = STUDIES[name]
     if data is not None and not chosen.needs_data:
         raise RekalError(f"The study '{name}' needs no data, so leave out --data.")
@@ -76,13 +78,21 @@ def study(
     from rekal.cli.cache import keep_compiled
     from rekal.cli.writing import check_targets
     from rekal.files import write_whole
+    from rekal.interrupts import Interrupts
     from rekal.studies.base import StudyOptions
     from rekal.studies.known import Known
 
     check_targets([out], [known])
     earlier = None if known is None else Known.read(known)
     keep_compiled()
-    with _progress(not quiet) as told:
+    with Interrupts() as interrupts, _progress(not quiet) as show:
+
+        def progress(done: int, total: int, what: str) -> None:
+            if interrupts.count:  # a training that Ctrl-C cut short gave back what it had
+                raise KeyboardInterrupt
+            if show is not None:
+                show(done, total, what)
+
         result = chosen.run(
             StudyOptions(
                 seeds=seeds,
@@ -91,17 +101,20 @@ def study(
                 data=data,
                 seed=seed,
                 known=earlier,
-                progress=told,
+                progress=progress,
             )
         )
+        if interrupts.count:
+            raise KeyboardInterrupt
     if out is not None:
         write_whole(out, result.to_json() + "\n")
-    if json:
-        emit_json(result.to_dict())
-    else:
-        emit_rich(result.table())
-        if out is not None:
-            emit_text(f"Wrote {out}.")
+    with after_writing([] if out is None else [out]):
+        if json:
+            emit_json(result.to_dict())
+        else:
+            emit_rich(result.table())
+            if out is not None:
+                emit_text(f"Wrote {out}.")
 
 
 @contextmanager

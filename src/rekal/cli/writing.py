@@ -12,6 +12,9 @@ from rekal.files import check_writable
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_PRINTED, MOST_PRINTED_JSON = 10_000, 1_000_000
+"""Rows of a table, and records of a JSON object, that a command prints."""
+
 
 def check_targets(targets: list[Path | None], sources: list[str | Path | None]) -> None:
     """Make sure that all files can be written and that none is read or written twice.
@@ -35,6 +38,19 @@ def check_targets(targets: list[Path | None], sources: list[str | Path | None]) 
             raise RekalError(f"{path}: two results cannot be written to the same file.")
         taken[place] = path
         check_writable(path)
+
+
+def check_printed(option: str, rows: int, json: bool) -> None:
+    """Refuse to print what nobody reads and no memory holds as text.
+
+    Raises:
+        RekalError: there are too many rows.
+    """
+    most = MOST_PRINTED_JSON if json else MOST_PRINTED
+    if rows > most:
+        raise RekalError(
+            f"--{option} {rows} is too long to be printed (at most {most}): write it to a file with --out."
+        )
 
 
 def stem_of(source: str | Path) -> str:

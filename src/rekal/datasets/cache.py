@@ -16,6 +16,7 @@ import pooch
 from rekal.archive import load_archive, save_archive
 from rekal.datasets.filmed import Filmed
 from rekal.errors import RekalError
+from rekal.printable import printable_line
 from rekal.sequences.images import Frames
 
 VERSION = 1
@@ -43,7 +44,9 @@ def cached(
         try:
             return _unpack(*load_archive(path))
         except (RekalError, LookupError, TypeError):  # broken, or an archive of something else
-            warnings.warn(f"{path} was damaged, so its films are made anew", stacklevel=4)
+            warnings.warn(
+                f"{printable_line(path)} was damaged, so its films are made anew", stacklevel=4
+            )
     films = list(make())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

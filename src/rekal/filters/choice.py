@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from rekal.arguments import whole
 from rekal.errors import RekalError
 from rekal.filters.extended import ExtendedKalman
 from rekal.filters.gaussian import GaussianFilter
@@ -38,8 +39,8 @@ class Filtering:
 
     def __post_init__(self) -> None:
         _known(self.kind)
-        if self.iterations < 1:
-            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
+        whole("iterations", self.iterations)
+        whole("particles", self.particles)
         if self.iterations > 1 and self.kind != "extended":
             raise RekalError(
                 f"the filter {self.kind!r} linearises nothing again: leave iterations out"

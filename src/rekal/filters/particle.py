@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from rekal.arguments import real, whole
 from rekal.beliefs import Particles, normalise
 from rekal.errors import RekalError
 from rekal.filters.resampling import systematic
+from rekal.memory import check_memory
 from rekal.models.base import Evidence, StateSpaceModel
 
 Proposal = Literal["bootstrap", "guided"]
@@ -51,12 +53,16 @@ class ParticleFilter(eqx.Module):
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
-        if self.particles < 2:
-            raise RekalError(f"particles must be at least 2, but is {self.particles}")
+        whole("particles", self.particles, 2)
         if self.proposal not in ("bootstrap", "guided"):
             raise RekalError(f"proposal must be 'bootstrap' or 'guided', but is {self.proposal!r}")
-        if not 0 <= self.threshold <= 1:
+        if not 0 <= real("threshold", self.threshold) <= 1:
             raise RekalError(f"threshold must lie in [0, 1], but is {self.threshold}")
+        check_memory(
+            4.0 * self.particles * (self.model.states + 2),
+            f"{self.particles} particles",
+            "use fewer",
+        )
 
     def draw(self, key: PRNGKeyArray, steps: int) -> Draws:
         """All randomness of `steps` steps, drawn at once."""

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from rekal.arguments import whole
 from rekal.errors import RekalError
+from rekal.memory import check_memory
+
+BYTES_OF_HORIZON = 300.0
+"""What each horizon takes at least, as a number and as a row."""
+SHORTER = "ask for fewer steps"
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,10 @@ def check_horizons(horizons: Any) -> tuple[int, ...]:
     Raises:
         RekalError: there is none, or one is not a whole number above 0.
     """
+    if isinstance(horizons, range):
+        check_memory(
+            BYTES_OF_HORIZON * len(horizons), f"a forecast of {len(horizons)} steps", SHORTER
+        )
     several = list(np.atleast_1d(np.asarray(horizons, dtype=object)))
     if not several:
         raise RekalError("a forecast needs at least one horizon")
@@ -121,6 +131,8 @@ def check_horizons(horizons: Any) -> tuple[int, ...]:
         whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
         if not whole or horizon < 1:
             raise RekalError(f"a horizon is a whole number of steps above 0, but is {horizon!r}")
+    furthest = max(several)
+    check_memory(BYTES_OF_HORIZON / 4 * furthest, f"a forecast of {furthest} steps", SHORTER)
     return tuple(sorted({int(horizon) for horizon in several}))
 
 
@@ -137,7 +149,7 @@ def check_origins(origins: Any, end: int, last: int) -> np.ndarray:
                 "give future_inputs or a shorter horizon"
             )
         return np.arange(last + 1)
-    wanted = np.atleast_1d(np.asarray(origins, int))
+    wanted = np.array([whole("an origin", each, -end) for each in np.atleast_1d(origins)], int)
     steps = np.where(wanted < 0, wanted + end, wanted)
     outside = (steps < 0) | (steps >= end)
     if len(wanted) == 0 or outside.any():

@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from rekal.filters.gaussian import GaussianFilter
-from rekal.forecast.drive import Drive
+from rekal.forecast.drive import SHORTER, Drive
 from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
+from rekal.memory import check_memory
 from rekal.models.linear import LinearModel
 from rekal.networks.table import TableNetwork
 
@@ -45,8 +46,12 @@ def forecast_gaussian(
     network = isinstance(algorithm, TableNetwork)
     obs = algorithm.observations if network else algorithm.model.observations
     ahead, count = horizons[-1], len(at)
-    u, dt = drive.rows(series, at, ahead)
     dtype = jax.tree.leaves(beliefs)[0].dtype
+    numbers = count * len(horizons) * obs * (obs + 2) + ahead * obs * (obs + 2)
+    check_memory(
+        float(numbers) * dtype.itemsize, f"forecasts of {ahead} steps from {count} origins", SHORTER
+    )
+    u, dt = drive.rows(series, at, ahead)
     u, dt = (None if v is None else v.astype(dtype) for v in (u, dt))
     kept = np.array(horizons) - 1
     means = np.empty((count, len(horizons), 1, obs), dtype)

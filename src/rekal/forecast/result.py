@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from rekal import mixtures
+from rekal.arguments import real
 from rekal.errors import RekalError
 from rekal.forecast.labels import Labels
 from rekal.metrics import crps_mixture
@@ -108,7 +109,7 @@ class Forecast(eqx.Module):
         Raises:
             RekalError: the level is not between 0 and 1.
         """
-        if not 0 < level < 1:
+        if not 0 < real("level", level) < 1:
             raise RekalError(f"the level of an interval lies between 0 and 1, but is {level}")
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 

@@ -19,14 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from rekal.arguments import whole
 from rekal.beliefs import Gaussian, GaussianPath, Particles, Path
 from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.resampling import systematic
-from rekal.forecast.drive import Drive, check_horizons, check_origins
+from rekal.forecast.drive import SHORTER, Drive, check_horizons, check_origins
 from rekal.forecast.gaussian import forecast_gaussian
 from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
+from rekal.memory import check_memory
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
 from rekal.networks.beliefs import Factorised, Hidden
@@ -201,8 +203,13 @@ def _forecast(
     x, log_weights = cloud
     ahead, count = horizons[-1], len(at)
     pushed = x.shape[1] if particles is None else particles
-    if pushed < 1:
-        raise RekalError(f"particles must be at least 1, but is {pushed}")
+    whole("particles", pushed)
+    check_memory(
+        float(count * len(horizons) * pushed * model.observations + ahead * pushed * model.states)
+        * x.dtype.itemsize,
+        f"forecasts of {ahead} steps from {count} origins with {pushed} particles",
+        f"{SHORTER}, origins or particles",
+    )
     u, dt = drive.rows(series, at, ahead)
     u, dt = (None if v is None else v.astype(x.dtype) for v in (u, dt))
     size = ahead * pushed * (model.states + model.observations)

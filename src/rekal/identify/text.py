@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rekal.identify.intervals import ModeIntervals
+from rekal.printable import printable, printable_line
 
 if TYPE_CHECKING:
     from rekal.identify.attractor import Attractor
@@ -57,7 +59,14 @@ def find_warnings(
 
 
 def summary(found: Identification) -> str:
-    """A page of text for a person."""
+    """A page of text for a person; control characters in names are written out."""
+    time_unit = None if found.time_unit is None else printable_line(found.time_unit)
+    found = dataclasses.replace(
+        found,
+        names=tuple(map(printable_line, found.names)),
+        warnings=tuple(map(printable_line, found.warnings)),
+        time_unit=time_unit,
+    )
     unit = f" {found.time_unit}" if found.time_unit else " steps" if found.interval == 1 else ""
     wanders = found.linear is not None and any(
         abs(point.spectral_radius - 1) < INTEGRATES for point in found.fixed_points[:1]
@@ -95,7 +104,7 @@ def summary(found: Identification) -> str:
     if found.linear is not None:
         lines += found.linear.lines(found.names)
     lines += [f"Warning: {sentence}" for sentence in found.warnings]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _standing(point: FixedPoint) -> str:

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from rekal.arguments import real, seed_of, whole
 from rekal.errors import RekalError
-from rekal.learning.checkpoints import Checkpoints
+from rekal.learning.checkpoints import Checkpoints, check_checkpoints
 from rekal.learning.configuration import describe
 from rekal.learning.devices import Devices
 from rekal.learning.episodes import Episodes, as_episodes
@@ -94,22 +95,20 @@ class Backprop:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "window", "patience"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value >= 1):
-                raise RekalError(f"{name} must be a whole number of at least 1, but is {value}")
+            if value is not None:
+                whole(name, value)
         for name in ("rate", "clip"):
             value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise RekalError(f"{name} must be a number above 0, but is {value}")
+            if value is not None:
+                real(name, value, above=0)
         if self.schedule not in ("cosine", "constant"):
             raise RekalError(f"schedule must be 'cosine' or 'constant', but is {self.schedule!r}")
         for name in ("warmup", "blackouts", "scrambles", "average", "hold_out"):
-            value = getattr(self, name)
+            value = real(name, getattr(self, name))
             if not 0 <= value < 1:
                 raise RekalError(f"{name} is a share of at least 0 and below 1, but is {value}")
-        if not self.span_length >= 1:
-            raise RekalError(f"span_length must be at least 1, but is {self.span_length}")
-        if self.seed < 0:
-            raise RekalError(f"seed must not be negative, but is {self.seed}")
+        real("span_length", self.span_length, least=1)
+        seed_of(self.seed)
 
     def run(
         self,
@@ -141,7 +140,10 @@ class Backprop:
             RekalError: data that do not fit the network, a batch that cannot be split over the devices, a
                 checkpoint of another run, a file that cannot be written, a package that is not installed, or
                 a loss that is not finite.
+            KeyboardInterrupt: Ctrl-C in the first epoch.
         """
+        if checkpoint is not None:
+            check_checkpoints(checkpoint)
         keep_freed_memory()
         episodes, judged = self._split(network, data, validation)
         devices = Devices()

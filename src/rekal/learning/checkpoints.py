@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ from rekal.errors import RekalError
 from rekal.learning.configuration import difference
 
 ARRAYS, WORDS = "arrays", "words"
+MISSING = "checkpoints need Orbax: pip install 'rekal[train]'"
 Comparison = Callable[[dict[str, str], dict[str, str]], str | None]
 
 
@@ -123,9 +126,25 @@ def _named(arrays: list[Array]) -> dict[str, Array]:
     return {f"{i:03d}": array for i, array in enumerate(arrays)}
 
 
+def check_checkpoints(folder: str | Path) -> None:
+    """Make sure that checkpoints can be kept in a folder, so that long work fails before it starts.
+
+    Raises:
+        RekalError: Orbax is not installed, or the folder cannot be made or written.
+    """
+    if find_spec("orbax") is None or find_spec("orbax.checkpoint") is None:
+        raise RekalError(MISSING)
+    place = Path(folder).absolute()
+    if place.exists() and not place.is_dir():
+        raise RekalError(f"{folder}: checkpoints cannot be kept there (it is not a folder)")
+    above = next(each for each in (place, *place.parents) if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise RekalError(f"{folder}: checkpoints cannot be kept there ({above} cannot be written)")
+
+
 def _orbax() -> ModuleType:
     try:
         import orbax.checkpoint
     except ImportError:
-        raise RekalError("checkpoints need Orbax: pip install 'rekal[train]'") from None
+        raise RekalError(MISSING) from None
     return orbax.checkpoint

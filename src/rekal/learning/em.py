@@ -22,6 +22,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.filters.particle import Proposal
 from rekal.learning.batch import Batch
@@ -31,8 +32,12 @@ from rekal.learning.maximise import BLOCKS, Constraints, Priors, maximise
 from rekal.learning.particle_statistics import Inference, e_step
 from rekal.learning.priors import PriorStrength
 from rekal.learning.regression import NoiseShape
+from rekal.memory import check_memory
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
+
+MOST_ITERATIONS = 10_000_000
+"""Each needs a key of its own, and all keys are drawn beforehand."""
 
 Smoother = Literal["particles", "gaussian"]
 Network = TypeVar("Network", StochasticRNN, RBFNetwork)
@@ -105,10 +110,9 @@ class EM(eqx.Module):
     def __check_init__(self) -> None:
         for name in ("particles", "iterations", "window", "average", "trajectories"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RekalError(f"{name} must be at least 1, but is {getattr(self, name)}")
-        if self.tolerance < 0:
-            raise RekalError(f"tolerance must not be negative, but is {self.tolerance}")
+            if value is not None:
+                whole(name, value, most=MOST_ITERATIONS if name == "iterations" else None)
+        real("tolerance", self.tolerance, least=0)
         for shape in (self.process_noise, self.observation_noise):
             if shape not in ("diagonal", "full"):
                 raise RekalError(f"a noise covariance is 'diagonal' or 'full', not {shape!r}")
@@ -123,8 +127,7 @@ class EM(eqx.Module):
             raise RekalError(
                 f"approximation must be 'unscented' or 'extended', but is {self.approximation!r}"
             )
-        if self.warm_start < 0:
-            raise RekalError(f"warm_start must not be negative, but is {self.warm_start}")
+        whole("warm_start", self.warm_start, 0)
         if self.warm_start and self.smoother == "gaussian":
             raise RekalError(
                 "warm_start goes before particles: with smoother='gaussian' leave it out"
@@ -144,19 +147,22 @@ class EM(eqx.Module):
         Raises:
             RekalError: the likelihood is not finite, a constraint does not fit the model, there are no
                 priors, or particles are asked to train an `RBFNetwork`.
+            KeyboardInterrupt: Ctrl-C before the first iteration was done.
         """
         gaussian = self.smoother == "gaussian"
         if isinstance(model, RBFNetwork) and not gaussian:
             raise RekalError("EM trains an RBFNetwork with smoother='gaussian', not with particles")
         if self.strength is None:
             raise RekalError("EM trains a network with priors only: give strength a PriorStrength")
+        if not gaussian:
+            self._check_memory(model, batch)
         constraints = self.constraints(model)
         entries = int(batch.mask.sum())
         keys = jax.random.split(key, self.iterations + 1)
         how = (self.particles, self.proposal, self.trajectories)
         history: list[float] = []
         recent: list[StochasticRNN] = []
-        stopped, began = "iterations", time.perf_counter()
+        stopped, began, done = "iterations", time.perf_counter(), 0
         total = self.warm_start + self.iterations
         # An RBFNetwork has got here only with the Gaussian smoother, which takes both kinds.
         model = cast(StochasticRNN, model)
@@ -176,7 +182,7 @@ class EM(eqx.Module):
                     new, value = _iterate(model, how, batch, draw, priors, constraints)
                 value = float(value)
                 _check_finite(value, i, gaussian or warming)
-                model = new
+                model, done = new, i + 1
                 if not warming:
                     history.append(value)
                     recent = (
@@ -188,9 +194,25 @@ class EM(eqx.Module):
                     stopped = "tolerance"
                     break
         except KeyboardInterrupt:
+            if not done:  # nothing was learned
+                raise
             stopped = "interrupted"
         result = _average(recent) if recent else model
         return EMResult(result, np.array(history), stopped, time.perf_counter() - began)
+
+    def _check_memory(self, model: StochasticRNN | RBFNetwork, batch: Batch) -> None:
+        """Refuse particles that no memory could hold.
+
+        Raises:
+            RekalError: they are too many.
+        """
+        path = batch.mask.shape[1] * self.particles * (model.states + 2)
+        pairs = self.particles**2 if self.trajectories is None else 0  # of the marginal smoother
+        check_memory(
+            float(path + pairs) * batch.values.dtype.itemsize,
+            f"an E-step with {self.particles} particles",
+            "use fewer particles" + (", or EM(trajectories=...)" if pairs > path else ""),
+        )
 
     def _settled(self, history: list[float], entries: int) -> bool:
         w = self.window

@@ -68,6 +68,9 @@ def levenberg_marquardt(
 
     Returns:
         The best point. An interrupt (Ctrl-C) ends the search with what it has.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before a better point than the start was found.
     """
     point, damping, stopped = np.asarray(start, np.float64), 1e-2, "iterations"
     values = [value(point)]
@@ -86,6 +89,8 @@ def levenberg_marquardt(
                 stopped = "converged"
                 break
     except KeyboardInterrupt:
+        if len(values) == 1:
+            raise
         stopped = "interrupted"
     return LeastSquares(point, np.array(values), stopped)
 

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
+from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import Batch, check_width
 from rekal.learning.em import Progress
@@ -64,10 +65,8 @@ class MaximumLikelihood(eqx.Module):
     errors: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
-        if self.iterations < 1:
-            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
-        if self.tolerance < 0:
-            raise RekalError(f"tolerance must not be negative, but is {self.tolerance}")
+        whole("iterations", self.iterations)
+        real("tolerance", self.tolerance, least=0)
 
     def run(
         self,
@@ -81,6 +80,7 @@ class MaximumLikelihood(eqx.Module):
 
         Raises:
             RekalError: shapes do not fit, nothing is free, or the likelihood of the start is not finite.
+            KeyboardInterrupt: Ctrl-C before the first step of the search was done.
         """
         outside = jnp.result_type(float)
         with jax.enable_x64(True):
@@ -137,10 +137,15 @@ class MaximumLikelihood(eqx.Module):
             if self.errors:
                 stopped = climb.polish(float(self.tolerance))
         except KeyboardInterrupt:
-            pass
+            if np.array_equal(climb.best, start):  # nothing was learned
+                raise
+            stopped = "interrupted"
         vector = climb.best
         slope = climb.evaluate(vector)[1]
-        information = climb.information() if self.errors else None
+        try:
+            information = climb.information() if self.errors else None
+        except KeyboardInterrupt:  # the search is done: without standard errors
+            information = None
         model, natural, jacobian = _described(parameters, jnp.asarray(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)

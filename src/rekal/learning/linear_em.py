@@ -73,6 +73,8 @@ def linear_em(
 
     Raises:
         RekalError: the start is stationary, shapes do not fit, or the likelihood is not finite.
+        KeyboardInterrupt: Ctrl-C before the first iteration was done; later it ends the run with the best so
+            far.
     """
     _check(model, batch)
     if model.initial == "diffuse":
@@ -86,6 +88,7 @@ def linear_em(
     shape = bool((np.asarray(batch.mask) == valid[..., None]).all()), bool(np.ptp(lengths) == 0)
     gain = jnp.asarray(tolerance * int(batch.mask.sum()), model.A.dtype)
 
+    start = model
     history: list[float] = []
     stopped, began = "iterations", time.perf_counter()
     try:
@@ -117,6 +120,8 @@ def linear_em(
             if time.perf_counter() - since < BREATH:
                 stretch = min(CHUNK, 2 * stretch)
     except KeyboardInterrupt:
+        if model is start:  # nothing was learned
+            raise
         stopped = "interrupted"
     return EMResult(cast(Any, model), np.array(history), stopped, time.perf_counter() - began)
 

@@ -89,6 +89,9 @@ def try_starts(
 
     Returns:
         The trials, best first. A Ctrl-C ends the trials with those already made.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before the first iteration of the first trial was done.
     """
     train, hidden = hide_after(batch, share)
     run_key, score_key = jax.random.split(key)
@@ -96,7 +99,15 @@ def try_starts(
     trials: list[Trial] = []
     for name, start in starts:
         told = None if report is None else lambda progress, name=name: report(name, progress)
-        result = em.run(start, train, run_key, told)
+        try:
+            result = em.run(start, train, run_key, told)
+        except KeyboardInterrupt:  # before its first iteration
+            if not trials:
+                raise
+            trials[-1] = trials[-1]._replace(
+                result=trials[-1].result._replace(stopped="interrupted")
+            )
+            break
         try:
             scores = log_evidence(result.model, (4 * em.particles, em.proposal), batch, score_key)
             held_out = float((scores * weight).sum())

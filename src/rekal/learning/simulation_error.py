@@ -24,6 +24,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
+from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import Batch
 from rekal.learning.em import EMResult, Progress
@@ -57,11 +58,10 @@ class SimulationError(eqx.Module):
     warm_up: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
-        if self.iterations < 1:
-            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
-        for name in ("ridge", "tolerance", "warm_up"):
-            if getattr(self, name) < 0:
-                raise RekalError(f"{name} must not be negative, but is {getattr(self, name)}")
+        whole("iterations", self.iterations)
+        whole("warm_up", self.warm_up, 0)
+        for name in ("ridge", "tolerance"):
+            real(name, getattr(self, name), least=0)
 
     def run(
         self,
@@ -80,6 +80,7 @@ class SimulationError(eqx.Module):
         Raises:
             RekalError: the simulation of the start is not finite, or a state that is hardly seen has
                 grown beyond all bounds.
+            KeyboardInterrupt: Ctrl-C before the first step that made it better.
         """
         began, outside = time.perf_counter(), jnp.result_type(float)
         with jax.enable_x64(True):
@@ -124,6 +125,8 @@ class SimulationError(eqx.Module):
 
         Raises:
             RekalError: there is no start, or not one of them can be simulated.
+            KeyboardInterrupt: Ctrl-C before anything was learned; later it ends the search with the starts
+                that were trained.
         """
         found, refused = [], RekalError("a search needs at least one start")
         for start in starts:
@@ -132,6 +135,11 @@ class SimulationError(eqx.Module):
             except RekalError as error:
                 refused = error
                 continue
+            except KeyboardInterrupt:
+                if not found:
+                    raise
+                found[-1] = found[-1]._replace(stopped="interrupted")
+                break
             if found[-1].stopped == "interrupted":
                 break
         if not found:

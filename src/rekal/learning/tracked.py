@@ -102,6 +102,10 @@ def train(
         key: randomness of the particles.
         start: where EM begins; default what `subspace_start` gives.
         length: pad to at least so many steps, to share what is compiled with a longer series.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C. What is half trained is not handed on as if it were trained: several
+            networks are compared or joined here.
     """
     start = subspace_start(values, mask, states) if start is None else start
     steps, size = len(values), padded_length(max(length, len(values)))
@@ -112,7 +116,10 @@ def train(
         inputs=None,
         valid=jnp.asarray(np.arange(size) < steps)[None],
     )
-    return em.run(start, batch, key)
+    result = em.run(start, batch, key)
+    if result.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return result
 
 
 def track(

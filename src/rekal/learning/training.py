@@ -117,6 +117,7 @@ class Training:
 
         Raises:
             RekalError: a loss, or its gradient, is not finite.
+            KeyboardInterrupt: Ctrl-C in the first epoch, of this run and those that it continues.
         """
         began, before = time.perf_counter(), self._records[-1].seconds if self._records else 0.0
         self._outlets.log.write(self._records)
@@ -132,6 +133,8 @@ class Training:
                 seconds = before + time.perf_counter() - began
                 self._keep(Record(len(self._records) + 1, loss, value, float(rate), speed, seconds))
         except KeyboardInterrupt:
+            if not self._records:  # nothing was learned
+                raise
             stopped = "interrupted"
         return Outcome(np.asarray(self._best), self._records, stopped)
 

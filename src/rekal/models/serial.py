@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from rekal.entries import Entries, floats
 from rekal.errors import RekalError
+from rekal.models.checks import check_block_shapes, check_covariances, check_stable_flow
 from rekal.models.continuous import LinearContinuous
+from rekal.models.defaults import Initial
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
@@ -68,44 +71,85 @@ def model_from(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Gaussia
     """Rebuild a model.
 
     Raises:
-        RekalError: an unknown type of model, or blocks that are missing or do not fit.
+        RekalError: an unknown type of model; blocks or settings that are missing, unknown, of another kind,
+            or that do not fit.
     """
     kind = str(config.get("type"))
     build = BUILDERS.get(kind)
     if build is None:
         raise RekalError(f"this version of rekal knows no model of type {config.get('type')!r}")
-    if set(arrays) != set(ARRAYS[kind]):
-        missing = ", ".join(sorted(set(ARRAYS[kind]) - set(arrays))) or "none"
-        raise RekalError(f"the model file lacks parameter blocks (missing: {missing})")
-    return build({name: jnp.asarray(array) for name, array in arrays.items()}, config)
+    left = dict(arrays)
+    blocks = {name: jnp.asarray(floats(left, name, None, "model.")) for name in ARRAYS[kind]}
+    if left:
+        raise RekalError(f"a {kind} has no block '{min(left)}' in this version of rekal")
+    for name in ("A", "F", "C"):
+        if name in blocks and (blocks[name].ndim != 2 or 0 in blocks[name].shape):
+            raise RekalError(
+                f"the array 'model.{name}' has shape {blocks[name].shape}: it is no matrix"
+            )
+    for name in ("B", "D"):
+        if name in blocks and blocks[name].ndim != 2:
+            raise RekalError(
+                f"the array 'model.{name}' has shape {blocks[name].shape}: it is no matrix"
+            )
+    entries = Entries(config, "model")
+    entries.take("type", str)
+    model = build(blocks, entries)
+    entries.end()
+    check_covariances({name: blocks[name] for name in ("Q", "R", "P")})
+    return model
 
 
-def _network(arrays: dict[str, Array], config: dict[str, Any]) -> StochasticRNN:
+def _network(arrays: dict[str, Array], config: Entries) -> StochasticRNN:
     return StochasticRNN.create(
         **arrays,
-        activation=config["activation"],
-        linear_observation=config["linear_observation"],
-        linear_units=config.get("linear_units", 0),  # files of older versions have none
+        activation=config.take("activation", str),
+        linear_observation=config.take("linear_observation", bool),
+        linear_units=config.take(
+            "linear_units", int, default=0
+        ),  # files of older versions have none
     )
 
 
-def _linear(arrays: dict[str, Array], config: dict[str, Any]) -> LinearGaussian:
-    flat = tuple(config["flat"]) if config["initial"] == "diffuse" else None
-    return LinearGaussian.create(**arrays, initial=config["initial"], flat=flat)
+def _start(config: Entries, states: int) -> dict[str, Any]:
+    """How the first state is known.
+
+    Raises:
+        RekalError: diffuse coordinates that the state has not, or that go with another start.
+    """
+    initial = config.take("initial", str, one_of=get_args(Initial))
+    diffuse = config.items("flat", int)
+    if diffuse and (
+        initial != "diffuse"
+        or len(set(diffuse)) < len(diffuse)
+        or not all(0 <= k < states for k in diffuse)
+    ):
+        raise RekalError(f"'model.flat' names no coordinates of {states} states with this start")
+    return {"initial": initial, "flat": diffuse}
 
 
-def _continuous(arrays: dict[str, Array], config: dict[str, Any]) -> LinearContinuous:
-    start = {"initial": config["initial"], "flat": tuple(config["flat"])}
-    return LinearContinuous(**arrays, interval=config["interval"], **start)
+def _linear(arrays: dict[str, Array], config: Entries) -> LinearGaussian:
+    start = _start(config, len(arrays["A"]))
+    diffuse = start["flat"] if start["initial"] == "diffuse" else None
+    return LinearGaussian.create(**arrays, initial=start["initial"], flat=diffuse)
 
 
-def _radial(arrays: dict[str, Array], config: dict[str, Any]) -> RBFNetwork:
+def _continuous(arrays: dict[str, Array], config: Entries) -> LinearContinuous:
+    start, interval = _start(config, len(arrays["F"])), config.number("interval", above=0)
+    inputs = arrays["G"].shape[-1] if arrays["G"].ndim == 2 else 0
+    check_block_shapes(arrays, len(arrays["F"]), len(arrays["C"]), inputs)
+    if start["initial"] == "stationary":
+        check_stable_flow(arrays["F"])
+    return LinearContinuous(**arrays, interval=interval, **start)
+
+
+def _radial(arrays: dict[str, Array], config: Entries) -> RBFNetwork:
     kernels, output = (Kernels(*(arrays[name] for name in RADIAL[k : k + 2])) for k in (0, 2))
     blocks = {name: array for name, array in arrays.items() if name not in RADIAL}
     return RBFNetwork.create(**blocks, kernels=kernels, output_kernels=output)
 
 
-BUILDERS: dict[str, Callable[[dict[str, Array], dict[str, Any]], GaussianModel]] = {
+BUILDERS: dict[str, Callable[[dict[str, Array], Entries], GaussianModel]] = {
     "StochasticRNN": _network,
     "LinearGaussian": _linear,
     "LinearContinuous": _continuous,

@@ -21,6 +21,7 @@ import numpy as np
 
 import rekal.networks
 from rekal.archive import load_archive, save_archive
+from rekal.entries import Entries, check_floats, reading
 from rekal.errors import RekalError
 from rekal.networks.network import Network
 
@@ -45,11 +46,13 @@ def load_network(path: str | Path) -> Network:
             another shape.
     """
     config, arrays = load_archive(path)
-    if config.get("kind") != KIND:
-        raise RekalError(
-            f"{path} holds a trained model, not a network alone: read it by rekal.load"
-        )
-    return network_from(config["network"], arrays, str(path))
+    with reading(path):
+        entries = Entries(config)
+        if entries.take("kind", str) != KIND:
+            raise RekalError("it holds a trained model, not a network alone: read it by rekal.load")
+        network = network_from(entries.take("network", dict), arrays)
+        entries.end()
+        return network
 
 
 def network_config(network: Network) -> dict[str, Any]:
@@ -68,25 +71,23 @@ def network_arrays(network: Network) -> dict[str, np.ndarray]:
     return found
 
 
-def network_from(
-    config: Mapping[str, Any], arrays: Mapping[str, np.ndarray], where: str = "the file"
-) -> Network:
+def network_from(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
     """Rebuild a network.
 
     Args:
         config: what `network_config` gave.
         arrays: what `network_arrays` gave.
-        where: what a refusal begins with.
 
     Raises:
         RekalError: an unknown class or setting; an array that is missing, unknown or of another shape.
     """
     left = dict(arrays)
-    network = _rebuilt(config, "", left, where)
+    network = _rebuilt(config, "", left)
     if left:
-        raise RekalError(f"{where}: the network has no array {min(left)!r}")
+        raise RekalError(f"the network has no array {min(left)!r}")
     if not isinstance(network, Network):
-        raise RekalError(f"{where}: this is no network")
+        raise RekalError("this is no network")
+    network.__check_init__()
     return network
 
 
@@ -118,36 +119,43 @@ def _collect(thing: Any, place: str, found: dict[str, np.ndarray]) -> None:
             _collect(getattr(thing, field.name), _under(place, field.name), found)
 
 
-def _rebuilt(config: Any, place: str, arrays: dict[str, np.ndarray], where: str) -> Any:
+def _rebuilt(config: Any, place: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(config, list):
         parts = enumerate(config)
-        return tuple(_rebuilt(part, _under(place, str(i)), arrays, where) for i, part in parts)
+        return tuple(_rebuilt(part, _under(place, str(i)), arrays) for i, part in parts)
     if not isinstance(config, Mapping):
         return config
+    entries = Entries(config, place or "network")
     if "array" in config:
-        return _array(tuple(config["array"]), place, arrays, where)
-    kind = _classes().get(str(config.get("class")))
+        shape = entries.items("array", int)
+        entries.end()
+        return _array(shape, place, arrays)
+    named = entries.take("class", str)
+    kind = _classes().get(named)
     if kind is None:
-        raise RekalError(f"{where}: this rekal knows no part {config.get('class')!r} of a network")
-    parts, fields = config["parts"], {f.name: f for f in dataclasses.fields(kind)}
+        raise RekalError(f"this rekal knows no part {named!r} of a network")
+    parts, fields = entries.take("parts", dict), {f.name: f for f in dataclasses.fields(kind)}
+    entries.end()
     for name in parts:
         if name not in fields:
-            raise RekalError(f"{where}: a {kind.__name__} has no {name!r} in this version of rekal")
+            raise RekalError(f"a {kind.__name__} has no {name!r} in this version of rekal")
     made = object.__new__(kind)
     for name, field in fields.items():
         if name not in parts and field.default is dataclasses.MISSING:
-            raise RekalError(f"{where}: {_under(place, name)!r} is missing")
-        part = _rebuilt(parts.get(name), _under(place, name), arrays, where)
+            raise RekalError(f"{_under(place, name)!r} is missing")
+        part = _rebuilt(parts.get(name), _under(place, name), arrays)
         object.__setattr__(made, name, part if name in parts else field.default)
     return made
 
 
-def _array(shape: tuple[int, ...], place: str, arrays: dict[str, np.ndarray], where: str) -> Any:
+def _array(shape: tuple[int, ...], place: str, arrays: dict[str, np.ndarray]) -> Any:
     if place not in arrays:
-        raise RekalError(f"{where}: the array {place!r} of the network is missing")
+        raise RekalError(f"the array {place!r} of the network is missing")
     array = arrays.pop(place)
     if array.shape != shape:
-        raise RekalError(f"{where}: the array {place!r} has shape {array.shape}, not {shape}")
+        raise RekalError(f"the array {place!r} has shape {array.shape}, not {shape}")
+    if np.issubdtype(array.dtype, np.floating):
+        check_floats(array, place)
     return jnp.asarray(array)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from rekal.printable import printable
+
 # Okabe and Ito, Color Universal Design (2008).
 BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#A6568C", "#3C93C8"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#B38600", "#4D4D4D")
@@ -19,8 +21,8 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 
 
 def text(name: object) -> str:
-    """A name as it came from a file, harmless in HTML and in Plotly's own markup."""
-    return html.escape(str(name), quote=True)
+    """A name as it came from a file, harmless in HTML and in Plotly's own markup; control characters show."""
+    return html.escape(printable(name), quote=True)
 
 
 def short(name: object, limit: int = 26) -> str:

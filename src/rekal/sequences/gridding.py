@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rekal.arguments import real
 from rekal.errors import RekalError
 from rekal.sequences.building import Series, matching, observed, refuse_unknown_inputs, scalars
 from rekal.sequences.padding import as_series, pad
@@ -60,7 +61,7 @@ def assemble(
     elif irregular:
         raise RekalError(f"{where}: irregular sampling needs times or dt.")
     elif interval is not None:
-        interval = float(interval)
+        interval = real("interval", interval, above=0)
         stamps = [interval * np.arange(len(item)) for item in series]
     entries = pad(seen, False)
     return {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rekal.arguments import real, seed_of, whole
 from rekal.errors import RekalError
 from rekal.sequences.gridding import run_on
 from rekal.sequences.padding import cut
@@ -52,6 +53,7 @@ def window(sequences: "Sequences", start: int, stop: int | None) -> "Sequences":
     lengths = np.asarray(sequences.lengths)
 
     def place(step: int) -> np.ndarray:
+        step = whole("a step", step, -(2**62), 2**62)
         return np.clip(step + lengths if step < 0 else np.full_like(lengths, step), 0, lengths)
 
     return pieces(sequences, place(start), lengths if stop is None else place(stop))
@@ -65,7 +67,9 @@ def split(sequences: "Sequences", at: int | float) -> "tuple[Sequences, Sequence
             raise RekalError(f"A fraction to split at lies between 0 and 1, and {at} does not.")
         places = np.round(at * lengths).astype(lengths.dtype)
     else:
-        places = np.clip(np.full_like(lengths, at), 0, lengths)
+        places = np.clip(
+            np.full_like(lengths, whole("a step to split at", at, 0, 2**62)), 0, lengths
+        )
     return pieces(sequences, np.zeros_like(lengths), places), pieces(sequences, places, lengths)
 
 
@@ -117,12 +121,12 @@ def select(sequences: "Sequences", names: Sequence[str]) -> "Sequences":
 
 def drop_random(sequences: "Sequences", fraction: int | float, seed: int) -> "Sequences":
     """See `Sequences.drop_random`."""
-    if not 0 <= fraction < 1:
+    if not 0 <= real("fraction", fraction) < 1:
         raise RekalError(f"A fraction to drop is at least 0 and below 1, and {fraction} is not.")
     mask = np.array(sequences.mask)
     observed = np.flatnonzero(mask)
     count = round(fraction * len(observed))
-    gone = np.random.default_rng(seed).choice(observed, size=count, replace=False)
+    gone = np.random.default_rng(seed_of(seed)).choice(observed, size=count, replace=False)
     mask.flat[gone] = False
     return dataclasses.replace(
         sequences, values=np.where(mask, np.asarray(sequences.values), 0.0), mask=mask

@@ -18,6 +18,7 @@ from rekal.files import write_whole
 from rekal.learning.backprop import Backprop, BackpropResult
 from rekal.networks.network import Network
 from rekal.networks.recurrent import count_parameters
+from rekal.printable import printable_line
 from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
 from rekal.studies.base import Row, StudyOptions
@@ -131,7 +132,9 @@ def _read(kept: Path) -> Figures | None:
             return found
     except (ValueError, AttributeError):  # no JSON, or no mapping
         pass
-    warnings.warn(f"{kept} was damaged, so its network is scored anew", stacklevel=2)
+    warnings.warn(
+        f"{printable_line(kept)} was damaged, so its network is scored anew", stacklevel=2
+    )
     return None
 
 

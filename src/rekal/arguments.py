@@ -1,0 +1,72 @@
+"""Arguments that are numbers: the right kind, in range, or refused by name."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from rekal.errors import RekalError
+
+LARGEST_SEED = 2**32 - 1
+"""In single precision JAX takes no more bits of a seed: larger ones would be the same as smaller ones."""
+
+
+def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """A whole number within bounds.
+
+    Args:
+        name: of the argument, for the refusal.
+        value: what was given; a whole number of NumPy is one too, 3.0 and True are none.
+        least: the smallest that is taken.
+        most: the largest, or None.
+
+    Raises:
+        RekalError: it is none, or out of bounds.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_):
+        raise RekalError(f"{name} must be a whole number, but is {value!r}")
+    if value < least:
+        raise RekalError(f"{name} must be at least {least}, but is {value}")
+    if most is not None and value > most:
+        raise RekalError(f"{name} must be at most {most}, but is {value}")
+    return int(value)
+
+
+def real(
+    name: str, value: Any, *, above: int | float | None = None, least: int | float | None = None
+) -> float:
+    """A finite number within bounds.
+
+    Args:
+        name: of the argument, for the refusal.
+        value: what was given; numbers of NumPy are taken, text and booleans are not.
+        above: it must be larger than this, or None.
+        least: it must be at least this, or None.
+
+    Raises:
+        RekalError: it is no number, not finite, or out of bounds.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+        raise RekalError(f"{name} must be a number, but is {value!r}")
+    if not np.isfinite(float(value)):
+        raise RekalError(f"{name} must be a finite number, but is {value}")
+    if above is not None and not value > above:
+        raise RekalError(f"{name} must be above {above:g}, but is {value}")
+    if least is not None and not value >= least:
+        raise RekalError(f"{name} must be at least {least:g}, but is {value}")
+    return float(value)
+
+
+def seed_of(value: Any) -> int:
+    """The start of all randomness: a whole number that is not negative.
+
+    Raises:
+        RekalError: it is something else.
+    """
+    return whole("seed", value, 0, LARGEST_SEED)
