@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from rekal.beliefs import GaussianPath, Path, SmoothedPath
 from rekal.errors import RekalError
-from rekal.filters.finite import check_finite
+from rekal.filters.finite import check_finite, check_particles
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.predictive import Predictive, gaussian_predictive, particle_predictive
@@ -21,7 +21,7 @@ from rekal.learning.batch import Batch, as_batch
 from rekal.models.gaussian import GaussianModel
 from rekal.posterior import Kind, Posterior
 from rekal.sequences import Sequences
-from rekal.smoothers.marginal import smooth_marginal
+from rekal.smoothers.marginal import check_lines, smooth_marginal
 
 
 @eqx.filter_jit
@@ -76,6 +76,7 @@ def filter_paths(
         _check(algorithm, data, batch, path)
     else:
         path = _run(algorithm, batch, jax.random.split(key, data.batch))
+        _check_particles(data, path)
     return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
 
 
@@ -85,6 +86,11 @@ def _check(algorithm: GaussianFilter, data: Sequences, batch: Batch, path: Gauss
         one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
         drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
         check_finite(algorithm.model, one, *drive)
+
+
+def _check_particles(data: Sequences, path: Path) -> None:
+    for i in range(data.batch):
+        check_particles(jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path))  # noqa: B023
 
 
 def check_filter(algorithm: Any) -> None:
@@ -125,7 +131,7 @@ def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
         seed: start of the randomness (of a particle filter).
 
     Raises:
-        RekalError: `algorithm` is none of these filters.
+        RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`).
     """
     return filtered_posterior(algorithm, data, filter_paths(algorithm, data, jax.random.key(seed)))
 
@@ -137,7 +143,8 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     smoother.
 
     Raises:
-        RekalError: `algorithm` is none of these filters.
+        RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`); or process
+            noise is singular and too few ancestral lines of the particles are left.
     """
     check_filter(algorithm)
     batch = as_batch(data, algorithm.model)
@@ -147,7 +154,10 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
         _check(algorithm, data, batch, path)
         return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
     path = _run(algorithm, batch, jax.random.split(jax.random.key(seed), data.batch))
+    _check_particles(data, path)
     weights = _smooth(algorithm, batch, path)
+    for i in range(data.batch):
+        check_lines(algorithm.model, weights[i, : int(data.lengths[i])])
     return _posterior(algorithm, data, cut(path), cut(weights), "smoothed")
 
 
