@@ -121,7 +121,7 @@ MEANINGLESS = 0.5
 
 def _digits(log_density: np.ndarray) -> np.ndarray:
     """Rounding error of a log density in nats."""
-    return np.finfo(log_density.dtype).eps * np.abs(log_density)
+    return np.asarray(np.finfo(log_density.dtype).eps * np.abs(log_density))
 
 
 def _impossible(what: str, log_density: np.ndarray) -> str:
