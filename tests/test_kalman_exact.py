@@ -161,7 +161,8 @@ def test_particles_and_simulation_take_the_length_of_a_step():
         old, new = model.pair_tables(x[None], x[None], u[None], dt[None])
         one = lambda a, b: model.log_transition(b, a, u, dt)  # noqa: E731
         every = jax.vmap(lambda a: jax.vmap(lambda b: one(a, b))(x))(x)
-        return model.log_pairs(old[0], new[0]), every
+        first = jax.tree.map(lambda leaf: leaf[0], (old, new))
+        return model.log_pairs(*first), every
 
     pairs, every = densities(x, u, dt)
     assert float(every[0, 1]) == pytest.approx(law.logpdf(x[1]))

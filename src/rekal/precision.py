@@ -90,7 +90,7 @@ def in_own_precision(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def precision_name(tree: Any) -> str:
-    """ "float64" where an array is in double precision, else "float32"."""
+    """The name of the precision of some arrays: double where one is."""
     leaves = jax.tree.leaves(tree)
     double = any(getattr(leaf, "dtype", None) == np.float64 for leaf in leaves)
     return "float64" if double else "float32"

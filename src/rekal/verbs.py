@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray
 from rekal.arguments import seed_of
 from rekal.beliefs import GaussianPath, Path, SmoothedPath
 from rekal.errors import RekalError
-from rekal.filters.finite import check_finite
+from rekal.filters.finite import check_finite, check_particles
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.predictive import Predictive, gaussian_predictive, particle_predictive
@@ -23,7 +23,7 @@ from rekal.memory import check_memory
 from rekal.models.gaussian import GaussianModel
 from rekal.posterior import Kind, Posterior
 from rekal.sequences import Sequences
-from rekal.smoothers.marginal import smooth_marginal
+from rekal.smoothers.marginal import check_lines, smooth_marginal
 
 
 @eqx.filter_jit
@@ -77,8 +77,9 @@ def filter_paths(
         path = _run_gaussian(algorithm, batch, is_complete(batch))
         _check(algorithm, data, batch, path)
     else:
-        check_particles(algorithm, batch)
+        check_path_memory(algorithm, batch)
         path = _run(algorithm, batch, jax.random.split(key, data.batch))
+        _check_particles(data, path)
     return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
 
 
@@ -88,6 +89,11 @@ def _check(algorithm: GaussianFilter, data: Sequences, batch: Batch, path: Gauss
         one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
         drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
         check_finite(algorithm.model, one, *drive)
+
+
+def _check_particles(data: Sequences, path: Path) -> None:
+    for i in range(data.batch):
+        check_particles(jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path))  # noqa: B023
 
 
 def check_filter(algorithm: Any) -> None:
@@ -103,7 +109,7 @@ def check_filter(algorithm: Any) -> None:
         )
 
 
-def check_particles(algorithm: ParticleFilter, batch: Batch) -> None:
+def check_path_memory(algorithm: ParticleFilter, batch: Batch) -> None:
     """Refuse a path of particles that no memory could hold.
 
     Raises:
@@ -143,7 +149,7 @@ def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
         seed: start of the randomness (of a particle filter).
 
     Raises:
-        RekalError: `algorithm` is none of these filters.
+        RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`).
     """
     key = jax.random.key(seed_of(seed))
     return filtered_posterior(algorithm, data, filter_paths(algorithm, data, key))
@@ -156,7 +162,8 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     smoother.
 
     Raises:
-        RekalError: `algorithm` is none of these filters.
+        RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`); or process
+            noise is singular and too few ancestral lines of the particles are left.
     """
     check_filter(algorithm)
     batch = as_batch(data, algorithm.model)
@@ -165,9 +172,12 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
         path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))
         _check(algorithm, data, batch, path)
         return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
-    check_particles(algorithm, batch)
+    check_path_memory(algorithm, batch)
     path = _run(algorithm, batch, jax.random.split(jax.random.key(seed_of(seed)), data.batch))
+    _check_particles(data, path)
     weights = _smooth(algorithm, batch, path)
+    for i in range(data.batch):
+        check_lines(algorithm.model, weights[i, : int(data.lengths[i])])
     return _posterior(algorithm, data, cut(path), cut(weights), "smoothed")
 
 

@@ -1,4 +1,4 @@
-"""Why a filter of a nonlinear model broke down: the first step at which something is not finite.
+"""Why a filter broke down: the first step at which something is not finite, or means nothing.
 
 The check looks at numbers, so it is made after a run, outside compiled functions; inside `jit` or `grad`,
 where nothing can be looked at, it passes, and can be made on the result.
@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from rekal.beliefs import GaussianPath
+from rekal.beliefs import GaussianPath, Path
 from rekal.errors import RekalError
 from rekal.models.gaussian import GaussianModel
 from rekal.models.jacobians import transition_jacobian
@@ -33,7 +33,7 @@ def check_finite(
 
     Raises:
         RekalError: one is not; the sentence names the step, counted from 0, and whether it was the
-            transition or the observation, its value or its Jacobian.
+            transition or the observation, its value or its Jacobian. Or an observation has no density.
     """
     leaves = [path.prior_mean, path.prior_cov, path.mean, path.cov]
     if any(isinstance(leaf, Tracer) for leaf in (*leaves, path.log_evidence)):
@@ -48,6 +48,9 @@ def check_finite(
     finite = np.stack([np.isfinite(np.asarray(leaf).reshape(steps, -1)).all(1) for leaf in leaves])
     bad = np.flatnonzero(~finite.all(0))
     if not bad.size:
+        evidence = np.asarray(path.log_evidence)
+        for t in np.flatnonzero(~np.isfinite(evidence))[:1]:
+            raise RekalError(_impossible(f"the observation at step {t} (counted from 0)", evidence))
         return
     t = int(bad[0])
     u = None if inputs is None else inputs[t]
@@ -68,4 +71,67 @@ def check_finite(
     raise RekalError(
         f"the belief is not finite at step {t} (counted from 0), after the {what}: the filter has "
         "diverged, or the data hold a value that is not finite"
+    )
+
+
+def check_particles(path: Path) -> None:
+    """Every cloud of one series filtered by particles is finite, and every observation is possible.
+
+    Args:
+        path: what the filter left.
+
+    Raises:
+        RekalError: one is not; the sentence names the step, counted from 0.
+    """
+    for leaf in (path.x, path.log_evidence):
+        if isinstance(leaf, Tracer):
+            return
+    evidence = np.asarray(path.log_evidence)
+    doubtful = ~np.isfinite(evidence) | (_digits(evidence) > MEANINGLESS)
+    for t in np.flatnonzero(doubtful)[:1]:
+        check_evidence(path.x[t], path.log_evidence[t], f" at step {t} (counted from 0)")
+
+
+def check_evidence(
+    x: Float[Array, "particles states"], log_evidence: Float[Array, ""], where: str = ""
+) -> None:
+    """One observation that entered a cloud of particles was possible.
+
+    The weights of particles are differences of log densities: where these are so large that no digit behind
+    the decimal point is left, the weights mean nothing.
+
+    Args:
+        x: the particles.
+        log_evidence: log density of the observation.
+        where: the step, for the sentence.
+
+    Raises:
+        RekalError: the particles are not finite, or the log density is not, or has no digits left.
+    """
+    if isinstance(x, Tracer) or isinstance(log_evidence, Tracer):
+        return
+    value = np.asarray(log_evidence)
+    if np.isfinite(value) and _digits(value) <= MEANINGLESS:
+        return
+    if not np.isfinite(np.asarray(x)).all():
+        raise RekalError(
+            f"the particles{where} are not finite: the transition or the observation of the model, or its "
+            "Jacobian, gives a value that is not"
+        )
+    raise RekalError(_impossible(f"the observation{where}", value))
+
+
+MEANINGLESS = 0.5
+"""Rounding error of a log density, in nats, from which on it tells particles apart no more."""
+
+
+def _digits(log_density: np.ndarray) -> np.ndarray:
+    """Rounding error of a log density in nats."""
+    return np.asarray(np.finfo(log_density.dtype).eps * np.abs(log_density))
+
+
+def _impossible(what: str, log_density: np.ndarray) -> str:
+    return (
+        f"{what} lies so far from what the model expects that {log_density.dtype} cannot hold its density: "
+        "take an outlier out (NaN stands for missing), or give the model more noise"
     )

@@ -5,6 +5,9 @@ below a threshold (systematically, not by independent draws from the mixture of 
 guided filter draws each particle with a look at the new observation. The guided filter is needed
 when the observation noise is small against the process noise: the bootstrap filter then places
 nearly all its particles where the observation rules them out.
+
+Noise of the transition and of the start may be singular, or absent (`models/gaussian.py`). That of the
+observation may not: particles are weighted by its density.
 """
 
 from __future__ import annotations
@@ -19,9 +22,12 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from rekal.arguments import real, whole
 from rekal.beliefs import Particles, normalise
 from rekal.errors import RekalError
+from rekal.filters.finite import check_evidence
 from rekal.filters.resampling import systematic
 from rekal.memory import check_memory
 from rekal.models.base import Evidence, StateSpaceModel
+from rekal.models.checks import is_singular
+from rekal.models.gaussian import GaussianModel
 
 Proposal = Literal["bootstrap", "guided"]
 
@@ -63,6 +69,11 @@ class ParticleFilter(eqx.Module):
             f"{self.particles} particles",
             "use fewer",
         )
+        if isinstance(self.model, GaussianModel) and is_singular(self.model.R):
+            raise RekalError(
+                "particles are weighted by the density of the observation noise, but R is singular: give "
+                "every observed direction some noise, or use Kalman, ExtendedKalman or UnscentedKalman"
+            )
 
     def draw(self, key: PRNGKeyArray, steps: int) -> Draws:
         """All randomness of `steps` steps, drawn at once."""
@@ -132,13 +143,23 @@ class ParticleFilter(eqx.Module):
         return jax.vmap(self.model.encode)(y, mask, u, dt)
 
     def update(self, belief: Particles, evidence: Evidence) -> tuple[Particles, Float[Array, ""]]:
-        """One (encoded) observation enters; returns its log predictive density as well."""
+        """One (encoded) observation enters; returns its log predictive density as well.
+
+        Raises:
+            RekalError: no particle can have brought the observation about, or the model gives a value that
+                is not finite. In compiled code nothing can be raised: the log density is then -inf, and
+                the weights stay as they were.
+        """
         if self.proposal == "guided" and belief.pending is not None:
             origin, noise, u, dt = belief.pending
             x, gain = self.model.propose(noise, origin, evidence, u, dt)
         else:
             x, gain = belief.x, self.model.log_observation(evidence, belief.x)
         log_weights, log_evidence = normalise(belief.log_weights + gain)
+        possible = jnp.isfinite(log_evidence)
+        log_weights = jnp.where(possible, log_weights, belief.log_weights)
+        log_evidence = jnp.where(possible, log_evidence, -jnp.inf)
+        check_evidence(x, log_evidence)
         return Particles(x, log_weights, belief.ancestors, belief.key), log_evidence
 
     def observe(

@@ -95,6 +95,25 @@ def check_covariances(blocks: Mapping[str, Array], each_is: str = "step") -> Non
             )
 
 
+def is_singular(block: Array) -> bool:
+    """Whether a covariance, or one of a stack, has no density; False while it is traced.
+
+    Scaled to a diagonal of one, an eigenvalue lost in the rounding of its type counts as zero.
+    """
+    if isinstance(block, Tracer):
+        return False
+    matrices = np.asarray(block, np.float64).reshape(-1, *np.shape(block)[-2:])
+    if not matrices.size:
+        return False
+    variances = np.diagonal(matrices, axis1=1, axis2=2)
+    if (variances <= 0).any():
+        return True
+    scale = np.sqrt(variances)
+    scaled = matrices / scale[:, :, None] / scale[:, None, :]
+    lost = matrices.shape[-1] * float(jnp.finfo(block.dtype).eps)
+    return bool((np.linalg.eigvalsh(scaled)[:, 0] <= lost).any())
+
+
 def check_stable(A: Array) -> None:
     """A stationary law exists.
 

@@ -27,7 +27,7 @@ from rekal.models.checks import (
 )
 from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.discretise import exact_step
-from rekal.models.gaussian import WhitenedObservation
+from rekal.models.gaussian import PairTable, WhitenedObservation
 from rekal.models.linear import LinearGaussian, stationary_moments
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.products import rows_times
@@ -228,14 +228,14 @@ class LinearContinuous(LinearModel):
         x_next: Float[Array, "steps particles_next states"],
         u: Float[Array, "steps input"] | None,
         dt: Float[Array, " steps"] | None,
-    ) -> tuple[Array, Array]:
+    ) -> tuple[PairTable, PairTable]:
         """Whitened means and next states, each step by its own noise."""
         if dt is None:
             return self.discrete().pair_tables(x, x_next, u, None)
 
-        def one(x: Array, x_next: Array, u: Array | None, dt: Array) -> tuple[Array, Array]:
+        def one(x: Array, x_next: Array, u: Array | None, dt: Array) -> tuple[PairTable, PairTable]:
             inputs = None if u is None else u[None]
-            old, new = self.discrete(dt).pair_tables(x[None], x_next[None], inputs, None)
-            return old[0], new[0]
+            tables = self.discrete(dt).pair_tables(x[None], x_next[None], inputs, None)
+            return jax.tree.map(lambda leaf: leaf[0], tables)
 
         return jax.vmap(one)(x, x_next, u, dt)

@@ -16,13 +16,21 @@ before the Cholesky factor is taken, and the columns of its inverse `W` are mask
 nothing.
 
 Guided proposal. The law `p(x_t | x_{t-1}, y_t)` of the model linearised at `g(x_{t-1})` is Gaussian.
-The observation is whitened by `W`, so that its entries enter one scalar at a time with unit noise
-(Potter's square-root update; Bierman 1977, ch. V): with `S S' = Q`, for each row `b` of `W H`
+It is drawn in the coordinates of the noise, `x_t = g(x_{t-1}) + S z` with `S S' = Q` and `z ~ N(0, I)`, so
+that `Q` may be singular, or zero: a direction without noise is a column of zeros in `S`. The observation is
+whitened by `W`, so that its entries enter one scalar at a time with unit noise. A scalar with the row `q` on
+`z` and the innovation `e` leaves (Potter's square-root update; Bierman 1977, ch. V)
 
-    q = S' b,   a = q'q + 1,   mean += S q e / a,   S -= S q q' / (a + sqrt(a)),
+    z = q e / a + T z',   z' ~ N(0, I),   a = q'q + 1,   T = I - q q' / (a + sqrt(a)),
 
-`e` being the innovation of that scalar. `log det S` falls by `log(a) / 2`. The importance weight is
-exact for any `h`; for a linear `h` it does not depend on the draw (the filter is fully adapted).
+and the next scalar meets `z'` by the row `T` times its own: vectors alone, no matrix for each particle. The
+density of the draw is that of the last `z'` over `prod sqrt(1 / a)`. The importance weight is exact for any
+`h`; for a linear `h` it does not depend on the draw (the filter is fully adapted).
+
+Singular process noise. `x_t - g(x_{t-1})` lies in the range of `Q`, and densities are those on that range
+(as in `scipy.stats.multivariate_normal` with `allow_singular=True`), zero beside it. With `S` lower
+triangular, column `j` zero where the pivot vanishes, `S + sum_j e_j e_j'` (over those `j`) is regular, and
+its inverse `W` splits a gap into coordinates of the noise and components `j` that must vanish.
 """
 
 from __future__ import annotations
@@ -36,6 +44,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.models.base import StateSpaceModel
 from rekal.models.products import row_dots, rows_times
+from rekal.models.roots import noise_root
 from rekal.normals import standard_normals
 
 LOG_2PI = 1.8378770664093453
@@ -48,6 +57,20 @@ class WhitenedObservation(NamedTuple):
     whitener: Float[Array, "obs obs"]
     log_norm: Float[Array, ""]
     u: Float[Array, " input"] | None
+
+
+class PairTable(NamedTuple):
+    """One side of the pair densities of a step.
+
+    Attributes:
+        factor: rows whose products are the log densities `(particles, states + 1)`.
+        point: the mean `g(x)` of the old side, the state of the new side `(particles, states)`.
+        frame: rows that vanish on the range of `Q`, zeros elsewhere `(states, states)`.
+    """
+
+    factor: Float[Array, "*steps particles table"]
+    point: Float[Array, "*steps particles states"]
+    frame: Float[Array, "*steps states states"]
 
 
 class GaussianModel(StateSpaceModel):
@@ -89,9 +112,9 @@ class GaussianModel(StateSpaceModel):
         return jax.vmap(jax.jacfwd(single))(x)
 
     def sample_initial(self, key: PRNGKeyArray, particles: int) -> Float[Array, "particles states"]:
-        """Draw `x_1 ~ N(m, P)`."""
+        """Draw `x_1 ~ N(m, P)`; `P` may be singular."""
         noise = self.draw(key, 1, particles)[0]
-        return self.m + rows_times(noise, jnp.linalg.cholesky(self.P))
+        return self.m + rows_times(noise, noise_root(self.P))
 
     def draw(
         self, key: PRNGKeyArray, steps: int, particles: int
@@ -106,8 +129,8 @@ class GaussianModel(StateSpaceModel):
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, "particles states"]:
-        """`g(x_{t-1}) + L noise`."""
-        return self.transition_mean(x, u, dt) + rows_times(noise, jnp.linalg.cholesky(self.Q))
+        """`g(x_{t-1}) + S noise`, `S S' = Q`; `Q` may be singular."""
+        return self.transition_mean(x, u, dt) + rows_times(noise, noise_root(self.Q))
 
     def log_transition(
         self,
@@ -116,9 +139,9 @@ class GaussianModel(StateSpaceModel):
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, ""]:
-        """Log density of one transition, in nats."""
+        """Log density of one transition, in nats, on the range of `Q` if that is singular."""
         mean = self.transition_mean(x[None], u, dt)[0]
-        return jnp.asarray(jax.scipy.stats.multivariate_normal.logpdf(x_next, mean, self.Q))
+        return log_noise_density(self.Q, x_next - mean, jnp.abs(x_next) + jnp.abs(mean))
 
     def encode(
         self,
@@ -160,9 +183,9 @@ class GaussianModel(StateSpaceModel):
         x: Float[Array, "particles states"],
         u: Float[Array, " input"] | None,
     ) -> Float[Array, "particles obs"]:
-        """Draw `y_t` given each particle."""
+        """Draw `y_t` given each particle; `R` may be singular."""
         noise = jax.random.normal(key, (x.shape[0], self.observations), x.dtype)
-        return self.observation_mean(x, u) + rows_times(noise, jnp.linalg.cholesky(self.R))
+        return self.observation_mean(x, u) + rows_times(noise, noise_root(self.R))
 
     def propose(
         self,
@@ -174,17 +197,14 @@ class GaussianModel(StateSpaceModel):
     ) -> tuple[Float[Array, "particles states"], Float[Array, " particles"]]:
         """Draw from the linearised optimal proposal; the log weight makes up for it exactly."""
         if origin is None:
-            prior, S0 = jnp.broadcast_to(self.m, noise.shape), jnp.linalg.cholesky(self.P)
+            prior, S = jnp.broadcast_to(self.m, noise.shape), noise_root(self.P)
         else:
-            prior, S0 = self.transition_mean(origin, u, dt), jnp.linalg.cholesky(self.Q)
+            prior, S = self.transition_mean(origin, u, dt), noise_root(self.Q)
         H = evidence.whitener @ self.observation_jacobian(prior, evidence.u)
         innovation = self.innovation(evidence, self.observation_mean(prior, evidence.u))
-        shift, S, log_a = _potter(S0, H, innovation)
-        draw = rows_times(noise, S[0]) if S.shape[0] == 1 else (S * noise[:, None, :]).sum(-1)
-        move = shift + draw
-        x = prior + move
-        white = rows_times(move, _inverse_factor(S0))
-        log_ratio = 0.5 * (row_dots(noise, noise) - row_dots(white, white) - log_a)
+        z, log_a = _guided_noise(rows_times(H, S.T), innovation, noise)
+        x = prior + rows_times(z, S)
+        log_ratio = 0.5 * (row_dots(noise, noise) - row_dots(z, z) - log_a)
         return x, self.log_observation(evidence, x) + log_ratio
 
     def pair_tables(
@@ -193,29 +213,94 @@ class GaussianModel(StateSpaceModel):
         x_next: Float[Array, "steps particles_next states"],
         u: Float[Array, "steps input"] | None,
         dt: Float[Array, " steps"] | None,
-    ) -> tuple[Array, Array]:
+    ) -> tuple[PairTable, PairTable]:
         """Whitened means and next states, with the columns that make the density one product."""
-        whiten = _inverse_factor(jnp.linalg.cholesky(self.Q))
-        s = rows_times(jax.vmap(self.transition_mean)(x, u, dt), whiten)
-        z = rows_times(x_next, whiten)
+        whiten, frame = noise_coordinates(self.Q)
+        mean = jax.vmap(self.transition_mean)(x, u, dt)
+        s, z = rows_times(mean, whiten), rows_times(x_next, whiten)
         # Moving both by the same vector changes only the term in z; it keeps float32 exact.
         centre = z.mean(1, keepdims=True)
         s, z = s - centre, z - centre
         old = jnp.concatenate([s, -0.5 * row_dots(s, s)[..., None]], -1)
         new = jnp.concatenate([z, jnp.ones_like(z[..., :1])], -1)
-        return old, new
+        frames = jnp.broadcast_to(frame, (x.shape[0], *frame.shape))
+        return PairTable(old, mean, frames), PairTable(new, x_next, frames)
 
-    def log_pairs(
-        self, old: Float[Array, "particles table"], new: Float[Array, "particles_next table"]
-    ) -> Float[Array, "particles particles_next"]:
-        """All pair densities of one step as one matrix product."""
-        return old @ new.T
+    def log_pairs(self, old: PairTable, new: PairTable) -> Float[Array, "particles particles_next"]:
+        """All pair densities of one step as one matrix product; -inf where there is no way."""
+        pairs = old.factor @ new.factor.T
 
-    def log_matched(
-        self, old: Float[Array, "particles table"], new: Float[Array, "particles table"]
-    ) -> Float[Array, " particles"]:
-        """Densities of the pairs `(old_i, new_i)`."""
-        return row_dots(old, new)
+        def on_range() -> Array:
+            reached = jnp.ones(pairs.shape, bool)
+            here, there = rows_times(old.point, old.frame), rows_times(new.point, old.frame)
+            frame = jnp.abs(old.frame)
+            size = rows_times(jnp.abs(old.point), frame), rows_times(jnp.abs(new.point), frame)
+            for k in range(self.states):
+                off = jnp.abs(here[:, k, None] - there[None, :, k])
+                reached &= off <= tolerance(size[0][:, k, None] + size[1][None, :, k])
+            return jnp.where(reached, pairs, -jnp.inf)
+
+        return jax.lax.cond((old.frame != 0).any(), on_range, lambda: pairs)
+
+    def log_matched(self, old: PairTable, new: PairTable) -> Float[Array, " particles"]:
+        """Densities of the pairs `(old_i, new_i)`; -inf where there is no way."""
+        matched = row_dots(old.factor, new.factor)
+
+        def on_range() -> Array:
+            size = jnp.abs(old.point) + jnp.abs(new.point)
+            return jnp.where(on_support(old.frame, new.point - old.point, size), matched, -jnp.inf)
+
+        return jax.lax.cond((old.frame != 0).any(), on_range, lambda: matched)
+
+
+def noise_coordinates(
+    Q: Float[Array, "n n"],
+) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
+    """What splits a gap `S z`, `S S' = Q`: rows that give `z`, and rows that vanish on the range of `Q`.
+
+    Both have zeros where the other has a row; of a regular `Q` the second is zero.
+    """
+    S = noise_root(Q)
+    lost = jnp.diagonal(S) == 0
+    W = _inverse_factor(S + jnp.diag(lost.astype(S.dtype)))
+    return jnp.where(lost[:, None], 0.0, W), jnp.where(lost[:, None], W, 0.0)
+
+
+def on_support(
+    frame: Float[Array, "n n"], gap: Float[Array, "*many n"], size: Float[Array, "*many n"]
+) -> Bool[Array, "*many"]:
+    """Whether gaps lie in the range of a covariance but for rounding.
+
+    Args:
+        frame: the rows that vanish there (`noise_coordinates`).
+        gap: differences of two states.
+        size: sums of the absolute values of the two, which say how large their rounding is.
+    """
+    return (jnp.abs(rows_times(gap, frame)) <= tolerance(rows_times(size, jnp.abs(frame)))).all(-1)
+
+
+def tolerance(size: Float[Array, "*many"]) -> Float[Array, "*many"]:
+    """Rounding of the difference of two computed numbers, given the sum of their absolute values."""
+    return 64 * jnp.finfo(size.dtype).eps * size
+
+
+def log_noise_density(
+    Q: Float[Array, "n n"], gap: Float[Array, " n"], size: Float[Array, " n"]
+) -> Float[Array, ""]:
+    """Log density of `N(0, Q)`, on the range of `Q` with respect to the volume there, in nats.
+
+    Args:
+        Q: a covariance, which may be singular.
+        gap: where.
+        size: as in `on_support`.
+    """
+    S, (whiten, frame) = noise_root(Q), noise_coordinates(Q)
+    lost = jnp.diagonal(S) == 0
+    z = rows_times(gap, whiten)
+    volume = jnp.linalg.slogdet(S.T @ S + jnp.diag(lost.astype(S.dtype)))[1]
+    rank = (~lost).sum()
+    value = -0.5 * ((z * z).sum() + volume + LOG_2PI * rank)
+    return jnp.where(on_support(frame, gap, size), value, -jnp.inf)
 
 
 def _inverse_factor(L: Float[Array, "n n"]) -> Float[Array, "n n"]:
@@ -223,30 +308,35 @@ def _inverse_factor(L: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jax.scipy.linalg.solve_triangular(L, jnp.eye(L.shape[0], dtype=L.dtype), lower=True)
 
 
-def _potter(
-    S0: Float[Array, "states states"],
+def _guided_noise(
     H: Float[Array, "particles_or_one obs states"],
     innovation: Float[Array, "particles obs"],
-) -> tuple[
-    Float[Array, "particles states"],
-    Float[Array, "particles_or_one states states"],
-    Float[Array, " particles_or_one"],
-]:
-    """Sequential square-root update with unit observation noise, for all particles at once.
+    noise: Float[Array, "particles states"],
+) -> tuple[Float[Array, "particles states"], Float[Array, " particles_or_one"]]:
+    """Noise given the observation, for all particles at once (see the module text).
 
-    Returns the shift of the mean, the updated square root and the sum of `log a`.
+    Args:
+        H: how each observed scalar, of unit noise, depends on the noise of the transition.
+        innovation: what is observed beyond the prediction.
+        noise: standard normals.
+
+    Returns:
+        The noise of the transition, and the sum of `log a`.
     """
-    obs, states = H.shape[1:]
-    S = jnp.broadcast_to(S0, (H.shape[0], states, states))
-    shift = jnp.zeros((innovation.shape[0], states), innovation.dtype)
+    count = H.shape[1]
+    rows, gaps = [H[:, k] for k in range(count)], [innovation[:, k] for k in range(count)]
     log_a = jnp.zeros(H.shape[0], innovation.dtype)
-    for k in range(obs):
-        b = H[:, k]
-        q = (S * b[:, :, None]).sum(1)
-        a = (q * q).sum(-1) + 1
-        Sq = (S * q[:, None, :]).sum(-1)
-        e = innovation[:, k] - (b * shift).sum(-1)
-        shift = shift + Sq * (e / a)[:, None]
-        S = S - Sq[:, :, None] * q[:, None, :] / (a + jnp.sqrt(a))[:, None, None]
+    updates: list[tuple[Array, Array, Array]] = []
+    for k, q in enumerate(rows):
+        a = row_dots(q, q) + 1
+        gain, damping = gaps[k] / a, 1 / (a + jnp.sqrt(a))
+        for j in range(k + 1, count):
+            along = row_dots(q, rows[j])
+            gaps[j] = gaps[j] - along * gain
+            rows[j] = rows[j] - q * (along * damping)[:, None]
+        updates.append((q, gain, damping))
         log_a = log_a + jnp.log(a)
-    return shift, S, log_a
+    z = noise
+    for q, gain, damping in reversed(updates):
+        z = z + q * (gain - row_dots(z, q) * damping)[:, None]
+    return z, log_a

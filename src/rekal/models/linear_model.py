@@ -79,26 +79,6 @@ class LinearModel(GaussianModel):
         given = self.given()
         return given.m + rows_times(self.draw(key, 1, particles)[0], noise_root(given.P))
 
-    def sample_transition(
-        self,
-        noise: Float[Array, "particles states"],
-        x: Float[Array, "particles states"],
-        u: Float[Array, " input"] | None,
-        dt: Float[Array, ""] | None = None,
-    ) -> Float[Array, "particles states"]:
-        """The mean of the transition plus `S noise`, `S S' = Q`; `Q` may be singular."""
-        return self.transition_mean(x, u, dt) + rows_times(noise, noise_root(self.Q))
-
-    def sample_observation(
-        self,
-        key: PRNGKeyArray,
-        x: Float[Array, "particles states"],
-        u: Float[Array, " input"] | None,
-    ) -> Float[Array, "particles obs"]:
-        """Draw `y_t` given each particle; `R` may be singular."""
-        noise = jax.random.normal(key, (x.shape[0], self.observations), x.dtype)
-        return self.observation_mean(x, u) + rows_times(noise, noise_root(self.R))
-
     def propose(
         self,
         noise: Float[Array, "particles states"],

@@ -21,7 +21,13 @@ from jaxtyping import Array, Bool, Float
 
 from rekal.errors import RekalError
 from rekal.models.checks import check_covariances
-from rekal.models.gaussian import GaussianModel, WhitenedObservation
+from rekal.models.gaussian import (
+    GaussianModel,
+    WhitenedObservation,
+    log_noise_density,
+    noise_coordinates,
+    on_support,
+)
 from rekal.models.products import row_dots, rows_times
 from rekal.models.residuals import Residual, angle_residual, difference
 from rekal.precision import made_in_double
@@ -133,10 +139,10 @@ class NonlinearGaussian(GaussianModel):
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, ""]:
-        """Log density of one transition, in nats."""
-        gap = self.state_residual(x_next, self.f(x, u, dt))
-        zero = jnp.zeros_like(gap)
-        return jnp.asarray(jax.scipy.stats.multivariate_normal.logpdf(gap, zero, self.Q))
+        """Log density of one transition, in nats, on the range of `Q` if that is singular."""
+        mean = self.f(x, u, dt)
+        size = jnp.abs(x_next) + jnp.abs(mean)
+        return log_noise_density(self.Q, self.state_residual(x_next, mean), size)
 
     def encode(
         self,
@@ -166,30 +172,27 @@ class NonlinearGaussian(GaussianModel):
         x_next: Float[Array, "steps particles_next states"],
         u: Float[Array, "steps input"] | None,
         dt: Float[Array, " steps"] | None,
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Any, Any]:
         """As for any Gaussian model; where residuals are special, the means and the next states."""
         if self.state_residual is difference:
             return super().pair_tables(x, x_next, u, dt)
         return jax.vmap(self.transition_mean)(x, u, dt), x_next
 
-    def log_pairs(
-        self, old: Float[Array, "particles table"], new: Float[Array, "particles_next table"]
-    ) -> Float[Array, "particles particles_next"]:
-        """Densities of all pairs of one step, up to a constant."""
+    def log_pairs(self, old: Any, new: Any) -> Float[Array, "particles particles_next"]:
+        """Densities of all pairs of one step, up to a constant; -inf where there is no way."""
         if self.state_residual is difference:
             return super().log_pairs(old, new)
         return jax.vmap(lambda a: self.log_matched(jnp.broadcast_to(a, new.shape), new))(old)
 
-    def log_matched(
-        self, old: Float[Array, "particles table"], new: Float[Array, "particles table"]
-    ) -> Float[Array, " particles"]:
-        """Densities of the pairs `(old_i, new_i)`, up to a constant."""
+    def log_matched(self, old: Any, new: Any) -> Float[Array, " particles"]:
+        """Densities of the pairs `(old_i, new_i)`, up to a constant; -inf where there is no way."""
         if self.state_residual is difference:
             return super().log_matched(old, new)
         gap = jax.vmap(self.state_residual)(new, old)
-        L = jnp.linalg.cholesky(self.Q)
-        white = jax.scipy.linalg.solve_triangular(L, gap.T, lower=True).T
-        return -0.5 * row_dots(white, white)
+        whiten, frame = noise_coordinates(self.Q)
+        white = rows_times(gap, whiten)
+        reached = on_support(frame, gap, jnp.abs(new) + jnp.abs(old))
+        return jnp.where(reached, -0.5 * row_dots(white, white), -jnp.inf)
 
 
 def _residual(given: Residual | Sequence[int] | None) -> Residual:

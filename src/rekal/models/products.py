@@ -26,9 +26,9 @@ def rows_times(
 
 
 def row_dots(
-    left: Float[Array, "*many inner"], right: Float[Array, "*many inner"]
-) -> Float[Array, "*many"]:
-    """Inner product of each pair of rows.
+    left: Float[Array, "*#many inner"], right: Float[Array, "*#many inner"]
+) -> Float[Array, "*_"]:
+    """Inner product of each pair of rows, the leading axes broadcast.
 
     As a product with a vector of ones: a sum over the short last axis would be fused with all that
     produces the rows, and computed without vector instructions (five times slower).

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from rekal.models.products import UNROLLED
+
 
 def square_root(P: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     """`S` with `S S' = P` for a covariance that may be singular (eigenvectors times roots).
@@ -31,12 +33,45 @@ def triangular(wide: Float[Array, "*batch n m"]) -> Float[Array, "*batch n n"]:
     return (upper * sign[..., :, None]).mT
 
 
-def noise_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """`S` with `S S' = P`, to draw noise with: the Cholesky factor where there is one.
+def semidefinite_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    r"""Lower triangular `S` with `S S' = P`, for a covariance that may be singular, by elimination.
 
-    That one can be differentiated whatever the eigenvalues; a singular `P` has only the other.
+    `P = sum_j c_j c_j'` with `c_j` column `j` of what the earlier columns leave, over the root of its pivot:
+    the Cholesky factor, with a column of zeros where nothing is left. A pivot below the rounding error of
+    its diagonal entry counts as zero. Unlike a root made of eigenvectors it can be differentiated where
+    eigenvalues coincide.
     """
-    if not P.shape[0]:
-        return P
+    n = P.shape[0]
+    floor = n * jnp.finfo(P.dtype).eps * jnp.diagonal(P)
+    rows = jnp.arange(n)
+
+    def column(j: int | Array, rest: Array) -> Array:
+        positive = rest[j, j] > floor[j]
+        scale = jax.lax.rsqrt(jnp.where(positive, rest[j, j], 1.0))
+        return jnp.where((rows >= j) & positive, rest[:, j] * scale, 0.0)
+
+    if n <= UNROLLED:
+        columns, rest = [], P
+        for j in range(n):
+            columns.append(column(j, rest))
+            rest = rest - columns[j][:, None] * columns[j][None, :]
+        return jnp.stack(columns, 1) if n else P
+
+    def eliminate(j: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, S = state
+        new = column(j, rest)
+        return rest - new[:, None] * new[None, :], S.at[:, j].set(new)
+
+    return jax.lax.fori_loop(0, n, eliminate, (P, jnp.zeros_like(P)))[1]
+
+
+def noise_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """The root that noise is drawn with: `semidefinite_root`, for a large regular `P` by LAPACK."""
+    n = P.shape[0]
+    if n <= UNROLLED:
+        return semidefinite_root(P)
     factor = jnp.linalg.cholesky(P)
-    return jax.lax.cond(jnp.isfinite(factor).all(), lambda: factor, lambda: square_root(P))
+    # A comparison with NaN is False: that is what LAPACK leaves of an indefinite matrix.
+    pivots = jnp.diagonal(factor) ** 2
+    regular = (pivots > n * jnp.finfo(P.dtype).eps * jnp.diagonal(P)).all()
+    return jax.lax.cond(regular, lambda: factor, lambda: semidefinite_root(P))

@@ -29,6 +29,10 @@ exactly the law it would have with independent proposals; and any two positions 
 each other (`(m - m') alpha mod 1` is uniform), so the variance of an average over trajectories does
 not suffer either. Positions are 32-bit integers, whose overflow is the `mod 1`.
 
+Singular process noise. A state can come only from those particles whose mean it differs from by a vector in
+the range of `Q`; its ancestor is one of them, and often the only one. Trajectories then follow the ancestral
+lines of the filter, which thin out backwards (`marginal.py`): over many steps more particles are needed.
+
 References:
     S. Godsill, A. Doucet, M. West (2004), Monte Carlo smoothing for nonlinear time series.
     H. D. Dau, N. Chopin (2022), On backward smoothing algorithms, arXiv:2207.00976.
@@ -110,13 +114,15 @@ def smooth_backward(
         return jax.tree.map(lambda leaf: leaf[0], (old, new))
 
     def exact(t: Array, x: Array, x_next: Array, index: Array) -> tuple[Array, Array]:
-        del index
         rows = _padded_rows(x.shape[0])
         x_rows = jnp.pad(x, ((0, rows - x.shape[0]), (0, 0)), mode="edge")
         log_w = jnp.pad(path.log_weights[t], (0, rows - x.shape[0]), constant_values=-jnp.inf)
         log_pairs = model.log_pairs(*tables(x_rows, x_next, t))
         log_kernel = log_w[:, None] + jnp.where(valid[t + 1], log_pairs, 0.0)
         drawn = _invert(log_kernel, uniforms[t, 0])
+        # Where rounding hides the way from its ancestor, a state has come from there all the same.
+        reached = jnp.isfinite(log_kernel.max(0))
+        drawn = jnp.where(reached, drawn, path.ancestors[t + 1][index])
         return x[drawn], drawn
 
     def mcmc(t: Array, x: Array, x_next: Array, index: Array) -> tuple[Array, Array]:

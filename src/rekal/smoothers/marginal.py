@@ -11,6 +11,11 @@ Cost. With `J^{ij} = w_t^i P_t^{ij}` and `r_j = v_{t+1}^j / sum_k J^{kj}` one pr
 gives both the weights (first column) and, per particle `i`, the sum over `j` of the joint weights times
 `g`; hence the pair moment `E[g(x_{t+1}) h(x_t)']` costs no second pass. No N x N table is kept: memory is
 O(T N), time O(T N^2).
+
+Singular process noise. A particle can come only from those whose mean it differs from by a vector in the
+range of `Q`: mostly its own ancestor, and others that share the components without noise. The recursion
+above is then a smoother along the ancestral lines of the filter (Kitagawa 1996), which thin out backwards:
+`check_lines` says whether enough are left.
 """
 
 from __future__ import annotations
@@ -19,9 +24,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 
 from rekal.beliefs import Path
+from rekal.errors import RekalError
+from rekal.models.checks import is_singular
+from rekal.models.continuous import LinearContinuous
+from rekal.models.gaussian import GaussianModel
 from rekal.models.base import StateSpaceModel
 
 
@@ -61,17 +72,62 @@ def smooth_marginal(
 
     def step(carry: tuple[Array, Array], row: PyTree) -> tuple[tuple[Array, Array], Array]:
         v, moment = carry
-        (old_table, new_table), log_w, g, h, live = row
+        (old_table, new_table), log_w, ancestors, g, h, live = row
         # With the weights inside the exponent no column can underflow as a whole.
         log_joint = model.log_pairs(old_table, new_table) + log_w[:, None]
-        joint = jnp.exp(log_joint - log_joint.max(0))
-        sums = joint @ ((v / joint.sum(0))[:, None] * g)
+        top = log_joint.max(0)
+        reached = jnp.isfinite(top)
+        joint = jnp.exp(log_joint - jnp.where(reached, top, 0.0))
+        shares = jnp.where(reached, v / jnp.where(reached, joint.sum(0), 1.0), 0.0)
+        sums = joint @ (shares[:, None] * g)
+        # Where rounding hides the way from its ancestor, a particle has come from there all the same.
+        sums = jax.lax.cond(
+            reached.all(),
+            lambda: sums,
+            lambda: sums.at[ancestors].add(jnp.where(reached, 0.0, v)[:, None] * g),
+        )
         v_old = jnp.where(live, sums[:, 0], jnp.exp(log_w))
         moment = moment + jnp.where(live, sums[:, 1:].T @ h, 0.0)
         return (v_old, moment), v_old
 
     last = jnp.exp(path.log_weights[-1])
     start = (last, jnp.zeros((new.shape[-1], old.shape[-1]), new.dtype))
-    rows = (tables, path.log_weights[:-1], ones_new, old[:-1], valid[1:])
+    rows = (tables, path.log_weights[:-1], path.ancestors[1:], ones_new, old[:-1], valid[1:])
     (_, moment), v = jax.lax.scan(step, start, rows, reverse=True)
     return Smoothed(jnp.concatenate([v, last[None]]), moment)
+
+
+LEAST_LINES = 25
+"""Effective ancestral lines below which a smoothed moment is an accident: its error is 1 / 5 deviation."""
+
+
+def check_lines(
+    model: StateSpaceModel,
+    weights: Float[Array, "steps particles"],
+    valid: Bool[np.ndarray, " steps"] | None = None,
+) -> None:
+    """With singular process noise enough ancestral lines are left at every step.
+
+    Args:
+        model: the model that was smoothed.
+        weights: the smoothed weights of one series.
+        valid: False for the padding at its end.
+
+    Raises:
+        RekalError: fewer than `LEAST_LINES`; the sentence names the step, counted from 0.
+    """
+    if not isinstance(model, GaussianModel) or isinstance(weights, Tracer):
+        return
+    steps = model.discrete() if isinstance(model, LinearContinuous) else model
+    if not is_singular(steps.Q):
+        return
+    lines = 1 / np.maximum((np.asarray(weights, np.float64) ** 2).sum(-1), 1e-300)
+    lines = lines if valid is None else np.where(valid, lines, np.inf)
+    t = int(np.argmin(lines))
+    if lines[t] < LEAST_LINES:
+        raise RekalError(
+            f"Q is singular, so particles are smoothed along their ancestral lines, of which "
+            f"{weights.shape[-1]} particles leave only {lines[t]:.0f} at step {t} (counted from 0), where "
+            f"{LEAST_LINES} are needed: use more particles, or smooth by Kalman, ExtendedKalman or "
+            "UnscentedKalman"
+        )

@@ -1,0 +1,244 @@
+"""Particles where process noise or the first state has no density: against the Kalman filter and smoother."""
+
+from __future__ import annotations
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+import rekal
+from rekal.errors import RekalError
+from rekal.filters.recursion import run_filter
+from rekal.models.gaussian import noise_coordinates
+from rekal.smoothers.backward import smooth_backward, trajectory_moments
+from rekal.smoothers.marginal import LEAST_LINES, smooth_marginal
+
+ONE = np.ones((1, 1))
+F = np.array([[1.0, 1.0], [0.0, 0.9]])
+PUSHED = 0.3 * np.outer([0.5, 1.0], [0.5, 1.0])  # filterpy's Q_discrete_white_noise: rank one
+C, R, M = np.array([[1.0, 0.0]]), np.array([[0.4]]), np.array([0.0, 1.0])
+Y = np.array([[0.3], [1.9], [2.1], [4.0], [4.2], [5.5]])
+
+
+def linear(Q, P):
+    return rekal.LinearGaussian.create(F, C, Q, R, m=M, P=P)
+
+
+def nonlinear(Q, P, residual=None):
+    return rekal.NonlinearGaussian.create(
+        lambda x, u, dt: jnp.asarray(F, x.dtype) @ x, lambda x, u: x[:1], Q, R, M, P, state_residual=residual
+    )
+
+
+LAWS = {
+    "tracker": (PUSHED, np.eye(2)),
+    "known start": (PUSHED, np.zeros((2, 2))),
+    "one coordinate known": (np.diag([0.0, 0.2]), np.diag([0.5, 0.0])),
+    "no process noise": (np.zeros((2, 2)), 0.3 * np.outer([1.0, 0.5], [1.0, 0.5])),
+    "nothing random": (np.zeros((2, 2)), np.zeros((2, 2))),
+}
+
+
+@eqx.filter_jit
+def many_runs(algorithm, y, runs: int):
+    mask = jnp.ones(y.shape, bool).at[2].set(False)
+
+    def one(key):
+        path = run_filter(algorithm, y, mask, None, None, key)
+        return path.log_likelihood, path.mean
+
+    return jax.lax.map(one, jax.random.split(jax.random.key(3), runs))
+
+
+@functools.cache
+def exact(law: str):
+    """Log-likelihood, filtered means and variances, smoothed means and covariances in double precision."""
+    with jax.enable_x64(True):
+        mask = jnp.ones(Y.shape, bool).at[2].set(False)
+        path, smoothed = rekal.Kalman(linear(*LAWS[law])).smooth(jnp.asarray(Y), mask)
+        values = path.log_likelihood, path.mean, path.var, smoothed.mean, smoothed.cov
+        return tuple(np.asarray(v) for v in values)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("proposal", ["guided", "bootstrap"])
+@pytest.mark.parametrize("make", [linear, nonlinear])
+def test_particles_agree_with_the_kalman_filter(law, proposal, make):
+    # The likelihood is unbiased for any number of particles; five standard errors of 40 runs.
+    log_likelihood, means, var, _, _ = exact(law)
+    model = make(*LAWS[law])
+    found, mean = many_runs(rekal.ParticleFilter(model, 1000, proposal), jnp.asarray(Y), 40)
+    ratio = np.exp(np.asarray(found, float) - log_likelihood)
+    error = ratio.std() / np.sqrt(len(ratio))
+    assert abs(ratio.mean() - 1) < 5 * error + 2e-5
+    assert error < 0.03
+    scale = np.sqrt(var) + 3e-3
+    off = (np.asarray(mean, float).mean(0) - means) / scale
+    spread = (np.asarray(mean, float) / scale).std(0) / np.sqrt(len(ratio))
+    assert (abs(off) < 5 * spread + 0.02).all()
+
+
+@pytest.mark.parametrize("make", [linear, nonlinear])
+def test_a_simulation_moves_along_the_range_of_the_noise(make):
+    model = make(PUSHED, np.diag([0.0, 1.0]))
+    x, y = rekal.simulate(model, 40, jax.random.key(0), batch=400)
+    shocks = np.asarray(x[:, 1:] - x[:, :-1] @ F.T, float).reshape(-1, 2)
+    np.testing.assert_allclose(shocks[:, 0], 0.5 * shocks[:, 1], atol=2e-4)
+    count = len(shocks)
+    assert shocks[:, 1].var() == pytest.approx(0.3, abs=5 * 0.3 * np.sqrt(2 / count))
+    assert np.asarray(x[:, 0, 0]).std() == 0
+    assert np.isfinite(np.asarray(y)).all()
+    exactly = eqx.tree_at(lambda m: m.R, model, jnp.zeros((1, 1)))
+    x, y = rekal.simulate(exactly, 5, jax.random.key(0))
+    np.testing.assert_array_equal(y[..., 0], x[..., 0])
+
+
+@pytest.mark.parametrize("residual", [None, [1]])
+def test_transition_densities_are_those_on_the_range_of_the_noise(residual):
+    Q = PUSHED
+    with jax.enable_x64(True):
+        model = nonlinear(Q, np.eye(2), residual)
+        before = jnp.asarray([[0.2, 1.0], [0.2, 1.0], [0.4, 0.8], [-3.0, 2.0]])
+        after = model.transition_mean(before) + jnp.asarray([[0.5], [-0.2], [1.0], [0.0]]) * 0.5 * (
+            jnp.asarray([0.5, 1.0])
+        )
+        law = lambda a: scipy.stats.multivariate_normal(  # noqa: E731
+            np.asarray(model.transition_mean(a[None])[0]), Q, allow_singular=True
+        )
+        right = np.array([law(a).logpdf(np.asarray(b)) for a, b in zip(before, after, strict=True)])
+        ours = [float(model.log_transition(b, a, None)) for a, b in zip(before, after, strict=True)]
+        np.testing.assert_allclose(ours, right, rtol=1e-10)
+        assert float(model.log_transition(after[0] + jnp.asarray([1e-3, 0]), before[0], None)) == -np.inf
+
+        tables = jax.tree.map(lambda leaf: leaf[0], model.pair_tables(before[None], after[None], None, None))
+        pairs = np.asarray(model.log_pairs(*tables))
+        reached = np.eye(4, dtype=bool)
+        reached[0, 1] = reached[1, 0] = True  # the same state twice
+        # The third lies on the same line as the first two: both have position plus velocity 1.2.
+        together = np.abs((np.asarray(after)[None] - np.asarray(before @ F.T)[:, None]) @ [1, -0.5])
+        reached |= together < 1e-12
+        np.testing.assert_array_equal(np.isfinite(pairs), reached)
+        np.testing.assert_allclose(pairs[0, 1] - pairs[1, 1], 0, atol=1e-12)
+        np.testing.assert_allclose(np.asarray(model.log_matched(*tables)), np.diagonal(pairs), atol=1e-12)
+
+
+def test_the_coordinates_of_a_regular_noise_are_its_inverse_factor():
+    Q = np.array([[2.0, 0.3], [0.3, 0.5]])
+    with jax.enable_x64(True):
+        whiten, frame = noise_coordinates(jnp.asarray(Q))
+    np.testing.assert_allclose(whiten, np.linalg.inv(np.linalg.cholesky(Q)), atol=1e-14)
+    assert not np.asarray(frame).any()
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("method", ["marginal", "exact", "mcmc"])
+@pytest.mark.parametrize("law", ["tracker", "known start"])
+def test_smoothed_moments_agree_with_the_kalman_smoother(law, method, x64):
+    _, _, _, mean, cov = exact(law)
+    var = np.stack([c.diagonal() for c in cov])
+    scale = np.sqrt(var) + 1e-3
+    particles, runs = 400, 30
+
+    @eqx.filter_jit
+    def one(model, keys):
+        def run(key):
+            keys = jax.random.split(key)
+            y = jnp.asarray(Y, model.Q.dtype)
+            mask = jnp.ones(Y.shape, bool).at[2].set(False)
+            path = run_filter(rekal.ParticleFilter(model, particles), y, mask, None, None, keys[0])
+            valid = jnp.ones(len(Y), bool)
+            x = path.x
+            if method == "marginal":
+                smoothed = smooth_marginal(model, path, None, None, valid, x, x)
+            else:
+                x = smooth_backward(model, path, None, None, valid, particles, keys[1], method)
+                smoothed = trajectory_moments(x, x, valid)
+            centre = jnp.einsum("tn,tns->ts", smoothed.weights, x)
+            spread = jnp.einsum("tn,tns->ts", smoothed.weights, (x - centre[:, None]) ** 2)
+            return centre, spread, smoothed.weights.sum(1)
+
+        return jax.lax.map(run, keys)
+
+    with jax.enable_x64(x64):
+        centre, spread, total = one(nonlinear(*LAWS[law]), jax.random.split(jax.random.key(1), runs))
+    np.testing.assert_allclose(total, 1, atol=1e-4)
+    for estimates, right in ((centre / scale, mean / scale), (spread / scale**2, var / scale**2)):
+        estimates = np.asarray(estimates, float)
+        error = estimates.std(0) / np.sqrt(runs)
+        assert error.max() < 0.06
+        assert (abs(estimates.mean(0) - right) < 5 * error + 20 / particles).all()
+
+
+def test_particles_that_share_what_has_no_noise_mix_again():
+    # All particles know the drift: the smoother is the one of the level alone, not the genealogy.
+    rng = np.random.default_rng(0)
+    level = np.sqrt(0.3) * rng.normal(size=(60, 1)).cumsum(0) + np.sqrt(0.4) * rng.normal(size=(60, 1))
+    drift = 0.9 ** np.arange(60)
+    y = level + np.concatenate([[0.0], drift[:-1].cumsum()])[:, None]
+    with jax.enable_x64(True):
+        model = linear(np.diag([0.3, 0.0]), np.diag([1.0, 0.0]))
+        one = rekal.LinearGaussian.create(ONE, ONE, 0.3 * ONE, R, P=ONE)
+        data = rekal.Sequences.from_arrays(y)
+        ours = rekal.smooth(rekal.ParticleFilter(model, 400), data)
+        right = rekal.smooth(rekal.Kalman(one), rekal.Sequences.from_arrays(level))
+    shifted = right.mean[0, :, 0] + (y - level)[:, 0]
+    assert np.abs(ours.mean[0, :, 0] - shifted).max() < 5 * np.sqrt(0.2 / 100)
+    np.testing.assert_allclose(ours.mean[0, :, 1], drift, rtol=1e-6)
+
+
+def test_too_few_ancestral_lines_are_refused():
+    model = nonlinear(PUSHED, np.eye(2))
+    long = rekal.simulate(model, 100, jax.random.key(0))[1]
+    data = rekal.Sequences.from_arrays(np.asarray(long))
+    with pytest.raises(RekalError, match=rf"leave only \d+ at step \d+ .* {LEAST_LINES} are needed"):
+        rekal.smooth(rekal.ParticleFilter(model, 50), data)
+    regular = nonlinear(PUSHED + 1e-2 * np.eye(2), np.eye(2))
+    assert np.isfinite(rekal.smooth(rekal.ParticleFilter(regular, 50), data).mean).all()
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("R", [0 * ONE, np.ones((2, 2)), np.diag([1e-12, 0.0])])
+def test_observation_noise_without_a_density_is_refused(R, x64):
+    with jax.enable_x64(x64):
+        p = len(R)
+        model = rekal.LinearGaussian.create(F, np.eye(2)[:p], PUSHED, R)
+        with pytest.raises(RekalError, match="R is singular"):
+            rekal.ParticleFilter(model, 10)
+        rekal.ParticleFilter(eqx.tree_at(lambda m: m.R, model, jnp.diag(jnp.logspace(-9, 9, p))), 10)
+
+
+@pytest.mark.parametrize("proposal", ["guided", "bootstrap"])
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("outlier", [1e20, 1e30])
+def test_an_outlier_beyond_all_digits_is_refused_in_one_sentence(proposal, x64, outlier):
+    with jax.enable_x64(x64):
+        model = nonlinear(PUSHED, np.eye(2))
+        algorithm = rekal.ParticleFilter(model, 50, proposal)
+        y = np.concatenate([Y, Y])
+        y[4] = outlier
+        data = rekal.Sequences.from_arrays(y)
+        for verb in (rekal.filter, rekal.smooth):
+            with pytest.raises(RekalError, match=r"at step 4 \(counted from 0\) lies so far"):
+                verb(algorithm, data)
+        belief = algorithm.init(jax.random.key(0))
+        row = model.encode(jnp.asarray([outlier]), jnp.ones(1, bool), None)
+        with pytest.raises(RekalError, match="the observation lies so far"):
+            algorithm.update(belief, row)
+        # In compiled code nothing is raised, and nothing is spoiled but the density.
+        after, gain = eqx.filter_jit(algorithm.update)(belief, row)
+        assert not np.isnan(gain)
+        np.testing.assert_allclose(after.weights.sum(), 1, rtol=1e-4)
+
+
+def test_a_transition_that_is_not_finite_is_named():
+    model = rekal.NonlinearGaussian.create(
+        lambda x, u, dt: jnp.log(x), lambda x, u: x, 0.1 * ONE, 0.1 * ONE, ONE[0], 0.1 * ONE
+    )
+    data = rekal.Sequences.from_arrays(np.ones(20))
+    with pytest.raises(RekalError, match=r"particles at step \d+ \(counted from 0\) are not finite"):
+        rekal.filter(rekal.ParticleFilter(model, 50), data)
