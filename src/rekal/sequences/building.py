@@ -43,7 +43,7 @@ def observed(values: Series, mask: Any, where: str) -> Series:
     """Which entries were observed: neither NaN nor masked out.
 
     Raises:
-        RekalError: an observed value is infinite, or `mask` has another shape.
+        RekalError: an observed value is infinite, or `mask` has another shape or missing entries.
     """
     masks = [~np.isnan(value) for value in values]
     if mask is not None:
@@ -52,7 +52,14 @@ def observed(values: Series, mask: Any, where: str) -> Series:
             raise RekalError(
                 f"mask has {given[0].shape[1]} columns but values has {values[0].shape[1]}."
             )
-        masks = [found & (said != 0) for found, said in zip(masks, given, strict=True)]
+        for i, item in enumerate(given):
+            if np.isnan(item).any():
+                row, column = np.argwhere(np.isnan(item))[0]
+                raise RekalError(
+                    f"mask is missing itself in series {i} at step {row}, column {column}; give "
+                    "True for observed or False for missing."
+                )
+        masks = [seen & (item != 0) for seen, item in zip(masks, given, strict=True)]
     for i, (value, seen) in enumerate(zip(values, masks, strict=True)):
         if np.isinf(value[seen]).any():
             row, column = np.argwhere(np.isinf(value) & seen)[0]

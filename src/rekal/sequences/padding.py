@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rekal.errors import RekalError
+from rekal.sequences.numeric import numeric_array
 
 
 def as_series(data: Any, what: str) -> list[np.ndarray]:
@@ -13,24 +14,22 @@ def as_series(data: Any, what: str) -> list[np.ndarray]:
 
     Args:
         data: a (time,) or (time, columns) array, a (batch, time, columns) array, or a list
-            of (time,) or (time, columns) arrays of different lengths.
+            of (time,) or (time, columns) arrays of different lengths, each as `numeric_array`
+            takes it.
         what: what the array is called, for messages.
 
     Returns:
         One (time, columns) array for each series; never a view of `data`.
 
     Raises:
-        RekalError: not numbers, nothing at all, a wrong number of axes, different widths.
+        RekalError: not real numbers, nothing at all, a wrong number of axes, different widths.
     """
     several = isinstance(data, list | tuple) and any(getattr(item, "ndim", 0) > 0 for item in data)
-    try:
-        if several:
-            items = [np.array(item, dtype=np.float64) for item in data]
-        else:
-            whole = np.array(data, dtype=np.float64)
-            items = list(whole) if whole.ndim == 3 else [whole]
-    except (TypeError, ValueError) as error:
-        raise RekalError(f"{what} must be numbers in a rectangular array ({error}).") from None
+    if several:
+        items = [numeric_array(item, what) for item in data]
+    else:
+        whole = numeric_array(data, what)
+        items = list(whole) if whole.ndim == 3 else [whole]
     if not items:
         raise RekalError(f"{what} holds no series.")
     items = [item[:, None] if item.ndim == 1 else item for item in items]
