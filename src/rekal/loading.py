@@ -1,4 +1,4 @@
-"""Reading a trained model from its file, which `Fit.save` or `NetworkFit.save` wrote."""
+"""Reading a trained model, or a stream of it, from the file that its `save` wrote."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from rekal.filters.choice import Filtering
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
+from rekal.frame_stream import FRAME_STREAM, FrameStream
 from rekal.history import History
 from rekal.learning.uncertainty import Uncertainty
 from rekal.models.serial import model_from
 from rekal.networks.serial import KIND, network_from
 from rekal.networks.table import TableNetwork
 from rekal.sequences.standardiser import Standardiser
+from rekal.stream import STREAM, Stream
 from rekal.trained import Parameter
 
 
@@ -32,8 +34,49 @@ def load(path: str | Path) -> Fit | NetworkFit:
     config, arrays = load_archive(path)
     kind = config.get("kind")
     if kind not in ("fit", "network-fit"):
-        remedy = ": read it by rekal.load_network" if kind == KIND else ""
+        readers = {KIND: "load_network", STREAM: "load_stream", FRAME_STREAM: "load_stream"}
+        remedy = f": read it by rekal.{readers[kind]}" if kind in readers else ""
         raise RekalError(f"{path} holds {kind!r}, not a trained model{remedy}")
+    return _fit_from(config, arrays, path)
+
+
+def load_stream(path: str | Path) -> Stream | FrameStream:
+    """Read what `Stream.save` or `FrameStream.save` wrote, and go on where it stood.
+
+    Args:
+        path: a file of a stream.
+
+    Returns:
+        A stream that takes the next samples as the one that was saved would have, to the last bit.
+
+    Raises:
+        RekalError: the file is missing, truncated, altered or not one of a stream, or was written in
+            another precision than JAX computes with here.
+    """
+    config, arrays = load_archive(path)
+    kind = config.get("kind")
+    if kind not in (STREAM, FRAME_STREAM):
+        remedy = ": read it by rekal.load" if kind in ("fit", "network-fit") else ""
+        raise RekalError(f"{path} holds {kind!r}, not a stream{remedy}")
+    mine = _part(arrays, "stream.")
+    rest = {name: v for name, v in arrays.items() if not name.startswith("stream.")}
+    step = config.get("step")
+    if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        raise RekalError(f"{path}: the number of samples is {step!r}, not a whole number")
+    if kind == FRAME_STREAM:
+        network = network_from(config.get("network", {}), _part(rest, "network."), str(path))
+        stream = FrameStream(network)
+    else:
+        stream = _fit_from({**config, "kind": config.get("fit")}, rest, path).stream()
+    stream.resume(step, mine, str(path))
+    return stream
+
+
+def _fit_from(
+    config: Mapping[str, Any], arrays: dict[str, np.ndarray], path: str | Path
+) -> Fit | NetworkFit:
+    """Rebuild a trained model of what its file holds."""
+    kind = config["kind"]
     common = {
         "standardiser": Standardiser(**_part(arrays, "standardiser.")),
         "history": History.of(config["history"], arrays),

@@ -14,10 +14,12 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from rekal.filters.gaussian import GaussianFilter
+from rekal.forecast.checks import check_finite_forecast, check_size
 from rekal.forecast.drive import Drive
 from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
-from rekal.models.linear import LinearModel
+from rekal.models.linear_model import LinearModel
+from rekal.models.time_varying import LinearTimeVarying
 from rekal.networks.table import TableNetwork
 
 CHUNK = 256  # origins at once
@@ -45,6 +47,10 @@ def forecast_gaussian(
     network = isinstance(algorithm, TableNetwork)
     obs = algorithm.observations if network else algorithm.model.observations
     ahead, count = horizons[-1], len(at)
+    check_size(count * len(horizons), obs * (obs + 2))
+    check_size(min(count, CHUNK) * ahead, obs * (obs + 2))
+    if not network and isinstance(algorithm.model, LinearTimeVarying):
+        algorithm.model.check_steps(int(at.max()) + ahead + 1)
     u, dt = drive.rows(series, at, ahead)
     dtype = jax.tree.leaves(beliefs)[0].dtype
     u, dt = (None if v is None else v.astype(dtype) for v in (u, dt))
@@ -63,6 +69,7 @@ def forecast_gaussian(
             np.asarray(v)[: here.stop - here.start, kept] for v in _push(algorithm, row, ahead)
         ]
         means[here, :, 0], cov[here], path[here] = found
+    check_finite_forecast(means, path, horizons, cov)
     return Forecast(
         means=means,
         log_weights=np.zeros((count, 1), dtype),
