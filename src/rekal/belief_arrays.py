@@ -58,9 +58,7 @@ def belief_from(shapes: Any, arrays: Mapping[str, np.ndarray], where: str) -> An
                 "set the precision (JAX_ENABLE_X64) as it was when the file was written"
             )
         value = jnp.asarray(array)
-        leaves.append(
-            jax.random.wrap_key_data(value, impl=jax.random.key_impl(expected)) if key else value
-        )
+        leaves.append(jax.random.wrap_key_data(value) if key else value)
     if left:
         raise RekalError(f"{where}: the belief has no array {min(left)!r}")
     return jax.tree.unflatten(jax.tree.structure(shapes), leaves)

@@ -221,13 +221,12 @@ class BaseFit(eqx.Module):
         return step * ratio(data.time_unit, self.labels.time_unit)
 
     def _label_step(self, data: Sequences, step: float | None) -> float:
-        """A step in the unit of the data's time stamps; one sample has none: then that of the training."""
-        if step is not None:
-            return step
+        """A step in the unit of the data's time stamps, or in steps where there are none."""
+        own = self._own_interval() if self.continuous else self.labels.interval
         if data.times is None:
-            return 1.0
-        alone = self._own_interval() if self.continuous else self.labels.interval
-        return alone * ratio(self.labels.time_unit, data.time_unit)
+            return 1.0 if step is None or not self.continuous else step / own
+        # One sample alone has no sampling interval: then that of the training holds.
+        return own * ratio(self.labels.time_unit, data.time_unit) if step is None else step
 
     def _own_interval(self) -> float:
         """Length of a step where none is given, of a model in continuous time."""

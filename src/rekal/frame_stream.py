@@ -102,7 +102,7 @@ class FrameStream:
         horizon = whole_number(horizon, "horizon")
         width, u = self._network.layer.n_inputs, None
         if future_inputs is not None:
-            u = jnp.asarray(numeric_array(future_inputs, "future_inputs"), jnp.float32)
+            u = _single(numeric_array(future_inputs, "future_inputs"))
         if (None if u is None else u.shape) != ((horizon, width) if width else None):
             given = "none are given" if u is None else f"shape {u.shape} is given"
             raise RekalError(f"future_inputs are ({horizon}, {width}) numbers here, but {given}")
@@ -186,7 +186,7 @@ class FrameStream:
             raise RekalError(f"the network has {width} inputs, which every frame must bring")
         if given is not None and not np.isfinite(given).all():
             raise RekalError(f"an input of frame {self.step + 1} is missing: it must be known")
-        return None if given is None else jnp.asarray(given, jnp.float32), _time(dt)
+        return None if given is None else _single(given), _time(dt)
 
     def _after(self, belief: Any, first: bool) -> Any:
         """Shapes of the belief after a frame."""
@@ -200,7 +200,13 @@ class FrameStream:
 
 
 def _time(dt: int | float | None) -> Array | None:
-    return None if dt is None else jnp.asarray(positive_time(dt, "dt"), jnp.float32)
+    return None if dt is None else _single(np.float64(positive_time(dt, "dt")))
+
+
+def _single(numbers: np.ndarray | np.float64) -> Array:
+    """Numbers in single precision, infinite where they are too large: what comes of them is refused."""
+    with np.errstate(over="ignore"):
+        return jnp.asarray(numbers, jnp.float32)
 
 
 @eqx.filter_jit

@@ -181,7 +181,8 @@ class Forecast(eqx.Module):
 
         Args:
             data: what it was made on.
-            step: time between the steps after the end of a series; default the sampling interval.
+            step: time between the steps after the end of a series, in steps where the data have no time
+                stamps; default the sampling interval.
         """
         labels = Labels.of(data)
         labels = labels if step is None else dataclasses.replace(labels, interval=step)
@@ -192,7 +193,6 @@ class Forecast(eqx.Module):
         times = targets = None
         series, origins = np.asarray(self.series), np.asarray(self.origins)
         ahead = np.array(self.horizons)
-        usual = data.interval or labels.interval
         if data.times is not None:
             known, ends = np.asarray(data.times, np.float64), np.asarray(data.lengths)
 
@@ -203,8 +203,8 @@ class Forecast(eqx.Module):
             times = stamps(series, origins)
             if data.dt is not None:
                 targets = stamps(series[:, None], origins[:, None] + ahead)
-        elif labels.interval != usual:  # numbers of steps that lie between those of the data
-            targets = origins[:, None] + ahead * (labels.interval / usual)
+        elif labels.interval != 1:  # numbers of steps that lie between those of the data
+            targets = origins[:, None] + ahead * float(labels.interval)
         return dataclasses.replace(self, labels=labels, times=times, targets=targets)
 
     def to_frame(self) -> pd.DataFrame:

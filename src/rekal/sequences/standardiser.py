@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
 from rekal.sequences.container import AnyArray, Sequences
+from rekal.sequences.numeric import numeric_array
 
 
 class Standardiser(eqx.Module):
@@ -57,14 +58,16 @@ class Standardiser(eqx.Module):
         """Inputs alone, in the computation's precision; None where there are none.
 
         Raises:
-            RekalError: inputs are given, but the data that this was made of had none.
+            RekalError: inputs are given, but the data that this was made of had none; something that is no
+                real number.
         """
         if inputs is None:
             return None
         if self.input_location is None or self.input_scale is None:
             raise RekalError("the model takes no inputs, so leave them out")
-        scaled = (np.asarray(inputs, np.float64) - self.input_location) / self.input_scale
-        return jnp.asarray(scaled, jnp.result_type(float))
+        with np.errstate(over="ignore"):  # too large for a number: whoever uses them refuses them
+            scaled = (numeric_array(inputs, "inputs") - self.input_location) / self.input_scale
+            return jnp.asarray(scaled, jnp.result_type(float))
 
     def invert(self, values: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
         """Means, samples or quantiles back in raw units."""
