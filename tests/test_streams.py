@@ -426,9 +426,9 @@ fit, data = fit_of(level()), rekal.Sequences.from_arrays(y, names=("y1",))
 stream, frames = fit.stream(), rekal.FrameStream(small_network())
 stream.update([1.0]); frames.update(np.zeros((3, 3), np.uint8))
 made = fit.forecast(data, 2)
-calls = [call for bad in (2.5, "5", True, 0, -1, None, np.nan, 2 * 10**9) for call in (
+calls = [call for bad in (2.5, "5", True, 0, -1, None, np.nan) for call in (
     lambda: fit.forecast(data, bad), lambda: fit.roll(data, bad), lambda: stream.forecast(bad),
-    lambda: frames.forecast(bad))][:-1]
+    lambda: frames.forecast(bad))]
 calls += [call for bad in (2.5, "5", [["1"]], 1e9, [1.5]) for call in (
     lambda: fit.roll(data, 1, origins=bad),)]
 calls += [call for bad in ("0.5", 0, 1, True, np.nan, [], ["0.1"]) for call in (
@@ -454,7 +454,7 @@ def test_wrong_types_end_in_one_sentence():
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == [str(31 + 5 + 14 + 18)], done.stdout
+    assert done.stdout.split() == [str(28 + 5 + 14 + 18)], done.stdout
 
 
 def test_a_forecast_beyond_all_numbers_is_refused():

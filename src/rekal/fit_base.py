@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rekal.archive import save_archive
-from rekal.arguments import positive_time
+from rekal.scalars import positive_time
 from rekal.beliefs import GaussianPath, Path
 from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
@@ -104,8 +104,13 @@ class BaseFit(eqx.Module):
         """Standardise data of the kind the model was trained on.
 
         Raises:
-            RekalError: other columns or inputs, or another sampling interval.
+            RekalError: other columns or inputs, another sampling interval, or no `Sequences` at all.
         """
+        if not isinstance(data, Sequences):
+            raise RekalError(
+                f"the data must be Sequences, not {type(data).__name__}: make them with "
+                "rekal.Sequences.from_arrays"
+            )
         for expected, found, what in (
             (self.labels.names, data.names, "columns"),
             (self.input_names, data.input_names, "input columns"),

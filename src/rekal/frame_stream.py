@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from rekal.archive import save_archive
-from rekal.arguments import positive_time, whole_number
+from rekal.scalars import positive_time, whole_number
 from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.errors import RekalError
 from rekal.networks.network import Network

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from rekal.archive import save_archive
-from rekal.arguments import positive_time
+from rekal.scalars import positive_time
 from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.beliefs import Gaussian, Particles
 from rekal.errors import RekalError

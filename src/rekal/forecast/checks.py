@@ -1,4 +1,4 @@
-"""What a forecast is refused for: no horizon, no room for the result, numbers that are not finite."""
+"""What a forecast is refused for: horizons that are none, numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from jaxtyping import Float
 from rekal.errors import RekalError
 from rekal.forecast.drive import check_horizons
 
-MOST_NUMBERS = 1_000_000_000
-"""Numbers that a forecast may hold: 4 GB in single precision."""
-
 
 def steps_of(horizon: Any) -> tuple[int, ...]:
     """The steps of a forecast: a number means every step up to it, several numbers mean those.
@@ -23,25 +20,7 @@ def steps_of(horizon: Any) -> tuple[int, ...]:
     if isinstance(horizon, list | tuple | range) or np.ndim(horizon) > 0:
         return check_horizons(horizon)
     (last,) = check_horizons(horizon)
-    check_size(last, 1)
     return tuple(range(1, last + 1))
-
-
-def check_size(numbers: int, each: int) -> None:
-    """A result of so many numbers has room in memory.
-
-    Args:
-        numbers: how many distributions are forecast.
-        each: how many numbers describe one.
-
-    Raises:
-        RekalError: they are more than `MOST_NUMBERS`.
-    """
-    if numbers * each > MOST_NUMBERS:
-        raise RekalError(
-            f"{numbers} forecasts of {each} numbers each do not fit into memory (at most {MOST_NUMBERS} "
-            "numbers at once): ask for a shorter horizon, or for fewer origins at a time"
-        )
 
 
 def check_finite_forecast(

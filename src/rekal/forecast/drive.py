@@ -133,12 +133,6 @@ def check_horizons(horizons: Any) -> tuple[int, ...]:
     Raises:
         RekalError: there is none, or one is not a whole number above 0.
     """
-    if isinstance(horizons, range):  # not a number at a time: it may be very long
-        if not horizons or min(horizons) < 1:
-            raise RekalError(
-                f"a horizon is a whole number of steps above 0, but is in {horizons!r}"
-            )
-        return tuple(sorted(horizons))
     several = list(np.atleast_1d(np.asarray(horizons, dtype=object)))
     if not several:
         raise RekalError("a forecast needs at least one horizon")

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from rekal.filters.gaussian import GaussianFilter
-from rekal.forecast.checks import check_finite_forecast, check_size
+from rekal.forecast.checks import check_finite_forecast
 from rekal.forecast.drive import Drive
 from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
@@ -47,8 +47,6 @@ def forecast_gaussian(
     network = isinstance(algorithm, TableNetwork)
     obs = algorithm.observations if network else algorithm.model.observations
     ahead, count = horizons[-1], len(at)
-    check_size(count * len(horizons), obs * (obs + 2))
-    check_size(min(count, CHUNK) * ahead, obs * (obs + 2))
     if not network and isinstance(algorithm.model, LinearTimeVarying):
         algorithm.model.check_steps(int(at.max()) + ahead + 1)
     u, dt = drive.rows(series, at, ahead)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from rekal import mixtures
-from rekal.arguments import probability, whole_number
+from rekal.scalars import probability, whole_number
 from rekal.errors import RekalError
 from rekal.forecast.labels import Labels
 from rekal.metrics import crps_mixture

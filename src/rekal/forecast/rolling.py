@@ -19,12 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from rekal.arguments import positive_time, whole_number
+from rekal.scalars import positive_time, whole_number
 from rekal.beliefs import Gaussian, GaussianPath, Particles, Path
 from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.resampling import systematic
-from rekal.forecast.checks import check_finite_forecast, check_size, steps_of
+from rekal.forecast.checks import check_finite_forecast, steps_of
 from rekal.forecast.drive import Drive, check_horizons, check_origins
 from rekal.forecast.gaussian import forecast_gaussian
 from rekal.forecast.labels import Labels
@@ -229,8 +229,7 @@ def _forecast(
     x, log_weights = cloud
     ahead, count = horizons[-1], len(at)
     pushed = x.shape[1] if particles is None else particles
-    check_size(count * len(horizons), whole_number(pushed, "particles") * model.observations)
-    check_size(ahead, pushed * (model.states + model.observations))
+    whole_number(pushed, "particles")
     u, dt = drive.rows(series, at, ahead)
     u, dt = (None if v is None else v.astype(x.dtype) for v in (u, dt))
     size = ahead * pushed * (model.states + model.observations)

@@ -1,4 +1,4 @@
-"""Arguments that are single numbers: counts, times and probabilities, checked in one place."""
+"""Counts, lengths of time and probabilities as arguments: right, or refused in one sentence."""
 
 from __future__ import annotations
 
