@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float
 
 from rekal.archive import save_archive
-from rekal.scalars import positive_time
 from rekal.beliefs import GaussianPath, Path
 from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
@@ -25,6 +24,7 @@ from rekal.forecast.rolling import Source
 from rekal.history import History
 from rekal.networks.table import TableNetwork, TablePath
 from rekal.posterior import Scored
+from rekal.scalars import positive_time
 from rekal.sequences import Sequences
 from rekal.sequences.clocks import in_unit, ratio
 from rekal.sequences.slicing import with_steps

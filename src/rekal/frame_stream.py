@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from rekal.archive import save_archive
-from rekal.scalars import positive_time, whole_number
 from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.errors import RekalError
 from rekal.networks.network import Network
 from rekal.networks.serial import network_arrays, network_config
+from rekal.scalars import positive_time, whole_number
 from rekal.sequences.numeric import numeric_array
 
 FRAME_STREAM = "frame-stream"

@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from rekal.archive import save_archive
-from rekal.scalars import positive_time
 from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.beliefs import Gaussian, Particles
 from rekal.errors import RekalError
@@ -29,6 +28,7 @@ from rekal.models.linear_model import LinearModel
 from rekal.models.time_varying import LinearTimeVarying
 from rekal.networks.beliefs import Factorised, Hidden
 from rekal.networks.table import TableNetwork
+from rekal.scalars import positive_time
 from rekal.sequences.numeric import numeric_array
 from rekal.sequences.sampling import typical
 from rekal.sequences.standardiser import Standardiser

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from rekal import mixtures
-from rekal.scalars import probability, whole_number
 from rekal.errors import RekalError
 from rekal.forecast.labels import Labels
 from rekal.metrics import crps_mixture
+from rekal.scalars import probability, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from rekal.scalars import positive_time, whole_number
 from rekal.beliefs import Gaussian, GaussianPath, Particles, Path
 from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
@@ -33,6 +32,7 @@ from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
 from rekal.networks.beliefs import Factorised, Hidden
 from rekal.networks.table import TableNetwork, TablePath
+from rekal.scalars import positive_time, whole_number
 
 __all__ = ["Forecast", "Labels", "forecast_from", "rolling_forecast"]
 
