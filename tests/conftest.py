@@ -12,6 +12,7 @@ os.environ.setdefault("PJRT_NPROC", "1")
 
 import jax
 import pytest
+from finite import noted, watch
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -38,6 +39,22 @@ def pytest_configure() -> None:
         trial = [sys.executable, "-c", "import jax; jax.devices()"]
         known = subprocess.run(trial, env={**os.environ, "XLA_FLAGS": HASTY}, capture_output=True)
         os.environ["XLA_FLAGS"] = "" if known.returncode else HASTY
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Watch what public functions return, once the type checks of the tests are in place."""
+    workers = getattr(session.config.option, "numprocesses", None)
+    if not workers or hasattr(session.config, "workerinput"):
+        watch()
+
+
+@pytest.fixture(autouse=True)
+def every_result_is_finite() -> Iterator[None]:
+    """A NaN or an infinity that leaves a public function is a defect (`finite.py`)."""
+    yield
+    seen = list(dict.fromkeys(noted))
+    noted.clear()
+    assert not seen, "not finite: " + "; ".join(seen[:10])
 
 
 @pytest.fixture(scope="module", autouse=True)

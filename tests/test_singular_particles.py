@@ -31,7 +31,13 @@ def linear(Q, P):
 
 def nonlinear(Q, P, residual=None):
     return rekal.NonlinearGaussian.create(
-        lambda x, u, dt: jnp.asarray(F, x.dtype) @ x, lambda x, u: x[:1], Q, R, M, P, state_residual=residual
+        lambda x, u, dt: jnp.asarray(F, x.dtype) @ x,
+        lambda x, u: x[:1],
+        Q,
+        R,
+        M,
+        P,
+        state_residual=residual,
     )
 
 
@@ -113,9 +119,14 @@ def test_transition_densities_are_those_on_the_range_of_the_noise(residual):
         right = np.array([law(a).logpdf(np.asarray(b)) for a, b in zip(before, after, strict=True)])
         ours = [float(model.log_transition(b, a, None)) for a, b in zip(before, after, strict=True)]
         np.testing.assert_allclose(ours, right, rtol=1e-10)
-        assert float(model.log_transition(after[0] + jnp.asarray([1e-3, 0]), before[0], None)) == -np.inf
+        assert (
+            float(model.log_transition(after[0] + jnp.asarray([1e-3, 0]), before[0], None))
+            == -np.inf
+        )
 
-        tables = jax.tree.map(lambda leaf: leaf[0], model.pair_tables(before[None], after[None], None, None))
+        tables = jax.tree.map(
+            lambda leaf: leaf[0], model.pair_tables(before[None], after[None], None, None)
+        )
         pairs = np.asarray(model.log_pairs(*tables))
         reached = np.eye(4, dtype=bool)
         reached[0, 1] = reached[1, 0] = True  # the same state twice
@@ -124,7 +135,9 @@ def test_transition_densities_are_those_on_the_range_of_the_noise(residual):
         reached |= together < 1e-12
         np.testing.assert_array_equal(np.isfinite(pairs), reached)
         np.testing.assert_allclose(pairs[0, 1] - pairs[1, 1], 0, atol=1e-12)
-        np.testing.assert_allclose(np.asarray(model.log_matched(*tables)), np.diagonal(pairs), atol=1e-12)
+        np.testing.assert_allclose(
+            np.asarray(model.log_matched(*tables)), np.diagonal(pairs), atol=1e-12
+        )
 
 
 def test_the_coordinates_of_a_regular_noise_are_its_inverse_factor():
@@ -165,7 +178,9 @@ def test_smoothed_moments_agree_with_the_kalman_smoother(law, method, x64):
         return jax.lax.map(run, keys)
 
     with jax.enable_x64(x64):
-        centre, spread, total = one(nonlinear(*LAWS[law]), jax.random.split(jax.random.key(1), runs))
+        centre, spread, total = one(
+            nonlinear(*LAWS[law]), jax.random.split(jax.random.key(1), runs)
+        )
     np.testing.assert_allclose(total, 1, atol=1e-4)
     for estimates, right in ((centre / scale, mean / scale), (spread / scale**2, var / scale**2)):
         estimates = np.asarray(estimates, float)
@@ -177,7 +192,9 @@ def test_smoothed_moments_agree_with_the_kalman_smoother(law, method, x64):
 def test_particles_that_share_what_has_no_noise_mix_again():
     # All particles know the drift: the smoother is the one of the level alone, not the genealogy.
     rng = np.random.default_rng(0)
-    level = np.sqrt(0.3) * rng.normal(size=(60, 1)).cumsum(0) + np.sqrt(0.4) * rng.normal(size=(60, 1))
+    level = np.sqrt(0.3) * rng.normal(size=(60, 1)).cumsum(0) + np.sqrt(0.4) * rng.normal(
+        size=(60, 1)
+    )
     drift = 0.9 ** np.arange(60)
     y = level + np.concatenate([[0.0], drift[:-1].cumsum()])[:, None]
     with jax.enable_x64(True):
@@ -195,7 +212,9 @@ def test_too_few_ancestral_lines_are_refused():
     model = nonlinear(PUSHED, np.eye(2))
     long = rekal.simulate(model, 100, jax.random.key(0))[1]
     data = rekal.Sequences.from_arrays(np.asarray(long))
-    with pytest.raises(RekalError, match=rf"leave only \d+ at step \d+ .* {LEAST_LINES} are needed"):
+    with pytest.raises(
+        RekalError, match=rf"leave only \d+ at step \d+ .* {LEAST_LINES} are needed"
+    ):
         rekal.smooth(rekal.ParticleFilter(model, 50), data)
     regular = nonlinear(PUSHED + 1e-2 * np.eye(2), np.eye(2))
     assert np.isfinite(rekal.smooth(rekal.ParticleFilter(regular, 50), data).mean).all()
@@ -209,7 +228,9 @@ def test_observation_noise_without_a_density_is_refused(R, x64):
         model = rekal.LinearGaussian.create(F, np.eye(2)[:p], PUSHED, R)
         with pytest.raises(RekalError, match="R is singular"):
             rekal.ParticleFilter(model, 10)
-        rekal.ParticleFilter(eqx.tree_at(lambda m: m.R, model, jnp.diag(jnp.logspace(-9, 9, p))), 10)
+        rekal.ParticleFilter(
+            eqx.tree_at(lambda m: m.R, model, jnp.diag(jnp.logspace(-9, 9, p))), 10
+        )
 
 
 @pytest.mark.parametrize("proposal", ["guided", "bootstrap"])
@@ -240,5 +261,7 @@ def test_a_transition_that_is_not_finite_is_named():
         lambda x, u, dt: jnp.log(x), lambda x, u: x, 0.1 * ONE, 0.1 * ONE, ONE[0], 0.1 * ONE
     )
     data = rekal.Sequences.from_arrays(np.ones(20))
-    with pytest.raises(RekalError, match=r"particles at step \d+ \(counted from 0\) are not finite"):
+    with pytest.raises(
+        RekalError, match=r"particles at step \d+ \(counted from 0\) are not finite"
+    ):
         rekal.filter(rekal.ParticleFilter(model, 50), data)

@@ -23,7 +23,7 @@ from rekal.learning.kept import load_checkpoint
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.nuts import NUTS
 from rekal.learning.simulation_error import SimulationError
-from rekal.loading import load
+from rekal.loading import load, load_stream
 from rekal.models.base import StateSpaceModel
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
@@ -136,6 +136,7 @@ __all__ = [
     "load_checkpoint",
     "load_example",
     "load_network",
+    "load_stream",
     "local_level",
     "local_linear_trend",
     "oscillator",

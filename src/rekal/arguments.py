@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -28,7 +29,7 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_):
-        raise RekalError(f"{name} must be a whole number, but is {value!r}")
+        raise RekalError(f"{name} must be a whole number, but is {_shown(value)}")
     if value < least:
         raise RekalError(f"{name} must be at least {least}, but is {value}")
     if most is not None and value > most:
@@ -53,7 +54,7 @@ def real(
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
-        raise RekalError(f"{name} must be a number, but is {value!r}")
+        raise RekalError(f"{name} must be a number, but is {_shown(value)}")
     if not np.isfinite(float(value)):
         raise RekalError(f"{name} must be a finite number, but is {value}")
     if above is not None and not value > above:
@@ -61,6 +62,38 @@ def real(
     if least is not None and not value >= least:
         raise RekalError(f"{name} must be at least {least:g}, but is {value}")
     return float(value)
+
+
+def positive_time(value: Any, name: str) -> float:
+    """A finite time above 0.
+
+    Raises:
+        RekalError: it is something else.
+    """
+    if not _is_real(value) or not 0 < value < math.inf:
+        raise RekalError(f"{name} must be a time above 0, but is {_shown(value)}")
+    return float(value)
+
+
+def probability(value: Any, name: str) -> float:
+    """A number between 0 and 1, both excluded.
+
+    Raises:
+        RekalError: it is something else.
+    """
+    if not _is_real(value) or not 0 < value < 1:
+        raise RekalError(f"{name} must lie between 0 and 1, but is {_shown(value)}")
+    return float(value)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def _shown(value: Any) -> str:
+    """A value as a sentence names it: text in quotation marks, and nothing long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def seed_of(value: Any) -> int:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path as FilePath
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 
-from rekal.archive import save_archive
 from rekal.arguments import seed_of
 from rekal.beliefs import GaussianPath, Path
 from rekal.errors import RekalError
@@ -169,12 +167,11 @@ class Fit(BaseFit):
         ]
         return printable("\n".join([*lines, "", self.identify(data).summary()]))
 
-    def save(self, path: str | FilePath) -> None:
-        """Write one file: JSON configuration and arrays, never code.
+    def stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a file of it holds: JSON configuration and arrays, never code.
 
         Raises:
-            RekalError: the folder does not exist or cannot be written, or the activation is a
-                function of your own, which a file cannot hold.
+            RekalError: the activation is a function of your own, which a file cannot hold.
         """
         config = {
             **self._config(),
@@ -188,4 +185,4 @@ class Fit(BaseFit):
         if self.uncertainty is not None:
             kept = self.uncertainty.arrays()
             arrays.update({f"uncertainty.{name}": np.asarray(kept[name]) for name in kept})
-        save_archive(path, config, arrays)
+        return config, arrays

@@ -13,6 +13,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from rekal.archive import save_archive
+from rekal.arguments import positive_time
 from rekal.beliefs import GaussianPath, Path
 from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
@@ -24,6 +26,7 @@ from rekal.history import History
 from rekal.networks.table import TableNetwork, TablePath
 from rekal.posterior import Scored
 from rekal.sequences import Sequences
+from rekal.sequences.clocks import in_unit, ratio
 from rekal.sequences.slicing import with_steps
 from rekal.sequences.standardiser import Standardiser
 from rekal.stream import Stream
@@ -81,8 +84,21 @@ class BaseFit(eqx.Module):
         """A page of text: how the training went, and what came of it."""
 
     @abc.abstractmethod
+    def stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a file of it holds: JSON configuration and arrays, never code.
+
+        Raises:
+            RekalError: it holds what a file cannot.
+        """
+
     def save(self, path: str | FilePath) -> None:
-        """Write one file: JSON configuration and arrays, never code."""
+        """Write one file: JSON configuration and arrays, never code.
+
+        Raises:
+            RekalError: the folder does not exist or cannot be written, or the model holds what a file
+                cannot, such as a function of your own.
+        """
+        save_archive(path, *self.stored())
 
     def prepare(self, data: Sequences) -> Sequences:
         """Standardise data of the kind the model was trained on.
@@ -104,13 +120,13 @@ class BaseFit(eqx.Module):
                     f"the model was trained on the {what} {', '.join(expected) or '(none)'}, "
                     f"but the data have {', '.join(found) or '(none)'}"
                 )
-        interval = self.labels.interval
+        interval, unit = self.labels.interval, self.labels.time_unit
         if self.continuous:
-            return self.standardiser.apply(with_steps(data, interval))
-        if data.interval and abs(data.interval / interval - 1) > 0.25:
+            return self.standardiser.apply(with_steps(in_unit(data, unit), interval))
+        if data.interval and abs(data.interval * ratio(data.time_unit, unit) / interval - 1) > 0.25:
             raise RekalError(
-                f"the model was trained on a sampling interval of {interval:g}, "
-                f"but the data have {data.interval:g}"
+                f"the model was trained on a sampling interval of {_length(interval, unit)}, "
+                f"but the data have {_length(data.interval, data.time_unit)}"
             )
         return self.standardiser.apply(data)
 
@@ -122,7 +138,13 @@ class BaseFit(eqx.Module):
         """
         return self.filter(data).diagnose()
 
-    def forecast(self, data: Sequences, horizon: int, future_inputs: Any = None) -> Forecast:
+    def forecast(
+        self,
+        data: Sequences,
+        horizon: int,
+        future_inputs: Any = None,
+        dt: int | float | None = None,
+    ) -> Forecast:
         """Forecast `horizon` steps beyond the end of every series, in raw units.
 
         A step is the sampling interval; that of irregular series is their median step.
@@ -131,23 +153,41 @@ class BaseFit(eqx.Module):
             data: what has been observed so far.
             horizon: number of steps, at least 1.
             future_inputs: inputs of those steps `(batch, horizon, input)` or `(horizon, input)` in
-                raw units; needed when the model has inputs.
+                raw units, as many rows as the horizon; needed when the model has inputs.
+            dt: another length of each step, in the unit of the data's time stamps, for a model in continuous
+                time.
 
         Raises:
-            RekalError: the horizon is below 1, or future inputs are missing.
+            RekalError: the horizon is no whole number above 0; future inputs are missing, or more or fewer
+                than the horizon; a `dt` that is not positive or that the model does not take.
         """
+        return self._forecast(data, self.paths(data), horizon, future_inputs, dt)
+
+    def _forecast(
+        self,
+        data: Sequences,
+        path: Path | GaussianPath | TablePath,
+        horizon: int,
+        future_inputs: Any,
+        dt: int | float | None,
+    ) -> Forecast:
+        """Forecast from the end of filtered series."""
+        step = data.interval if dt is None else positive_time(dt, "dt")
+        if dt is not None and not self.continuous:
+            raise RekalError("the model runs in equal steps: leave dt out")
         made = forecast_from(
             self._source(),
-            self.paths(data),
+            path,
             horizon,
             self._key(1),
             future_inputs=self.standardiser.apply_inputs(future_inputs),
             lengths=data.lengths,
-            dt=data.interval if self.continuous else None,
+            dt=self._model_step(data, step),
             particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
-        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
+        raw = made.rescale(self.standardiser.location, self.standardiser.scale)
+        return raw.label(data, self._label_step(data, step))
 
     def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
         """Forecast from every step of the data without running the filter again, in raw units.
@@ -156,6 +196,9 @@ class BaseFit(eqx.Module):
             data: the series to roll over; nothing after a step enters the forecasts made there.
             horizons: steps ahead.
             origins: steps to forecast from; default every step.
+
+        Raises:
+            RekalError: a horizon or an origin is no whole number, or lies outside the series.
         """
         prepared = self.prepare(data)
         made = rolling_forecast(
@@ -168,12 +211,33 @@ class BaseFit(eqx.Module):
             lengths=data.lengths,
             origins=origins,
             input_names=data.input_names,
+            step=self._model_step(data, data.interval),
         )
         return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
 
     def stream(self) -> Stream:
         """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
-        return Stream(self.algorithm, self.standardiser, self.labels, self.seed)
+        return Stream(self.algorithm, self.standardiser, self.labels, self.seed, stored=self.stored)
+
+    def _model_step(self, data: Sequences, step: float | None) -> float | None:
+        """A step in the unit of the model's time; None where it runs in equal steps, or in its own."""
+        if step is None or not self.continuous:
+            return None
+        return step * ratio(data.time_unit, self.labels.time_unit)
+
+    def _label_step(self, data: Sequences, step: float | None) -> float:
+        """A step in the unit of the data's time stamps, or in steps where there are none."""
+        own = self._own_interval() if self.continuous else self.labels.interval
+        if data.times is None:
+            return 1.0 if step is None or not self.continuous else step / own
+        # One sample alone has no sampling interval: then that of the training holds.
+        return own * ratio(self.labels.time_unit, data.time_unit) if step is None else step
+
+    def _own_interval(self) -> float:
+        """Length of a step where none is given, of a model in continuous time."""
+        algorithm = self.algorithm
+        own = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
+        return getattr(own, "interval", None) or self.labels.interval
 
     def _source(self) -> Source:
         algorithm = self.algorithm
@@ -218,3 +282,8 @@ class BaseFit(eqx.Module):
             if value is not None:
                 arrays[f"standardiser.{name}"] = np.asarray(value)
         return arrays
+
+
+def _length(interval: float, unit: str | None) -> str:
+    """A sampling interval with its unit."""
+    return f"{interval:g}" if unit is None else f"{interval:g} {unit}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path as FilePath
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 
-from rekal.archive import save_archive
 from rekal.arguments import seed_of
 from rekal.errors import RekalError
 from rekal.fit_base import BaseFit
@@ -126,11 +124,11 @@ class NetworkFit(BaseFit):
         told = "" if units is None else f", {units} units"
         return f"latent observation of {layer.latent} entries{told}, {self.parameters} parameters"
 
-    def save(self, path: str | FilePath) -> None:
-        """Write one file: JSON configuration and arrays, never code.
+    def stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a file of it holds: JSON configuration and arrays, never code.
 
         Raises:
-            RekalError: the folder does not exist or cannot be written.
+            RekalError: the network holds what a file cannot.
         """
         config = {
             **self._config(),
@@ -141,4 +139,4 @@ class NetworkFit(BaseFit):
         arrays = self._arrays()
         found = network_arrays(self.table.network)
         arrays.update({f"network.{name}": array for name, array in found.items()})
-        save_archive(path, config, arrays)
+        return config, arrays

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -10,12 +13,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from rekal.archive import save_archive
+from rekal.arguments import positive_time, whole
+from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.errors import RekalError
 from rekal.networks.network import Network
+from rekal.networks.serial import network_arrays, network_config
+from rekal.sequences.numeric import numeric_array
+
+FRAME_STREAM = "frame-stream"
+"""Kind of the file of a stream of frames."""
 
 
 class FrameStream:
     """A belief that takes one frame after the other and tells of the target.
+
+    A frame that is refused leaves everything as it was. Several threads may use a stream: each frame is taken
+    whole before the next, in the order in which they arrive.
 
     Attributes:
         belief: after the last frame.
@@ -31,7 +45,7 @@ class FrameStream:
         Args:
             network: trained on `Frames`; what it tells is in the units of their targets.
         """
-        self._network = network
+        self._network, self._lock = network, threading.RLock()
         self.belief, self.step = network.init(), 0
 
     def update(self, frame: Any, u: Any = None, dt: int | float | None = None) -> Any:
@@ -47,14 +61,23 @@ class FrameStream:
             The distribution of the target of this step, after the frame or before it as the network was made.
 
         Raises:
-            RekalError: a frame of another size or type than the network was trained on, or inputs or times
-                that it does not take.
+            RekalError: a frame of another size or type than the network was trained on, inputs or times that
+                it does not take, or after which its belief would no longer be finite. The stream is then as
+                it was before.
         """
-        pixels = jnp.asarray(self._pixels(frame))
-        seen, drive = jnp.asarray(frame is not None), self._drive(u, dt)
-        told, self.belief = _watch(self._network, self.belief, pixels, seen, drive, self.step == 0)
-        self.step += 1
-        return told
+        with self._lock:
+            pixels = jnp.asarray(self._pixels(frame))
+            seen, drive = jnp.asarray(frame is not None), self._drive(u, dt)
+            target, belief, finite = _watch(
+                self._network, self.belief, pixels, seen, drive, self.step == 0
+            )
+            if not bool(finite):
+                raise RekalError(
+                    f"frame {self.step + 1} cannot be taken, since the belief would no longer be finite: its "
+                    "inputs or its dt are far from what the network was trained on"
+                )
+            self.belief, self.step = belief, self.step + 1
+            return target
 
     def forecast(
         self, horizon: int, future_inputs: Any = None, dt: int | float | None = None
@@ -72,22 +95,79 @@ class FrameStream:
         Raises:
             RekalError: no frame was taken yet, or inputs that do not fit.
         """
-        if self.step == 0:
+        with self._lock:
+            belief, at = self.belief, self.step
+        if at == 0:
             raise RekalError("a stream can forecast after its first frame")
-        if horizon < 1:
-            raise RekalError(f"horizon must be at least 1, but is {horizon}")
+        horizon = whole("horizon", horizon)
         width, u = self._network.layer.n_inputs, None
         if future_inputs is not None:
-            u = jnp.asarray(future_inputs, jnp.float32)
+            u = _single(numeric_array(future_inputs, "future_inputs"))
         if (None if u is None else u.shape) != ((horizon, width) if width else None):
             given = "none are given" if u is None else f"shape {u.shape} is given"
             raise RekalError(f"future_inputs are ({horizon}, {width}) numbers here, but {given}")
-        return _ahead(self._network, self.belief, u, _time(dt), horizon)
+        if u is not None and not bool(jnp.isfinite(u).all()):
+            raise RekalError("future_inputs hold an entry that is missing or infinite")
+        made = _ahead(self._network, belief, u, _time(dt), horizon)
+        if not bool(is_finite(made)):
+            raise RekalError("the forecast is not finite: the network, or its inputs, explode")
+        return made
+
+    def save(self, path: str | Path) -> None:
+        """Write one file: the network and the belief. `rekal.load_stream` goes on exactly here.
+
+        Raises:
+            RekalError: the file cannot be written, or the network holds what a file cannot.
+        """
+        with self._lock:
+            belief, step = self.belief, self.step
+        network = network_arrays(self._network)
+        config = {
+            "kind": FRAME_STREAM,
+            "network": network_config(self._network),
+            "step": step,
+        }
+        arrays = {f"network.{name}": array for name, array in network.items()}
+        mine = belief_arrays(belief) if step else {}
+        save_archive(path, config, arrays | {f"stream.{name}": v for name, v in mine.items()})
+
+    def resume(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on where another stream of the same network was saved.
+
+        Args:
+            step: number of frames it had taken.
+            arrays: what `save` wrote of it.
+
+        Raises:
+            RekalError: an array is missing, unknown, of another shape or another precision.
+        """
+        belief = self.belief
+        for first in (True, False)[: min(step, 2)]:
+            belief = self._after(belief, first)
+        if step:
+            belief = belief_from(belief, arrays)
+        elif arrays:
+            raise RekalError(f"the stream has no array {min(arrays)!r}")
+        with self._lock:
+            self.belief, self.step = belief, step
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock, so that a stream can be copied."""
+        with self._lock:
+            return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, held: dict[str, Any]) -> None:
+        vars(self).update(held, _lock=threading.RLock())
 
     def _pixels(self, frame: Any) -> np.ndarray:
         shape = tuple(self._network.encoder.shape)
         if frame is None:
             return np.zeros(shape, np.uint8)
+        if isinstance(frame, np.ma.MaskedArray) and np.ma.getmaskarray(frame).any():
+            raise RekalError(
+                f"frame {self.step + 1} hides some of its pixels, but a frame is seen or missing whole: "
+                "give None where it is missing"
+            )
         pixels = np.asarray(frame)
         if pixels.shape == shape[:2] and shape[2:] == (1,):
             pixels = pixels[..., None]
@@ -100,19 +180,32 @@ class FrameStream:
 
     def _drive(self, u: Any, dt: int | float | None) -> tuple[Array | None, Array | None]:
         width = self._network.layer.n_inputs
-        if (u is not None or width) and (u is None or np.shape(u) != (width,)):
+        given = None if u is None else np.atleast_1d(numeric_array(u, "inputs"))
+        if (given is not None or width) and (given is None or given.shape != (width,)):
             raise RekalError(f"the network has {width} inputs, which every frame must bring")
-        if u is not None and not np.isfinite(np.asarray(u, np.float64)).all():
+        if given is not None and not np.isfinite(given).all():
             raise RekalError(f"an input of frame {self.step + 1} is missing: it must be known")
-        return None if u is None else jnp.asarray(u, jnp.float32), _time(dt)
+        return None if given is None else _single(given), _time(dt)
+
+    def _after(self, belief: Any, first: bool) -> Any:
+        """Shapes of the belief after a frame."""
+        shape, width = tuple(self._network.encoder.shape), self._network.layer.n_inputs
+        pixels = jax.ShapeDtypeStruct(shape, jnp.uint8)
+        u = jax.ShapeDtypeStruct((width,), jnp.float32) if width else None
+        seen = jax.ShapeDtypeStruct((), bool)
+        return eqx.filter_eval_shape(_watch, self._network, belief, pixels, seen, (u, None), first)[
+            1
+        ]
 
 
 def _time(dt: int | float | None) -> Array | None:
-    if dt is None:
-        return None
-    if not (dt > 0 and np.isfinite(dt)):
-        raise RekalError(f"dt must be a time above 0, but is {dt}")
-    return jnp.asarray(dt, jnp.float32)
+    return None if dt is None else _single(np.float64(positive_time(dt, "dt")))
+
+
+def _single(numbers: np.ndarray | np.float64) -> Array:
+    """Numbers in single precision, infinite where they are too large: what comes of them is refused."""
+    with np.errstate(over="ignore"):
+        return jnp.asarray(numbers, jnp.float32)
 
 
 @eqx.filter_jit
@@ -123,10 +216,12 @@ def _watch(
     seen: Array,
     drive: tuple[Array | None, Array | None],
     first: bool,
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, Array]:
+    """The distribution of the target, the belief after the frame, and whether both are finite."""
     prior = belief if first else network.predict(belief, *drive)
     posterior, _ = network.update(prior, network.encode(pixels, seen))
-    return network.observe(prior if network.told == "prior" else posterior), posterior
+    target = network.observe(prior if network.told == "prior" else posterior)
+    return target, posterior, is_finite((target, posterior))
 
 
 @eqx.filter_jit

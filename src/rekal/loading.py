@@ -1,4 +1,4 @@
-"""Reading a trained model from its file, which `Fit.save` or `NetworkFit.save` wrote."""
+"""Reading a trained model, or a stream of it, from the file that its `save` wrote."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from rekal.filters.choice import Filtering, Kind
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
+from rekal.frame_stream import FRAME_STREAM, FrameStream
 from rekal.history import ARRAYS, REASONS, History
 from rekal.learning.uncertainty import BLOCKS, Uncertainty
 from rekal.models.serial import model_from
 from rekal.networks.serial import KIND, network_from
 from rekal.networks.table import TableNetwork
 from rekal.sequences.standardiser import Standardiser
+from rekal.stream import STREAM, Stream
 from rekal.trained import Parameter
 
 TIME_KINDS = ("step", "number", "date")
@@ -45,8 +47,50 @@ def load(path: str | Path) -> Fit | NetworkFit:
 def _trained(config: Entries, arrays: dict[str, np.ndarray]) -> Fit | NetworkFit:
     kind = config.take("kind", str)
     if kind not in ("fit", "network-fit"):
-        remedy = ": read it by rekal.load_network" if kind == KIND else ""
+        readers = {KIND: "load_network", STREAM: "load_stream", FRAME_STREAM: "load_stream"}
+        remedy = f": read it by rekal.{readers[kind]}" if kind in readers else ""
         raise RekalError(f"it holds {kind!r}, not a trained model{remedy}")
+    return _fit_of(kind, config, arrays)
+
+
+def load_stream(path: str | Path) -> Stream | FrameStream:
+    """Read what `Stream.save` or `FrameStream.save` wrote, and go on where it stood.
+
+    Args:
+        path: a file of a stream.
+
+    Returns:
+        A stream that takes the next samples as the one that was saved would have, to the last bit.
+
+    Raises:
+        RekalError: the file is missing, truncated, altered or not one of a stream, or was written in
+            another precision than JAX computes with here.
+    """
+    config, arrays = load_archive(path)
+    with reading(path):
+        return _stream(Entries(config), arrays)
+
+
+def _stream(config: Entries, arrays: dict[str, np.ndarray]) -> Stream | FrameStream:
+    kind = config.take("kind", str)
+    if kind not in (STREAM, FRAME_STREAM):
+        remedy = ": read it by rekal.load" if kind in ("fit", "network-fit") else ""
+        raise RekalError(f"it holds {kind!r}, not a stream{remedy}")
+    own = _part(arrays, "stream.")
+    step = config.count("step")
+    if kind == FRAME_STREAM:
+        network = network_from(config.take("network", dict), _part(arrays, "network."))
+        config.end()
+        _refuse_rest(arrays, "")
+        stream = FrameStream(network)
+    else:
+        stream = _fit_of(config.take("fit", str), config, arrays).stream()
+    stream.resume(step, own)
+    return stream
+
+
+def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | NetworkFit:
+    """Rebuild a trained model of what its file holds."""
     labels = _labels(config.part("labels"))
     inputs = config.items("input_names", str)
     standardiser = _standardiser(_part(arrays, "standardiser."), len(labels.names), len(inputs))

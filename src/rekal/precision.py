@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -27,7 +27,7 @@ _single = contextvars.ContextVar("single", default=False)
 
 
 @contextlib.contextmanager
-def single_precision() -> Iterator[None]:
+def single_precision() -> Generator[None]:
     """Make state-space models in single precision inside this block.
 
     What was made there stays in single precision: filters, fits and streams follow their model.

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
-from rekal.arguments import seed_of
+from rekal.archive import save_archive
+from rekal.arguments import positive_time, seed_of
+from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.beliefs import Gaussian, Particles
 from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
@@ -19,13 +26,28 @@ from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from
 from rekal.forecast.rolling import Source
 from rekal.models.linear_model import LinearModel
+from rekal.models.time_varying import LinearTimeVarying
 from rekal.networks.beliefs import Factorised, Hidden
 from rekal.networks.table import TableNetwork
+from rekal.sequences.numeric import numeric_array
+from rekal.sequences.sampling import typical
 from rekal.sequences.standardiser import Standardiser
+
+Belief = Particles | Gaussian | Factorised | Hidden
+Stored = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+STREAM = "stream"
+"""Kind of the file of a stream."""
+
+RECENT = 10_000
+"""So many of the latest steps a forecast takes the median of."""
 
 
 class Stream:
     """A belief that takes one sample after the other, in raw units.
+
+    A sample that is refused leaves everything as it was. Several threads may use a stream: each sample is
+    taken whole before the next, in the order in which they arrive.
 
     Attributes:
         belief: what is believed after the last update, in standardised units.
@@ -33,7 +55,7 @@ class Stream:
         log_likelihood: of all samples so far, in nats of the raw units.
     """
 
-    belief: Particles | Gaussian | Factorised | Hidden
+    belief: Belief
     step: int
     log_likelihood: float
 
@@ -43,104 +65,260 @@ class Stream:
         standardiser: Standardiser,
         labels: Labels,
         seed: int = 0,
+        stored: Callable[[], Stored] | None = None,
     ) -> None:
-        """Start before the first sample."""
+        """Start before the first sample.
+
+        Args:
+            algorithm: the filter with its model, in standardised units.
+            standardiser: from raw to standardised units.
+            labels: names and units of the columns.
+            seed: start of the randomness.
+            stored: what a file of the trained model holds, so that the stream can be saved.
+        """
         self._algorithm = algorithm
         self._model = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
-        self._standardiser = standardiser
-        # Samples bring no time stamps: forecasts are labelled by the step.
-        self._labels = dataclasses.replace(labels, time_kind="step", time_name=None, interval=1.0)
+        self._standardiser, self._labels, self._stored = standardiser, labels, stored
         self._key = jax.random.key(seed_of(seed))
+        self._lock = threading.RLock()
         self.belief = algorithm.init(self._key)
         self.step, self.log_likelihood = 0, 0.0
+        # Of a model in continuous time: time since the first sample, and the latest steps.
+        self._elapsed, self._lengths = 0.0, deque(maxlen=RECENT)
 
     def update(self, y: Any, u: Any = None, dt: int | float | None = None) -> None:
         """Take one sample.
 
         Args:
-            y: one number for each column; NaN = missing.
+            y: one number for each column; NaN and what a masked array hides = missing.
             u: inputs of this step, for a model that has inputs.
-            dt: time since the sample before, for a model in continuous time; default its interval.
+            dt: time since the sample before, for a model in continuous time; default its interval. The first
+                sample, which has none before it, does not use it.
 
         Raises:
-            RekalError: a wrong number of columns or inputs, an infinite value, or a `dt` that is not
-                positive or that the model does not take.
+            RekalError: a wrong number of columns or inputs, something that is no real number, an infinite
+                value, a `dt` that is not positive or that the model does not take, or a sample so far off
+                that the belief would no longer be finite. The stream is then as it was before.
         """
-        model = self._model
-        values = np.atleast_1d(np.asarray(y, np.float64))
-        if values.shape != (model.observations,):
-            raise RekalError(
-                f"a sample has {model.observations} columns, but {values.shape} was given"
+        with self._lock:
+            values, seen = self._sample(y)
+            inputs, step = self._inputs(u), self._step(dt)
+            if isinstance(self._model, LinearTimeVarying):
+                self._model.check_steps(self.step + 1)
+            scale = np.asarray(self._standardiser.scale, np.float64)
+            with np.errstate(over="ignore"):  # what is beyond the numbers is refused below
+                scaled = np.where(seen, (values - self._standardiser.location) / scale, 0.0)
+                row = jnp.asarray(scaled, jnp.result_type(float))
+            first = self.step == 0
+            drive = (inputs, None if step is None else jnp.asarray(step, jnp.result_type(float)))
+            belief, gain, finite = _advance(
+                self._algorithm, self.belief, row, jnp.asarray(seen), drive, first
             )
-        if np.isinf(values).any():
-            raise RekalError(f"sample {self.step + 1} holds an infinite value")
-        step = self._step(dt)
-        seen = ~np.isnan(values)
-        scaled = (values - self._standardiser.location) / self._standardiser.scale
-        row = jnp.asarray(np.where(seen, scaled, 0.0), jnp.result_type(float))
-        self.belief, gain = _advance(
-            self._algorithm, self.belief, row, jnp.asarray(seen), (self._inputs(u), step),
-            self.step == 0,
-        )  # fmt: skip
-        volume = float(np.sum(np.log(np.asarray(self._standardiser.scale))[seen]))
-        self.log_likelihood += float(gain) - volume
-        self.step += 1
+            total = self.log_likelihood + float(gain) - float(np.sum(np.log(scale)[seen]))
+            if not (bool(finite) and math.isfinite(total)):
+                raise RekalError(self._too_far(scaled))
+            if not first and self._continuous:
+                length = self._interval if step is None else step
+                self._elapsed += length
+                self._lengths.append(length)
+            self.belief, self.log_likelihood, self.step = belief, total, self.step + 1
 
-    def forecast(self, horizon: int, future_inputs: Any = None) -> Forecast:
+    def forecast(
+        self, horizon: int, future_inputs: Any = None, dt: int | float | None = None
+    ) -> Forecast:
         """Forecast the next `horizon` samples, in raw units.
+
+        Args:
+            horizon: number of steps, at least 1.
+            future_inputs: inputs of those steps `(horizon, input)`, for a model that has inputs.
+            dt: length of each step, for a model in continuous time; default the median of the latest
+                steps, as of `Fit.forecast`, and the interval of the model before there is any.
+
+        Returns:
+            The forecast; its time stamps are numbers of steps, of a model in continuous time the time since
+            the first sample.
 
         Raises:
             RekalError: no sample was taken yet, or as for `Fit.forecast`.
         """
-        if self.step == 0:
+        with self._lock:
+            belief, at, elapsed = self.belief, self.step, self._elapsed
+            usual = typical(np.array(self._lengths)) if self._lengths else None
+        if at == 0:
             raise RekalError("a stream can forecast after its first sample")
+        step = self._step(dt)
+        step = usual if step is None else step
         made = forecast_from(
             self._source(),
-            self.belief,
+            belief,
             horizon,
-            jax.random.fold_in(self._key, self.step),
-            future_inputs=None if future_inputs is None else self._inputs(future_inputs),
-            origin=self.step - 1,
+            jax.random.fold_in(self._key, at),
+            future_inputs=self._standardiser.apply_inputs(future_inputs),
+            dt=step,
+            origin=at - 1,
         )
-        return dataclasses.replace(
-            made.rescale(self._standardiser.location, self._standardiser.scale), labels=self._labels
+        raw = made.rescale(self._standardiser.location, self._standardiser.scale)
+        if not self._continuous:
+            labels = dataclasses.replace(
+                self._labels, time_kind="step", time_name=None, interval=1.0
+            )
+            return dataclasses.replace(raw, labels=labels)
+        length = self._interval if step is None else step
+        labels = dataclasses.replace(
+            self._labels,
+            time_kind="number",
+            time_name="time since the first sample",
+            time_origin=None,
+            interval=length,
+        )
+        targets = elapsed + length * np.array(raw.horizons, float)[None]
+        return dataclasses.replace(raw, labels=labels, times=np.array([elapsed]), targets=targets)
+
+    def save(self, path: str | Path) -> None:
+        """Write one file: the trained model, the belief and what else it takes to go on exactly here.
+
+        `rekal.load_stream` resumes it: the same samples then give the same beliefs, likelihood and forecasts
+        to the last bit.
+
+        Raises:
+            RekalError: the file cannot be written, or the stream was not made by `Fit.stream`.
+        """
+        if self._stored is None:
+            raise RekalError(
+                "this stream was made of a filter alone, which has no file: take Fit.stream"
+            )
+        config, arrays = self._stored()
+        with self._lock:
+            mine = {
+                "log_likelihood": np.float64(self.log_likelihood),
+                "elapsed": np.float64(self._elapsed),
+                "lengths": np.array(self._lengths, np.float64),
+                **(belief_arrays(self.belief) if self.step else {}),
+            }
+            step = self.step
+        named = {f"{STREAM}.{name}": array for name, array in mine.items()}
+        save_archive(
+            path,
+            {**config, "kind": STREAM, "fit": config["kind"], "step": step},
+            {**arrays, **named},
         )
 
-    def _step(self, dt: int | float | None) -> Array | None:
+    def resume(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on where another stream of the same model was saved.
+
+        Args:
+            step: number of samples it had taken.
+            arrays: what `save` wrote of it.
+
+        Raises:
+            RekalError: an array is missing, unknown, of another shape or another precision.
+        """
+        left = dict(arrays)
+        try:
+            total, elapsed = (float(left.pop(name)) for name in ("log_likelihood", "elapsed"))
+            lengths = np.asarray(left.pop("lengths"), np.float64).tolist()
+        except (KeyError, TypeError, ValueError) as error:
+            raise RekalError(f"the stream has no proper {error}") from None
+        belief = self.belief
+        for first in (True, False)[: min(step, 2)]:
+            belief = self._after(belief, first)
+        if step:
+            belief = belief_from(belief, left)
+        elif left:
+            raise RekalError(f"the stream has no array {min(left)!r}")
+        with self._lock:
+            self.belief, self.step, self.log_likelihood = belief, step, total
+            self._elapsed, self._lengths = elapsed, deque(lengths, maxlen=RECENT)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the lock, so that a stream can be copied."""
+        with self._lock:
+            held = {name: value for name, value in vars(self).items() if name != "_lock"}
+            return {**held, "_lengths": self._lengths.copy()}
+
+    def __setstate__(self, held: dict[str, Any]) -> None:
+        vars(self).update(held, _lock=threading.RLock())
+
+    @property
+    def _continuous(self) -> bool:
         model = self._model
+        return isinstance(model, LinearModel | TableNetwork) and model.continuous
+
+    @property
+    def _interval(self) -> float:
+        """Length of a step of a model in continuous time where none is given."""
+        return float(getattr(self._model, "interval", None) or 1.0)
+
+    def _sample(self, y: Any) -> tuple[np.ndarray, Bool[np.ndarray, " obs"]]:
+        """A sample in raw units, and which of its entries are there."""
+        values = np.atleast_1d(numeric_array(y, f"sample {self.step + 1}"))
+        if values.shape != (self._model.observations,):
+            raise RekalError(
+                f"a sample has {self._model.observations} columns, but {values.shape} was given"
+            )
+        if np.isinf(values).any():
+            raise RekalError(f"sample {self.step + 1} holds an infinite value")
+        return values, ~np.isnan(values)
+
+    def _step(self, dt: int | float | None) -> float | None:
         if dt is None:
             return None
-        if not (isinstance(model, LinearModel | TableNetwork) and model.continuous):
-            raise RekalError(f"a {type(model).__name__} runs in equal steps: leave dt out")
-        if not (dt > 0 and np.isfinite(dt)):
-            raise RekalError(f"dt must be a time above 0, but is {dt}")
-        return jnp.asarray(dt, jnp.result_type(float))
+        if not self._continuous:
+            raise RekalError(f"a {type(self._model).__name__} runs in equal steps: leave dt out")
+        return positive_time(dt, "dt")
+
+    def _inputs(self, u: Any) -> Array | None:
+        count = self._model.n_inputs
+        if count == 0:
+            if u is not None:
+                raise RekalError("the model takes no inputs, so leave u out")
+            return None
+        given = None if u is None else np.atleast_1d(numeric_array(u, "inputs"))
+        if given is None or given.shape != (count,):
+            raise RekalError(f"the model has {count} inputs, which every sample must bring")
+        if not np.isfinite(given).all():
+            raise RekalError(f"an input of sample {self.step + 1} is missing: it must be known")
+        return self._standardiser.apply_inputs(given)
+
+    def _too_far(self, scaled: np.ndarray) -> str:
+        """Why a sample is refused."""
+        k = int(np.argmax(np.abs(scaled)))
+        return (
+            f"sample {self.step + 1} cannot be taken, since the belief or the likelihood would no longer be "
+            f"finite: column '{self._labels.names[k]}' lies {abs(scaled[k]):.3g} standard deviations from "
+            "the mean of the training data"
+        )
+
+    def _after(self, belief: Any, first: bool) -> Any:
+        """Shapes of the belief after a sample."""
+        obs, count, dtype = (
+            self._model.observations,
+            self._model.n_inputs,
+            jnp.result_type(float),
+        )
+        row, seen = jax.ShapeDtypeStruct((obs,), dtype), jax.ShapeDtypeStruct((obs,), bool)
+        u = jax.ShapeDtypeStruct((count,), dtype) if count else None
+        return eqx.filter_eval_shape(
+            _advance, self._algorithm, belief, row, seen, (u, None), first
+        )[0]
 
     def _source(self) -> Source:
         algorithm = self._algorithm
         return algorithm.model if isinstance(algorithm, ParticleFilter) else algorithm
 
-    def _inputs(self, u: Any) -> Array | None:
-        count = self._model.n_inputs
-        if self._standardiser.input_location is None:
-            return None
-        if u is None or np.shape(u)[-1:] != (count,):
-            raise RekalError(f"the model has {count} inputs, which every sample must bring")
-        if not np.isfinite(np.asarray(u, np.float64)).all():
-            raise RekalError(f"an input of sample {self.step + 1} is missing: it must be known")
-        return self._standardiser.apply_inputs(u)
-
 
 @eqx.filter_jit
 def _advance(
     algorithm: Any,
-    belief: Particles | Gaussian | Factorised | Hidden,
+    belief: Belief,
     row: Array,
     seen: Array,
     drive: tuple[Array | None, Array | None],
     first: bool,
-) -> tuple[Particles | Gaussian | Factorised | Hidden, Array]:
+) -> tuple[Belief, Array, Array]:
+    """The belief after a sample, its log density, and whether the belief is finite."""
     u, dt = drive
     moved = belief if first else algorithm.predict(belief, u, dt)
     evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])
-    return algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))
+    after, gain = algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))
+    return after, gain, is_finite(after)

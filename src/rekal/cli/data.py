@@ -108,7 +108,11 @@ def read_inputs(
 
     where = str(path)
     parquet = path.suffix.lower() in (".parquet", ".pq")
-    table = read_parquet(path) if parquet else read_csv(path, delimiter(sep), decimal, encoding=encoding)
+    table = (
+        read_parquet(path)
+        if parquet
+        else read_csv(path, delimiter(sep), decimal, encoding=encoding)
+    )
     columns = [table.column(known(table.names, name, where)).checked(where) for name in names]
     if len(table.frame) != steps:
         raise RekalError(

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rekal.arguments import whole
 from rekal.errors import RekalError
 from rekal.memory import check_memory
+from rekal.sequences.numeric import numeric_array
 
 BYTES_OF_HORIZON = 300.0
 """What each horizon takes at least, as a number and as a row."""
@@ -26,12 +26,14 @@ class Drive:
         inputs: known inputs of each series, `(rows, input)` each, or None for a model without.
         dt: time since the step before, `(rows,)` for each series, or None where steps are regular.
         names: what the inputs are called in messages.
+        step: length of every step after the end of a series; None = the median of its `dt`.
     """
 
     starts: np.ndarray
     inputs: list[np.ndarray] | None
     dt: list[np.ndarray] | None
     names: tuple[str, ...]
+    step: float | None = None
 
     @classmethod
     def of(
@@ -43,6 +45,9 @@ class Drive:
         future_inputs: Any,
         dt: Any,
         names: Sequence[str],
+        *,
+        ahead: int,
+        step: float | None = None,
     ) -> Drive:
         """Collect what is known.
 
@@ -54,27 +59,39 @@ class Drive:
             future_inputs: the same from `ends` on, or None.
             dt: `(steps,)` or `(batch, steps)` from `starts` on, or None.
             names: names of the inputs, or none.
+            ahead: the longest horizon.
+            step: length of the steps after the end, or None.
 
         Raises:
-            RekalError: inputs for a model without any, or of a wrong shape.
+            RekalError: inputs for a model without any, or of a wrong shape; more future inputs than steps
+                ahead.
         """
         batch = len(ends)
         named = tuple(names) or (("u",) if width == 1 else tuple(f"u{k + 1}" for k in range(width)))
         rows = [np.zeros((0, width)) for _ in range(batch)]
         if inputs is not None:
-            found = _batched(inputs, batch, width, "inputs")
-            rows = [r[: e - s] for r, s, e in zip(found, starts, ends, strict=True)]
+            past = _batched(inputs, batch, width, "inputs")
+            rows = [r[: e - s] for r, s, e in zip(past, starts, ends, strict=True)]
         if future_inputs is not None:
             future = _batched(future_inputs, batch, width, "future_inputs")
+            if future.shape[1] > ahead:
+                raise RekalError(
+                    f"future_inputs have {future.shape[1]} rows, but {ahead} steps are forecast: give the "
+                    f"{ahead} rows that follow the end of the data, and none of the past"
+                )
             if width and any(len(r) < e - s for r, s, e in zip(rows, starts, ends, strict=True)):
                 raise RekalError("future_inputs continue the inputs, so give the inputs as well")
             rows = [np.concatenate(both) for both in zip(rows, future, strict=True)]
         times = None
         if dt is not None:
-            held = np.asarray(dt, float)
+            held = np.atleast_1d(numeric_array(dt, "dt"))
+            if held.ndim > 2 or (held.ndim == 2 and len(held) != batch):
+                raise RekalError(
+                    f"dt of shape {held.shape} does not fit {batch} series: (batch, steps)"
+                )
             held = np.broadcast_to(held, (batch, held.shape[-1]))
             times = [r[: max(e - s, 1)] for r, s, e in zip(held, starts, ends, strict=True)]
-        return cls(np.asarray(starts), rows if width else None, times, named)
+        return cls(np.asarray(starts), rows if width else None, times, named, step)
 
     def last_origin(self, i: int, end: int, ahead: int) -> int:
         """The last step of series `i`, which ends before `end`, with `ahead` known steps after it."""
@@ -110,7 +127,8 @@ class Drive:
             for i, known in enumerate(self.dt):
                 mine = np.flatnonzero(series == i)
                 inside = index[mine] < len(known)
-                dt[mine] = np.where(inside, _take(known, index[mine]), np.median(known))
+                later = np.median(known) if self.step is None else self.step
+                dt[mine] = np.where(inside, _take(known, index[mine]), later)
         return u, dt
 
 
@@ -149,7 +167,12 @@ def check_origins(origins: Any, end: int, last: int) -> np.ndarray:
                 "give future_inputs or a shorter horizon"
             )
         return np.arange(last + 1)
-    wanted = np.array([whole("an origin", each, -end) for each in np.atleast_1d(origins)], int)
+    wanted = np.atleast_1d(np.asarray(origins))
+    if wanted.size and not np.issubdtype(wanted.dtype, np.integer):
+        raise RekalError(f"origins are whole numbers of steps, but are {origins!r:.60}")
+    if wanted.ndim > 1:
+        raise RekalError(f"origins are a list of steps, but have the shape {wanted.shape}")
+    wanted = wanted.astype(int)
     steps = np.where(wanted < 0, wanted + end, wanted)
     outside = (steps < 0) | (steps >= end)
     if len(wanted) == 0 or outside.any():
@@ -166,9 +189,9 @@ def _take(rows: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def _batched(inputs: Any, batch: int, width: int, what: str) -> np.ndarray:
     """Inputs with the axes (batch, steps, input)."""
-    array = np.asarray(inputs, float)
     if width == 0:
         raise RekalError(f"the model takes no inputs, so leave out {what}")
+    array = numeric_array(inputs, what)
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3 or array.shape[0] != batch or array.shape[2] != width:
         raise RekalError(

@@ -14,11 +14,13 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from rekal.filters.gaussian import GaussianFilter
+from rekal.forecast.checks import check_finite_forecast
 from rekal.forecast.drive import SHORTER, Drive
 from rekal.forecast.labels import Labels
 from rekal.forecast.result import Forecast
 from rekal.memory import check_memory
-from rekal.models.linear import LinearModel
+from rekal.models.linear_model import LinearModel
+from rekal.models.time_varying import LinearTimeVarying
 from rekal.networks.table import TableNetwork
 
 CHUNK = 256  # origins at once
@@ -46,6 +48,8 @@ def forecast_gaussian(
     network = isinstance(algorithm, TableNetwork)
     obs = algorithm.observations if network else algorithm.model.observations
     ahead, count = horizons[-1], len(at)
+    if not network and isinstance(algorithm.model, LinearTimeVarying):
+        algorithm.model.check_steps(int(at.max()) + ahead + 1)
     dtype = jax.tree.leaves(beliefs)[0].dtype
     numbers = count * len(horizons) * obs * (obs + 2) + ahead * obs * (obs + 2)
     check_memory(
@@ -68,6 +72,7 @@ def forecast_gaussian(
             np.asarray(v)[: here.stop - here.start, kept] for v in _push(algorithm, row, ahead)
         ]
         means[here, :, 0], cov[here], path[here] = found
+    check_finite_forecast(means, path, horizons, cov)
     return Forecast(
         means=means,
         log_weights=np.zeros((count, 1), dtype),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,14 +63,14 @@ class Labels:
     def axis(self) -> str:
         """Title of the time axis, with its unit where that is not part of the name."""
         name = self.time_name or ("step" if self.time_kind == "step" else "time")
-        if self.time_kind != "number" or self.time_unit is None or self.time_unit in name:
+        if self.time_kind != "number" or self.time_unit is None or _says(name, self.time_unit):
             return name
         return f"{name} ({self.time_unit})"
 
     def column(self, k: int) -> str:
         """Name of column `k`, with its unit where that is not part of the name."""
         name, unit = self.names[k], self.units[k]
-        return name if unit is None or unit in name else f"{name} ({unit})"
+        return name if unit is None or _says(name, unit) else f"{name} ({unit})"
 
     def series(self, i: int) -> str:
         """Name of series `i`."""
@@ -84,3 +85,8 @@ class Labels:
         if np.all(numbers == np.round(numbers)):
             return pd.Index(numbers.astype(np.int64))
         return pd.Index(numbers)
+
+
+def _says(name: str, unit: str) -> bool:
+    """Whether a unit is part of a name, as a word of its own: "x_mm" says mm, "samples" does not say s."""
+    return re.search(rf"(?<![A-Za-z]){re.escape(unit)}(?![A-Za-z])", name) is not None

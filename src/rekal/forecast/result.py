@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from rekal import mixtures
-from rekal.arguments import real
+from rekal.arguments import probability, whole
 from rekal.errors import RekalError
 from rekal.forecast.labels import Labels
 from rekal.metrics import crps_mixture
@@ -93,11 +93,11 @@ class Forecast(eqx.Module):
         Raises:
             RekalError: a probability is not between 0 and 1.
         """
-        if isinstance(q, Sequence):
-            return jnp.stack([self.quantile(float(level)) for level in q])
-        if not 0 < q < 1:
-            raise RekalError(f"a quantile needs a probability between 0 and 1, not {q}")
-
+        if isinstance(q, Sequence) and not isinstance(q, str):
+            if not q:
+                raise RekalError("quantiles need at least one probability")
+            return jnp.stack([self.quantile(level) for level in q])
+        q = probability(q, "the probability of a quantile")
         every = np.full(np.shape(self.path), q)
         return self._by_origin(mixtures.mixture_quantile, every)
 
@@ -109,8 +109,7 @@ class Forecast(eqx.Module):
         Raises:
             RekalError: the level is not between 0 and 1.
         """
-        if not 0 < real("level", level) < 1:
-            raise RekalError(f"the level of an interval lies between 0 and 1, but is {level}")
+        level = probability(level, "the level of an interval")
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def cdf(
@@ -144,6 +143,7 @@ class Forecast(eqx.Module):
         The horizons of one draw follow one particle and its columns share their noise, so a draw is
         a joint one of all that is forecast from an origin.
         """
+        n = whole("the number of samples", n)
         pick_key, noise_key = jax.random.split(key)
         means = jnp.asarray(self.means)
         cumulative = jnp.cumsum(jnp.exp(jnp.asarray(self.log_weights)), axis=1)
@@ -151,7 +151,7 @@ class Forecast(eqx.Module):
         chosen = jax.vmap(lambda c, u: jnp.searchsorted(c, u, side="right"))(cumulative, uniform)
         chosen = jnp.minimum(chosen, means.shape[2] - 1).T
         drawn = means[jnp.arange(len(means)), :, chosen]
-        root = jnp.linalg.cholesky(jnp.asarray(self.cov))
+        root = _root(jnp.asarray(self.cov))
         noise = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
         return drawn + (root * noise[..., None, :]).sum(-1)
 
@@ -176,25 +176,35 @@ class Forecast(eqx.Module):
             cov=self.cov * (scale[:, None] * scale[None, :]),
         )
 
-    def label(self, data: Sequences) -> Forecast:
-        """The same forecast with the names, units and time stamps of the data it was made on."""
+    def label(self, data: Sequences, step: float | None = None) -> Forecast:
+        """The same forecast with the names, units and time stamps of the data it was made on.
+
+        Args:
+            data: what it was made on.
+            step: time between the steps after the end of a series, in steps where the data have no time
+                stamps; default the sampling interval.
+        """
         labels = Labels.of(data)
+        labels = labels if step is None else dataclasses.replace(labels, interval=step)
         if len(labels.names) != len(self.names):
             raise RekalError(
                 f"the forecast has {len(self.names)} columns and the data {len(labels.names)}"
             )
         times = targets = None
+        series, origins = np.asarray(self.series), np.asarray(self.origins)
+        ahead = np.array(self.horizons)
         if data.times is not None:
-            known = np.asarray(data.times, np.float64)
-            series, origins = np.asarray(self.series), np.asarray(self.origins)
+            known, ends = np.asarray(data.times, np.float64), np.asarray(data.lengths)
 
             def stamps(series: np.ndarray, steps: np.ndarray) -> np.ndarray:
-                last = np.minimum(steps, known.shape[1] - 1)
+                last = np.minimum(steps, ends[series] - 1)
                 return known[series, last] + (steps - last) * labels.interval
 
             times = stamps(series, origins)
             if data.dt is not None:
-                targets = stamps(series[:, None], origins[:, None] + np.array(self.horizons))
+                targets = stamps(series[:, None], origins[:, None] + ahead)
+        elif labels.interval != 1:  # numbers of steps that lie between those of the data
+            targets = origins[:, None] + ahead * float(labels.interval)
         return dataclasses.replace(self, labels=labels, times=times, targets=targets)
 
     def to_frame(self) -> pd.DataFrame:
@@ -210,6 +220,14 @@ class Forecast(eqx.Module):
         from rekal.forecast.tables import plot
 
         return plot(self, data, horizon, series)
+
+
+def _root(cov: Float[Array, "*lead obs obs"]) -> Float[Array, "*lead obs obs"]:
+    """A matrix `L` with `L L' = cov`: the triangular one where there is one, for a singular `cov` another."""
+    values, vectors = jnp.linalg.eigh(cov)
+    singular = vectors * jnp.sqrt(jnp.maximum(values, 0))[..., None, :]
+    triangular = jnp.linalg.cholesky(cov)
+    return jnp.where(jnp.isfinite(triangular).all((-2, -1), keepdims=True), triangular, singular)
 
 
 MIXTURES_AT_ONCE = 256

@@ -19,11 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from rekal.arguments import whole
+from rekal.arguments import positive_time, whole
 from rekal.beliefs import Gaussian, GaussianPath, Particles, Path
 from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.resampling import systematic
+from rekal.forecast.checks import check_finite_forecast, steps_of
 from rekal.forecast.drive import SHORTER, Drive, check_horizons, check_origins
 from rekal.forecast.gaussian import forecast_gaussian
 from rekal.forecast.labels import Labels
@@ -56,6 +57,7 @@ def rolling_forecast(
     origins: Any = None,
     particles: int | None = None,
     input_names: Sequence[str] = (),
+    step: float | None = None,
 ) -> Forecast:
     """Forecasts made at every step of one or more filtered series.
 
@@ -66,14 +68,15 @@ def rolling_forecast(
         key: randomness of the particles.
         inputs: known inputs `(steps, input)` or `(batch, steps, input)`; a model with inputs needs
             those of every step that is forecast.
-        future_inputs: inputs after the end of each series, in the same form.
-        dt: time since the step before, `(steps,)` or `(batch, steps)`; after the end of a series its
-            median holds.
+        future_inputs: inputs after the end of each series, in the same form, at most as many rows as the
+            longest horizon.
+        dt: time since the step before, `(steps,)` or `(batch, steps)`.
         lengths: number of real steps of each series `(batch,)`; default all.
         origins: steps to forecast from, the same for every series; negative counts from its end.
             Default: every step, for a model with inputs every step whose future inputs are known.
         particles: push so many through the dynamics; default as many as were filtered.
         input_names: what the inputs are called in messages.
+        step: length of the steps after the end of a series; default the median of its `dt`.
 
     Returns:
         The forecasts, origin after origin and series after series, in the units of the model.
@@ -87,7 +90,22 @@ def rolling_forecast(
     beliefs = _beliefs(path)
     batch, steps = jax.tree.leaves(beliefs)[0].shape[:2]
     ends = np.full(batch, steps) if lengths is None else np.asarray(lengths, int)
-    drive = Drive.of(width, np.zeros(batch, int), ends, inputs, future_inputs, dt, input_names)
+    if width and inputs is not None and np.ndim(inputs) > 1 and np.shape(inputs)[-2] > steps:
+        raise RekalError(
+            f"inputs have {np.shape(inputs)[-2]} rows, but the series {steps} steps: the rows after the "
+            "end of the data are future_inputs"
+        )
+    drive = Drive.of(
+        width,
+        np.zeros(batch, int),
+        ends,
+        inputs,
+        future_inputs,
+        dt,
+        input_names,
+        ahead=steps_ahead[-1],
+        step=step,
+    )
     found = [
         check_origins(origins, int(end), drive.last_origin(i, int(end), steps_ahead[-1]))
         for i, end in enumerate(ends)
@@ -120,7 +138,8 @@ def forecast_from(
         belief: the belief after the last observation, or the path of one or more series.
         horizon: a number means every step up to it; several numbers mean those steps.
         key: randomness of the particles.
-        future_inputs: inputs of the steps to come, `(horizon, input)` or `(batch, horizon, input)`.
+        future_inputs: inputs of the steps to come, `(horizon, input)` or `(batch, horizon, input)`: as many
+            rows as the longest horizon, no more and no fewer.
         lengths: number of real steps of each series of a path `(batch,)`; default all.
         dt: time between the steps to come, for models that use it.
         origin: number of the step that a single belief stands at.
@@ -134,8 +153,7 @@ def forecast_from(
         RekalError: as for `rolling_forecast`.
     """
     width = _inputs(source)
-    several = isinstance(horizon, Sequence | np.ndarray)
-    steps_ahead = check_horizons(horizon if several else range(1, check_horizons(horizon)[0] + 1))
+    steps_ahead = steps_of(horizon)
     if isinstance(belief, Particles):
         at = np.array([origin])
         last = np.asarray(belief.x)[None], np.asarray(belief.log_weights)[None]
@@ -151,8 +169,17 @@ def forecast_from(
         batch, steps = jax.tree.leaves(beliefs)[0].shape[:2]
         at = (np.full(batch, steps) if lengths is None else np.asarray(lengths, int)) - 1
         last = jax.tree.map(lambda leaf: leaf[np.arange(batch), at], beliefs)
-    interval = None if dt is None else np.full(1, dt)
-    drive = Drive.of(width, at + 1, at + 1, None, future_inputs, interval, input_names)
+    interval = None if dt is None else np.full(1, positive_time(dt, "dt"))
+    drive = Drive.of(
+        width,
+        at + 1,
+        at + 1,
+        None,
+        future_inputs,
+        interval,
+        input_names,
+        ahead=steps_ahead[-1],
+    )
     series = np.arange(len(at))
     if isinstance(source, GaussianFilter | TableNetwork):
         return forecast_gaussian(source, last, drive, series, at, steps_ahead)
@@ -227,6 +254,7 @@ def _forecast(
         size = here.stop - here.start
         seen, weight, mean = (np.asarray(v)[:size] for v in _push(model, key, row, ahead, pushed))
         means[here], weights[here], path[here] = seen[:, kept], weight, mean[:, kept]
+    check_finite_forecast(means, path, horizons)
     return Forecast(
         means=means,
         log_weights=weights,

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from rekal import metrics
 from rekal.errors import RekalError
+from rekal.sequences.numeric import numeric_array
 
 if TYPE_CHECKING:
     from rekal.forecast.result import Forecast
@@ -35,8 +36,20 @@ def pair(
     Raises:
         RekalError: the values do not fit the forecast.
     """
-    y = np.asarray(values, np.asarray(forecast.means).dtype)
-    seen = np.isfinite(y) if mask is None else np.asarray(mask, bool) & np.isfinite(y)
+    numbers = numeric_array(values, "values")
+    seen = ~np.isnan(numbers)
+    if mask is not None:
+        known = np.asarray(mask)
+        if known.shape != numbers.shape or known.dtype != bool:
+            raise RekalError(
+                f"mask is of booleans in the shape {numbers.shape} of the values, but has shape "
+                f"{known.shape} and type {known.dtype}"
+            )
+        seen &= known
+    with np.errstate(over="ignore"):
+        y = numbers.astype(np.asarray(forecast.means).dtype)
+    if np.isinf(y[seen]).any():
+        raise RekalError(f"values hold a number beyond those of {y.dtype}, which has no score")
     if y.ndim == 2:
         y, seen = y[None], seen[None]
     series, origins = np.asarray(forecast.series), np.asarray(forecast.origins)

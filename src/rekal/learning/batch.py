@@ -47,8 +47,14 @@ def as_batch(data: Sequences, model: StateSpaceModel | TableNetwork | None = Non
     Raises:
         RekalError: the series have other numbers of columns or inputs than the model; they are sampled
             irregularly, which a discrete-time model cannot use; a model in continuous time has another
-            interval than the series; a model that varies in time is too short for them.
+            interval than the series; a model that varies in time is too short for them; numbers beyond
+            those of the computation's precision; `data` are no `Sequences`.
     """
+    if not isinstance(data, Sequences):
+        raise RekalError(
+            f"the data must be Sequences, not {type(data).__name__}: make them with "
+            "rekal.Sequences.from_arrays"
+        )
     dt, steps = None, padded_length(data.steps)
     if model is not None:
         check_width(model, data.observations, data.n_inputs)
@@ -65,18 +71,33 @@ def as_batch(data: Sequences, model: StateSpaceModel | TableNetwork | None = Non
     elif isinstance(model, LinearTimeVarying):
         model.check_steps(data.steps)
         steps = data.steps
-    dtype = jnp.result_type(float)
 
     def pad(leaf: np.ndarray) -> np.ndarray:
         return np.pad(leaf, [(0, 0), (0, steps - data.steps)] + [(0, 0)] * (leaf.ndim - 2))
 
     return Batch(
-        values=jnp.asarray(pad(np.asarray(data.values)), dtype),
+        values=_numbers(pad(np.asarray(data.values)), "values"),
         mask=jnp.asarray(pad(np.asarray(data.mask))),
-        inputs=None if data.inputs is None else jnp.asarray(pad(np.asarray(data.inputs)), dtype),
+        inputs=None if data.inputs is None else _numbers(pad(np.asarray(data.inputs)), "inputs"),
         valid=jnp.asarray(pad(np.asarray(data.valid()))),
-        dt=None if dt is None else jnp.asarray(pad(np.asarray(dt)), dtype),
+        dt=None if dt is None else _numbers(pad(np.asarray(dt)), "steps of time"),
     )
+
+
+def _numbers(array: np.ndarray, what: str) -> Array:
+    """An array in the computation's precision.
+
+    Raises:
+        RekalError: a number is beyond those of that precision.
+    """
+    dtype = jnp.result_type(float)
+    largest = float(np.max(np.abs(array), initial=0.0))
+    if not largest <= float(jnp.finfo(dtype).max):
+        raise RekalError(
+            f"the {what} go up to {largest:.3g}, beyond the numbers of {dtype.name} that are computed with: "
+            "give them in a larger unit"
+        )
+    return jnp.asarray(array, dtype)
 
 
 def check_width(model: StateSpaceModel | TableNetwork, columns: int, inputs: int) -> None:

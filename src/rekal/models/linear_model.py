@@ -6,7 +6,6 @@ import abc
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rekal.errors import RekalError

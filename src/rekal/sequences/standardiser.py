@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rekal.errors import RekalError
 from rekal.sequences.container import AnyArray, Sequences
+from rekal.sequences.numeric import numeric_array
 
 
 class Standardiser(eqx.Module):
@@ -53,11 +55,19 @@ class Standardiser(eqx.Module):
         return dataclasses.replace(sequences, values=values, inputs=inputs, units=units)
 
     def apply_inputs(self, inputs: Any) -> Float[Array, "*lead input"] | None:
-        """Inputs alone, in the computation's precision; None where there are none."""
-        if inputs is None or self.input_location is None or self.input_scale is None:
+        """Inputs alone, in the computation's precision; None where there are none.
+
+        Raises:
+            RekalError: inputs are given, but the data that this was made of had none; something that is no
+                real number.
+        """
+        if inputs is None:
             return None
-        scaled = (np.asarray(inputs, np.float64) - self.input_location) / self.input_scale
-        return jnp.asarray(scaled, jnp.result_type(float))
+        if self.input_location is None or self.input_scale is None:
+            raise RekalError("the model takes no inputs, so leave them out")
+        with np.errstate(over="ignore"):  # too large for a number: whoever uses them refuses them
+            scaled = (numeric_array(inputs, "inputs") - self.input_location) / self.input_scale
+            return jnp.asarray(scaled, jnp.result_type(float))
 
     def invert(self, values: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
         """Means, samples or quantiles back in raw units."""

@@ -30,10 +30,10 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from rekal.beliefs import Path
 from rekal.errors import RekalError
+from rekal.models.base import StateSpaceModel
 from rekal.models.checks import is_singular
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
-from rekal.models.base import StateSpaceModel
 
 
 class Smoothed(NamedTuple):
