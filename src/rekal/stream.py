@@ -141,5 +141,7 @@ def _advance(
 ) -> tuple[Particles | Gaussian | Factorised | Hidden, Array]:
     u, dt = drive
     moved = belief if first else algorithm.predict(belief, u, dt)
+    if not isinstance(algorithm, TableNetwork):
+        return algorithm.update(moved, row, u, seen)
     evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])
     return algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))

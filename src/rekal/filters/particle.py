@@ -9,7 +9,7 @@ nearly all its particles where the observation rules them out.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from rekal.beliefs import Particles, normalise
 from rekal.errors import RekalError
 from rekal.filters.resampling import systematic
+from rekal.filters.sample import observation_row
 from rekal.models.base import Evidence, StateSpaceModel
 
 Proposal = Literal["bootstrap", "guided"]
@@ -125,8 +126,35 @@ class ParticleFilter(eqx.Module):
         """All observations of a series, encoded outside the time loop."""
         return jax.vmap(self.model.encode)(y, mask, u, dt)
 
-    def update(self, belief: Particles, evidence: Evidence) -> tuple[Particles, Float[Array, ""]]:
-        """One (encoded) observation enters; returns its log predictive density as well."""
+    def update(
+        self,
+        belief: Particles,
+        y: Any,
+        u: Any = None,
+        mask: Any = None,
+    ) -> tuple[Particles, Float[Array, ""]]:
+        """One observation enters a predicted belief.
+
+        Args:
+            belief: before the observation (`init` or `predict`).
+            y: one number for each column; NaN is missing.
+            u: inputs of this step, for a model that has inputs.
+            mask: True where observed; default where `y` is no NaN.
+
+        Returns:
+            The belief after the observation, and the estimated log predictive density of `y` in nats.
+
+        Raises:
+            RekalError: a wrong number of columns or inputs, or an infinite value.
+        """
+        values, seen, drive = observation_row(self.model, belief.x.dtype, y, u, mask)
+        evidence = self.encode(values, seen, drive)
+        return self.update_encoded(belief, jax.tree.map(lambda leaf: leaf[0], evidence))
+
+    def update_encoded(
+        self, belief: Particles, evidence: Evidence
+    ) -> tuple[Particles, Float[Array, ""]]:
+        """One encoded observation enters; returns its log predictive density as well."""
         if self.proposal == "guided" and belief.pending is not None:
             origin, noise, u, dt = belief.pending
             x, gain = self.model.propose(noise, origin, evidence, u, dt)
