@@ -1,4 +1,4 @@
-"""EM of linear models whose covariances have structure: it never lowers what it maximises, and never fills a zero."""
+"""EM of linear models whose covariances have structure: nothing falls, and zeros stay."""
 
 from __future__ import annotations
 
@@ -153,7 +153,8 @@ def test_a_small_variance_far_from_zero_is_not_lost_in_rounding():
     ]
     near, far = (
         linear_em(
-            start, as_batch(Sequences.from_arrays(values)), iterations=200, tolerance=0, freeze=("A", "c", "C", "d")
+            start, as_batch(Sequences.from_arrays(values)), iterations=200, tolerance=0,
+            freeze=("A", "c", "C", "d"),
         ).model
         for start, values in zip(starts, (y - 1e5, y), strict=True)
     )  # fmt: skip

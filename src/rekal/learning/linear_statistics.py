@@ -20,8 +20,8 @@ Residuals under the current weights are summed apart, from the means of the resi
     sum E[w w'] = sum w^ w^' + sum W_t,      sum E[w phi'] = sum w^ E[phi]' + [sum L_t - A P_{t-1}, 0],
 
 and likewise for `e_t = K (y_t - V psi_t)`, whose second moment has `K C P_t C' K' + R - K R` added. What a
-diffuse start adds to the covariances, `X_t Omega X_t'` with the effects `X_t` of its coordinates, enters by the
-effects on the residuals, which vanish where nothing was seen of a coordinate, however large `Omega` may be.
+diffuse start adds to the covariances, `X_t Omega X_t'` with the effects `X_t` of its coordinates, enters by
+the effects on the residuals, which vanish where nothing was seen of a coordinate, however large `Omega` is.
 """
 
 from __future__ import annotations
