@@ -11,6 +11,7 @@ import numpy as np
 from rekal.archive import load_archive
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
+from rekal.first_state import FirstState
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
@@ -51,6 +52,7 @@ def load(path: str | Path) -> Fit | NetworkFit:
         filtering=Filtering(**config["filtering"]),
         parameters=tuple(Parameter(*each) for each in config["parameters"]),
         uncertainty=Uncertainty.of(_part(arrays, "uncertainty.")),
+        first=FirstState(**first) if (first := _part(arrays, "first.")) else None,
         **common,
     )
 

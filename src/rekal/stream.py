@@ -52,6 +52,7 @@ class Stream:
         self._key = jax.random.key(seed)
         self.belief = algorithm.init(self._key)
         self.step, self.log_likelihood = 0, 0.0
+        self._diffuse = len(self._model.diffuse) if isinstance(self._model, LinearModel) else 0
 
     def update(self, y: Any, u: Any = None, dt: int | float | None = None) -> None:
         """Take one sample.
@@ -81,7 +82,10 @@ class Stream:
             self._algorithm, self.belief, row, jnp.asarray(seen), (self._inputs(u), step),
             self.step == 0,
         )  # fmt: skip
-        volume = float(np.sum(np.log(np.asarray(self._standardiser.scale))[seen]))
+        # The flat law of a diffuse start is in raw units: the first entries serve to find it.
+        counted = np.cumsum(seen) > self._diffuse
+        self._diffuse = max(0, self._diffuse - int(seen.sum()))
+        volume = float(np.sum(np.log(np.asarray(self._standardiser.scale))[seen & counted]))
         self.log_likelihood += float(gain) - volume
         self.step += 1
 
