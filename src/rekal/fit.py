@@ -103,8 +103,8 @@ class Fit(BaseFit):
     ) -> Sequences:
         """Draw new series from the model, in raw units.
 
-        They begin where the model has settled. One with a diffuse start has no law to settle to (a level walks
-        away): its series begin where the training data did, at the smoothed state of their first step.
+        They begin where the model has settled. One with a diffuse start has no law to settle to (a level
+        walks away): its series begin where the training data did, at the smoothed state of their first step.
 
         Args:
             steps: length of each series.

@@ -111,8 +111,7 @@ def train_structure(
 
     Raises:
         RekalError: the series are sampled irregularly and the structure has no form in continuous time;
-            the data have other inputs than the structure, inputs that do not change, or too few samples, or
-            the likelihood is not finite.
+            the data have other inputs than the structure or too few samples, or the likelihood is not finite.
     """
     structure = _driven(prepared, structure)
     if prepared.dt is not None and structure.interval is None:
@@ -153,14 +152,6 @@ def _driven(data: Sequences, structure: Structure) -> Structure:
             f"the structure takes the inputs {', '.join(structure.inputs) or '(none)'}, but the data have "
             f"{', '.join(data.input_names) or '(none)'}"
         )
-    if data.inputs is not None:
-        values = np.asarray(data.inputs)[np.asarray(data.valid())]
-        still = np.flatnonzero(np.ptp(values, axis=0) == 0)
-        if still.size:
-            raise RekalError(
-                f"the input {data.input_names[int(still[0])]} never changes, so that the data say nothing of "
-                "its coefficient: leave it out"
-            )
     return structure
 
 
