@@ -211,7 +211,7 @@ def test_what_is_refused():
 
 
 def test_a_singular_covariance_is_searched_in_its_range(data_root):
-    """A level with seasons as a linear model: the shift register of the seasons has no noise, and gets none."""
+    """A level with seasons as a linear model: the shift register has no noise, and gets none."""
     y = np.log(column(data_root, "UKgas"))
     built = (local_level() + seasonal(4)).start(y).build()
     freeze = ("A", "B", "c", "C", "D", "d")
@@ -219,8 +219,8 @@ def test_a_singular_covariance_is_searched_in_its_range(data_root):
     found = MaximumLikelihood(freeze=freeze, process_noise="diagonal").run(built, batch)
     same = estimate(local_level() + seasonal(4), y)
     assert found.names == ("Q[1, 1]", "Q[2, 2]", "R[1, 1]")
-    assert found.value == pytest.approx(same.value, abs=1e-5)
-    np.testing.assert_allclose(found.estimates, same.estimates, rtol=1e-3, atol=1e-10)
+    assert found.value == pytest.approx(same.value, abs=1e-4)
+    np.testing.assert_allclose(found.estimates, same.estimates, rtol=1e-3, atol=1e-8)
     assert not np.asarray(found.model.Q)[2:].any()
 
 
@@ -236,7 +236,7 @@ def test_a_covariance_of_one_factor(data_root):
     np.testing.assert_allclose(found.model.Q, same.model.Q, rtol=1e-3)
     one = dataclasses.replace(structure.build(), Q=10 * jnp.outer(*2 * [jnp.array([0.5, 1.0])]))
     along = MaximumLikelihood(freeze=freeze).run(one, batch)
-    assert along.names == ("Q[2, 2]", "R[1, 1]")
+    assert along.names == ("Q[1, 1]", "R[1, 1]")
     Q = np.asarray(along.model.Q)
     np.testing.assert_allclose(Q / Q[1, 1], [[0.25, 0.5], [0.5, 1.0]], rtol=1e-9)
     assert along.value > along.log_likelihood[0]
