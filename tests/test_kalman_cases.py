@@ -215,8 +215,7 @@ def test_a_stream_through_a_model_given_step_by_step_uses_each_step():
     belief = kalman.init()
     for t in range(3):
         belief = belief if t == 0 else kalman.predict(belief)
-        evidence = jax.tree.map(lambda leaf: leaf[0], kalman.encode(y[t : t + 1], None))
-        belief, gain = kalman.update(belief, evidence)
+        belief, gain = kalman.update(belief, y[t])
         np.testing.assert_allclose(belief.mean, whole.mean[t])
         assert float(gain) == pytest.approx(float(whole.log_evidence[t]))
     with pytest.raises(RekalError, match="R has 3 steps, but the series has 4"):

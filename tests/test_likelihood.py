@@ -27,6 +27,7 @@ from rekal.learning.total import groups_of, total_log_likelihood, value_and_grad
 from rekal.models.linear import LinearGaussian
 from rekal.models.structural import (
     autoregression,
+    constant_velocity,
     local_level,
     local_linear_trend,
     seasonal,
@@ -195,11 +196,6 @@ def test_directions_that_are_not_determined_have_no_standard_error():
 def test_what_is_refused():
     truth, y, _, u = linear_case(30)
     batch = as_batch(Sequences.from_arrays(y, inputs=u))
-    with pytest.raises(RekalError, match="Q is singular"):
-        singular = LinearGaussian.create(
-            truth.A, truth.C, 0 * truth.Q, truth.R, B=truth.B, D=truth.D
-        )
-        MaximumLikelihood().run(singular, batch)
     with pytest.raises(RekalError, match="every block is frozen"):
         MaximumLikelihood(freeze=BLOCKS).run(truth, batch)
     with pytest.raises(RekalError, match="R is to stay diagonal"):
@@ -212,6 +208,38 @@ def test_what_is_refused():
         RekalError, match="model has 1 observations and 0 inputs, but the data have 2"
     ):
         MaximumLikelihood().run(local_level(), batch)
+
+
+def test_a_singular_covariance_is_searched_in_its_range(data_root):
+    """A level with seasons as a linear model: the shift register has no noise, and gets none."""
+    y = np.log(column(data_root, "UKgas"))
+    built = (local_level() + seasonal(4)).start(y).build()
+    freeze = ("A", "B", "c", "C", "D", "d")
+    batch = as_batch(Sequences.from_arrays(y))
+    found = MaximumLikelihood(freeze=freeze, process_noise="diagonal").run(built, batch)
+    same = estimate(local_level() + seasonal(4), y)
+    assert found.names == ("Q[1, 1]", "Q[2, 2]", "R[1, 1]")
+    assert found.value == pytest.approx(same.value, abs=1e-4)
+    np.testing.assert_allclose(found.estimates, same.estimates, rtol=1e-3, atol=1e-8)
+    assert not np.asarray(found.model.Q)[2:].any()
+
+
+def test_a_covariance_of_one_factor(data_root):
+    """Constant velocity: the noise moves in two directions by one parameter, or in one direction alone."""
+    y = column(data_root, "Nile")
+    structure = constant_velocity().start(y)
+    freeze = ("A", "B", "c", "C", "D", "d")
+    batch = as_batch(Sequences.from_arrays(y))
+    scaled = MaximumLikelihood(freeze=freeze, process_noise="scaled")
+    found, same = scaled.run(structure.build(), batch), estimate(constant_velocity(), y)
+    assert found.value == pytest.approx(same.value, abs=1e-5)
+    np.testing.assert_allclose(found.model.Q, same.model.Q, rtol=1e-3)
+    one = dataclasses.replace(structure.build(), Q=10 * jnp.outer(*2 * [jnp.array([0.5, 1.0])]))
+    along = MaximumLikelihood(freeze=freeze).run(one, batch)
+    assert along.names == ("Q[1, 1]", "R[1, 1]")
+    Q = np.asarray(along.model.Q)
+    np.testing.assert_allclose(Q / Q[1, 1], [[0.25, 0.5], [0.5, 1.0]], rtol=1e-9)
+    assert along.value > along.log_likelihood[0]
 
 
 def test_the_gradient_has_no_jumps():

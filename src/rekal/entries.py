@@ -131,16 +131,24 @@ class Entries:
             raise RekalError(f"{self._named(name)} has {len(values)} entries, not {length}")
         return tuple(values)
 
-    def rows(self, name: str, *kinds: type) -> tuple[tuple[Any, ...], ...]:
+    def rows(
+        self, name: str, *kinds: type, least: int | None = None
+    ) -> tuple[tuple[Any, ...], ...]:
         """A list of rows, each with one thing of each kind.
+
+        Args:
+            name: of the entry.
+            kinds: of the things in a row.
+            least: how many of them a row has at least (files of earlier versions have fewer); default all.
 
         Raises:
             RekalError: it is none.
         """
         rows = self.items(name, list)
         for row in rows:
-            if len(row) != len(kinds) or not all(
-                is_one(value, (kind,)) for value, kind in zip(row, kinds, strict=True)
+            enough = (len(kinds) if least is None else least) <= len(row) <= len(kinds)
+            if not enough or not all(
+                is_one(value, (kind,)) for value, kind in zip(row, kinds, strict=False)
             ):
                 wanted = ", ".join(KINDS[kind] for kind in kinds)
                 raise RekalError(f"{self._named(name)} holds a row that is not: {wanted}")

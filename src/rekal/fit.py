@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from rekal.arguments import seed_of
 from rekal.beliefs import GaussianPath, Path
@@ -15,6 +16,7 @@ from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
+from rekal.first_state import FirstState
 from rekal.fit_base import BaseFit
 from rekal.forecast import Labels
 from rekal.free_run import free_run
@@ -28,6 +30,7 @@ from rekal.posterior import Posterior
 from rekal.printable import printable, printable_line
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
+from rekal.sequences.volume import log_volume
 from rekal.simulate import simulate
 from rekal.trained import Parameter
 from rekal.verbs import filter_paths, filtered_posterior
@@ -49,6 +52,7 @@ class Fit(BaseFit):
         kind: what `rekal.fit` was asked for: "em-rnn", "rbf", "linear", the name of a structure, or "own".
         parameters: those of a structure with their standard errors, in raw units.
         uncertainty: of a linear model learned by maximum likelihood, else None.
+        first: of a model with a diffuse start, the law of the state at the first step of the training data.
     """
 
     model: GaussianModel
@@ -61,6 +65,7 @@ class Fit(BaseFit):
     kind: str = eqx.field(static=True, default="own", kw_only=True)
     parameters: tuple[Parameter, ...] = eqx.field(static=True, default=())
     uncertainty: Uncertainty | None = None
+    first: FirstState | None = None
 
     @property
     def continuous(self) -> bool:
@@ -87,12 +92,45 @@ class Fit(BaseFit):
             data=data,
         )
 
-    def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
-        """Draw new series from the model, in raw units."""
+    def _volume(self, data: Sequences) -> Float[np.ndarray, "batch steps"]:
+        """The same; the flat law of a diffuse start is in raw units, too."""
+        diffuse = len(self.model.diffuse) if isinstance(self.model, LinearModel) else 0
+        scale = np.asarray(self.standardiser.scale)
+        return log_volume(np.asarray(data.mask), scale, diffuse)
+
+    def simulate(
+        self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None, start: Any = None
+    ) -> Sequences:
+        """Draw new series from the model, in raw units.
+
+        They begin where the model has settled. One with a diffuse start has no law to settle to (a level
+        walks away): its series begin where the training data did, at the smoothed state of their first step.
+
+        Args:
+            steps: length of each series.
+            batch: number of series.
+            seed: start of the randomness.
+            inputs: `(steps, input)` for all series alike, or `(batch, steps, input)`, in raw units.
+            start: state at the first step `(states,)` or `(batch, states)`, in the units of the model, as in
+                `rekal.smooth(fit.algorithm, fit.prepare(data)).mean`.
+
+        Raises:
+            RekalError: steps or batch below 1, inputs or a start that do not fit, or a diffuse start whose
+                state the training data did not determine.
+        """
         u = self.standardiser.apply_inputs(inputs)
-        _, y = simulate(
-            self.model, steps, jax.random.key(seed_of(seed)), batch=batch, inputs=u, burn_in=200
-        )
+        model, settle = self.model, 200
+        if start is not None:
+            settle = 0
+        elif isinstance(model, LinearModel) and model.diffuse:
+            if self.first is None:
+                raise RekalError(
+                    "the model has a diffuse start and does not know the state from which its training data "
+                    "began: give start, the state at the first step"
+                )
+            model, settle = self.first.of(model), 0
+        key = jax.random.key(seed_of(seed))
+        _, y = simulate(model, steps, key, batch=batch, inputs=u, burn_in=settle, start=start)
         return self._drawn(y, inputs)
 
     def free_run(self, data: Sequences, warm_up: int = 4) -> np.ndarray:
@@ -133,7 +171,7 @@ class Fit(BaseFit):
             except RekalError as why:
                 said = (f"There are no intervals: {why}.",)
         driven = self.standardiser.input_scale
-        found = identify(
+        result = identify(
             self.model,
             interval=self.labels.interval,
             scale=np.asarray(self.standardiser.scale),
@@ -145,7 +183,10 @@ class Fit(BaseFit):
             input_names=self.input_names,
             uncertainty=sure,
         )
-        return dataclasses.replace(found, warnings=(*found.warnings, *said))
+        if self.parameters:  # the states of a structure have the units of the data
+            spread = result.process_std * float(self.standardiser.scale[0])
+            result = dataclasses.replace(result, process_std=spread)
+        return dataclasses.replace(result, warnings=(*result.warnings, *said))
 
     def summary(self, data: Sequences | None = None) -> str:
         """A page of text: how the training went, and the dynamics in numbers.
@@ -161,10 +202,8 @@ class Fit(BaseFit):
         states = f"{self.model.states} state{'' if self.model.states == 1 else 's'}"
         lines = [f"model           {kind}{states}, {names}{driven}"]
         lines += self.history.lines()
-        lines += [
-            f"{each.name:<15} {each.value:.6g} (standard error {each.standard_error:.2g})"
-            for each in self.parameters
-        ]
+        width = max([15, *(len(each.name) for each in self.parameters)])
+        lines += [f"{each.name:<{width}} {each}" for each in self.parameters]
         return printable("\n".join([*lines, "", self.identify(data).summary()]))
 
     def stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -182,6 +221,9 @@ class Fit(BaseFit):
         }
         arrays = self._arrays()
         arrays.update({f"model.{name}": array for name, array in model_arrays(self.model).items()})
+        if self.first is not None:
+            arrays["first.mean"] = np.asarray(self.first.mean)
+            arrays["first.cov"] = np.asarray(self.first.cov)
         if self.uncertainty is not None:
             kept = self.uncertainty.arrays()
             arrays.update({f"uncertainty.{name}": np.asarray(kept[name]) for name in kept})

@@ -29,6 +29,7 @@ from rekal.sequences import Sequences
 from rekal.sequences.clocks import in_unit, ratio
 from rekal.sequences.slicing import with_steps
 from rekal.sequences.standardiser import Standardiser
+from rekal.sequences.volume import log_volume
 from rekal.stream import Stream
 
 FAN_PARTICLES = (
@@ -248,7 +249,7 @@ class BaseFit(eqx.Module):
 
     def _volume(self, data: Sequences) -> Float[np.ndarray, "batch steps"]:
         """What to subtract from log densities of standardised rows to get those of raw ones."""
-        return np.sum(np.asarray(data.mask) * np.log(np.asarray(self.standardiser.scale)), -1)
+        return log_volume(np.asarray(data.mask), np.asarray(self.standardiser.scale))
 
     def _drawn(self, y: Any, inputs: Any) -> Sequences:
         """Simulated series in raw units, with the names of the training data."""

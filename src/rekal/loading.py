@@ -16,6 +16,7 @@ from rekal.diagnostics import ColumnDiagnostics, Diagnostics
 from rekal.entries import Entries, floats, reading
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering, Kind
+from rekal.first_state import FirstState
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
@@ -116,9 +117,11 @@ def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | 
             model=model_from(config.take("model", dict), _part(arrays, "model.")),
             filtering=_filtering(config.part("filtering")),
             parameters=tuple(
-                Parameter(*row) for row in config.rows("parameters", str, float, float)
+                Parameter(*row)
+                for row in config.rows("parameters", str, float, float, bool, least=3)
             ),
             uncertainty=_uncertainty(_part(arrays, "uncertainty.")),
+            first=_first_state(_part(arrays, "first.")),
             **common,
         )
     config.end()
@@ -247,6 +250,17 @@ def _uncertainty(arrays: dict[str, np.ndarray]) -> Uncertainty | None:
     return Uncertainty.of({"information": information, **blocks})
 
 
+def _first_state(arrays: dict[str, np.ndarray]) -> FirstState | None:
+    if not arrays:
+        return None
+    mean = floats(arrays, "mean", None, "first.")
+    if mean.ndim != 1:
+        raise RekalError("the array 'first.mean' is no list of numbers")
+    cov = floats(arrays, "cov", (len(mean), len(mean)), "first.")
+    _refuse_rest(arrays, "first.")
+    return FirstState(mean, cov)
+
+
 def _refuse_rest(arrays: Mapping[str, np.ndarray], what: str) -> None:
     if arrays:
         raise RekalError(
@@ -261,13 +275,16 @@ def _check_widths(fitted: Fit | NetworkFit) -> None:
         RekalError: it has others, or a part of it does not fit the rest.
     """
     columns, inputs = len(fitted.labels.names), len(fitted.input_names)
-    algorithm = fitted.algorithm  # refuses a filter that cannot follow the model
+    algorithm: Any = fitted.algorithm  # refuses a filter that cannot follow the model
     model = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
     if (model.observations, model.n_inputs) != (columns, inputs):
         raise RekalError(
             f"the model has {model.observations} columns and {model.n_inputs} inputs, but the names are "
             f"those of {columns} and {inputs}"
         )
+    first = fitted.first if isinstance(fitted, Fit) else None
+    if isinstance(fitted, Fit) and first is not None and first.mean.shape != (fitted.model.states,):
+        raise RekalError("the array 'first.mean' does not fit the model")
     if isinstance(fitted, Fit) and fitted.uncertainty is not None:
         states = fitted.model.states
         shapes = {"A": (states, states), "B": (states, inputs), "C": (columns, states),
@@ -280,8 +297,11 @@ def _check_widths(fitted: Fit | NetworkFit) -> None:
         u = jnp.zeros(inputs) if inputs else None
         belief = algorithm.predict(algorithm.init(jax.random.key(0)), u)
         y, seen = jnp.zeros((1, columns)), jnp.ones((1, columns), bool)
-        evidence = algorithm.encode(y, seen, None if u is None else u[None])
-        belief = algorithm.update(belief, jax.tree.map(lambda leaf: leaf[0], evidence))
+        if isinstance(algorithm, TableNetwork):
+            evidence = algorithm.encode(y, seen, None if u is None else u[None])
+            belief = algorithm.update(belief, jax.tree.map(lambda leaf: leaf[0], evidence))
+        else:
+            belief = algorithm.update(belief, y[0], u)
         return belief, algorithm.observe(algorithm.init(jax.random.key(0)), u)
 
     jax.eval_shape(step)  # traces the step and computes nothing

@@ -85,6 +85,7 @@ class Stream:
         self.step, self.log_likelihood = 0, 0.0
         # Of a model in continuous time: time since the first sample, and the latest steps.
         self._elapsed, self._lengths = 0.0, deque(maxlen=RECENT)
+        self._diffuse = len(self._model.diffuse) if isinstance(self._model, LinearModel) else 0
 
     def update(self, y: Any, u: Any = None, dt: int | float | None = None) -> None:
         """Take one sample.
@@ -114,7 +115,9 @@ class Stream:
             belief, gain, finite = _advance(
                 self._algorithm, self.belief, row, jnp.asarray(seen), drive, first
             )
-            total = self.log_likelihood + float(gain) - float(np.sum(np.log(scale)[seen]))
+            # The flat law of a diffuse start is in raw units: the first entries serve to find it.
+            counted = np.cumsum(seen) > self._diffuse
+            total = self.log_likelihood + float(gain) - float(np.sum(np.log(scale)[seen & counted]))
             if not (bool(finite) and math.isfinite(total)):
                 raise RekalError(self._too_far(scaled))
             if not first and self._continuous:
@@ -122,6 +125,7 @@ class Stream:
                 self._elapsed += length
                 self._lengths.append(length)
             self.belief, self.log_likelihood, self.step = belief, total, self.step + 1
+            self._diffuse = max(0, self._diffuse - int(seen.sum()))
 
     def forecast(
         self, horizon: int, future_inputs: Any = None, dt: int | float | None = None
@@ -192,6 +196,7 @@ class Stream:
             mine = {
                 "log_likelihood": np.float64(self.log_likelihood),
                 "elapsed": np.float64(self._elapsed),
+                "diffuse": np.int64(self._diffuse),
                 "lengths": np.array(self._lengths, np.float64),
                 **(belief_arrays(self.belief) if self.step else {}),
             }
@@ -217,6 +222,7 @@ class Stream:
         try:
             total, elapsed = (float(left.pop(name)) for name in ("log_likelihood", "elapsed"))
             lengths = np.asarray(left.pop("lengths"), np.float64).tolist()
+            diffuse = int(left.pop("diffuse"))
         except (KeyError, TypeError, ValueError) as error:
             raise RekalError(f"the stream has no proper {error}") from None
         belief = self.belief
@@ -229,6 +235,7 @@ class Stream:
         with self._lock:
             self.belief, self.step, self.log_likelihood = belief, step, total
             self._elapsed, self._lengths = elapsed, deque(lengths, maxlen=RECENT)
+            self._diffuse = diffuse
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the lock, so that a stream can be copied."""
@@ -319,6 +326,9 @@ def _advance(
     """The belief after a sample, its log density, and whether the belief is finite."""
     u, dt = drive
     moved = belief if first else algorithm.predict(belief, u, dt)
+    if not isinstance(algorithm, TableNetwork):
+        after, gain = algorithm.update(moved, row, u, seen)
+        return after, gain, is_finite(after)
     evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])
     after, gain = algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))
     return after, gain, is_finite(after)

@@ -12,6 +12,8 @@ import numpy as np
 from rekal.arguments import seed_of
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
+from rekal.filters.gaussian import GaussianFilter
+from rekal.first_state import first_state
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
@@ -24,6 +26,7 @@ from rekal.learning.simulation_error import SimulationError
 from rekal.models.activations import Activation
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
+from rekal.models.linear_model import LinearModel
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.models.structures import Structure
@@ -31,6 +34,7 @@ from rekal.progress import progress_bar
 from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
+from rekal.sequences.volume import log_volume
 from rekal.suggest import choices
 from rekal.train_checks import MODELS, Learner, check_arguments, check_data, check_learner
 from rekal.train_driven import DrivenOptions, train_driven
@@ -142,15 +146,18 @@ def fit(
     assert not isinstance(learner, Backprop)
     standardiser = _standardiser(data, model)
     prepared = standardiser.apply(data)
-    volume = standardiser.log_volume(data)
+    structure = model if isinstance(model, Structure) else None
+    if isinstance(model, str) and model in STRUCTURES:
+        structure = structure_of(model, data, StructureOptions(states, period))
+    diffuse = 0 if structure is None else len(structure.build().diffuse)
+    volume = float(log_volume(np.asarray(data.mask), np.asarray(standardiser.scale), diffuse).sum())
     with progress_bar(progress, volume) as report:
-        if isinstance(model, Structure) or model in STRUCTURES:
-            options = StructureOptions(states, period)
-            chosen = structure_of(model, data, options) if isinstance(model, str) else model
-            assert isinstance(chosen, Structure)
+        if structure is not None:
             assert not isinstance(learner, EM | SimulationError)
-            location = np.asarray(standardiser.location)
-            found = train_structure(prepared, chosen, learner, location, filtering, report)
+            own = not isinstance(model, str)
+            found = train_structure(
+                prepared, structure, learner, standardiser, filtering, report, own=own
+            )
         elif isinstance(model, LinearGaussian | LinearContinuous) or model == "linear":
             start = model if isinstance(model, LinearGaussian | LinearContinuous) else None
             assert not isinstance(learner, SimulationError)
@@ -188,6 +195,9 @@ def fit(
         parameters=found.parameters,
         uncertainty=found.uncertainty,
     )
+    if isinstance(trained.model, LinearModel) and trained.model.diffuse:
+        assert isinstance(trained.algorithm, GaussianFilter)
+        trained = dataclasses.replace(trained, first=first_state(trained.algorithm, prepared))
     return _judged(trained, data)
 
 
@@ -243,10 +253,16 @@ def _judged(trained: Kind, data: Sequences) -> Kind:
 
 
 def _standardiser(data: Sequences, model: Any) -> Standardiser:
-    """Names standardise; structures only shift, which changes no variance; one's own models nothing."""
+    """Names and structures standardise; one's own models nothing.
+
+    The columns of a structure share one scale, for they share their noise.
+    """
+    if isinstance(model, Structure) or model in STRUCTURES:
+        each = Standardiser.of(data)
+        common = np.sqrt(np.mean(np.asarray(each.scale) ** 2))
+        return dataclasses.replace(each, scale=np.full(data.observations, common))
     if model in ("em-rnn", "driven-rnn", "rbf", "linear"):
         return Standardiser.of(data)
     p, k = data.observations, data.n_inputs
     inputs = (np.zeros(k), np.ones(k)) if k else (None, None)
-    location = Standardiser.of(data).location if model in STRUCTURES else np.zeros(p)
-    return Standardiser(np.asarray(location), np.ones(p), *inputs)
+    return Standardiser(np.zeros(p), np.ones(p), *inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,7 +76,9 @@ def train_linear(
             result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
         else:
             assert isinstance(start, LinearGaussian)
-            em = EM(**LINEAR_EM) if learner is None else learner
+            em = _learner(model, learner)
+            if model is None:
+                start = _shaped(start, em)
             result = linear_em(
                 start,
                 batch,
@@ -85,11 +88,27 @@ def train_linear(
                 fixed=em.fixed,
                 process_noise=em.process_noise,
                 observation_noise=em.observation_noise,
-                strength=em.strength,
+                strength=None if isinstance(em.strength, str) else em.strength,
                 report=told,
             )
     result = result._replace(model=_in(jnp.result_type(float), result.model))
     return Trained(result, following, uncertainty=uncertainty)
+
+
+def _learner(model: LinearGaussian | LinearContinuous | None, learner: EM | None) -> EM:
+    """What trains: by default with full covariances, those of a model of one's own as that model has them."""
+    if learner is not None:
+        return learner
+    if model is None:
+        return EM(**LINEAR_EM)
+    return EM(**{**LINEAR_EM, "process_noise": None, "observation_noise": None})
+
+
+def _shaped(start: LinearGaussian, em: EM) -> LinearGaussian:
+    """A start that was made from the data, with the covariances that are to be learned."""
+    diagonal = lambda V, shape: jnp.diag(jnp.diagonal(V)) if shape == "diagonal" else V  # noqa: E731
+    covs = diagonal(start.Q, em.process_noise), diagonal(start.R, em.observation_noise)
+    return eqx.tree_at(lambda m: (m.Q, m.R), start, covs)
 
 
 def linear_start(prepared: Sequences, states: int) -> LinearGaussian:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering, chosen
 from rekal.learning.batch import as_batch
 from rekal.learning.em import EMResult, Progress
+from rekal.learning.estimate import Estimate
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.uncertainty import estimated
 from rekal.models.structural import (
@@ -21,9 +24,12 @@ from rekal.models.structural import (
     oscillator,
     seasonal,
 )
+from rekal.models.structure_units import raw_parameters, standardised
 from rekal.models.structures import Structure
 from rekal.progress import Report
 from rekal.sequences import Sequences
+from rekal.sequences.standardiser import Standardiser
+from rekal.sequences.volume import log_volume
 from rekal.trained import Parameter, Trained
 
 STRUCTURES = (
@@ -42,7 +48,8 @@ class StructureOptions(NamedTuple):
 
     Attributes:
         states: number of lags of "ar"; default 2.
-        period: steps per season of "seasonal" (needed), or where the search of "oscillator" begins.
+        period: steps per season of "seasonal" (default: those of a year where dates are monthly or
+            quarterly, else needed), or where the search of "oscillator" begins.
     """
 
     states: int | None = None
@@ -60,11 +67,12 @@ def structure_of(name: str, data: Sequences, options: StructureOptions) -> Struc
     if options.period is not None and name not in ("seasonal", "oscillator"):
         raise RekalError(f"period is of no use to {name}: leave it out")
     if name == "seasonal":
-        if options.period is None:
+        period = _period_of_year(data) if options.period is None else options.period
+        if period is None:
             raise RekalError("seasonal needs period, the number of steps after which it repeats")
-        if options.period != int(options.period):
-            raise RekalError(f"seasonal needs a whole number of steps, not {options.period:g}")
-        return local_level() + seasonal(int(options.period))
+        if period != int(period):
+            raise RekalError(f"seasonal needs a whole number of steps, not {period:g}")
+        return local_level() + seasonal(int(period))
     if name in ("constant-velocity", "constant-acceleration"):
         make = constant_velocity if name == "constant-velocity" else constant_acceleration
         return make(float(data.interval or 1.0), data.observations)
@@ -75,36 +83,45 @@ def structure_of(name: str, data: Sequences, options: StructureOptions) -> Struc
     return local_level() if name == "local-level" else local_linear_trend()
 
 
+def _period_of_year(data: Sequences) -> int | None:
+    """Steps per year of monthly or quarterly dates, else None."""
+    step = data.interval if data.time_kind == "date" and data.time_unit == "month" else None
+    return {1.0: 12, 3.0: 4}.get(step or 0.0)
+
+
 def train_structure(
-    shifted: Sequences,
+    prepared: Sequences,
     structure: Structure,
     learner: MaximumLikelihood | None,
-    location: np.ndarray,
+    standardiser: Standardiser,
     filtering: str | Filtering | None,
     report: Report | None,
+    own: bool = False,
 ) -> Trained:
     """Find the parameters that make the data most likely.
 
     Args:
-        shifted: data less `location`, otherwise in raw units.
+        prepared: the data in standardised units.
         structure: what is fitted.
         learner: how; default `MaximumLikelihood()`.
-        location: what was taken from each column; it is added to a mean.
+        standardiser: how they were standardised.
         filtering: what filters the fitted model; default the Kalman filter.
         report: told after each iteration.
+        own: whether the structure holds values, in raw units, that frozen parameters keep.
 
     Raises:
         RekalError: the series are sampled irregularly and the structure has no form in continuous time;
-            the data have inputs or too few samples, or the likelihood is not finite.
+            the data have other inputs than the structure or too few samples, or the likelihood is not finite.
     """
-    if shifted.n_inputs:
-        raise RekalError("a structure takes no inputs: use model 'linear', or leave the inputs out")
-    if shifted.dt is not None and structure.interval is None:
-        structure = structure.continuous(shifted.interval or 1.0)
-    longest = int(np.argmax(np.asarray(shifted.lengths)))
-    length = int(shifted.lengths[longest])
-    values, mask = np.asarray(shifted.values)[longest], np.asarray(shifted.mask)[longest]
-    start = structure.start(np.where(mask, values, np.nan)[:length])
+    structure = _driven(prepared, structure)
+    if prepared.dt is not None and structure.interval is None:
+        structure = structure.continuous(prepared.interval or 1.0)
+    learner = MaximumLikelihood() if learner is None else learner
+    start = _start(prepared, structure)
+    if own and learner.freeze:
+        held = np.isin(np.array(structure.names), learner.freeze)
+        given = standardised(structure, standardiser).vector
+        start = start.replaced(jnp.where(held, given, start.vector))
     following = chosen(filtering, Filtering("kalman"))
     following.of(start.build())  # refused before the work, not after
 
@@ -112,18 +129,57 @@ def train_structure(
         if report is not None:
             report("training", progress)
 
-    learner = MaximumLikelihood() if learner is None else learner
-    found = learner.run(start, as_batch(shifted, start.build()), told)
-    shift = dict(zip(_means(len(location)), location, strict=True))
-    rows = zip(found.names, found.estimates, found.standard_errors, strict=True)
-    parameters = tuple(
-        Parameter(name, float(value + shift.get(name, 0.0)), float(error))
-        for name, value, error in rows
+    found = learner.run(start, as_batch(prepared, start.build()), told)
+    diffuse = len(found.model.diffuse)
+    volume = float(
+        log_volume(np.asarray(prepared.mask), np.asarray(standardiser.scale), diffuse).sum()
     )
     result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
-    criteria = (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
-    return Trained(result, following, (), parameters, criteria, estimated(found, shifted.interval))
+    criteria = tuple(
+        (name, value + 2 * volume)
+        for name, value in (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
+    )
+    parameters = _parameters(found, standardiser)
+    return Trained(result, following, (), parameters, criteria, estimated(found, prepared.interval))
 
 
-def _means(columns: int) -> tuple[str, ...]:
-    return ("mean",) if columns == 1 else tuple(f"mean {i + 1}" for i in range(columns))
+def _driven(data: Sequences, structure: Structure) -> Structure:
+    """The structure with the inputs of the data."""
+    if not structure.inputs and data.n_inputs:
+        structure = structure.with_inputs(data.input_names)
+    if structure.inputs != tuple(data.input_names):
+        raise RekalError(
+            f"the structure takes the inputs {', '.join(structure.inputs) or '(none)'}, but the data have "
+            f"{', '.join(data.input_names) or '(none)'}"
+        )
+    return structure
+
+
+def _start(data: Sequences, structure: Structure) -> Structure:
+    """Parameters from which to search, from the longest series."""
+    longest = int(np.argmax(np.asarray(data.lengths)))
+    length = int(data.lengths[longest])
+    values, mask = np.asarray(data.values)[longest], np.asarray(data.mask)[longest]
+    inputs = None if data.inputs is None else np.asarray(data.inputs)[longest][:length]
+    return structure.start(np.where(mask, values, np.nan)[:length], inputs)
+
+
+def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter, ...]:
+    """The estimates and their standard errors in raw units."""
+    structure = found.structure
+    assert structure is not None
+    free = [structure.names.index(name) for name in found.names]
+    M, b = raw_parameters(structure, standardiser)
+    values = (M @ np.asarray(structure.natural, float) + b)[free]
+    errors = found.standard_errors
+    if found.information is not None:
+        natural = found.parameters.natural
+        with jax.enable_x64(True):
+            slopes = np.asarray(jax.jit(jax.jacfwd(natural))(jnp.asarray(found.vector)))
+        errors = found.information.standard_errors(M[np.ix_(free, free)] @ slopes)
+        errors = np.where(np.isnan(found.standard_errors), np.nan, errors)
+    rows = zip(found.names, values, errors, strict=True)
+    return tuple(
+        Parameter(name, float(value), float(error), name in found.boundary)
+        for name, value, error in rows
+    )

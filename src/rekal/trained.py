@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from rekal.filters.choice import Filtering
 from rekal.learning.em import EMResult
 from rekal.learning.uncertainty import Uncertainty
 
 
 class Parameter(NamedTuple):
-    """A parameter of a structure: its name, value and standard error (NaN where there is none)."""
+    """A parameter of a structure, in raw units.
+
+    Attributes:
+        name: what it is called.
+        value: its estimate.
+        standard_error: of the estimate; NaN where there is none.
+        boundary: whether it is a variance that is zero, as far as the data can say.
+    """
 
     name: str
     value: float
     standard_error: float
+    boundary: bool = False
+
+    def __str__(self) -> str:
+        if self.boundary:
+            sure = "zero: at the boundary"
+        elif np.isnan(self.standard_error):
+            sure = "no standard error"
+        else:
+            sure = f"standard error {self.standard_error:.2g}"
+        return f"{self.value:.6g} ({sure})"
 
 
 class Trained(NamedTuple):

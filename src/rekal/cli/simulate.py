@@ -21,6 +21,14 @@ def simulate(
         Path | None,
         typer.Option(metavar="FILE", help="Inputs, a row for each step (for a model with inputs)."),
     ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X1,X2,...",
+            help="State at the first step, in the units of the model.",
+            show_default="the settled law; where there is none, where the training data began",
+        ),
+    ] = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
     out: Annotated[
@@ -39,6 +47,7 @@ def simulate(
     for name, value in (("steps", steps), ("batch", batch)):
         if value < 1:
             raise RekalError(f"--{name} must be at least 1, but is {value}.")
+    state = _state(options.listed(start))
     check_targets([out], [model, input_file])
 
     from rekal.cli.cache import keep_compiled
@@ -54,7 +63,14 @@ def simulate(
         inputs = read_inputs(input_file, fitted.input_names, steps, batch, sep=sep, decimal=decimal)
     elif input_file is not None:
         raise RekalError("The model takes no inputs, so leave out --input-file.")
-    drawn = fitted.simulate(steps, batch, seed=seed, inputs=inputs)
+    more = {}
+    if state is not None:
+        from rekal.fit import Fit
+
+        if not isinstance(fitted, Fit):
+            raise RekalError("--start is for state-space models, and this is a network.")
+        more = {"start": state}
+    drawn = fitted.simulate(steps, batch, seed=seed, inputs=inputs, **more)
     frame = drawn.to_frame().reset_index()
     if out is not None:
         write_frame(out, frame)
@@ -67,3 +83,15 @@ def simulate(
             emit_text(f"Wrote {out} ({len(frame)} rows).")
         else:
             emit_text(frame.to_csv(index=False).rstrip("\n"))
+
+
+def _state(cells: list[str] | None) -> list[float] | None:
+    """The state that `--start` gives."""
+    if cells is None:
+        return None
+    try:
+        return [float(cell) for cell in cells]
+    except ValueError:
+        raise RekalError(
+            f"--start takes numbers separated by commas, not {','.join(cells)}."
+        ) from None

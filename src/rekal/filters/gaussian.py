@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
+from rekal.filters.sample import observation_row
 
 
 class GaussianFilter(eqx.Module):
@@ -55,9 +56,30 @@ class GaussianFilter(eqx.Module):
     ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
 
-    def update(self, belief: Gaussian, evidence: PyTree) -> tuple[Gaussian, Float[Array, ""]]:
-        """One (encoded) observation enters; returns its log predictive density as well."""
-        return self.absorb(belief, evidence)[:2]
+    def update(
+        self,
+        belief: Gaussian,
+        y: Any,
+        u: Any = None,
+        mask: Any = None,
+    ) -> tuple[Gaussian, Float[Array, ""]]:
+        """One observation enters a predicted belief.
+
+        Args:
+            belief: before the observation (`init` or `predict`).
+            y: one number for each column; NaN is missing.
+            u: inputs of this step, for a model that has inputs.
+            mask: True where observed; default where `y` is no NaN.
+
+        Returns:
+            The belief after the observation, and the log predictive density of `y` in nats.
+
+        Raises:
+            RekalError: a wrong number of columns or inputs, or an infinite value.
+        """
+        values, seen, drive = observation_row(self.model, belief.mean.dtype, y, u, mask)
+        evidence = self.encode(values, seen, drive)
+        return self.absorb(belief, jax.tree.map(lambda leaf: leaf[0], evidence))[:2]
 
     @abc.abstractmethod
     def observe(

@@ -12,7 +12,7 @@ observation may not: particles are weighted by its density.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -24,6 +24,7 @@ from rekal.beliefs import Particles, normalise
 from rekal.errors import RekalError
 from rekal.filters.finite import check_evidence
 from rekal.filters.resampling import systematic
+from rekal.filters.sample import observation_row
 from rekal.memory import check_memory
 from rekal.models.base import Evidence, StateSpaceModel
 from rekal.models.checks import is_singular
@@ -142,8 +143,35 @@ class ParticleFilter(eqx.Module):
         """All observations of a series, encoded outside the time loop."""
         return jax.vmap(self.model.encode)(y, mask, u, dt)
 
-    def update(self, belief: Particles, evidence: Evidence) -> tuple[Particles, Float[Array, ""]]:
-        """One (encoded) observation enters; returns its log predictive density as well.
+    def update(
+        self,
+        belief: Particles,
+        y: Any,
+        u: Any = None,
+        mask: Any = None,
+    ) -> tuple[Particles, Float[Array, ""]]:
+        """One observation enters a predicted belief.
+
+        Args:
+            belief: before the observation (`init` or `predict`).
+            y: one number for each column; NaN is missing.
+            u: inputs of this step, for a model that has inputs.
+            mask: True where observed; default where `y` is no NaN.
+
+        Returns:
+            The belief after the observation, and the estimated log predictive density of `y` in nats.
+
+        Raises:
+            RekalError: a wrong number of columns or inputs, or an infinite value; as for `update_encoded`.
+        """
+        values, seen, drive = observation_row(self.model, belief.x.dtype, y, u, mask)
+        evidence = self.encode(values, seen, drive)
+        return self.update_encoded(belief, jax.tree.map(lambda leaf: leaf[0], evidence))
+
+    def update_encoded(
+        self, belief: Particles, evidence: Evidence
+    ) -> tuple[Particles, Float[Array, ""]]:
+        """One encoded observation enters; returns its log predictive density as well.
 
         Raises:
             RekalError: no particle can have brought the observation about, or the model gives a value that

@@ -33,11 +33,12 @@ def run_filter(
     draws = algorithm.draw(draw_key, steps - 1) if ahead else None
     at = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
 
-    belief, first = algorithm.update(algorithm.init(start_key), at(evidence, 0))
+    belief, first = algorithm.update_encoded(algorithm.init(start_key), at(evidence, 0))
 
     def step(belief: Particles, row: PyTree) -> tuple[Particles, PyTree]:
         evidence, draws, u, dt = row
-        belief, gain = algorithm.update(algorithm.predict(belief, u, dt, draws), evidence)
+        prior = algorithm.predict(belief, u, dt, draws)
+        belief, gain = algorithm.update_encoded(prior, evidence)
         return belief, (belief.x, belief.log_weights, belief.ancestors, gain)
 
     evidence, inputs, dt = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))

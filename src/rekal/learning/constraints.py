@@ -1,4 +1,4 @@
-"""Which parameters EM may move: frozen blocks, fixed entries, diagonal or full covariances."""
+"""Which parameters EM may move: frozen blocks, fixed entries, shapes and ranges of covariances."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Array
 
 from rekal.errors import RekalError
+from rekal.learning.linear_maximise import Freedom, LinearConstraints, LinearNoise, freedom
 from rekal.learning.maximise import Constraints
 from rekal.learning.regression import NoiseShape
 from rekal.learning.statistics import Trainable, observation_blocks, transition_blocks
+from rekal.learning.support import support_of
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 
@@ -77,7 +79,64 @@ def constrain(
     )
 
 
-def check_flat_columns(model: LinearGaussian | LinearContinuous, constraints: Constraints) -> None:
+def constrain_linear(
+    model: LinearGaussian,
+    freeze: tuple[str, ...] = (),
+    fixed: Mapping[str, Any] | None = None,
+    *,
+    process_noise: LinearNoise | None = None,
+    observation_noise: LinearNoise | None = None,
+) -> LinearConstraints:
+    """What EM may move of a linear model: covariances keep their range, so that what has no noise has none.
+
+    Args:
+        model: the model that is to be trained.
+        freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
+        fixed: for a block of weights, an array that is True where an entry keeps its value.
+        process_noise: "full", "diagonal" or "scaled" `Q`; None is diagonal where the model's is, else full.
+        observation_noise: the same of `R`.
+
+    Raises:
+        RekalError: as for `constrain`; a covariance that is to stay diagonal and is not.
+    """
+    masks = constrain(model, freeze, fixed)
+    shapes = {"Q": process_noise, "R": observation_noise}
+    chosen = {name: shape_of(name, getattr(model, name), shapes[name]) for name in shapes}
+    start = np.ones((model.states, 1), bool) if "m" in freeze else None
+
+    def of(name: str, mask: Any, shape: LinearNoise) -> Any:
+        given = None if mask is None else np.asarray(mask)
+        return freedom(support_of(getattr(model, name)), given, shape, name in freeze)
+
+    return LinearConstraints(
+        of("Q", masks.transition, chosen["Q"]),
+        of("R", masks.observation, chosen["R"]),
+        of("P", start, "full"),
+    )
+
+
+def shape_of(name: str, V: Any, shape: str | None) -> LinearNoise:
+    """The shape in which a covariance of a linear model is learned.
+
+    Raises:
+        RekalError: an unknown shape, or a covariance that is to stay diagonal and is not.
+    """
+    matrix = np.asarray(V)
+    diagonal = not np.any(matrix - np.diag(np.diagonal(matrix)))
+    if shape is None:
+        return "diagonal" if diagonal else "full"
+    if shape == "diagonal" and not diagonal:
+        raise RekalError(f"{name} is to stay diagonal, but the model's is not")
+    if shape not in ("diagonal", "full", "scaled"):
+        raise RekalError(
+            f"a noise covariance of a linear model is 'diagonal', 'full' or 'scaled', not {shape!r}"
+        )
+    return shape
+
+
+def check_flat_columns(
+    model: LinearGaussian | LinearContinuous, constraints: Constraints | LinearConstraints
+) -> None:
     """With a diffuse start the effect of the flat coordinates is no parameter.
 
     The law of a flat coordinate has no scale of its own, so that a likelihood that integrates it out rises
@@ -89,7 +148,8 @@ def check_flat_columns(model: LinearGaussian | LinearContinuous, constraints: Co
     if model.initial != "diffuse":
         return
     flat = list(model.flat)
-    for fixed in (constraints.transition, constraints.observation):
+    for part in (constraints.transition, constraints.observation):
+        fixed = part.fixed if isinstance(part, Freedom) else part
         if fixed is None or not bool(np.asarray(fixed)[:, flat].all()):
             A = transition_blocks(model)[0]
             raise RekalError(

@@ -28,10 +28,10 @@ from rekal.filters.particle import Proposal
 from rekal.learning.batch import Batch
 from rekal.learning.constraints import constrain
 from rekal.learning.gaussian_statistics import Approximation, gaussian_e_step
+from rekal.learning.linear_maximise import LinearNoise
 from rekal.learning.maximise import BLOCKS, Constraints, Priors, maximise
 from rekal.learning.particle_statistics import Inference, e_step
 from rekal.learning.priors import PriorStrength
-from rekal.learning.regression import NoiseShape
 from rekal.memory import check_memory
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -80,11 +80,13 @@ class EM(eqx.Module):
         proposal: "guided" or "bootstrap" (paper).
         trajectories: None smooths by the paper's marginal smoother, O(N^2) a step; a number draws so
             many trajectories by backward simulation, O(N) a step, for many particles.
-        process_noise: "diagonal" or "full" `Q`.
-        observation_noise: "diagonal" or "full" `R`.
+        process_noise: "diagonal" or "full" `Q`; of linear models also "scaled", one factor of the model's.
+            None is "diagonal" for networks, and for linear models diagonal where the model's is, else full.
+        observation_noise: the same of `R`.
         freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
-        strength: the priors; None, of linear models only, for maximum likelihood.
+        strength: the priors; None, of linear models only, for maximum likelihood. "auto" is
+            `PriorStrength()` for networks and none for linear models.
         smoother: "particles", or "gaussian": no randomness, for low noise (see the module text).
         approximation: which Gaussian smoother, "unscented" or "extended".
         warm_start: iterations with the Gaussian smoother before those with particles; they come on top of
@@ -93,16 +95,16 @@ class EM(eqx.Module):
 
     particles: int = eqx.field(static=True, default=100)
     iterations: int = eqx.field(static=True, default=150)
-    tolerance: float = eqx.field(static=True, default=3e-4)
+    tolerance: int | float = eqx.field(static=True, default=3e-4)
     window: int = eqx.field(static=True, default=20)
     average: int = eqx.field(static=True, default=30)
     proposal: Proposal = eqx.field(static=True, default="guided")
     trajectories: int | None = eqx.field(static=True, default=None)
-    process_noise: NoiseShape = eqx.field(static=True, default="diagonal")
-    observation_noise: NoiseShape = eqx.field(static=True, default="diagonal")
+    process_noise: LinearNoise | None = eqx.field(static=True, default=None)
+    observation_noise: LinearNoise | None = eqx.field(static=True, default=None)
     freeze: tuple[str, ...] = eqx.field(static=True, default=())
     fixed: Mapping[str, Any] | None = None
-    strength: PriorStrength | None = PriorStrength()
+    strength: PriorStrength | Literal["auto"] | None = "auto"
     smoother: Smoother = eqx.field(static=True, default="particles")
     approximation: Approximation = eqx.field(static=True, default="unscented")
     warm_start: int = eqx.field(static=True, default=0)
@@ -114,8 +116,14 @@ class EM(eqx.Module):
                 whole(name, value, most=MOST_ITERATIONS if name == "iterations" else None)
         real("tolerance", self.tolerance, least=0)
         for shape in (self.process_noise, self.observation_noise):
-            if shape not in ("diagonal", "full"):
-                raise RekalError(f"a noise covariance is 'diagonal' or 'full', not {shape!r}")
+            if shape not in ("diagonal", "full", "scaled", None):
+                raise RekalError(
+                    f"a noise covariance is 'diagonal', 'full' or 'scaled', not {shape!r}"
+                )
+        if isinstance(self.strength, str) and self.strength != "auto":
+            raise RekalError(
+                f"strength is a PriorStrength, None or 'auto', but is {self.strength!r}"
+            )
         for name in (*self.freeze, *(self.fixed or {})):
             if name not in (*BLOCKS, "H", "G"):
                 raise RekalError(f"there is no block {name!r}: use one of {', '.join(BLOCKS)}")
@@ -152,7 +160,8 @@ class EM(eqx.Module):
         gaussian = self.smoother == "gaussian"
         if isinstance(model, RBFNetwork) and not gaussian:
             raise RekalError("EM trains an RBFNetwork with smoother='gaussian', not with particles")
-        if self.strength is None:
+        strength = PriorStrength() if isinstance(self.strength, str) else self.strength
+        if strength is None:
             raise RekalError("EM trains a network with priors only: give strength a PriorStrength")
         if not gaussian:
             self._check_memory(model, batch)
@@ -171,7 +180,7 @@ class EM(eqx.Module):
                 start = gaussian_e_step(model, self.approximation, batch)[0]
             else:
                 start = e_step(model, how, batch, keys[-1])[0]
-            priors = self.strength.priors(start)
+            priors = strength.priors(start)
             for i in range(total):
                 warming = i < self.warm_start
                 if gaussian or warming:
@@ -227,13 +236,14 @@ class EM(eqx.Module):
         Raises:
             RekalError: a block that the model has not, or a mask in `fixed` that does not fit its block.
         """
-        return constrain(
-            model,
-            self.freeze,
-            self.fixed,
-            process_noise=self.process_noise,
-            observation_noise=self.observation_noise,
-        )
+        shapes = {
+            "process_noise": self.process_noise or "diagonal",
+            "observation_noise": self.observation_noise or "diagonal",
+        }
+        for name, shape in shapes.items():
+            if shape == "scaled":
+                raise RekalError(f"{name}='scaled' is for linear models: a network's is not fixed")
+        return constrain(model, self.freeze, self.fixed, **cast(Any, shapes))
 
 
 @eqx.filter_jit

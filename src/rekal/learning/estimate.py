@@ -40,6 +40,8 @@ class Estimate(eqx.Module):
         names: names of the free parameters.
         estimates: their values in natural units.
         standard_errors: of these values; NaN where the data do not determine one.
+        boundary: names of variances that are zero, as far as the data can say; the standard errors of the
+            others take them as known.
         gradient: largest slope of the log-likelihood in a free parameter, in nats.
         steps: number of steps with an observation.
         information: what the data say of the free parameters, or None where it was not worked out.
@@ -55,6 +57,7 @@ class Estimate(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     estimates: Float[np.ndarray, " parameters"]
     standard_errors: Float[np.ndarray, " parameters"]
+    boundary: tuple[str, ...] = eqx.field(static=True)
     gradient: float = eqx.field(static=True)
     steps: int = eqx.field(static=True)
     information: Information | None
@@ -103,7 +106,7 @@ class Estimate(eqx.Module):
         """
         z = float(ndtri(0.5 + level / 2))
         value, error = self.estimates, self.standard_errors
-        positive = np.array([is_positive(name) for name in self.names], bool)
+        positive = np.array(self.parameters.positive, bool)
         spread = np.where(positive, error / np.where(positive, np.maximum(value, 1e-300), 1.0), 0.0)
         low = np.where(positive, value * np.exp(-z * spread), value - z * error)
         high = np.where(positive, value * np.exp(z * spread), value + z * error)
@@ -146,10 +149,8 @@ class Estimate(eqx.Module):
             f"{'':{width}}  {'estimate':>12} {'std. error':>12} {'95 % interval':>27}",
         ]
         for row in zip(self.names, self.estimates, self.standard_errors, low, high, strict=True):
+            if row[0] in self.boundary:
+                lines.append(f"{row[0]:{width}}  {row[1]:>12.5g} {'zero: at the boundary':>40}")
+                continue
             lines.append("{:{w}}  {:>12.5g} {:>12.4g} {:>13.5g} {:>13.5g}".format(*row, w=width))
         return "\n".join(lines)
-
-
-def is_positive(name: str) -> bool:
-    """Whether a parameter of a structure is positive."""
-    return any(word in name for word in ("variance", "noise", "period"))

@@ -4,6 +4,9 @@ The information is minus the Hessian of the log-likelihood, by central differenc
 directions may not be identified (the basis of the states, a variance that has gone to zero): scaled to a unit
 diagonal, the information has eigenvalues there that are zero to rounding. They are left out, and whatever
 depends on them has no standard error (NaN). What does not, such as the poles, has one.
+
+A variance at zero is at the boundary of what it may be: its logarithm has neither slope nor curvature, and
+the others are as sure as if it were not there. It is taken out.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ from collections.abc import Callable
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 SMALLEST = 1e-7  # share of the largest eigenvalue below which a direction counts as not identified
 LEAK = 1e-3  # share of a gradient that may point into such directions
 STEP = 1e-4  # of the differences
 LONGEST = 2.0  # a Newton step moves no parameter by more
+EDGE = (
+    0.01  # information of a logarithm, below which its parameter is zero as far as the data can say
+)
 
 
 class Information(eqx.Module):
@@ -74,11 +80,27 @@ def observed_information(
         shift = np.zeros(size)
         shift[i] = step
         hessian[i] = (gradient(at + shift) - gradient(at - shift)) / (2 * step)
-    # At the edge of what has a likelihood, such as that of stability, a direction is not identified.
-    known = np.flatnonzero(np.isfinite(hessian).all(1))
-    finite = np.zeros_like(hessian)
-    finite[np.ix_(known, known)] = hessian[np.ix_(known, known)]
-    return decomposed(-0.5 * (finite + finite.T))
+    # At the edge of what has a likelihood, such as that of stability, a direction is not identified. It takes
+    # its row and its column with it, and leaves the others as they are.
+    wrong = ~np.isfinite(hessian)
+    while wrong.any():
+        worst = int(np.argmax(wrong.sum(0) + wrong.sum(1)))
+        hessian[worst] = hessian[:, worst] = 0.0
+        wrong = ~np.isfinite(hessian)
+    return decomposed(-0.5 * (hessian + hessian.T))
+
+
+def at_the_boundary(
+    information: Information, logarithms: Bool[np.ndarray, " parameters"]
+) -> Bool[np.ndarray, " parameters"]:
+    """Which parameters are zero: those whose logarithm, a free parameter, the data say nothing of."""
+    return logarithms & (np.abs(np.diagonal(information.matrix)) < EDGE)
+
+
+def without(information: Information, gone: Bool[np.ndarray, " parameters"]) -> Information:
+    """The information on the other parameters, those that are `gone` being known."""
+    matrix = np.where(gone[:, None] | gone[None, :], 0.0, information.matrix)
+    return decomposed(matrix) if gone.any() else information
 
 
 def decomposed(matrix: Float[np.ndarray, "parameters parameters"]) -> Information:

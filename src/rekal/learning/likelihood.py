@@ -21,15 +21,20 @@ from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import Batch, check_width
 from rekal.learning.em import Progress
-from rekal.learning.estimate import VANISHED, Estimate, is_positive
-from rekal.learning.information import Information, observed_information
+from rekal.learning.estimate import VANISHED, Estimate
+from rekal.learning.information import (
+    Information,
+    at_the_boundary,
+    observed_information,
+    without,
+)
+from rekal.learning.linear_maximise import LinearNoise
 from rekal.learning.parameters import (
     Parameters,
     StructureParameters,
     model_parameters,
     structure_parameters,
 )
-from rekal.learning.regression import NoiseShape
 from rekal.learning.total import Group, groups_of, value_and_gradient
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
@@ -50,8 +55,9 @@ class MaximumLikelihood(eqx.Module):
             keeps nothing of a structure, and m and P of a linear model: with few series `P` collapses.
         fixed: for a block of weights of a linear model, an array that is True where an entry keeps its
             value.
-        process_noise: "full" or "diagonal" `Q` of a linear model.
-        observation_noise: "full" or "diagonal" `R` of a linear model.
+        process_noise: "full" or "diagonal" `Q` of a linear model, or "scaled", one factor of the model's.
+            Directions without noise stay so in every shape.
+        observation_noise: the same of `R`.
         errors: work standard errors out, and end with Newton steps; both take two gradients for every
             parameter. Without, the search ends where L-BFGS does.
     """
@@ -60,8 +66,8 @@ class MaximumLikelihood(eqx.Module):
     tolerance: int | float = eqx.field(static=True, default=1e-5)
     freeze: tuple[str, ...] | None = eqx.field(static=True, default=None)
     fixed: Mapping[str, Any] | None = None
-    process_noise: NoiseShape = eqx.field(static=True, default="full")
-    observation_noise: NoiseShape = eqx.field(static=True, default="full")
+    process_noise: LinearNoise = eqx.field(static=True, default="full")
+    observation_noise: LinearNoise = eqx.field(static=True, default="full")
     errors: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
@@ -142,18 +148,22 @@ class MaximumLikelihood(eqx.Module):
             stopped = "interrupted"
         vector = climb.best
         slope = climb.evaluate(vector)[1]
-        try:
-            information = climb.information() if self.errors else None
-        except KeyboardInterrupt:  # the search is done: without standard errors
-            information = None
+        information, edge = None, np.zeros(vector.size, bool)
+        if self.errors:
+            try:
+                information = climb.information()
+                edge = at_the_boundary(information, np.array(parameters.logarithms, bool))
+                information = without(information, edge)
+            except KeyboardInterrupt:  # the search is done: without standard errors
+                information = None
         model, natural, jacobian = _described(parameters, jnp.asarray(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)
         if information is not None:
             errors = information.standard_errors(np.asarray(jacobian))
         # A variance that went to zero: the data say nothing of its logarithm.
-        gone = [is_positive(name) for name in parameters.names]
-        errors = np.where(gone & (errors > VANISHED * estimates), np.nan, errors)
+        edge = edge | (np.array(parameters.positive, bool) & (errors > VANISHED * estimates))
+        errors = np.where(edge, np.nan, errors)
         return Estimate(
             model=model,
             structure=_structure_of(parameters, vector),
@@ -163,6 +173,7 @@ class MaximumLikelihood(eqx.Module):
             names=parameters.names,
             estimates=estimates,
             standard_errors=errors,
+            boundary=tuple(name for name, at in zip(parameters.names, edge, strict=True) if at),
             gradient=float(np.abs(slope).max()),
             steps=int(np.asarray(batch.mask).any(-1).sum()),
             information=information,

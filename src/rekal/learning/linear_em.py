@@ -1,8 +1,9 @@
 r"""Expectation-maximisation for a linear Gaussian model (Shumway and Stoffer 1982).
 
-The E-step is exact (`linear_statistics.py`) and the M-step is closed form (`maximise.py`), so that without
-priors the log-likelihood rises at every iteration. Many iterations run inside one compiled loop: small
-models would otherwise spend their time between the calls.
+The E-step is exact (`linear_statistics.py`) and the M-step is closed form (`linear_maximise.py`), so that
+without priors the log-likelihood rises at every iteration. Covariances keep their range: what has no noise
+has none. Many iterations run inside one compiled loop: small models would otherwise spend their time between
+the calls.
 
 A diffuse start stays diffuse; `m` and `P` are then no parameters, and how a flat coordinate reaches the data
 must be fixed: the likelihood grows without bound as its effect vanishes. A stationary start ties `m` and `P`
@@ -23,12 +24,13 @@ from jaxtyping import Array, Float, Int
 
 from rekal.errors import RekalError
 from rekal.learning.batch import Batch
-from rekal.learning.constraints import check_flat_columns, constrain
+from rekal.learning.constraints import check_flat_columns, constrain_linear
 from rekal.learning.em import EMResult, Progress
+from rekal.learning.linear_maximise import LinearConstraints, LinearNoise, maximise_linear
 from rekal.learning.linear_statistics import linear_e_step
-from rekal.learning.maximise import Constraints, Priors, maximise
+from rekal.learning.maximise import Priors
 from rekal.learning.priors import PriorStrength
-from rekal.learning.regression import NoiseShape, RegressionPrior
+from rekal.learning.regression import RegressionPrior
 from rekal.models.linear import LinearGaussian
 
 State = tuple[Any, Array, Array, Array, Array]  # parameters, likelihoods, count, the last, settled
@@ -45,8 +47,8 @@ def linear_em(
     tolerance: int | float = 1e-6,
     freeze: tuple[str, ...] = (),
     fixed: Mapping[str, Any] | None = None,
-    process_noise: NoiseShape = "full",
-    observation_noise: NoiseShape = "full",
+    process_noise: LinearNoise | None = "full",
+    observation_noise: LinearNoise | None = "full",
     strength: PriorStrength | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> EMResult:
@@ -62,8 +64,9 @@ def linear_em(
             in one iteration; 0 never stops early.
         freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
-        process_noise: "full" or "diagonal" `Q`.
-        observation_noise: "full" or "diagonal" `R`.
+        process_noise: "full" or "diagonal" `Q`, or "scaled", which learns one factor of the model's; None is
+            diagonal where the model's is, else full. Directions without noise stay so in every shape.
+        observation_noise: the same of `R`.
         strength: priors, or None for maximum likelihood.
         report: told after each iteration.
 
@@ -72,14 +75,15 @@ def linear_em(
         ("tolerance", "iterations" or "interrupted"), and the seconds it took.
 
     Raises:
-        RekalError: the start is stationary, shapes do not fit, or the likelihood is not finite.
+        RekalError: the start is stationary, shapes do not fit, a covariance that is to stay diagonal
+            is not, or the likelihood is not finite.
         KeyboardInterrupt: Ctrl-C before the first iteration was done; later it ends the run with the best so
             far.
     """
     _check(model, batch)
     if model.initial == "diffuse":
         freeze = tuple(dict.fromkeys((*freeze, "m", "P")))
-    constraints = constrain(
+    constraints = constrain_linear(
         model, freeze, fixed, process_noise=process_noise, observation_noise=observation_noise
     )
     check_flat_columns(model, constraints)
@@ -151,7 +155,7 @@ def _stretch(
     model: LinearGaussian,
     batch: Batch,
     priors: Priors,
-    constraints: Constraints,
+    constraints: LinearConstraints,
     shape: tuple[bool, bool],
     gain: Float[Array, ""],
     limit: Int[Array, ""],
@@ -168,7 +172,7 @@ def _stretch(
         arrays, values, i, last, _ = state
         current = eqx.combine(arrays, rest)
         statistics, value = linear_e_step(current, batch, *shape)
-        new = maximise(current, statistics, priors, constraints)
+        new = maximise_linear(current, statistics, priors, constraints)
         settled = jnp.abs(value - last) < gain
         return eqx.filter(new, eqx.is_array), values.at[i].set(value), i + 1, value, settled
 

@@ -13,9 +13,19 @@ entries on the observed ones (unit rows for those), `G = (I - K) V` and `V = [C 
 
 so that `E[y psi'] = E[y] E[psi]' + G Cov(psi)` and `E[y y'] = E[y] E[y]' + G Cov(psi) G' + R - K R`. Steps
 without any observation are left out of the observation regression.
+
+Residuals under the current weights are summed apart, from the means of the residuals themselves: with
+`w^_t = E[x_t] - A E[x_{t-1}] - B u_t - c` and `W_t = P_t - L_t A' - A L_t' + A P_{t-1} A'`,
+
+    sum E[w w'] = sum w^ w^' + sum W_t,      sum E[w phi'] = sum w^ E[phi]' + [sum L_t - A P_{t-1}, 0],
+
+and likewise for `e_t = K (y_t - V psi_t)`, whose second moment has `K C P_t C' K' + R - K R` added. A
+direction of a diffuse start that no observation fixes has no residual: it is left out of all covariances.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +38,23 @@ from rekal.filters.means import means, small
 from rekal.filters.paths import evidence
 from rekal.filters.system import decorrelate, linear_system
 from rekal.learning.batch import Batch
-from rekal.learning.statistics import Regression, Statistics
+from rekal.learning.statistics import Regression, Residual, Statistics
 from rekal.models.linear import LinearGaussian
 from rekal.smoothers.adjoint import smooth_linear
 
-Moments = tuple[Float[Array, "steps n"], Float[Array, "steps n n"], Float[Array, "steps n n"]]
+
+class Moments(NamedTuple):
+    """Smoothed moments of the states of one series.
+
+    Attributes:
+        mean: `E x_t`.
+        cov: `Cov x_t`.
+        lag: `Cov(x_t, x_{t-1})`.
+    """
+
+    mean: Float[Array, "steps n"]
+    cov: Float[Array, "steps n n"]
+    lag: Float[Array, "steps n n"]
 
 
 def linear_e_step(
@@ -86,7 +108,7 @@ def linear_statistics(
     live = jnp.arange(series.values.shape[0]) < length
     smoothed = smooth_linear(system, found, run, form, length)
     value = jnp.where(live, evidence(system, found, run)[:, 0], 0.0).sum()
-    moments = (smoothed.mean[..., 0], smoothed.cov, smoothed.lag)
+    moments = Moments(smoothed.mean[..., 0], smoothed.cov, smoothed.lag)
     return _collected(model, series, live, mask, moments), value
 
 
@@ -98,7 +120,7 @@ def _collected(
     moments: Moments,
 ) -> Statistics:
     """The statistics from the smoothed moments of one series."""
-    mean, cov, lag = moments
+    mean, cov, lag = moments.mean, moments.cov, moments.lag
     one = live.astype(mean.dtype)
     tail = one[:, None]
     if series.inputs is not None and model.n_inputs:
@@ -111,51 +133,88 @@ def _collected(
         cross=_widened(target.T @ phi, _summed(lag[1:], one[1:])),
         targets=target.T @ target + _summed(cov[1:], one[1:]),
         count=one[1:].sum(),
+        residual=_disturbance(model, moments, phi, one[1:]),
     )
+    first = mean[0] - model.m
     initial = Regression(
         features=jnp.ones((1, 1), mean.dtype),
         cross=one[0] * mean[0][:, None],
         targets=one[0] * (cov[0] + mean[0][:, None] * mean[0][None, :]),
         count=jnp.ones((), mean.dtype),
+        residual=Residual(first[:, None], cov[0] + first[:, None] * first[None, :]),
     )
-    if mask is None:
-        psi = jnp.concatenate([mean * one[:, None], tail], 1)
-        y = series.values * one[:, None]
-        observation = Regression(
-            features=_widened(psi.T @ psi, _summed(cov, one)),
-            cross=y.T @ psi,
-            targets=y.T @ y,
-            count=one.sum(),
-        )
-    else:
-        observation = _completed(model, series.values, mask, jnp.concatenate([mean, tail], 1), cov)
-    return Statistics(transition, observation, initial)
+    psi = jnp.concatenate([mean, tail], 1)
+    return Statistics(
+        transition, _observation(model, series.values, mask, psi, moments, one), initial
+    )
 
 
-def _completed(
+def _disturbance(
+    model: LinearGaussian,
+    moments: Moments,
+    phi: Float[Array, "moves q"],
+    moved: Float[Array, " moves"],
+) -> Residual:
+    """Moments of the process noise."""
+    A = model.A
+    weights = jnp.concatenate([A, model.B, model.c[:, None]], 1)
+    w = moments.mean[1:] * moved[:, None] - phi @ weights.T
+    S1, S0 = (_summed(rows, moved) for rows in (moments.cov[1:], moments.cov[:-1]))
+    L = _summed(moments.lag[1:], moved)
+    targets = w.T @ w + S1 - L @ A.T - A @ L.T + A @ S0 @ A.T
+    beside = L - A @ S0
+    return Residual(_widened(w.T @ phi, beside), 0.5 * (targets + targets.T))
+
+
+def _observation(
     model: LinearGaussian,
     values: Float[Array, "steps obs"],
-    mask: Bool[Array, "steps obs"],
+    mask: Bool[Array, "steps obs"] | None,
     psi: Float[Array, "steps q"],
-    cov: Float[Array, "steps n n"],
+    moments: Moments,
+    live: Float[Array, " steps"],
 ) -> Regression:
     """The observation regression, missing entries completed by their conditional moments."""
-    seen = mask.any(1).astype(psi.dtype)
-    eye = jnp.eye(mask.shape[1], dtype=psi.dtype)
-    K = jax.vmap(_regression_on_observed, in_axes=(None, 0))(model.R, mask)
-    rest = eye - K
+    cov, dtype = moments.cov, psi.dtype
     V = jnp.concatenate([model.C, model.D, model.d[:, None]], 1)
-    y = jnp.where(mask, values, 0.0)
-    z = (K * y[:, None, :]).sum(-1) + (rest * (psi @ V.T)[:, None, :]).sum(-1)
-    G = small(rest, model.C[None])
-    spread = small(G, cov)
-    psi, z = psi * seen[:, None], z * seen[:, None]
-    return Regression(
-        features=_widened(psi.T @ psi, _summed(cov, seen)),
-        cross=_widened(z.T @ psi, _summed(spread, seen)),
-        targets=z.T @ z + _summed(small(spread, G.mT) + small(rest, model.R[None]), seen),
-        count=seen.sum(),
-    )
+    if mask is None:
+        seen = live
+        psi, y = psi * seen[:, None], values * seen[:, None]
+        e = y - psi @ V.T
+        C = model.C
+        sums = dict(
+            features=_widened(psi.T @ psi, _summed(cov, seen)),
+            cross=y.T @ psi,
+            targets=y.T @ y,
+            count=seen.sum(),
+        )
+        given = _summed(moments.cov, seen)
+        targets, beside = C @ given @ C.T, -C @ given
+    else:
+        seen = mask.any(1).astype(dtype)
+        eye = jnp.eye(mask.shape[1], dtype=dtype)
+        K = jax.vmap(_regression_on_observed, in_axes=(None, 0))(model.R, mask)
+        rest = eye - K
+        y = jnp.where(mask, values, 0.0)
+        z = (K * y[:, None, :]).sum(-1) + (rest * (psi @ V.T)[:, None, :]).sum(-1)
+        e = (K * jnp.where(mask, y - psi @ V.T, 0.0)[:, None, :]).sum(-1) * seen[:, None]
+        spread = small(small(rest, model.C[None]), cov)
+        psi, z = psi * seen[:, None], z * seen[:, None]
+        left = _summed(small(rest, model.R[None]), seen)
+        G = small(rest, model.C[None])
+        sums = dict(
+            features=_widened(psi.T @ psi, _summed(cov, seen)),
+            cross=_widened(z.T @ psi, _summed(spread, seen)),
+            targets=z.T @ z + _summed(small(spread, G.mT), seen) + left,
+            count=seen.sum(),
+        )
+        KC = small(K, model.C[None])
+        spread = small(KC, moments.cov)
+        targets = _summed(small(spread, KC.mT), seen) + left
+        beside = -_summed(spread, seen)
+    targets = targets + e.T @ e
+    residual = Residual(_widened(e.T @ psi, beside), 0.5 * (targets + targets.T))
+    return Regression(**sums, residual=residual)
 
 
 def _regression_on_observed(

@@ -89,8 +89,8 @@ def maximise(
         P = solve_noise(statistics.initial, priors.initial, m[:, None], "full")
 
     weights = (
-        *zip(transition_blocks(model), _split(model, transition_blocks(model), W), strict=True),
-        *zip(observation_blocks(model), _split(model, observation_blocks(model), V), strict=True),
+        *zip(transition_blocks(model), split(model, transition_blocks(model), W), strict=True),
+        *zip(observation_blocks(model), split(model, observation_blocks(model), V), strict=True),
     )
     new = {**dict(weights), "Q": Q, "R": R, "m": m, "P": P}
     return eqx.tree_at(
@@ -100,7 +100,7 @@ def maximise(
     )
 
 
-def _split(model: Trainable, names: tuple[str, ...], weights: Array) -> list[Array]:
+def split(model: Trainable, names: tuple[str, ...], weights: Array) -> list[Array]:
     """The blocks that were joined to one matrix of weights."""
     blocks, start = [], 0
     for name in names:

@@ -9,6 +9,7 @@ its closed-form gradient. Priors are weak, normal on the parameters without boun
 * `atanh` of a partial autocorrelation: `N(0, 1)`;
 * the logit of a damping factor: `N(2, 1.5^2)`, most of it between 0.3 and 0.99;
 * the logit of twice a frequency: `N(start, 1.5^2)`;
+* the coefficient of an input: `N(0, (10 standard deviations of the data for each of the input)^2)`;
 * a mean: `N(mean of the data, (10 standard deviations of the data)^2)`.
 
 NumPyro samples (`pip install rekal[bayes]`); the chains start from scattered points around the start.
@@ -30,7 +31,7 @@ from rekal.learning.batch import Batch
 from rekal.learning.likelihood import check_fit, in_double
 from rekal.learning.parameters import StructureParameters, structure_parameters
 from rekal.learning.total import groups_of, total_log_likelihood
-from rekal.models.components import TINY
+from rekal.models.components import TINY, raised
 from rekal.models.structures import Structure
 
 if TYPE_CHECKING:
@@ -202,12 +203,17 @@ def weak_priors(
     y, mask = np.asarray(batch.values, float), np.asarray(batch.mask)
     both = mask[:, 1:] & mask[:, :-1]
     steps = np.diff(y, axis=1)[both]
-    log_step = np.log(max(float(np.var(steps)) if steps.size else 0.0, TINY))
-    mean, spread = float(y[mask].mean()), max(float(y[mask].std()), TINY**0.5)
+    log_step = np.log(raised(float(np.var(steps)) if steps.size else 0.0, y[mask]))
+    mean, spread = float(y[mask].mean()), float(np.sqrt(raised(float(np.var(y[mask])), y[mask])))
+    valid = np.asarray(batch.valid)
+    u = None if batch.inputs is None else np.asarray(batch.inputs, float)[valid]
+    reach = {} if u is None else dict(zip(parameters.base.inputs, u.std(0).tolist(), strict=True))
     centers, widths = [], []
     for name, start in zip(parameters.names, np.asarray(parameters.vector, float), strict=True):
         if name.startswith("mean"):
             center, width = mean, 10 * spread
+        elif name.startswith("coefficient"):
+            center, width = 0.0, 10 * spread / max(reach.get(name.split(" of ", 1)[1], 0.0), TINY)
         elif name.startswith("phi"):
             center, width = 0.0, 1.0
         elif name.startswith("damping"):

@@ -2,8 +2,9 @@ r"""The free parameters of a model as one vector without bounds, and back.
 
 A structure brings its own. Of a linear model every entry of A, B, c (in continuous time F, G, g), C, D, d
 and m is a parameter, and a covariance `S = L L'` the lower triangle of `L` with the logarithms of its
-diagonal, so that every vector is a model. Blocks that are frozen, and single entries that are
-fixed, are no parameters.
+diagonal, so that every vector is a model. A singular covariance keeps its range, `V = G S G'` (`support.py`),
+and `S` is what is free of it; one that is "scaled" has the logarithm of a factor. Blocks that are frozen, and
+single entries that are fixed, are no parameters.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
-from rekal.learning.constraints import check_flat_columns, constrain
-from rekal.learning.regression import NoiseShape
+from rekal.learning.constraints import check_flat_columns, constrain, shape_of
+from rekal.learning.linear_maximise import LinearNoise
 from rekal.learning.statistics import observation_blocks, transition_blocks
+from rekal.learning.support import Support, support_of
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
@@ -48,6 +50,16 @@ class StructureParameters(eqx.Module):
         """Where the search begins."""
         return self.base.vector[np.array(self.chosen, int)]
 
+    @property
+    def positive(self) -> tuple[bool, ...]:
+        """Which parameters are positive; their logarithm is in the vector, or that of what is left."""
+        return tuple(self.base.positive[i] for i in self.chosen)
+
+    @property
+    def logarithms(self) -> tuple[bool, ...]:
+        """Which entries of the vector are logarithms of variances."""
+        return tuple(self.base.variances[i] for i in self.chosen)
+
     def structure(self, vector: Float[Array, " parameters"]) -> Structure:
         """The structure of a vector."""
         return self.base.replaced(self.base.vector.at[np.array(self.chosen, int)].set(vector))
@@ -66,43 +78,57 @@ class ModelParameters(eqx.Module):
 
     Attributes:
         base: the model where the search begins.
-        chosen: for each block, which of its entries are free (of a covariance: of its lower triangle).
+        chosen: for each block, which of its entries are free (of a covariance: of the lower triangle of `S`;
+            none where only its size is).
+        supports: range of each free covariance.
     """
 
     base: LinearGaussian | LinearContinuous
     chosen: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
+    supports: dict[str, Support] = eqx.field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, such as `A[1, 2]`, counted from 1."""
         names = []
         for name, entries in self.chosen:
-            shape = getattr(self.base, name).shape
-            places = (
-                _lower(shape[0])
-                if name in COVARIANCES
-                else np.indices(shape).reshape(len(shape), -1).T
-            )
-            names.extend(f"{name}[{', '.join(str(i + 1) for i in places[e])}]" for e in entries)
+            if name in self.supports:
+                places = self._places(name)[list(entries) or [0]]
+            else:
+                shape = getattr(self.base, name).shape
+                places = np.indices(shape).reshape(len(shape), -1).T[list(entries)]
+            names.extend(f"{name}[{', '.join(str(i + 1) for i in place)}]" for place in places)
         return tuple(names)
+
+    @property
+    def positive(self) -> tuple[bool, ...]:
+        """Which parameters get an interval on their logarithm: none."""
+        return (False,) * len(self.names)
+
+    @property
+    def logarithms(self) -> tuple[bool, ...]:
+        """Which entries of the vector are logarithms: those of the diagonals of Cholesky factors."""
+        marks: list[bool] = []
+        for name, entries in self.chosen:
+            if name in self.supports:
+                rows, columns = _lower(self.supports[name].rank).T
+                marks.extend((rows == columns)[list(entries) or [0]].tolist())
+            else:
+                marks.extend([False] * len(entries))
+        return tuple(marks)
 
     @property
     def vector(self) -> Float[Array, " parameters"]:
         """Where the search begins."""
-        pieces = [self._free(name)[np.array(entries, int)] for name, entries in self.chosen]
-        return jnp.concatenate(pieces)
+        return jnp.concatenate([self._start(name, entries) for name, entries in self.chosen])
 
     def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian | LinearContinuous:
         """The linear model of a vector."""
         first, blocks = 0, []
         for name, entries in self.chosen:
-            part = vector[first : first + len(entries)]
-            first += len(entries)
-            flat = self._free(name).at[np.array(entries, int)].set(part)
-            old = getattr(self.base, name)
-            blocks.append(
-                _covariance(flat, old.shape[0]) if name in COVARIANCES else flat.reshape(old.shape)
-            )
+            count = len(entries) or 1
+            blocks.append(self._block(name, entries, vector[first : first + count]))
+            first += count
         names = [name for name, _ in self.chosen]
         return eqx.tree_at(lambda m: [getattr(m, name) for name in names], self.base, blocks)
 
@@ -111,20 +137,35 @@ class ModelParameters(eqx.Module):
         model, pieces = self.build(vector), []
         for name, entries in self.chosen:
             block = getattr(model, name)
-            if name in COVARIANCES:
-                rows, columns = _lower(block.shape[0]).T
-                block = block[rows, columns]
-            pieces.append(block.reshape(-1)[np.array(entries, int)])
+            if name in self.supports:
+                rows, columns = self._places(name)[list(entries) or [0]].T
+                pieces.append(block[rows, columns])
+            else:
+                pieces.append(block.reshape(-1)[np.array(entries, int)])
         return jnp.concatenate(pieces)
 
-    def _free(self, name: str) -> Float[Array, " entries"]:
+    def _places(self, name: str) -> np.ndarray:
+        """Rows and columns in a covariance of the lower triangle of its `S` `(entries, 2)`."""
+        support = self.supports[name]
+        return np.array(support.pivots, int)[_lower(support.rank)]
+
+    def _start(self, name: str, entries: tuple[int, ...]) -> Float[Array, " free"]:
         block = getattr(self.base, name)
-        if name not in COVARIANCES:
-            return block.reshape(-1)
-        L = jnp.linalg.cholesky(block)
-        rows, columns = _lower(block.shape[0]).T
-        low = L[rows, columns]
-        return jnp.where(rows == columns, jnp.log(jnp.where(rows == columns, low, 1.0)), low)
+        if name not in self.supports:
+            return block.reshape(-1)[np.array(entries, int)]
+        S = self.supports[name].inner(block)
+        return _unbounded(S)[np.array(entries, int)] if entries else jnp.log(S[:1, 0])
+
+    def _block(self, name: str, entries: tuple[int, ...], part: Float[Array, " free"]) -> Array:
+        old = getattr(self.base, name)
+        if name not in self.supports:
+            return old.reshape(-1).at[np.array(entries, int)].set(part).reshape(old.shape)
+        support = self.supports[name]
+        S = support.inner(old)
+        if not entries:
+            return old * (jnp.exp(part[0]) / S[0, 0])
+        flat = _unbounded(S).at[np.array(entries, int)].set(part)
+        return support.outer(_covariance(flat, support.rank))
 
 
 Parameters = StructureParameters | ModelParameters
@@ -151,8 +192,8 @@ def model_parameters(
     model: LinearGaussian | LinearContinuous,
     freeze: tuple[str, ...] = (),
     fixed: Mapping[str, Any] | None = None,
-    process_noise: NoiseShape = "full",
-    observation_noise: NoiseShape = "full",
+    process_noise: LinearNoise = "full",
+    observation_noise: LinearNoise = "full",
 ) -> ModelParameters:
     """The parameters of a linear model.
 
@@ -160,53 +201,53 @@ def model_parameters(
         model: where the search begins.
         freeze: blocks that keep their value; m and P are also kept where the start does not use them.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
-        process_noise: "full" or "diagonal" `Q` (the model's must be so already).
-        observation_noise: "full" or "diagonal" `R`.
+        process_noise: "full" or "diagonal" `Q` (the model's must be so already), or "scaled", which learns
+            one factor of the model's. Directions without noise stay so in every shape.
+        observation_noise: the same of `R`.
 
     Raises:
-        RekalError: a block that is unknown or does not fit, a free covariance that is singular or not
-            diagonal where it should be, free columns of A (F) or C that belong to flat coordinates, or
+        RekalError: a block that is unknown or does not fit, a free covariance that is not diagonal where it
+            should be, free columns of A (F) or C that belong to flat coordinates, or
             nothing is left free.
     """
-    constraints = constrain(
-        model, freeze, fixed, process_noise=process_noise, observation_noise=observation_noise
-    )
+    constraints = constrain(model, freeze, fixed)
     check_flat_columns(model, constraints)
     if model.initial != "given":
         freeze = (*freeze, "m", "P")
     shapes = {"Q": process_noise, "R": observation_noise, "P": "full"}
     chosen: list[tuple[str, tuple[int, ...]]] = []
+    supports: dict[str, Support] = {}
     weights = (*transition_blocks(model), *observation_blocks(model), "m")
-    for name in (*weights, *COVARIANCES):
+    for name in weights:
         block = np.asarray(getattr(model, name))
-        if name in freeze or not block.size:
-            continue
-        if name in COVARIANCES:
-            _check_free(name, block, shapes[name])
-            rows, columns = _lower(len(block)).T
-            free = rows == columns if shapes[name] == "diagonal" else np.ones(len(rows), bool)
-        else:
-            free = ~np.asarray((fixed or {}).get(name, np.zeros(block.shape)), bool).reshape(-1)
-        if free.any():
+        free = ~np.asarray((fixed or {}).get(name, np.zeros(block.shape)), bool).reshape(-1)
+        if name not in freeze and free.any():
             chosen.append((name, tuple(np.flatnonzero(free).tolist())))
+    for name in COVARIANCES:
+        block = getattr(model, name)
+        support = support_of(block)
+        if name in freeze or not support.rank:
+            continue
+        shape = shape_of(name, block, shapes[name])
+        rows, columns = _lower(support.rank).T
+        entries = np.flatnonzero(rows == columns) if shape == "diagonal" else np.arange(len(rows))
+        chosen.append((name, () if shape == "scaled" else tuple(entries.tolist())))
+        supports[name] = support
     if not chosen:
         raise RekalError("nothing is left to learn: every block is frozen")
-    return ModelParameters(model, tuple(chosen))
-
-
-def _check_free(name: str, block: np.ndarray, shape: str) -> None:
-    if shape == "diagonal" and np.abs(block - np.diag(np.diagonal(block))).max() > 0:
-        raise RekalError(f"{name} is to stay diagonal, but the model's is not")
-    if np.linalg.eigvalsh(block)[0] <= 0:
-        raise RekalError(
-            f"{name} is singular, and a search over its Cholesky factor cannot begin there: freeze it, or "
-            "give it full rank"
-        )
+    return ModelParameters(model, tuple(chosen), supports)
 
 
 def _lower(n: int) -> np.ndarray:
     """Rows and columns of the lower triangle `(entries, 2)`."""
     return np.stack(np.tril_indices(n), 1)
+
+
+def _unbounded(S: Float[Array, "n n"]) -> Float[Array, " entries"]:
+    """The lower triangle of the Cholesky factor, with logarithms on the diagonal."""
+    rows, columns = _lower(S.shape[0]).T
+    low = jnp.linalg.cholesky(S)[rows, columns]
+    return jnp.where(rows == columns, jnp.log(jnp.where(rows == columns, low, 1.0)), low)
 
 
 def _covariance(flat: Float[Array, " entries"], n: int) -> Float[Array, "n n"]:

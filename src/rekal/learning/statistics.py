@@ -34,13 +34,29 @@ Trainable = StochasticRNN | LinearGaussian | RBFNetwork
 """Models that are linear in their weights, given features of the state."""
 
 
+class Residual(eqx.Module):
+    """Moments of `e = target - W features`, `W` being the current weights."""
+
+    cross: Float[Array, "*batch p q"]
+    targets: Float[Array, "*batch p p"]
+
+
 class Regression(eqx.Module):
-    """Moments of a linear regression of `target` on `features`, summed over `count` steps."""
+    """Moments of a linear regression of `target` on `features`, summed over `count` steps.
+
+    Attributes:
+        features: `sum E[phi phi']`.
+        cross: `sum E[y phi']`.
+        targets: `sum E[y y']`.
+        count: number of steps.
+        residual: moments of the residuals under the current weights, where they were summed apart.
+    """
 
     features: Float[Array, "*batch q q"]
     cross: Float[Array, "*batch p q"]
     targets: Float[Array, "*batch p p"]
     count: Float[Array, "*batch"]
+    residual: Residual | None = None
 
 
 class Statistics(eqx.Module):

@@ -61,6 +61,16 @@ class Component(eqx.Module):
         return True
 
     @property
+    def variances(self) -> tuple[bool, ...]:
+        """Which parameters are variances, whose logarithm is in `free`."""
+        return (True,) * len(self.names)
+
+    @property
+    def positive(self) -> tuple[bool, ...]:
+        """Which parameters are positive."""
+        return self.variances
+
+    @property
     def observations(self) -> int:
         """Number of observed quantities."""
         return 1
@@ -237,10 +247,10 @@ class Kinematic(Component):
     def started(self, y: np.ndarray) -> Float[np.ndarray, " parameters"]:
         """From the variance of the differences of that order."""
         spread = np.var(np.diff(y, self.order, axis=0)) if len(y) > self.order + 1 else 1.0
-        return np.log([0.1 * max(float(spread), TINY) / self.dt ** (2 * self.order - 1)])
+        return np.log([0.1 * raised(float(spread), y) / self.dt ** (2 * self.order - 1)])
 
 
-TINY = 1e-12
+TINY = 1e-12  # share of the variance of the data below which a search does not begin
 
 
 def first_seen(n: int, like: Array) -> Float[Array, "one n"]:
@@ -248,6 +258,11 @@ def first_seen(n: int, like: Array) -> Float[Array, "one n"]:
     return jnp.eye(1, n, dtype=like.dtype)
 
 
+def raised(variance: float, y: np.ndarray) -> float:
+    """A variance, raised to a tiny share of that of the data; 1 where these do not vary."""
+    return max(variance, TINY * float(np.var(y))) or 1.0
+
+
 def step_variance(y: np.ndarray) -> float:
     """Variance of the steps of the data."""
-    return max(float(np.var(np.diff(y, axis=0))), TINY) if len(y) > 2 else 1.0
+    return raised(float(np.var(np.diff(y, axis=0))), y) if len(y) > 2 else 1.0

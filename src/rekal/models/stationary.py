@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal.models.components import TINY, Component, Part, first_seen
+from rekal.models.components import Component, Part, first_seen, raised
 from rekal.models.linear import stationary_moments
 
 
@@ -35,6 +35,16 @@ class Oscillator(Component):
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
         return ("period", "damping", "oscillator variance")
+
+    @property
+    def variances(self) -> tuple[bool, ...]:
+        """The last."""
+        return (False, False, True)
+
+    @property
+    def positive(self) -> tuple[bool, ...]:
+        """The period and the variance."""
+        return (True, False, True)
 
     @property
     def flat(self) -> bool:
@@ -72,7 +82,9 @@ class Oscillator(Component):
         power = np.abs(np.fft.rfft(z - z.mean()))[1:-1] if len(z) > 4 else np.ones(1)
         frequency = (1 + int(np.argmax(power))) / max(len(z), 5)
         share = float(np.clip(2 * frequency, 1e-3, 0.999))
-        found = np.array([np.log(share / (1 - share)), np.log(9.0), np.log(0.1 * _spread(y))])
+        found = np.array(
+            [np.log(share / (1 - share)), np.log(9.0), np.log(0.1 * raised(float(np.var(y)), y))]
+        )
         return np.where([*self.known, False], np.asarray(self.free, float), found)
 
 
@@ -96,6 +108,11 @@ class Autoregression(Component):
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
         return (*(f"phi{i + 1}" for i in range(self.lags)), "ar variance")
+
+    @property
+    def variances(self) -> tuple[bool, ...]:
+        """The last."""
+        return (*(False for _ in range(self.lags)), True)
 
     @property
     def flat(self) -> bool:
@@ -123,14 +140,14 @@ class Autoregression(Component):
         """The partial autocorrelations of the data, held away from one, and what they leave."""
         z = y[:, 0] - y[:, 0].mean()
         lags = [float(z[k:] @ z[: len(z) - k]) for k in range(self.lags + 1)]
-        partial, phi, rest = [], np.zeros(0), max(lags[0], TINY)
+        partial, phi, rest = [], np.zeros(0), len(z) * raised(lags[0] / len(z), y)
         for k in range(self.lags):
             r = (lags[k + 1] - phi @ np.array(lags[k:0:-1])) / rest
             r = float(np.clip(r, -0.95, 0.95))
             phi = np.append(phi - r * phi[::-1], r)
             rest *= 1 - r * r
             partial.append(r)
-        return np.append(np.arctanh(partial), np.log(0.8 * max(rest / len(z), TINY)))
+        return np.append(np.arctanh(partial), np.log(0.8 * raised(rest / len(z), y)))
 
 
 def coefficients(partial: Float[Array, " lags"]) -> Float[Array, " lags"]:
@@ -139,8 +156,3 @@ def coefficients(partial: Float[Array, " lags"]) -> Float[Array, " lags"]:
     for k in range(partial.shape[0]):
         phi = jnp.concatenate([phi - partial[k] * phi[::-1], partial[k : k + 1]])
     return phi
-
-
-def _spread(y: np.ndarray) -> float:
-    """Variance of the data."""
-    return max(float(np.var(y)), TINY)

@@ -1,6 +1,6 @@
 r"""Structural models: sums of components behind one observation noise.
 
-    y_t = (components) + mean + v_t,   v_t ~ N(0, R),   R = noise variance * I
+    y_t = (components) + mean + D u_t + v_t,   v_t ~ N(0, R),   R = noise variance * I
 
     model = local_level() + seasonal(12)
     model = model.start(y)                # values from which to search
@@ -9,6 +9,9 @@ r"""Structural models: sums of components behind one observation noise.
 Where series are sampled at unequal steps a structure runs in continuous time (`continuous`): parameters that
 are per step are then per `interval`, the typical step. What has no form in continuous time is refused.
 
+Known inputs `u_t` (regressors, interventions) act on the observation alone, each with a coefficient for every
+observed quantity (Durbin and Koopman 2012, section 3.2.5): `local_level().with_inputs(("petrol", "law"))`.
+
 The mean is a parameter only where no component can be a constant. Sums that data cannot take apart are
 refused: two components whose nonstationary parts share an eigenvalue, say two levels, are one component.
 """
@@ -16,6 +19,7 @@ refused: two components whose nonstationary parts share an eigenvalue, say two l
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -25,9 +29,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
-from rekal.models.components import TINY, Component, Seasonal
+from rekal.models.components import Component, step_variance
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
+from rekal.models.structure_checks import check_sum, filled, has_unit_root
 
 
 class Structure(eqx.Module):
@@ -37,12 +42,16 @@ class Structure(eqx.Module):
         parts: the components.
         log_noise: log variance of the observation noise.
         mean: of the observations `(obs,)`; of length zero where a component holds it.
+        coefficients: of known inputs `(obs, inputs)`.
+        inputs: their names.
         interval: length of a step of a structure in continuous time; None runs in equal steps.
     """
 
     parts: tuple[Component, ...]
     log_noise: Float[Array, ""]
     mean: Float[Array, " constants"]
+    coefficients: Float[Array, "obs inputs"]
+    inputs: tuple[str, ...] = eqx.field(static=True, default=())
     interval: float | None = eqx.field(static=True, default=None)
 
     @classmethod
@@ -54,14 +63,39 @@ class Structure(eqx.Module):
         """
         check_sum(parts)
         dtype = jnp.result_type(float)
-        constants = 0 if any(_has_unit_root(part) for part in parts) else parts[0].observations
-        return cls(tuple(parts), jnp.zeros((), dtype), jnp.zeros(constants, dtype))
+        p = parts[0].observations
+        constants = 0 if any(has_unit_root(part) for part in parts) else p
+        none = jnp.zeros((p, 0), dtype)
+        return cls(tuple(parts), jnp.zeros((), dtype), jnp.zeros(constants, dtype), none)
 
     def __add__(self, other: Structure) -> Structure:
-        made = Structure.of(*self.parts, *other.parts)
+        made = Structure.of(*self.parts, *other.parts).with_inputs(
+            (*self.inputs, *other.inputs),
+            jnp.concatenate([self.coefficients, other.coefficients], 1),
+        )
         for interval in (self.interval, other.interval):
             made = made if interval is None else made.continuous(interval)
         return made
+
+    def with_inputs(
+        self, names: Sequence[str], coefficients: Float[Array, "obs inputs"] | None = None
+    ) -> Structure:
+        """The same structure with known inputs that act on the observation.
+
+        Args:
+            names: of the inputs, in the order of the data.
+            coefficients: `(obs, inputs)`; default zero.
+
+        Raises:
+            RekalError: two inputs have the same name.
+        """
+        names = tuple(str(name) for name in names)
+        if len(set(names)) < len(names):
+            raise RekalError(f"inputs need names of their own, but they are {', '.join(names)}")
+        shape = (self.observations, len(names))
+        zero = jnp.zeros(shape, self.log_noise.dtype)
+        given = zero if coefficients is None else jnp.asarray(coefficients, zero.dtype)
+        return dataclasses.replace(self, coefficients=given, inputs=names)
 
     def continuous(self, interval: int | float) -> Structure:
         """The same structure in continuous time, for series sampled at any times.
@@ -101,12 +135,27 @@ class Structure(eqx.Module):
             names.extend(name + number for name in part.names)
         p = self.mean.shape[0]
         means = ["mean"] if p == 1 else [f"mean {i + 1}" for i in range(p)]
-        return (*names, "noise variance", *means)
+        rows = [""] if self.observations == 1 else [f" {i + 1}" for i in range(self.observations)]
+        slopes = [f"coefficient{row} of {name}" for row in rows for name in self.inputs]
+        return (*names, "noise variance", *means, *slopes)
+
+    @property
+    def positive(self) -> tuple[bool, ...]:
+        """Which parameters are positive, in the order of `names`."""
+        rest = (False,) * (self.mean.size + self.coefficients.size)
+        return (*(mark for part in self.parts for mark in part.positive), True, *rest)
+
+    @property
+    def variances(self) -> tuple[bool, ...]:
+        """Which parameters are variances, whose logarithm is in `vector`."""
+        rest = (False,) * (self.mean.size + self.coefficients.size)
+        return (*(mark for part in self.parts for mark in part.variances), True, *rest)
 
     @property
     def vector(self) -> Float[Array, " parameters"]:
         """All parameters without bounds, in the order of `names`."""
-        return jnp.concatenate([*(p.free for p in self.parts), self.log_noise[None], self.mean])
+        rest = (self.log_noise[None], self.mean, self.coefficients.reshape(-1))
+        return jnp.concatenate([*(p.free for p in self.parts), *rest])
 
     def replaced(self, vector: Float[Array, " parameters"]) -> Structure:
         """The same structure with other parameters."""
@@ -116,17 +165,19 @@ class Structure(eqx.Module):
             for part, end in zip(self.parts, ends, strict=True)
         ]
         last = ends[-1]
+        mean, slopes = jnp.split(vector[last + 1 :], [self.mean.size])
         return eqx.tree_at(
-            lambda s: (*(part.free for part in s.parts), s.log_noise, s.mean),
+            lambda s: (*(part.free for part in s.parts), s.log_noise, s.mean, s.coefficients),
             self,
-            (*pieces, vector[last], vector[last + 1 :]),
+            (*pieces, vector[last], mean, slopes.reshape(self.coefficients.shape)),
         )
 
     @property
     def natural(self) -> Float[Array, " parameters"]:
         """All parameters in natural units, in the order of `names`."""
         own = [part.natural() for part in self.parts]
-        return jnp.concatenate([*own, jnp.exp(self.log_noise)[None], self.mean])
+        rest = (jnp.exp(self.log_noise)[None], self.mean, self.coefficients.reshape(-1))
+        return jnp.concatenate([*own, *rest])
 
     def values(self) -> dict[str, float]:
         """The parameters by name, in natural units."""
@@ -148,9 +199,9 @@ class Structure(eqx.Module):
             ]
         )
         chosen = tuple(int(i) for i in np.flatnonzero(flat))
-        B, c = jnp.zeros((n, 0), dtype), jnp.zeros(n, dtype)
+        B, c = jnp.zeros((n, len(self.inputs)), dtype), jnp.zeros(n, dtype)
         rest: dict[str, Any] = {
-            "C": C, "D": jnp.zeros((p, 0), dtype),
+            "C": C, "D": self.coefficients,
             "d": self.mean if self.mean.size else jnp.zeros(p, dtype),
             "R": jnp.exp(self.log_noise) * jnp.eye(p, dtype=dtype), "m": jnp.zeros(n, dtype), "P": P,
             "initial": "diffuse" if chosen else "given", "flat": chosen,
@@ -159,14 +210,15 @@ class Structure(eqx.Module):
             return LinearGaussian(A=A, B=B, c=c, Q=Q, **rest)
         return LinearContinuous(F=A / step, G=B, g=c, Q=Q / step, interval=step, **rest)
 
-    def start(self, y: np.ndarray) -> Structure:
+    def start(self, y: np.ndarray, inputs: np.ndarray | None = None) -> Structure:
         """The same structure with parameters from which to search, taken from data.
 
         Args:
             y: one series `(time,)` or `(time, obs)`; NaN = missing.
+            inputs: its known inputs `(time, inputs)`, where the structure takes any.
 
         Raises:
-            RekalError: another number of columns, or fewer samples than two for each state.
+            RekalError: another number of columns or inputs, or fewer samples than two for each state.
         """
         y = np.asarray(y, float)
         y = y[:, None] if y.ndim == 1 else y
@@ -174,63 +226,34 @@ class Structure(eqx.Module):
             raise RekalError(
                 f"the structure observes {self.observations} columns, but the data have shape {y.shape}"
             )
+        u = np.zeros((len(y), 0)) if inputs is None else np.asarray(inputs, float)
+        if u.shape != (len(y), len(self.inputs)):
+            raise RekalError(
+                f"the structure takes inputs of shape ({len(y)}, {len(self.inputs)}), not {u.shape}"
+            )
         states = self.build().states
-        y = _whole(y)
+        y = filled(y)
         if len(y) < states + 2:
             raise RekalError(
                 f"a structure of {states} states needs more data than {len(y)} complete samples"
             )
-        steps = max(float(np.var(np.diff(y, axis=0))), TINY)
+        slopes = self._slopes(y, u)
+        y = y - u @ slopes.T
         pieces = [part.started(y) for part in self.parts]
         mean = y.mean(0) if self.mean.size else np.zeros(0)
+        noise = np.log(0.25 * step_variance(y))
         return self.replaced(
             jnp.asarray(
-                np.concatenate([*pieces, [np.log(0.25 * steps)], mean]), self.log_noise.dtype
+                np.concatenate([*pieces, [noise], mean, slopes.reshape(-1)]), self.log_noise.dtype
             )
         )
 
-
-def check_sum(parts: tuple[Component, ...]) -> None:
-    """Data can tell the components apart.
-
-    Raises:
-        RekalError: they observe different numbers of quantities, or share a nonstationary eigenvalue.
-    """
-    widths = [part.observations for part in parts]
-    if len(set(widths)) > 1:
-        raise RekalError(
-            f"components of a sum must observe the same quantities, but {parts[0].label} has "
-            f"{widths[0]} and another {next(w for w in widths if w != widths[0])}"
-        )
-    seen: list[tuple[Component, np.ndarray]] = []
-    for part in (part for part in parts if part.flat):
-        roots = _roots(part)
-        for other, theirs in seen:
-            if np.min(np.abs(roots[:, None] - theirs[None, :])) < 1e-6:
-                raise RekalError(
-                    f"data cannot tell {other.label} and {part.label} apart, for they can take over "
-                    "from each other: leave one of them out"
-                )
-        seen.append((part, roots))
-
-
-def _roots(part: Component) -> np.ndarray:
-    """Eigenvalues of a flat component, exactly where they are known."""
-    if isinstance(part, Seasonal):
-        return np.exp(2j * np.pi * np.arange(1, part.period) / part.period)
-    return np.ones(1) + 0j  # level, trend and moving points are integrators
-
-
-def _has_unit_root(part: Component) -> bool:
-    return part.flat and bool(np.min(np.abs(_roots(part) - 1)) < 1e-6)
-
-
-def _whole(y: np.ndarray) -> np.ndarray:
-    """Gaps filled by lines; rows before the first and after the last value hold it."""
-    steps, filled = np.arange(len(y)), y.copy()
-    for j in range(y.shape[1]):
-        seen = np.isfinite(y[:, j])
-        if not seen.any():
-            raise RekalError(f"column {j + 1} of the data has no value")
-        filled[:, j] = np.interp(steps, steps[seen], y[seen, j])
-    return filled
+    def _slopes(
+        self, y: Float[np.ndarray, "time obs"], u: Float[np.ndarray, "time inputs"]
+    ) -> Float[np.ndarray, "obs inputs"]:
+        """Least squares on the inputs: of steps, where the structure has a unit root, else of values."""
+        if not u.shape[1]:
+            return np.zeros((y.shape[1], 0))
+        walks = not self.mean.size
+        left, right = (np.diff(u, axis=0), np.diff(y, axis=0)) if walks else (u, y)
+        return np.linalg.lstsq(left - left.mean(0), right - right.mean(0), rcond=None)[0].T

@@ -1,0 +1,57 @@
+"""Where the training data of a model with a diffuse start began: a law from which it can be simulated."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from rekal.errors import RekalError
+from rekal.filters.gaussian import GaussianFilter
+from rekal.models.linear_model import LinearModel
+from rekal.sequences import AnyArray, Sequences
+from rekal.verbs import smooth
+
+WIDE = 1e8  # variances beyond this many times that of the data: they do not determine the state
+
+
+class FirstState(eqx.Module):
+    """The law of the state at the first step, given all data; several series are one law.
+
+    Attributes:
+        mean: its mean.
+        cov: its covariance.
+    """
+
+    mean: Float[AnyArray, " states"]
+    cov: Float[AnyArray, "states states"]
+
+    def of(self, model: LinearModel) -> LinearModel:
+        """A model that starts with this law."""
+        dtype = model.m.dtype
+        moments = {"m": jnp.asarray(self.mean, dtype), "P": jnp.asarray(self.cov, dtype)}
+        return dataclasses.replace(model, **moments, initial="given", flat=())
+
+
+def first_state(algorithm: GaussianFilter, prepared: Sequences) -> FirstState | None:
+    """The smoothed first state of some series; None where they do not determine it.
+
+    Args:
+        algorithm: the filter of a linear model with a diffuse start.
+        prepared: the series, in the units of the model.
+    """
+    try:
+        smoothed = smooth(algorithm, prepared)
+    except RekalError:
+        return None
+    mean, cov = np.asarray(smoothed.mean[:, 0], float), np.asarray(smoothed.cov[:, 0], float)
+    center = mean.mean(0)
+    apart = mean - center
+    pooled = cov.mean(0) + apart.T @ apart / len(mean)
+    level = float(np.mean(np.asarray(prepared.values)[np.asarray(prepared.mask)] ** 2))
+    if not (np.isfinite(pooled).all() and np.diagonal(pooled).max() < WIDE * max(level, 1e-300)):
+        return None
+    return FirstState(center, pooled)
