@@ -58,6 +58,7 @@ from rekal.networks.rkn import RKN
 from rekal.networks.rkn_options import RKNOptions
 from rekal.networks.serial import load_network, save_network
 from rekal.posterior import Posterior, Predictions
+from rekal.precision import single_precision
 from rekal.sequences import Sequences
 from rekal.sequences.images import Frames
 from rekal.sequences.standardiser import Standardiser
@@ -146,6 +147,7 @@ __all__ = [
     "simulate",
     "simulate_linear",
     "simulation_smoother",
+    "single_precision",
     "smooth",
 ]
 __version__ = "0.1.0"

@@ -27,6 +27,7 @@ from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
 from rekal.models.serial import model_arrays, model_config
 from rekal.posterior import Posterior
+from rekal.precision import in_own_precision
 from rekal.printable import printable, printable_line
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
@@ -77,10 +78,12 @@ class Fit(BaseFit):
         """The filter of the model, in standardised units."""
         return self.filtering.of(self.model, self.seed)
 
+    @in_own_precision
     def paths(self, data: Sequences) -> Path | GaussianPath:
         """Beliefs about every series of the data, in standardised units."""
         return filter_paths(self.algorithm, self.prepare(data), jax.random.key(self.seed))
 
+    @in_own_precision
     def filter(self, data: Sequences) -> Posterior:
         """Filtered moments of the state, the likelihood being that of the raw data."""
         path = self.paths(data)
@@ -98,6 +101,7 @@ class Fit(BaseFit):
         scale = np.asarray(self.standardiser.scale)
         return log_volume(np.asarray(data.mask), scale, diffuse)
 
+    @in_own_precision
     def simulate(
         self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None, start: Any = None
     ) -> Sequences:
@@ -133,6 +137,7 @@ class Fit(BaseFit):
         _, y = simulate(model, steps, key, batch=batch, inputs=u, burn_in=settle, start=start)
         return self._drawn(y, inputs)
 
+    @in_own_precision
     def free_run(self, data: Sequences, warm_up: int = 4) -> np.ndarray:
         """The noise-free model running by itself over the inputs of every series, in raw units.
 
@@ -151,6 +156,7 @@ class Fit(BaseFit):
         run = free_run(self.model, self.prepare(data), warm_up, self.seed)
         return np.asarray(self.standardiser.invert(run))
 
+    @in_own_precision
     def identify(self, data: Sequences | None = None) -> Identification:
         """The learned dynamics in numbers, in the units of the data.
 
@@ -188,6 +194,7 @@ class Fit(BaseFit):
             result = dataclasses.replace(result, process_std=spread)
         return dataclasses.replace(result, warnings=(*result.warnings, *said))
 
+    @in_own_precision
     def summary(self, data: Sequences | None = None) -> str:
         """A page of text: how the training went, and the dynamics in numbers.
 
@@ -206,6 +213,7 @@ class Fit(BaseFit):
         lines += [f"{each.name:<{width}} {each}" for each in self.parameters]
         return printable("\n".join([*lines, "", self.identify(data).summary()]))
 
+    @in_own_precision
     def stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What a file of it holds: JSON configuration and arrays, never code.
 

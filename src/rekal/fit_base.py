@@ -25,6 +25,7 @@ from rekal.forecast.rolling import Source
 from rekal.history import History
 from rekal.networks.table import TableNetwork, TablePath
 from rekal.posterior import Scored
+from rekal.precision import in_own_precision
 from rekal.sequences import Sequences
 from rekal.sequences.clocks import in_unit, ratio
 from rekal.sequences.slicing import with_steps
@@ -131,6 +132,7 @@ class BaseFit(eqx.Module):
             )
         return self.standardiser.apply(data)
 
+    @in_own_precision
     def diagnose(self, data: Sequences) -> Diagnostics:
         """Whether the model keeps what it promises of some data: NIS, whiteness, PIT, coverage.
 
@@ -139,6 +141,7 @@ class BaseFit(eqx.Module):
         """
         return self.filter(data).diagnose()
 
+    @in_own_precision
     def forecast(
         self,
         data: Sequences,
@@ -190,6 +193,7 @@ class BaseFit(eqx.Module):
         raw = made.rescale(self.standardiser.location, self.standardiser.scale)
         return raw.label(data, self._label_step(data, step))
 
+    @in_own_precision
     def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
         """Forecast from every step of the data without running the filter again, in raw units.
 
@@ -216,6 +220,7 @@ class BaseFit(eqx.Module):
         )
         return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
 
+    @in_own_precision
     def stream(self) -> Stream:
         """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
         return Stream(self.algorithm, self.standardiser, self.labels, self.seed, stored=self.stored)

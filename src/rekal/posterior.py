@@ -134,6 +134,7 @@ class Posterior(Scored):
         observed_mean: mean of what the state says of the observations `(batch, steps, obs)`.
         log_evidence: one-step predictive log densities `(batch, steps)` in nats; zero in padding.
         kind: "filtered" (given the data up to each step) or "smoothed" (given all).
+        precision: "float64" or "float32", in which it was computed.
         data: the series that were filtered.
         white: innovations scaled to unit covariance `(batch, steps, obs)`, entry k given the columns before
             it; NaN where nothing was observed, or the start not determined yet. None for a model whose noise
@@ -147,6 +148,7 @@ class Posterior(Scored):
     log_evidence: Float[AnyArray, "batch steps"]
     kind: Kind = eqx.field(static=True)
     data: Sequences
+    precision: str = eqx.field(static=True, default="float64", kw_only=True)
     white: Float[AnyArray, "batch steps obs"] | None = eqx.field(default=None, kw_only=True)
     pit: Float[AnyArray, "batch steps obs"] | None = eqx.field(default=None, kw_only=True)
 
@@ -174,7 +176,9 @@ class Posterior(Scored):
 
     def summary(self) -> str:
         """What was found, and whether the filter keeps what it promises, in a few lines."""
-        return "\n".join(self._lines(f"{self.kind:<15} {self.mean.shape[-1]} states"))
+        return "\n".join(
+            self._lines(f"{self.kind:<15} {self.mean.shape[-1]} states, {self.precision}")
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """One row per series and step: mean and standard deviation of each state variable."""

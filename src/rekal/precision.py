@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -87,6 +88,25 @@ def in_own_precision(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
 
     return inner
+
+
+def modelling_dtype() -> Any:
+    """The type of the numbers of state-space models that are made now."""
+    with modelling_precision():
+        return jnp.result_type(float)
+
+
+Tree = TypeVar("Tree")
+
+
+def in_single(tree: Tree) -> Tree:
+    """The same with every array of numbers in single precision."""
+    leaf_in = lambda leaf: (  # noqa: E731
+        leaf.astype(np.float32)
+        if isinstance(leaf, jax.Array) and leaf.dtype == np.float64
+        else leaf
+    )
+    return jax.tree.map(leaf_in, tree)
 
 
 def precision_name(tree: Any) -> str:

@@ -20,9 +20,11 @@ from rekal.errors import RekalError
 from rekal.memory import check_memory
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
+from rekal.precision import in_own_precision
 from rekal.sequences import Sequences
 
 
+@in_own_precision
 def simulate(
     model: StateSpaceModel,
     steps: int,
@@ -68,6 +70,7 @@ def simulate(
     return _run(model, jax.random.split(key, batch), u, first, steps, burn_in, noise)
 
 
+@in_own_precision
 def simulate_sequences(
     model: StateSpaceModel,
     steps: int,

@@ -10,9 +10,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from rekal.filters.system import check_series
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.roots import square_root
+from rekal.precision import in_own_precision
 from rekal.simulate import check_run
 
 
+@in_own_precision
 def simulate_linear(
     model: LinearModel,
     steps: int,

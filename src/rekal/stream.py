@@ -29,6 +29,7 @@ from rekal.models.linear_model import LinearModel
 from rekal.models.time_varying import LinearTimeVarying
 from rekal.networks.beliefs import Factorised, Hidden
 from rekal.networks.table import TableNetwork
+from rekal.precision import precision_name, precision_of
 from rekal.sequences.numeric import numeric_array
 from rekal.sequences.sampling import typical
 from rekal.sequences.standardiser import Standardiser
@@ -81,7 +82,8 @@ class Stream:
         self._standardiser, self._labels, self._stored = standardiser, labels, stored
         self._key = jax.random.key(seed_of(seed))
         self._lock = threading.RLock()
-        self.belief = algorithm.init(self._key)
+        with precision_of(algorithm):
+            self.belief = algorithm.init(self._key)
         self.step, self.log_likelihood = 0, 0.0
         # Of a model in continuous time: time since the first sample, and the latest steps.
         self._elapsed, self._lengths = 0.0, deque(maxlen=RECENT)
@@ -101,7 +103,7 @@ class Stream:
                 value, a `dt` that is not positive or that the model does not take, or a sample so far off
                 that the belief would no longer be finite. The stream is then as it was before.
         """
-        with self._lock:
+        with self._lock, precision_of(self._algorithm):
             values, seen = self._sample(y)
             inputs, step = self._inputs(u), self._step(dt)
             if isinstance(self._model, LinearTimeVarying):
@@ -152,15 +154,16 @@ class Stream:
             raise RekalError("a stream can forecast after its first sample")
         step = self._step(dt)
         step = usual if step is None else step
-        made = forecast_from(
-            self._source(),
-            belief,
-            horizon,
-            jax.random.fold_in(self._key, at),
-            future_inputs=self._standardiser.apply_inputs(future_inputs),
-            dt=step,
-            origin=at - 1,
-        )
+        with precision_of(self._algorithm):
+            made = forecast_from(
+                self._source(),
+                belief,
+                horizon,
+                jax.random.fold_in(self._key, at),
+                future_inputs=self._standardiser.apply_inputs(future_inputs),
+                dt=step,
+                origin=at - 1,
+            )
         raw = made.rescale(self._standardiser.location, self._standardiser.scale)
         if not self._continuous:
             labels = dataclasses.replace(
@@ -229,7 +232,8 @@ class Stream:
         for first in (True, False)[: min(step, 2)]:
             belief = self._after(belief, first)
         if step:
-            belief = belief_from(belief, left)
+            with precision_of(self._algorithm):
+                belief = belief_from(belief, left)
         elif left:
             raise RekalError(f"the stream has no array {min(left)!r}")
         with self._lock:
@@ -298,16 +302,14 @@ class Stream:
 
     def _after(self, belief: Any, first: bool) -> Any:
         """Shapes of the belief after a sample."""
-        obs, count, dtype = (
-            self._model.observations,
-            self._model.n_inputs,
-            jnp.result_type(float),
-        )
+        obs, count = self._model.observations, self._model.n_inputs
+        dtype = jnp.dtype(precision_name(self._algorithm))
         row, seen = jax.ShapeDtypeStruct((obs,), dtype), jax.ShapeDtypeStruct((obs,), bool)
         u = jax.ShapeDtypeStruct((count,), dtype) if count else None
-        return eqx.filter_eval_shape(
-            _advance, self._algorithm, belief, row, seen, (u, None), first
-        )[0]
+        with precision_of(self._algorithm):
+            return eqx.filter_eval_shape(
+                _advance, self._algorithm, belief, row, seen, (u, None), first
+            )[0]
 
     def _source(self) -> Source:
         algorithm = self._algorithm

@@ -20,6 +20,7 @@ from rekal.learning.priors import SAFEGUARD
 from rekal.learning.uncertainty import estimated
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
+from rekal.precision import modelling_dtype
 from rekal.progress import Report
 from rekal.sequences import Sequences
 from rekal.trained import Trained
@@ -91,7 +92,7 @@ def train_linear(
                 strength=None if isinstance(em.strength, str) else em.strength,
                 report=told,
             )
-    result = result._replace(model=_in(jnp.result_type(float), result.model))
+    result = result._replace(model=_in(modelling_dtype(), result.model))
     return Trained(result, following, uncertainty=uncertainty)
 
 
@@ -124,4 +125,9 @@ def linear_start(prepared: Sequences, states: int) -> LinearGaussian:
 
 def _in(dtype: jnp.dtype | type, model: Any) -> Any:
     """The same model in another precision."""
+    with jax.enable_x64(True):
+        return _cast(dtype, model)
+
+
+def _cast(dtype: jnp.dtype | type, model: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), dtype), model)

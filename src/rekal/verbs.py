@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -22,8 +22,13 @@ from rekal.learning.batch import Batch, as_batch
 from rekal.memory import check_memory
 from rekal.models.gaussian import GaussianModel
 from rekal.posterior import Kind, Posterior
+from rekal.precision import in_single, precision_name, precision_of
 from rekal.sequences import Sequences
 from rekal.smoothers.marginal import check_lines, smooth_marginal
+
+Filter = TypeVar("Filter", bound=ParticleFilter | GaussianFilter)
+
+MANY = 10_000  # particles from which single precision is enough, and twice as fast
 
 
 @eqx.filter_jit
@@ -109,6 +114,13 @@ def check_filter(algorithm: Any) -> None:
         )
 
 
+def suited(algorithm: Filter) -> Filter:
+    """The same filter in the precision that suits it: single for very many particles."""
+    if not isinstance(algorithm, ParticleFilter) or algorithm.particles < MANY:
+        return algorithm
+    return in_single(algorithm)
+
+
 def check_path_memory(algorithm: ParticleFilter, batch: Batch) -> None:
     """Refuse a path of particles that no memory could hold.
 
@@ -151,8 +163,10 @@ def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     Raises:
         RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`).
     """
-    key = jax.random.key(seed_of(seed))
-    return filtered_posterior(algorithm, data, filter_paths(algorithm, data, key))
+    check_filter(algorithm)
+    algorithm, key = suited(algorithm), jax.random.key(seed_of(seed))
+    with precision_of(algorithm):
+        return filtered_posterior(algorithm, data, filter_paths(algorithm, data, key))
 
 
 def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int = 0) -> Posterior:
@@ -166,6 +180,12 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
             noise is singular and too few ancestral lines of the particles are left.
     """
     check_filter(algorithm)
+    algorithm = suited(algorithm)
+    with precision_of(algorithm):
+        return _smoothed(algorithm, data, seed)
+
+
+def _smoothed(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int) -> Posterior:
     batch = as_batch(data, algorithm.model)
     cut = lambda tree: jax.tree.map(lambda leaf: leaf[:, : data.steps], tree)  # noqa: E731
     if isinstance(algorithm, GaussianFilter):
@@ -206,6 +226,7 @@ def _posterior(
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
+        precision=precision_name(algorithm.model),
         **_scored(told, np.asarray(data.mask)),
     )
 
@@ -227,6 +248,7 @@ def _gaussian_posterior(
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
+        precision=precision_name(algorithm.model),
         **_scored(told, np.asarray(data.mask)),
     )
 

@@ -31,6 +31,7 @@ from rekal.filters.nonlinear import NonlinearFilter, Observed
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.jacobians import transition_jacobian
 from rekal.models.products import rows_times
+from rekal.precision import in_own_precision
 from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 
 
@@ -63,6 +64,7 @@ class ExtendedKalman(NonlinearFilter):
         mean = self.model.transition_mean(m[None], u, dt)[0]
         return self._belief(mean, form.predict(belief.carry, A, noise), belief.step + 1)
 
+    @in_own_precision
     def absorb(
         self, belief: Gaussian, evidence: Observed
     ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
@@ -93,6 +95,7 @@ class ExtendedKalman(NonlinearFilter):
         after = self._belief(m + rows_times(e[None], new.gain)[0], new.carry, belief.step)
         return after, gain, white
 
+    @in_own_precision
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
     ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
 from rekal.filters.sample import observation_row
+from rekal.precision import in_own_precision
 
 
 class GaussianFilter(eqx.Module):
@@ -56,6 +57,7 @@ class GaussianFilter(eqx.Module):
     ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
 
+    @in_own_precision
     def update(
         self,
         belief: Gaussian,

@@ -28,6 +28,7 @@ from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.residuals import Residual, difference
+from rekal.precision import in_own_precision
 from rekal.smoothers.rts import Backward, smooth_backwards
 
 NonlinearForm = Literal["auto", "covariance", "square-root"]
@@ -109,6 +110,7 @@ class NonlinearFilter(GaussianFilter):
     ) -> Backward:
         """Smoother gain, and law of `x_t` given `x_{t+1}`, of a belief and the prediction made from it."""
 
+    @in_own_precision
     def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
         """The belief about `x_1` before anything is observed (`key` is not used)."""
         model = self.model
@@ -116,12 +118,14 @@ class NonlinearFilter(GaussianFilter):
         m, P = model.initial_moments() if linear else (model.m, model.P)
         return self._belief(m, self._entered(P), jnp.asarray(0))
 
+    @in_own_precision
     def belief(
         self, mean: Float[Array, " states"], cov: Float[Array, "states states"], step: Array
     ) -> Gaussian:
         """A belief with given moments."""
         return self._belief(mean, self._entered(cov), step)
 
+    @in_own_precision
     def predict(
         self,
         belief: Gaussian,
@@ -150,6 +154,7 @@ class NonlinearFilter(GaussianFilter):
         seen = mask.sum(1).astype(R.dtype)
         return Observed(jnp.where(mask, y, 0.0), shape * mask[:, :, None], noise, seen, u)
 
+    @in_own_precision
     def run(
         self,
         values: Float[Array, "steps obs"],
@@ -167,6 +172,7 @@ class NonlinearFilter(GaussianFilter):
         check_finite(self.model, path, inputs, dt)
         return path
 
+    @in_own_precision
     def smooth(
         self,
         values: Float[Array, "steps obs"],

@@ -29,6 +29,7 @@ from rekal.memory import check_memory
 from rekal.models.base import Evidence, StateSpaceModel
 from rekal.models.checks import is_singular
 from rekal.models.gaussian import GaussianModel
+from rekal.precision import in_own_precision
 
 Proposal = Literal["bootstrap", "guided"]
 
@@ -86,6 +87,7 @@ class ParticleFilter(eqx.Module):
         drawn = self.draw(key, 1)
         return Draws(jax.tree.map(lambda leaf: leaf[0], drawn.noise), drawn.uniform[0])
 
+    @in_own_precision
     def init(self, key: PRNGKeyArray | None = None) -> Particles:
         """The belief about `x_1` before anything is observed."""
         start_key, draw_key, rest = jax.random.split(
@@ -100,6 +102,7 @@ class ParticleFilter(eqx.Module):
             pending=(None, self._draw_one(draw_key).noise, None, None),
         )
 
+    @in_own_precision
     def predict(
         self,
         belief: Particles,
@@ -143,6 +146,7 @@ class ParticleFilter(eqx.Module):
         """All observations of a series, encoded outside the time loop."""
         return jax.vmap(self.model.encode)(y, mask, u, dt)
 
+    @in_own_precision
     def update(
         self,
         belief: Particles,

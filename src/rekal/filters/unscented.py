@@ -46,6 +46,7 @@ from rekal.models.gaussian import LOG_2PI
 from rekal.models.products import rows_times
 from rekal.models.residuals import Residual
 from rekal.models.roots import triangular
+from rekal.precision import in_own_precision
 from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 
 
@@ -130,6 +131,7 @@ class UnscentedKalman(NonlinearFilter):
             carry = 0.5 * (carry + carry.T)
         return self._belief(mean, carry, belief.step + 1)
 
+    @in_own_precision
     def absorb(
         self, belief: Gaussian, evidence: Observed
     ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
@@ -152,6 +154,7 @@ class UnscentedKalman(NonlinearFilter):
         gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * (seen - new.void))
         return self._belief(mean, carry, belief.step), gain, white
 
+    @in_own_precision
     def observe(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
     ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:

@@ -34,6 +34,7 @@ from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
 from rekal.networks.beliefs import Factorised, Hidden
 from rekal.networks.table import TableNetwork, TablePath
+from rekal.precision import in_own_precision
 
 __all__ = ["Forecast", "Labels", "forecast_from", "rolling_forecast"]
 
@@ -44,6 +45,7 @@ LARGEST_CHUNK = 4_000_000
 """Numbers that one chunk of origins may hold at once."""
 
 
+@in_own_precision
 def rolling_forecast(
     source: Source,
     path: Path | GaussianPath | TablePath,
@@ -118,6 +120,7 @@ def rolling_forecast(
     return _forecast(_gaussian(source), chosen, drive, series, at, steps_ahead, key, particles)
 
 
+@in_own_precision
 def forecast_from(
     source: Source,
     belief: Particles | Path | Gaussian | GaussianPath | TablePath | Factorised | Hidden,

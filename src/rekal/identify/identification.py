@@ -28,6 +28,7 @@ from rekal.learning.uncertainty import Uncertainty
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
+from rekal.precision import in_own_precision
 from rekal.simulate import simulate
 
 STARTS = 8
@@ -37,6 +38,7 @@ LENGTH, TRANSIENT, RECORD = 1024, 4000, 4096
 """Steps with noise; steps without noise that are dropped; steps without noise that are looked at."""
 
 
+@in_own_precision
 def identify(
     model: GaussianModel,
     interval: int | float = 1.0,

@@ -25,6 +25,7 @@ from rekal.errors import RekalError
 from rekal.filters.gains import gains
 from rekal.filters.system import linear_system
 from rekal.models.linear import LinearGaussian
+from rekal.precision import in_own_precision
 
 SETTLED = 2000  # steps after which the covariance is taken as settled
 POINTS = 64  # frequencies of a spectrum
@@ -54,6 +55,7 @@ class Responses(NamedTuple):
     spectrum: Complex[Array, "frequencies obs obs"]
 
 
+@in_own_precision
 def responses(model: LinearGaussian, steps: int = 100) -> Responses:
     """Invariants of a model.
 
@@ -93,6 +95,7 @@ def eigenvalues(A: Float[Array, "n n"]) -> Complex[Array, " n"]:
     return jnp.asarray(np.linalg.eigvals(np.asarray(A, np.float64)).astype(complex))
 
 
+@in_own_precision
 def settled_gain(
     model: LinearGaussian,
 ) -> tuple[Float[Array, "states obs"], Float[Array, "obs obs"]]:
@@ -127,6 +130,7 @@ class Distance(NamedTuple):
     noise: float
 
 
+@in_own_precision
 def distance(first: LinearGaussian, second: LinearGaussian) -> Distance:
     """Compare two models of the same inputs and outputs.
 

@@ -40,6 +40,7 @@ from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.structures import Structure
+from rekal.precision import modelling_dtype
 
 POLISH = 30  # iterations at least that are left for Newton steps
 ROUNDING = 1e-9  # share of a log-likelihood that is not told from its rounding
@@ -88,7 +89,7 @@ class MaximumLikelihood(eqx.Module):
             RekalError: shapes do not fit, nothing is free, or the likelihood of the start is not finite.
             KeyboardInterrupt: Ctrl-C before the first step of the search was done.
         """
-        outside = jnp.result_type(float)
+        outside = modelling_dtype()
         with jax.enable_x64(True):
             model, batch = in_double(model), in_double(batch)
             if isinstance(model, Structure):
@@ -97,13 +98,13 @@ class MaximumLikelihood(eqx.Module):
                 parameters = self._of_model(model)
             check_fit(parameters.build(parameters.vector), batch)
             estimate = self._search(parameters, batch, report)
-        cast = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), tree)  # noqa: E731
-        return eqx.tree_at(
-            lambda e: (e.model, e.structure),
-            estimate,
-            (cast(estimate.model), cast(estimate.structure)),
-            is_leaf=lambda leaf: leaf is None,
-        )
+            cast = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), tree)  # noqa: E731
+            return eqx.tree_at(
+                lambda e: (e.model, e.structure),
+                estimate,
+                (cast(estimate.model), cast(estimate.structure)),
+                is_leaf=lambda leaf: leaf is None,
+            )
 
     def _of_model(self, model: LinearGaussian | LinearContinuous) -> Parameters:
         freeze = ("m", "P") if self.freeze is None else self.freeze

@@ -33,6 +33,7 @@ from rekal.learning.parameters import StructureParameters, structure_parameters
 from rekal.learning.total import groups_of, total_log_likelihood
 from rekal.models.components import TINY, raised
 from rekal.models.structures import Structure
+from rekal.precision import modelling_dtype
 
 if TYPE_CHECKING:
     from arviz import InferenceData
@@ -153,6 +154,7 @@ class NUTS(eqx.Module):
             raise RekalError(
                 "NUTS needs NumPyro and ArviZ: install them with pip install 'rekal[bayes]'"
             ) from missing
+        outside = modelling_dtype()
         with jax.enable_x64(True):
             structure, batch = in_double(structure), in_double(batch)
             parameters = structure_parameters(structure, self.freeze)
@@ -191,9 +193,8 @@ class NUTS(eqx.Module):
                 divergences=int(np.sum(np.asarray(fields["diverging"]))),
                 parameters=parameters,
             )
-        outside = jnp.result_type(float)
-        single = jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), outcome.structure)
-        return eqx.tree_at(lambda d: d.structure, outcome, single)
+            structure = jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), outcome.structure)
+            return eqx.tree_at(lambda d: d.structure, outcome, structure)
 
 
 def weak_priors(

@@ -31,7 +31,7 @@ from rekal.models.gaussian import PairTable, WhitenedObservation
 from rekal.models.linear import LinearGaussian, stationary_moments
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.products import rows_times
-from rekal.precision import made_in_double
+from rekal.precision import in_own_precision, made_in_double
 from rekal.sequences import AnyArray
 
 
@@ -150,6 +150,7 @@ class LinearContinuous(LinearModel):
             d=self.d, Q=step.Q, R=self.R, m=self.m, P=self.P, initial=self.initial, flat=self.flat,
         )  # fmt: skip
 
+    @in_own_precision
     def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:
         """The matrices of every step; of equal steps, each once."""
         if dt is None:
@@ -160,6 +161,7 @@ class LinearContinuous(LinearModel):
         C, D, d, R = (block[None] for block in constant)
         return Blocks(step.A, B, c, C, D, d, step.Q, R)
 
+    @in_own_precision
     def initial_moments(self) -> tuple[Array, Array]:
         """Mean and covariance of `x_1`."""
         if self.initial != "stationary":

@@ -24,7 +24,7 @@ from rekal.models.checks import block_shapes, check_block_shapes, check_covarian
 from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.linear_model import Blocks, LinearModel, refuse_dt
 from rekal.models.products import rows_times
-from rekal.precision import made_in_double
+from rekal.precision import in_own_precision, made_in_double
 from rekal.sequences import AnyArray
 
 
@@ -125,6 +125,7 @@ class LinearGaussian(LinearModel):
         """Coordinates of `x_1` with a flat law."""
         return self.flat
 
+    @in_own_precision
     def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:
         """The matrices, each once.
 
@@ -135,6 +136,7 @@ class LinearGaussian(LinearModel):
         each = (self.A, self.B, self.c, self.C, self.D, self.d, self.Q, self.R)
         return Blocks(*(block[None] for block in each))
 
+    @in_own_precision
     def initial_moments(self) -> tuple[Array, Array]:
         """Mean and covariance of `x_1`."""
         if self.initial != "stationary":

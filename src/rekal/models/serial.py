@@ -19,6 +19,7 @@ from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.precision import made_in_double
 
 LINEAR = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 FLOW = ("F", "G", "g", "C", "D", "d", "Q", "R", "m", "P")
@@ -67,6 +68,7 @@ def model_arrays(model: GaussianModel) -> dict[str, np.ndarray]:
     return {name: np.asarray(operator.attrgetter(name)(model)) for name in names}
 
 
+@made_in_double
 def model_from(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> GaussianModel:
     """Rebuild a model.
 

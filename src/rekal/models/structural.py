@@ -10,22 +10,26 @@ from rekal.errors import RekalError
 from rekal.models.components import Kinematic, Level, Seasonal, Trend
 from rekal.models.stationary import Autoregression, Oscillator
 from rekal.models.structures import Structure
+from rekal.precision import made_in_double
 
 
 def _unit(*values: float) -> Float[Array, " parameters"]:
     return jnp.asarray(values, jnp.result_type(float))
 
 
+@made_in_double
 def local_level() -> Structure:
     """A random walk behind noise (Durbin and Koopman 2012, ch. 2)."""
     return Structure.of(Level(_unit(0.0)))
 
 
+@made_in_double
 def local_linear_trend() -> Structure:
     """A level with a slope, both random walks, behind noise."""
     return Structure.of(Trend(_unit(0.0, -4.0)))
 
 
+@made_in_double
 def seasonal(period: int | float) -> Structure:
     """Effects of `period` seasons that add up to noise over a period.
 
@@ -40,6 +44,7 @@ def seasonal(period: int | float) -> Structure:
     return Structure.of(Seasonal(_unit(-4.0), int(period)))
 
 
+@made_in_double
 def oscillator(period: int | float | None = None, damping: int | float | None = None) -> Structure:
     """A damped cycle behind noise.
 
@@ -63,6 +68,7 @@ def oscillator(period: int | float | None = None, damping: int | float | None = 
     return Structure.of(Oscillator(_unit(turn, shrink, 0.0), known))
 
 
+@made_in_double
 def constant_velocity(dt: int | float = 1.0, axes: int = 1) -> Structure:
     """A point whose velocity is a random walk, its position observed with noise.
 
@@ -76,6 +82,7 @@ def constant_velocity(dt: int | float = 1.0, axes: int = 1) -> Structure:
     return _kinematic(1, dt, axes)
 
 
+@made_in_double
 def constant_acceleration(dt: int | float = 1.0, axes: int = 1) -> Structure:
     """A point whose acceleration is a random walk, its position observed with noise.
 
@@ -89,6 +96,7 @@ def constant_acceleration(dt: int | float = 1.0, axes: int = 1) -> Structure:
     return _kinematic(2, dt, axes)
 
 
+@made_in_double
 def autoregression(lags: int) -> Structure:
     """A stationary autoregression behind noise.
 

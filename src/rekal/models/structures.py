@@ -33,6 +33,7 @@ from rekal.models.components import Component, step_variance
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.structure_checks import check_sum, filled, has_unit_root
+from rekal.precision import in_own_precision, made_in_double
 
 
 class Structure(eqx.Module):
@@ -55,6 +56,7 @@ class Structure(eqx.Module):
     interval: float | None = eqx.field(static=True, default=None)
 
     @classmethod
+    @made_in_double
     def of(cls, *parts: Component) -> Structure:
         """The sum of components, with unit noise.
 
@@ -157,6 +159,7 @@ class Structure(eqx.Module):
         rest = (self.log_noise[None], self.mean, self.coefficients.reshape(-1))
         return jnp.concatenate([*(p.free for p in self.parts), *rest])
 
+    @in_own_precision
     def replaced(self, vector: Float[Array, " parameters"]) -> Structure:
         """The same structure with other parameters."""
         ends = np.cumsum([part.free.shape[0] for part in self.parts]).tolist()
@@ -179,10 +182,12 @@ class Structure(eqx.Module):
         rest = (jnp.exp(self.log_noise)[None], self.mean, self.coefficients.reshape(-1))
         return jnp.concatenate([*own, *rest])
 
+    @in_own_precision
     def values(self) -> dict[str, float]:
         """The parameters by name, in natural units."""
         return dict(zip(self.names, np.asarray(self.natural, float).tolist(), strict=True))
 
+    @in_own_precision
     def build(self) -> LinearGaussian | LinearContinuous:
         """The linear model of these parameters."""
         step = self.interval
@@ -210,6 +215,7 @@ class Structure(eqx.Module):
             return LinearGaussian(A=A, B=B, c=c, Q=Q, **rest)
         return LinearContinuous(F=A / step, G=B, g=c, Q=Q / step, interval=step, **rest)
 
+    @in_own_precision
     def start(self, y: np.ndarray, inputs: np.ndarray | None = None) -> Structure:
         """The same structure with parameters from which to search, taken from data.
 

@@ -25,7 +25,7 @@ from rekal.models.checks import block_shapes, check_block_shapes, check_covarian
 from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.gaussian import WhitenedObservation
 from rekal.models.linear_model import Blocks, LinearModel
-from rekal.precision import made_in_double
+from rekal.precision import in_own_precision, made_in_double
 from rekal.sequences import AnyArray
 
 BLOCKS = Blocks._fields
@@ -162,6 +162,7 @@ class LinearTimeVarying(LinearModel):
                     f"{name} has {getattr(self, name).shape[0]} steps, but the series has {steps}"
                 )
 
+    @in_own_precision
     def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:
         """The matrices of every step.
 
@@ -175,6 +176,7 @@ class LinearTimeVarying(LinearModel):
         every = {name: getattr(self, name) for name in BLOCKS}
         return Blocks(**{k: v if k in self.varying else v[None] for k, v in every.items()})
 
+    @in_own_precision
     def initial_moments(self) -> tuple[Array, Array]:
         """Mean and covariance of `x_1`."""
         return self.m, self.P
