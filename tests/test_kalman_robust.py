@@ -13,6 +13,7 @@ from naive_linear import Joint, assert_equals_joint, random_model, random_series
 from rekal.filters.kalman import Kalman
 from rekal.filters.system import decorrelate
 from rekal.models.linear import LinearGaussian
+from rekal.precision import single_precision
 
 STEPS = 7
 
@@ -70,7 +71,7 @@ def test_single_precision_stays_positive_definite_over_a_hundred_thousand_steps(
     A = turn @ np.diag([0.999, 0.9, 0.99]) @ turn.T
     C = rng.normal(size=(1, 3)) @ turn.T
     steps = 100_000
-    with jax.enable_x64(False):
+    with single_precision():
         model = LinearGaussian.create(A, C, Q, 1e-4 * np.eye(1), P=Q)
         kalman = Kalman(model)
         assert kalman.arithmetic.__name__ == "RootForm"

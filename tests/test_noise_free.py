@@ -175,7 +175,7 @@ def test_single_precision_far_from_zero():
     y = np.cumsum(rng.normal(size=steps)) + 0.5 * rng.normal(size=steps)
     exact = linear([[1.0]], [[1.0]], [[1.0]], [[0.25]], initial="diffuse")
     right = rekal.filter(Kalman(exact), Sequences.from_arrays(y)).log_likelihood
-    with jax.enable_x64(False):
+    with rekal.single_precision():
         model = linear([[1.0]], [[1.0]], [[1.0]], [[0.25]], initial="diffuse")
         assert model.Q.dtype == jnp.float32
         for form in ("auto", "covariance", "parallel"):
@@ -190,7 +190,7 @@ def test_single_precision_with_a_vast_prior_variance():
     y = np.cumsum(np.random.default_rng(0).normal(size=(steps, 2)), 0)
     blocks = (np.array([[1.0, 1.0], [0, 1.0]]), np.eye(2), np.diag([0.1, 0.01]), 0.5 * np.eye(2))
     exact = Kalman(linear(*blocks, P=1e12 * np.eye(2))).run(jnp.asarray(y), None)
-    with jax.enable_x64(False):
+    with rekal.single_precision():
         model = linear(*blocks, P=1e12 * np.eye(2))
         for form in ("square-root", "covariance"):
             path = Kalman(model, form=form).run(jnp.asarray(y), None)
