@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.linalg
 
@@ -18,7 +22,7 @@ SIZES = (
     (5, 2, 128),
     (16, 2, 208),
 )  # states, observations, steps to which cases are padded: compiled once each
-INPUTS = 2
+INPUTS = 5
 AHEAD = 2
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -143,6 +147,15 @@ def padded(model, states: int, obs: int, steps: int):
         C = np.pad(C, ((0, steps - len(C)), (0, 0), (0, 0)))
         return LinearTimeVarying.create(C=C, **blocks, varying=("C",)), order
     return LinearGaussian.create(C=C, **blocks), order
+
+
+def classic(name: str, columns: list[str] | None = None) -> np.ndarray:
+    """A classic series, from the folder of real data."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    file = Path(os.environ.get("REKAL_DATA", beside)) / "classic_ssm" / f"{name}.csv"
+    if not file.exists():
+        pytest.skip(f"needs real data: set REKAL_DATA to their folder ({file} does not exist)")
+    return pd.read_csv(file)[columns or "value"].to_numpy(float)
 
 
 def build(A, C, Q, R, **more) -> LinearGaussian:
