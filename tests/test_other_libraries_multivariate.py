@@ -89,7 +89,7 @@ def vector_moving_average():
 
 @case
 def driven_vector_autoregression():
-    """KalmanSmoother with state_intercept: two inputs drive the states, one of them the second series as well."""
+    """KalmanSmoother with state_intercept: two inputs of the states, one of them of a series too."""
     steps = np.arange(52)
     u = np.stack([np.cos(0.3 * steps), (steps > 30) * 1.0], 1)
     B, D = np.array([[0.5, 0.0], [0.2, -1.0]]), np.array([[0.0, 0.0], [0.0, 0.8]])

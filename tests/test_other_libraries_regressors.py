@@ -96,7 +96,7 @@ def a_regressor_that_is_zero_at_first():
 def uk_drivers_with_petrol_and_law():
     """UnobservedComponents(y, 'llevel', seasonal=12, exog=x, mle_regression=False, use_exact_diffuse=True).
 
-    The level's first smoothed variance is off by 2e-6 there; here it is that of a Kalman filter with 90 digits.
+    The level's first smoothed variance is off by 2e-6 there; here it is that of 90 digits.
     At its maximum statsmodels has coefficients of -0.2767 and -0.2376.
     """
     data = classic("Seatbelts", ["drivers", "PetrolPrice", "law"])
