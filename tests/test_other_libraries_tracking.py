@@ -1,7 +1,7 @@
 """Tracking beside filterpy 2.0.0, and pykalman 0.11.2 on its robot and with gaps.
 
 filterpy: KalmanFilter.predict, update and log_likelihood at every step, rts_smoother. It predicts before the
-first update: `m` and `P` are those of its first prediction. pykalman: KalmanFilter.filter, smooth and loglikelihood.
+first update: `m` and `P` are those of its first prediction. pykalman: filter, smooth, loglikelihood.
 """
 
 from __future__ import annotations
