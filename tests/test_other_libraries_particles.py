@@ -148,7 +148,7 @@ def test_four_states_beside_many_particles(name, proposal):
     """Bearings only: two of four states are moved without noise."""
     model, y = curved.all[name]()
     right = LARGE[name]
-    path = run(rekal.ParticleFilter(model, 4000, proposal=proposal), y)
+    path = run(rekal.ParticleFilter(model, 10_000, proposal=proposal), y)
     assert path.log_likelihood == pytest.approx(right["log_likelihood"], abs=0.5)
     for step, (mean, spread) in right["filtered"].items():
         assert (np.abs(path.mean[0, step] - mean) < 0.25 * np.asarray(spread)).all()
