@@ -214,6 +214,11 @@ def _diagnostics(config: Entries, names: tuple[str, ...]) -> Diagnostics:
             for name in ColumnDiagnostics.__dataclass_fields__
             if name not in ("name", "entries")
         }
+        for name in ("whiteness_p", "uniformity_p", "coverage_50", "coverage_90"):
+            if each[name] < 0 or each[name] > 1:  # NaN where there was nothing to judge
+                raise RekalError(
+                    f"'history.diagnostics.columns.{name}' is {each[name]:g}: no probability"
+                )
         columns.append(
             {"name": column.take("name", str), "entries": column.count("entries"), **each}
         )
