@@ -102,6 +102,8 @@ class Diagnostics:
         shares = [getattr(column, f"coverage_{level}") for column in self.columns]
         counts = [column.entries for column in self.columns]
         known = np.isfinite(shares)
+        if not known.any():
+            return float("nan")
         return float(np.average(np.array(shares)[known], weights=np.array(counts)[known]))
 
     def summary(self) -> str:
@@ -194,7 +196,11 @@ def _column(name: str, white: np.ndarray, pit: np.ndarray, lags: int) -> ColumnD
 
 def _together(p_values: Sequence[float]) -> float:
     known = [p for p in p_values if np.isfinite(p)]
-    return float(-np.expm1(len(known) * np.log1p(-min(known)))) if known else float("nan")
+    if not known:
+        return float("nan")
+    least = min(max(min(known), 0.0), 1.0)
+    # Where the smallest p-value is 1 so is that of all together: log(1 - 1) would be -inf, with a warning.
+    return 1.0 if least == 1.0 else float(-np.expm1(len(known) * np.log1p(-least)))
 
 
 def _word(p: float) -> str:

@@ -87,7 +87,7 @@ class Entries:
         if one_of is not None and value not in one_of:
             known = ", ".join(map(str, one_of))
             raise RekalError(f"{self._named(name)} is {value!r}, but this rekal knows only {known}")
-        return float(value) if kinds == (float,) else value
+        return _as(kinds, value)
 
     def number(
         self, name: str, *, above: int | float | None = None, least: int | float | None = None
@@ -152,7 +152,10 @@ class Entries:
             ):
                 wanted = ", ".join(KINDS[kind] for kind in kinds)
                 raise RekalError(f"{self._named(name)} holds a row that is not: {wanted}")
-        return tuple(map(tuple, rows))
+        return tuple(
+            tuple(_as((kind,), value) for value, kind in zip(row, kinds, strict=True))
+            for row in rows
+        )
 
     def part(self, name: str) -> Entries:
         """An object within this one.
@@ -217,6 +220,12 @@ def is_one(value: Any, kinds: Collection[type]) -> bool:
     if isinstance(value, bool):
         return bool in kinds
     return isinstance(value, tuple(kinds)) or (isinstance(value, int) and float in kinds)
+
+
+def _as(kinds: Collection[type], value: Any) -> Any:
+    """A value of some kinds, a whole number as a floating-point one where only such are asked for."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and float in kinds and int not in kinds else value
 
 
 def kind_of(value: Any) -> str:

@@ -204,16 +204,21 @@ def _history(config: Entries, arrays: dict[str, np.ndarray], names: tuple[str, .
 
 def _diagnostics(config: Entries, names: tuple[str, ...]) -> Diagnostics:
     numbers = ("nis", "nis_low", "nis_high", "nis_inside")
-    whole: dict[str, Any] = {name: config.take(name, float, type(None)) for name in numbers}
+    whole: dict[str, Any] = {name: config.take(name, float) for name in numbers}
     whole |= {name: config.count(name) for name in ("entries", "lags")}
     columns = []
     for values in config.items("columns", dict, length=len(names)):
         column = Entries(values, "history.diagnostics.columns")
         each: dict[str, Any] = {
-            name: column.take(name, float, type(None))
+            name: column.take(name, float)
             for name in ColumnDiagnostics.__dataclass_fields__
             if name not in ("name", "entries")
         }
+        for name in ("whiteness_p", "uniformity_p", "coverage_50", "coverage_90"):
+            if each[name] < 0 or each[name] > 1:  # NaN where there was nothing to judge
+                raise RekalError(
+                    f"'history.diagnostics.columns.{name}' is {each[name]:g}: no probability"
+                )
         columns.append(
             {"name": column.take("name", str), "entries": column.count("entries"), **each}
         )

@@ -154,8 +154,7 @@ def _array(shape: tuple[int, ...], place: str, arrays: dict[str, np.ndarray]) ->
     array = arrays.pop(place)
     if array.shape != shape:
         raise RekalError(f"the array {place!r} has shape {array.shape}, not {shape}")
-    if np.issubdtype(array.dtype, np.floating):
-        check_floats(array, place)
+    check_floats(array, place)
     return jnp.asarray(array)
 
 

@@ -234,7 +234,12 @@ def calibrate(
         crps=np.asarray(made.crps(y)),
         error=np.asarray(y) - np.asarray(made.path),
         series=np.asarray(made.series),
-        spread=np.nanstd(observed, axis=(0, 1)),
+        spread=np.array(
+            [
+                np.std(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan
+                for column in np.moveaxis(observed, -1, 0)
+            ]
+        ),  # np.nanstd warns of a column without a value
         whole=not cut and len(chosen) == len(long_enough),
         posterior=posterior,
     )

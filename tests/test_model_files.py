@@ -1,0 +1,92 @@
+"""Damaged model files, and those of a newer version: the right forecast, or one sentence with the file."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from fuzz import model_files
+
+from rekal.archive import save_archive
+from rekal.entries import Entries
+from rekal.errors import RekalError
+from rekal.loading import load
+from rekal.networks.serial import load_network
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return model_files.bases(tmp_path_factory.mktemp("bases"), ("linear", "elman"))
+
+
+def test_sixty_damaged_files(models, tmp_path):
+    """The script runs 2,000 of them; so many of each kind of damage are tried here."""
+    cases = model_files.chosen(models, 60, seed=1)
+    assert len(Counter(case.damage for case in cases)) == 17
+    said = [model_files.verdict(models[case.base], case, tmp_path) for case in cases]
+    wrong = [pair for pair in zip(cases, said, strict=True) if pair[1] is not None]
+    assert not wrong
+
+
+def test_the_script_sees_what_is_wrong(models, tmp_path, monkeypatch):
+    case = model_files.Case(0, "seed", "removed", None)
+    monkeypatch.setattr(model_files.rekal, "load", lambda path: {}["seed"])
+    assert model_files.verdict(models[0], case, tmp_path) == "KeyError: 'seed'"
+
+
+@pytest.mark.parametrize(
+    ("place", "damage", "content", "sentence"),
+    [
+        ("seed", "removed", None, "'seed' is missing"),
+        ("seed", "value", None, "'seed' is null, not a whole number"),
+        ("seed", "value", -1, "'seed' is -1, which cannot be"),
+        ("labels", "value", [], "'labels' is a list, not an object"),
+        ("labels.units", "value", ["m"], "'labels.units' has 1 entries, not 2"),
+        ("labels.time_kind", "value", "x", "this rekal knows only step, number, date"),
+        ("history.stopped", "value", "bored", "'history.stopped' is 'bored'"),
+        (
+            "filtering",
+            "extra",
+            None,
+            "'filtering.unknown', which this version of rekal does not know",
+        ),
+        ("filtering.kind", "value", "particles", "diffuse"),
+        ("model.type", "value", "Oracle", "knows no model of type 'Oracle'"),
+        ("model.flat", "value", [7], "'model.flat' names no coordinates"),
+        ("model.A", "array nan", None, "'model.A' holds a value that is not finite"),
+        ("model.Q", "array longer", None, "Q has shape (4, 2)"),
+        ("model.R", "array integers", None, "'model.R' holds int32"),
+        ("standardiser.scale", "array negative", None, "not above 0"),
+        ("extra7", "array extra", None, "'model.extra7'"),
+    ],
+)
+def test_the_sentence_says_what_is_wrong(place, damage, content, sentence, models, tmp_path):
+    base = models[0]
+    if place == "filtering.kind":
+        content, sentence = "oracle", "this rekal knows only kalman"
+    if place == "extra7":
+        sentence = "a LinearGaussian has no block 'extra7'"
+    path = tmp_path / "m.rekal"
+    model_files.damaged(base, model_files.Case(0, place, damage, content), path)
+    with pytest.raises(RekalError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ") and sentence in str(caught.value)
+
+
+def test_a_configuration_that_is_no_object(tmp_path):
+    save_archive(tmp_path / "m.rekal", {"kind": "network"}, {})
+    with pytest.raises(RekalError, match=r"m.rekal: 'network' is missing"):
+        load_network(tmp_path / "m.rekal")
+    with pytest.raises(RekalError, match="it holds 'network', not a trained model: read it by"):
+        load(tmp_path / "m.rekal")
+    with pytest.raises(RekalError, match="the configuration is a list, not an object"):
+        Entries([])
+
+
+def test_numbers_that_json_writes_as_whole_ones_are_read(models, tmp_path):
+    """Another program writes 1.0 as 1."""
+    base = models[0]
+    path = tmp_path / "m.rekal"
+    model_files.damaged(base, model_files.Case(0, "history.seconds", "value", 3), path)
+    fitted = load(path)
+    assert fitted.history.seconds == 3.0
+    np.testing.assert_array_equal(fitted.forecast(base.data, 3, base.inputs).mean, base.mean)
