@@ -135,6 +135,7 @@ class NonlinearFilter(GaussianFilter):
         """One step through time."""
         return self.moved(belief, self._entered(self.model.Q), u, dt)
 
+    @in_own_precision
     def encode(
         self,
         y: Float[Array, "steps obs"],
@@ -197,6 +198,7 @@ class NonlinearFilter(GaussianFilter):
         residual = self.state_residual
         return path, smooth_backwards(sweep, back, residual, self.arithmetic, length)
 
+    @in_own_precision
     def sweep(
         self,
         values: Float[Array, "steps obs"],

@@ -25,6 +25,7 @@ from rekal.learning.em import EM, EMResult, Progress
 from rekal.models.gaussian import GaussianModel
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.precision import in_own_precision
 
 
 class Trial(NamedTuple):
@@ -56,6 +57,7 @@ def hide_after(batch: Batch, share: float) -> tuple[Batch, Bool[np.ndarray, "bat
     return shown, hidden
 
 
+@in_own_precision
 @eqx.filter_jit
 def log_evidence(
     model: GaussianModel, filtering: Filtering, batch: Batch, key: PRNGKeyArray

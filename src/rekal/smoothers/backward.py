@@ -52,11 +52,13 @@ from rekal.errors import RekalError
 from rekal.filters.resampling import systematic
 from rekal.models.base import StateSpaceModel
 from rekal.normals import open_uniforms
+from rekal.precision import in_own_precision
 from rekal.smoothers.marginal import Smoothed
 
 Method = Literal["exact", "mcmc"]
 
 
+@in_own_precision
 def smooth_backward(
     model: StateSpaceModel,
     path: Path,

@@ -34,6 +34,7 @@ from rekal.models.base import StateSpaceModel
 from rekal.models.checks import is_singular
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
+from rekal.precision import in_own_precision
 
 
 class Smoothed(NamedTuple):
@@ -43,6 +44,7 @@ class Smoothed(NamedTuple):
     pair_moment: Float[Array, "new old"]
 
 
+@in_own_precision
 def smooth_marginal(
     model: StateSpaceModel,
     path: Path,
