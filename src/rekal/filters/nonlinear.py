@@ -241,6 +241,22 @@ class NonlinearFilter(GaussianFilter):
         return Gaussian(mean, carry, step, root=self.arithmetic is RootForm)
 
 
+def ruled_out(
+    noise: Float[Array, " p"], left: Float[Array, " p"], size: Float[Array, " p"]
+) -> Bool[Array, ""]:
+    """Whether a noise-free entry was known exactly from earlier ones, and is something else.
+
+    Rounding is far below the cube root of the machine epsilon, in units of the largest term.
+
+    Args:
+        noise: variances of the decorrelated entries.
+        left: what the update leaves of the innovation of each.
+        size: sums of the absolute values of the terms that it was made of.
+    """
+    beyond = jnp.abs(left) > jnp.finfo(left.dtype).eps ** (1 / 3) * size
+    return ((noise == 0) & beyond).any()
+
+
 def _path(sweep: Sweep) -> GaussianPath:
     before, after = sweep.prior, sweep.posterior
     return GaussianPath(
