@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from rekal.errors import RekalError
+from rekal.filters.choice import Filtering
+from rekal.filters.extended import ExtendedKalman
+from rekal.filters.unscented import UnscentedKalman
 from rekal.learning.batch import as_batch, padded_length
 from rekal.learning.em import EM, e_step
 from rekal.learning.priors import PriorStrength
@@ -235,6 +238,18 @@ def test_starts_are_ranked_by_data_they_did_not_see(wave):
     shown, hidden = hide_after(wave, 0.25)
     assert int(shown.mask.sum()) == 150
     assert hidden.sum() == 50
+
+
+def test_starts_are_scored_by_the_filter_that_will_forecast(wave):
+    start = StochasticRNN.init(2, 1, key=jax.random.key(0))
+    frozen = small(iterations=1, freeze=("A", "C", "Q", "R", "m", "P", "c", "d", "B", "D"))
+    hidden = hide_after(wave, 0.25)[1]
+    for kind, algorithm in (("unscented", UnscentedKalman), ("extended", ExtendedKalman)):
+        arguments = (frozen, [("one", start)], wave, 0.25, jax.random.key(2))
+        (trial,) = try_starts(*arguments, filtering=Filtering(kind))
+        run = jax.jit(lambda y, m: algorithm(start).run(y, m).log_evidence)  # noqa: B023
+        scores = [run(y, m) for y, m in zip(wave.values, wave.mask, strict=True)]
+        assert trial.held_out == pytest.approx(float(np.sum(np.stack(scores) * hidden)), rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,9 @@ def _simulate(
     given = model.given()
     blocks = Blocks(*(block[:steps] for block in model.blocks(dt)))
     drift, offset = blocks.c, blocks.d
-    if u is not None:
-        drift = drift + (blocks.B * u[:, None, :]).sum(-1)
-        offset = offset + (blocks.D * u[:, None, :]).sum(-1)
+    if u is not None:  # inputs first: see smoothers/simulation.py on the compiler
+        drift = drift + (u[:, None, :] * blocks.B).sum(-1)
+        offset = offset + (u[:, None, :] * blocks.D).sum(-1)
     state_key, observation_key = jax.random.split(key)
     dtype = given.P.dtype
     noise = jax.random.normal(state_key, (steps, batch, given.m.size), dtype)

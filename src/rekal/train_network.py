@@ -134,7 +134,9 @@ def train_network(
     if len(starts) > 1:
         iterations = min(options.trial_iterations, em.iterations)
         trial = dataclasses.replace(em, iterations=iterations)
-        ranked = try_starts(trial, starts, batch, options.hold_out, trial_key, report)
+        ranked = try_starts(
+            trial, starts, batch, options.hold_out, trial_key, report, filtering=following
+        )
         best = ranked[0].result.model
         trials = _in_raw_units(ranked, batch, options.hold_out, standardiser)
         interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)

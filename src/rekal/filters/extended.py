@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rekal.beliefs import Gaussian
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
-from rekal.filters.nonlinear import NonlinearFilter, Observed
+from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.jacobians import transition_jacobian
 from rekal.models.products import rows_times
@@ -92,8 +93,12 @@ class ExtendedKalman(NonlinearFilter):
         new = form.update(carry, C, noise)
         white = rows_times(e[None], new.whitener)[0]
         gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * (seen - new.void))
-        after = self._belief(m + rows_times(e[None], new.gain)[0], new.carry, belief.step)
-        return after, gain, white
+        move = rows_times(e[None], new.gain)[0]
+        size = rows_times(jnp.abs(y)[None], jnp.abs(shape))[0]
+        size += rows_times((jnp.abs(m) + jnp.abs(move))[None], jnp.abs(C))[0]
+        impossible = ruled_out(noise, e - rows_times(move[None], C)[0], size)
+        gain = jnp.where(impossible, -jnp.inf, gain)
+        return self._belief(m + move, new.carry, belief.step), gain, white
 
     @in_own_precision
     def observe(

@@ -15,6 +15,7 @@ from rekal.beliefs import GaussianPath, Path
 from rekal.errors import RekalError
 from rekal.models.gaussian import GaussianModel
 from rekal.models.jacobians import transition_jacobian
+from rekal.models.linear_model import LinearModel
 
 
 def check_finite(
@@ -38,17 +39,22 @@ def check_finite(
     leaves = [path.prior_mean, path.prior_cov, path.mean, path.cov]
     if any(isinstance(leaf, Tracer) for leaf in (*leaves, path.log_evidence)):
         return
-    ruled_out = np.flatnonzero(np.isneginf(np.asarray(path.log_evidence)))
-    if ruled_out.size:
+    evidence = np.asarray(path.log_evidence)
+    white = np.abs(np.asarray(path.white)).max(-1, initial=0.0)
+    far = white > np.sqrt(np.finfo(white.dtype).max)  # whose square overflows
+    if not isinstance(model, LinearModel):
+        far |= np.isfinite(evidence) & (_digits(evidence) > MEANINGLESS)
+    for t in np.flatnonzero(far | np.isneginf(evidence))[:1]:
+        if far[t]:
+            raise RekalError(_impossible(f"the observation at step {t} (counted from 0)", evidence))
         raise RekalError(
-            f"the model rules out what was observed at step {ruled_out[0]} (counted from 0): the entry was "
+            f"the model rules out what was observed at step {t} (counted from 0): the entry was "
             "known exactly from earlier ones, and is another: give R a variance above zero"
         )
     steps = path.mean.shape[0]
     finite = np.stack([np.isfinite(np.asarray(leaf).reshape(steps, -1)).all(1) for leaf in leaves])
     bad = np.flatnonzero(~finite.all(0))
     if not bad.size:
-        evidence = np.asarray(path.log_evidence)
         for t in np.flatnonzero(~np.isfinite(evidence))[:1]:
             raise RekalError(_impossible(f"the observation at step {t} (counted from 0)", evidence))
         return

@@ -135,6 +135,7 @@ class NonlinearFilter(GaussianFilter):
         """One step through time."""
         return self.moved(belief, self._entered(self.model.Q), u, dt)
 
+    @in_own_precision
     def encode(
         self,
         y: Float[Array, "steps obs"],
@@ -197,6 +198,7 @@ class NonlinearFilter(GaussianFilter):
         residual = self.state_residual
         return path, smooth_backwards(sweep, back, residual, self.arithmetic, length)
 
+    @in_own_precision
     def sweep(
         self,
         values: Float[Array, "steps obs"],
@@ -237,6 +239,22 @@ class NonlinearFilter(GaussianFilter):
 
     def _belief(self, mean: Array, carry: Array, step: Array) -> Gaussian:
         return Gaussian(mean, carry, step, root=self.arithmetic is RootForm)
+
+
+def ruled_out(
+    noise: Float[Array, " p"], left: Float[Array, " p"], size: Float[Array, " p"]
+) -> Bool[Array, ""]:
+    """Whether a noise-free entry was known exactly from earlier ones, and is something else.
+
+    Rounding is far below the cube root of the machine epsilon, in units of the largest term.
+
+    Args:
+        noise: variances of the decorrelated entries.
+        left: what the update leaves of the innovation of each.
+        size: sums of the absolute values of the terms that it was made of.
+    """
+    beyond = jnp.abs(left) > jnp.finfo(left.dtype).eps ** (1 / 3) * size
+    return ((noise == 0) & beyond).any()
 
 
 def _path(sweep: Sweep) -> GaussianPath:

@@ -77,6 +77,7 @@ class ParticleFilter(eqx.Module):
                 "every observed direction some noise, or use Kalman, ExtendedKalman or UnscentedKalman"
             )
 
+    @in_own_precision
     def draw(self, key: PRNGKeyArray, steps: int) -> Draws:
         """All randomness of `steps` steps, drawn at once."""
         noise_key, uniform_key = jax.random.split(key)
@@ -136,6 +137,7 @@ class ParticleFilter(eqx.Module):
             pending=(origin, draws.noise, u, dt),
         )
 
+    @in_own_precision
     def encode(
         self,
         y: Float[Array, "steps obs"],
@@ -194,6 +196,7 @@ class ParticleFilter(eqx.Module):
         check_evidence(x, log_evidence)
         return Particles(x, log_weights, belief.ancestors, belief.key), log_evidence
 
+    @in_own_precision
     def observe(
         self, belief: Particles, u: Float[Array, " input"] | None = None
     ) -> tuple[Float[Array, "particles obs"], Float[Array, " particles"]]:

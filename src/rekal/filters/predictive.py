@@ -28,6 +28,7 @@ from rekal.filters.gaussian import GaussianFilter
 from rekal.models.gaussian import GaussianModel
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.residuals import Residual, difference
+from rekal.precision import in_own_precision
 
 TOGETHER = 128  # steps of a particle filter that are worked on side by side
 
@@ -45,6 +46,7 @@ class Predictive(NamedTuple):
     pit: Float[Array, "batch steps obs"]
 
 
+@in_own_precision
 @eqx.filter_jit
 def gaussian_predictive(
     algorithm: GaussianFilter,
@@ -80,6 +82,7 @@ def gaussian_predictive(
     return Predictive(white, pit)
 
 
+@in_own_precision
 @eqx.filter_jit
 def particle_predictive(
     model: GaussianModel,

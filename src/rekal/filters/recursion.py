@@ -8,10 +8,12 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.beliefs import Particles, Path
 from rekal.filters.particle import ParticleFilter
+from rekal.precision import in_own_precision
 
 MANY = 2048  # particles from which one step's randomness is worth a call of its own
 
 
+@in_own_precision
 def run_filter(
     algorithm: ParticleFilter,
     values: Float[Array, "steps obs"],

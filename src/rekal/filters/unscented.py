@@ -40,7 +40,7 @@ from jaxtyping import Array, Float
 from rekal.beliefs import Gaussian
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
-from rekal.filters.nonlinear import NonlinearFilter, Observed
+from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
 from rekal.filters.roots import semidefinite_root
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.products import rows_times
@@ -152,6 +152,9 @@ class UnscentedKalman(NonlinearFilter):
             carry = 0.5 * (carry + carry.T)
         white = rows_times(e[None], new.whitener)[0]
         gain = -0.5 * ((white**2).sum() + new.log_f + LOG_2PI * (seen - new.void))
+        left = e - rows_times(rows_times(e[None], new.gain), rows)[0]
+        size = rows_times((jnp.abs(y) + jnp.abs(image.mean))[None], jnp.abs(shape))[0]
+        gain = jnp.where(ruled_out(noise, left, size), -jnp.inf, gain)
         return self._belief(mean, carry, belief.step), gain, white
 
     @in_own_precision

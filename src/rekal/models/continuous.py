@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from rekal.errors import RekalError
 from rekal.models.checks import (
@@ -223,6 +223,12 @@ class LinearContinuous(LinearModel):
     ) -> tuple[Float[Array, "particles states"], Float[Array, " particles"]]:
         """Draw from the optimal proposal after a step of length `dt`."""
         return self.discrete(dt).propose(noise, origin, evidence, u)
+
+    def confined(self, dt: Float[Array, " steps"] | None = None) -> Bool[Array, ""]:
+        """Whether the process noise of a step is singular."""
+        if dt is None:
+            return self.discrete().confined()
+        return jax.vmap(lambda step: self.discrete(step).confined())(dt).any()
 
     def pair_tables(
         self,

@@ -40,7 +40,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.models.base import StateSpaceModel
 from rekal.models.products import row_dots, rows_times
@@ -65,12 +65,13 @@ class PairTable(NamedTuple):
     Attributes:
         factor: rows whose products are the log densities `(particles, states + 1)`.
         point: the mean `g(x)` of the old side, the state of the new side `(particles, states)`.
-        frame: rows that vanish on the range of `Q`, zeros elsewhere `(states, states)`.
+        frame: rows that vanish on the range of `Q`, zeros elsewhere `(states, states)`; None for a regular
+            `Q`, where nothing need be tested.
     """
 
     factor: Float[Array, "*steps particles table"]
     point: Float[Array, "*steps particles states"]
-    frame: Float[Array, "*steps states states"]
+    frame: Float[Array, "*steps states states"] | None
 
 
 class GaussianModel(StateSpaceModel):
@@ -226,31 +227,38 @@ class GaussianModel(StateSpaceModel):
         frames = jnp.broadcast_to(frame, (x.shape[0], *frame.shape))
         return PairTable(old, mean, frames), PairTable(new, x_next, frames)
 
+    def confined(self, dt: Float[Array, " steps"] | None = None) -> Bool[Array, ""]:
+        """Whether the process noise is singular, so that not every state can follow every other."""
+        return (noise_coordinates(self.Q)[1] != 0).any()
+
     def log_pairs(self, old: PairTable, new: PairTable) -> Float[Array, "particles particles_next"]:
         """All pair densities of one step as one matrix product; -inf where there is no way."""
         pairs = old.factor @ new.factor.T
-
-        def on_range() -> Array:
-            reached = jnp.ones(pairs.shape, bool)
-            here, there = rows_times(old.point, old.frame), rows_times(new.point, old.frame)
-            frame = jnp.abs(old.frame)
-            size = rows_times(jnp.abs(old.point), frame), rows_times(jnp.abs(new.point), frame)
-            for k in range(self.states):
-                off = jnp.abs(here[:, k, None] - there[None, :, k])
-                reached &= off <= tolerance(size[0][:, k, None] + size[1][None, :, k])
-            return jnp.where(reached, pairs, -jnp.inf)
-
-        return jax.lax.cond((old.frame != 0).any(), on_range, lambda: pairs)
+        if old.frame is None:
+            return pairs
+        reached = jnp.ones(pairs.shape, bool)
+        here, there = rows_times(old.point, old.frame), rows_times(new.point, old.frame)
+        frame = jnp.abs(old.frame)
+        size = rows_times(jnp.abs(old.point), frame), rows_times(jnp.abs(new.point), frame)
+        for k in range(self.states):
+            off = jnp.abs(here[:, k, None] - there[None, :, k])
+            reached &= off <= tolerance(size[0][:, k, None] + size[1][None, :, k])
+        return jnp.where(reached, pairs, -jnp.inf)
 
     def log_matched(self, old: PairTable, new: PairTable) -> Float[Array, " particles"]:
         """Densities of the pairs `(old_i, new_i)`; -inf where there is no way."""
         matched = row_dots(old.factor, new.factor)
+        if old.frame is None:
+            return matched
+        size = jnp.abs(old.point) + jnp.abs(new.point)
+        reached = on_support(old.frame, new.point - old.point, size)
+        return jnp.where(reached, matched, -jnp.inf)
 
-        def on_range() -> Array:
-            size = jnp.abs(old.point) + jnp.abs(new.point)
-            return jnp.where(on_support(old.frame, new.point - old.point, size), matched, -jnp.inf)
 
-        return jax.lax.cond((old.frame != 0).any(), on_range, lambda: matched)
+def everywhere(tables: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+    """Pair tables of regular process noise, where every state can follow every other: nothing to test."""
+    drop = lambda t: t._replace(frame=None) if isinstance(t, PairTable) else t  # noqa: E731
+    return drop(tables[0]), drop(tables[1])
 
 
 def noise_coordinates(

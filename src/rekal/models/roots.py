@@ -66,10 +66,10 @@ def semidefinite_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 
 def noise_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """The root that noise is drawn with: `semidefinite_root`, for a large regular `P` by LAPACK."""
+    """The root that noise is drawn with: the Cholesky factor, of a singular `P` `semidefinite_root`."""
     n = P.shape[0]
-    if n <= UNROLLED:
-        return semidefinite_root(P)
+    if not n:
+        return P
     factor = jnp.linalg.cholesky(P)
     # A comparison with NaN is False: that is what LAPACK leaves of an indefinite matrix.
     pivots = jnp.diagonal(factor) ** 2

@@ -30,12 +30,20 @@ class Standardiser(eqx.Module):
 
     @classmethod
     def of(cls, sequences: Sequences) -> "Standardiser":
-        """Estimate location and scale from the observed entries of all series."""
-        location, scale = _moments(np.asarray(sequences.values), np.asarray(sequences.mask))
+        """Estimate location and scale from the observed entries of all series.
+
+        Raises:
+            RekalError: a column too large or too small for double precision, or one that varies in its last
+                digit alone.
+        """
+        location, scale = _moments(
+            np.asarray(sequences.values), np.asarray(sequences.mask), sequences.names
+        )
         if sequences.inputs is None:
             return cls(location, scale)
         real = np.broadcast_to(sequences.valid()[:, :, None], sequences.inputs.shape)
-        return cls(location, scale, *_moments(np.asarray(sequences.inputs), real))
+        inputs = _moments(np.asarray(sequences.inputs), real, sequences.input_names)
+        return cls(location, scale, *inputs)
 
     def apply(self, sequences: Sequences) -> Sequences:
         """Standardise observations and inputs; zeros stay where nothing was observed.
@@ -92,10 +100,45 @@ class Standardiser(eqx.Module):
 
 
 def _moments(
-    values: Float[np.ndarray, "batch time column"], used: np.ndarray
+    values: Float[np.ndarray, "batch time column"], used: np.ndarray, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column over the entries `used`."""
+    """Mean and standard deviation (1 where it is 0) of each column over the entries `used`.
+
+    Each column is divided by a power of two of its size first, which changes no digit, so that no sum or
+    square can overflow or underflow.
+    """
     count = np.maximum(used.sum(axis=(0, 1)), 1)
-    mean = np.where(used, values, 0.0).sum(axis=(0, 1)) / count
+    values = np.where(used, values, 0.0)
+    exponent = np.frexp(np.abs(values).max(axis=(0, 1), initial=0.0))[1]
+    values = np.ldexp(values, -exponent)
+    mean = values.sum(axis=(0, 1)) / count
     var = np.where(used, (values - mean) ** 2, 0.0).sum(axis=(0, 1)) / count
-    return mean, np.where(var > 0, np.sqrt(var), 1.0)
+    mean, deviation = np.ldexp(mean, exponent), np.ldexp(np.sqrt(var), exponent)
+    _check_moments(names, mean, deviation)
+    return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+LARGEST = 1e140
+"""Standard deviation up to which variances and their quotients are numbers; the smallest is its inverse."""
+
+
+def _check_moments(names: tuple[str, ...], means: np.ndarray, deviations: np.ndarray) -> None:
+    """Every column can be standardised, and results be told in its unit.
+
+    Raises:
+        RekalError: the square of a mean or a standard deviation over- or underflows, or a column varies in
+            its last digit alone.
+    """
+    for i, (mean, deviation) in enumerate(zip(means, deviations, strict=True)):
+        column = f"column {names[i] if i < len(names) else i!r}"
+        small = 0 < deviation < 1 / LARGEST
+        if small or max(deviation, abs(mean)) > LARGEST:
+            raise RekalError(
+                f"{column} has mean {mean:.3g} and standard deviation {deviation:.3g}, whose squares are "
+                "beyond double precision: give it in another unit"
+            )
+        if 0 < deviation < 2 * np.finfo(np.float64).eps * abs(mean):
+            raise RekalError(
+                f"{column} varies by {deviation:.1g} about {mean:.6g}, which is the rounding of its last "
+                "digit: take an offset off before the values are rounded, or leave it out"
+            )

@@ -51,12 +51,15 @@ from rekal.beliefs import Path
 from rekal.errors import RekalError
 from rekal.filters.resampling import systematic
 from rekal.models.base import StateSpaceModel
+from rekal.models.gaussian import GaussianModel, everywhere
 from rekal.normals import open_uniforms
+from rekal.precision import in_own_precision
 from rekal.smoothers.marginal import Smoothed
 
 Method = Literal["exact", "mcmc"]
 
 
+@in_own_precision
 def smooth_backward(
     model: StateSpaceModel,
     path: Path,
@@ -109,26 +112,32 @@ def smooth_backward(
     shifts = jax.random.uniform(shift_key, (steps - 1, rounds), dtype)
     at = lambda leaf, t: None if leaf is None else leaf[t][None]  # noqa: E731
 
-    def tables(x: Array, x_next: Array, t: Array) -> tuple[PyTree, PyTree]:
-        old, new = model.pair_tables(x[None], x_next[None], at(inputs, t + 1), at(dt, t + 1))
-        return jax.tree.map(lambda leaf: leaf[0], (old, new))
+    def tables(x: Array, x_next: Array, t: Array, confined: bool) -> tuple[PyTree, PyTree]:
+        both = model.pair_tables(x[None], x_next[None], at(inputs, t + 1), at(dt, t + 1))
+        both = jax.tree.map(lambda leaf: leaf[0], both)
+        return both if confined else everywhere(both)
 
-    def exact(t: Array, x: Array, x_next: Array, index: Array) -> tuple[Array, Array]:
+    def exact(
+        t: Array, x: Array, x_next: Array, index: Array, confined: bool
+    ) -> tuple[Array, Array]:
         rows = _padded_rows(x.shape[0])
         x_rows = jnp.pad(x, ((0, rows - x.shape[0]), (0, 0)), mode="edge")
         log_w = jnp.pad(path.log_weights[t], (0, rows - x.shape[0]), constant_values=-jnp.inf)
-        log_pairs = model.log_pairs(*tables(x_rows, x_next, t))
+        log_pairs = model.log_pairs(*tables(x_rows, x_next, t, confined))
         log_kernel = log_w[:, None] + jnp.where(valid[t + 1], log_pairs, 0.0)
         drawn = _invert(log_kernel, uniforms[t, 0])
-        # Where rounding hides the way from its ancestor, a state has come from there all the same.
-        reached = jnp.isfinite(log_kernel.max(0))
-        drawn = jnp.where(reached, drawn, path.ancestors[t + 1][index])
+        if confined:
+            # Where rounding hides the way from its ancestor, a state has come from there all the same.
+            reached = jnp.isfinite(log_kernel.max(0))
+            drawn = jnp.where(reached, drawn, path.ancestors[t + 1][index])
         return x[drawn], drawn
 
-    def mcmc(t: Array, x: Array, x_next: Array, index: Array) -> tuple[Array, Array]:
+    def mcmc(
+        t: Array, x: Array, x_next: Array, index: Array, confined: bool
+    ) -> tuple[Array, Array]:
         index = path.ancestors[t + 1][index]
         here = x[index]
-        old, new = tables(here, x_next, t)
+        old, new = tables(here, x_next, t, confined)
         level = model.log_matched(old, new)
         weights = jnp.exp(path.log_weights[t])
         count = max(x.shape[0], trajectories)
@@ -136,7 +145,7 @@ def smooth_backward(
             slots = systematic(weights, shifts[t, k], count)
             proposed = slots[_scattered(turns[t, k], trajectories, count)]
             there = x[proposed]
-            new_level = model.log_matched(*tables(there, x_next, t))
+            new_level = model.log_matched(*tables(there, x_next, t, confined))
             accept = (jnp.log(uniforms[t, k]) < new_level - level) | ~valid[t + 1]
             index = jnp.where(accept, proposed, index)
             here = jnp.where(accept[:, None], there, here)
@@ -145,16 +154,23 @@ def smooth_backward(
 
     draw = exact if method == "exact" else mcmc
 
-    def step(carry: tuple[Array, Array], t: Array) -> tuple[tuple[Array, Array], Array]:
-        x_next, index = carry
-        here, index = draw(t, path.x[t], x_next, index)
-        return (here, index), here
-
     last = jnp.exp(path.log_weights[-1])
     index = systematic(last, jax.random.uniform(start_key, (), dtype), trajectories)
     start = (path.x[-1][index], index)
-    # Scanning over t and not over slices of the path avoids copies of the whole path.
-    _, x = jax.lax.scan(step, start, jnp.arange(steps - 1), reverse=True)
+
+    def trajectories_of(confined: bool) -> Array:
+        def step(carry: tuple[Array, Array], t: Array) -> tuple[tuple[Array, Array], Array]:
+            here, index = draw(t, path.x[t], *carry, confined)
+            return (here, index), here
+
+        # Scanning over t and not over slices of the path avoids copies of the whole path.
+        return jax.lax.scan(step, start, jnp.arange(steps - 1), reverse=True)[1]
+
+    if isinstance(model, GaussianModel):
+        singular = model.confined(None if dt is None else dt[1:])
+        x = jax.lax.cond(singular, lambda: trajectories_of(True), lambda: trajectories_of(False))
+    else:
+        x = trajectories_of(False)
     return jnp.concatenate([x, start[0][None]])
 
 

@@ -33,7 +33,8 @@ from rekal.errors import RekalError
 from rekal.models.base import StateSpaceModel
 from rekal.models.checks import is_singular
 from rekal.models.continuous import LinearContinuous
-from rekal.models.gaussian import GaussianModel
+from rekal.models.gaussian import GaussianModel, everywhere
+from rekal.precision import in_own_precision
 
 
 class Smoothed(NamedTuple):
@@ -43,6 +44,7 @@ class Smoothed(NamedTuple):
     pair_moment: Float[Array, "new old"]
 
 
+@in_own_precision
 def smooth_marginal(
     model: StateSpaceModel,
     path: Path,
@@ -70,30 +72,48 @@ def smooth_marginal(
     tables = model.pair_tables(path.x[:-1], path.x[1:], tail(inputs), tail(dt))
     ones_new = jnp.concatenate([jnp.ones((*new[1:].shape[:2], 1), new.dtype), new[1:]], -1)
 
+    rows = (path.log_weights[:-1], path.ancestors[1:], ones_new, old[:-1], valid[1:])
+
     def step(carry: tuple[Array, Array], row: PyTree) -> tuple[tuple[Array, Array], Array]:
         v, moment = carry
-        (old_table, new_table), log_w, ancestors, g, h, live = row
+        (old_table, new_table), (log_w, _, g, h, live) = row
         # With the weights inside the exponent no column can underflow as a whole.
+        log_joint = model.log_pairs(old_table, new_table) + log_w[:, None]
+        joint = jnp.exp(log_joint - log_joint.max(0))
+        sums = joint @ ((v / joint.sum(0))[:, None] * g)
+        v_old = jnp.where(live, sums[:, 0], jnp.exp(log_w))
+        moment = moment + jnp.where(live, sums[:, 1:].T @ h, 0.0)
+        return (v_old, moment), v_old
+
+    def confined_step(carry: tuple[Array, Array], row: PyTree) -> tuple[tuple[Array, Array], Array]:
+        v, moment = carry
+        (old_table, new_table), (log_w, ancestors, g, h, live) = row
         log_joint = model.log_pairs(old_table, new_table) + log_w[:, None]
         top = log_joint.max(0)
         reached = jnp.isfinite(top)
         joint = jnp.exp(log_joint - jnp.where(reached, top, 0.0))
-        shares = jnp.where(reached, v / jnp.where(reached, joint.sum(0), 1.0), 0.0)
-        sums = joint @ (shares[:, None] * g)
+        sums = joint @ (jnp.where(reached, v / joint.sum(0), 0.0)[:, None] * g)
         # Where rounding hides the way from its ancestor, a particle has come from there all the same.
-        sums = jax.lax.cond(
-            reached.all(),
-            lambda: sums,
-            lambda: sums.at[ancestors].add(jnp.where(reached, 0.0, v)[:, None] * g),
-        )
+        sums = sums.at[ancestors].add(jnp.where(reached, 0.0, v)[:, None] * g)
         v_old = jnp.where(live, sums[:, 0], jnp.exp(log_w))
         moment = moment + jnp.where(live, sums[:, 1:].T @ h, 0.0)
         return (v_old, moment), v_old
 
     last = jnp.exp(path.log_weights[-1])
     start = (last, jnp.zeros((new.shape[-1], old.shape[-1]), new.dtype))
-    rows = (tables, path.log_weights[:-1], path.ancestors[1:], ones_new, old[:-1], valid[1:])
-    (_, moment), v = jax.lax.scan(step, start, rows, reverse=True)
+
+    def regular() -> tuple[Array, Array]:
+        (_, moment), v = jax.lax.scan(step, start, (everywhere(tables), rows), reverse=True)
+        return moment, v
+
+    def confined() -> tuple[Array, Array]:
+        (_, moment), v = jax.lax.scan(confined_step, start, (tables, rows), reverse=True)
+        return moment, v
+
+    if isinstance(model, GaussianModel):
+        moment, v = jax.lax.cond(model.confined(tail(dt)), confined, regular)
+    else:
+        moment, v = regular()
     return Smoothed(jnp.concatenate([v, last[None]]), moment)
 
 

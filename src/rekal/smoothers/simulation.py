@@ -13,6 +13,7 @@ smoother takes any shift of it out again; a direction that no observation fixes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -30,6 +31,8 @@ from rekal.models.linear_model import LinearModel
 from rekal.models.roots import square_root
 from rekal.precision import precision_of
 from rekal.smoothers.adjoint import gradients, smoothed_means
+
+PORTION = 32_768
 
 
 class Noise(NamedTuple):
@@ -97,7 +100,31 @@ def _draw(
         jax.random.normal(observation_key, (draws, *values.shape), system.P.dtype),
     )
     unknown = None if found.diffuse is None else found.diffuse.unknown.any()
-    return jax.vmap(lambda noise: path_given(system, found, noise))(noise), unknown
+    paths = _in_portions(
+        jax.vmap(lambda noise: path_given(system, found, noise)), noise, max(n, values.shape[1])
+    )
+    return paths, unknown
+
+
+def _in_portions(
+    function: Callable[[Noise], Array], noise: Noise, width: int
+) -> Float[Array, "draws steps n"]:
+    """A function of many draws, portion after portion, the last filled up with the first draws.
+
+    Args:
+        function: of a batch of draws.
+        noise: all draws.
+        width: numbers of one draw at one step.
+    """
+    draws = noise.states.shape[0]
+    portions = -(-draws * width // PORTION)
+    if portions <= 1:
+        return function(noise)
+    size = -(-draws // portions)
+    rows = jnp.arange(portions * size) % draws
+    split = jax.tree.map(lambda leaf: leaf[rows].reshape(portions, size, *leaf.shape[1:]), noise)
+    paths = jax.lax.map(function, split)
+    return paths.reshape(-1, *paths.shape[2:])[:draws]
 
 
 def path_given(system: LinearSystem, found: Gains, noise: Noise) -> Float[Array, "steps n"]:
@@ -119,7 +146,8 @@ def _unconditional(system: LinearSystem, noise: Noise) -> tuple[Array, Array]:
     """States and decorrelated observations of the model without its means."""
     steps = system.y.shape[0]
     wide = lambda block: jnp.broadcast_to(block, (steps, *block.shape[1:]))  # noqa: E731
-    shocks = (square_root(system.Q) * noise.states[:, None, :]).sum(-1)
+    # The rows of numbers first: see the module text.
+    shocks = (noise.states[:, None, :] * square_root(system.Q)).sum(-1)
     first = square_root(system.P) @ noise.states[0]
 
     def step(x: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -129,5 +157,5 @@ def _unconditional(system: LinearSystem, noise: Noise) -> tuple[Array, Array]:
 
     _, rest = jax.lax.scan(step, first, (wide(system.A)[1:], shocks[1:]))
     states = jnp.concatenate([first[None], rest])
-    observed = (wide(system.C) * states[:, None, :]).sum(-1)
+    observed = (states[:, None, :] * wide(system.C)).sum(-1)
     return states, observed + jnp.sqrt(system.noise) * noise.observations

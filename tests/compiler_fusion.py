@@ -1,0 +1,103 @@
+"""Whether what users compile is right with many particles, draws or steps in single precision.
+
+The compiler of jaxlib 0.10.2 spoils, on a CPU in float32, a sum over the last axis of a product whose first
+factor is broadcast along the first axis of the second, when something elementwise follows and the result has
+between 32,768 and some 130,000 numbers:
+
+    jax.jit(lambda M, x, z: (M * x[:, None, :]).sum(-1) + z)(M, x, z)      # M (3, 3), x and z (20000, 3)
+
+is wrong from row 10,922 = 32,768 / 3 on. `x[:, None, :] * M`, `x @ M.T` and sums written out are right, and
+so is everything with XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type= (empty). Run this with the flags that
+users have (none); it prints one JSON object. `tests/test_compiler_fusion.py` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rekal
+from rekal.filters.recursion import run_filter
+from rekal.precision import single_precision
+
+
+def smallest() -> dict[str, float]:
+    """The largest error of the smallest program, and of the formulations that rekal uses."""
+    rng = np.random.default_rng(0)
+    M, x, z = (rng.normal(size=s).astype(np.float32) for s in ((3, 3), (20_000, 3), (20_000, 3)))
+    right = x.astype(float) @ M.T.astype(float) + z
+    ways = {
+        "matrix first": lambda M, x, z: (M * x[:, None, :]).sum(-1) + z,
+        "rows first": lambda M, x, z: (x[:, None, :] * M).sum(-1) + z,
+        "product": lambda M, x, z: x @ M.T + z,
+        "written out": lambda M, x, z: sum(x[:, k : k + 1] * M[:, k] for k in range(3)) + z,
+    }
+    return {name: float(np.abs(jax.jit(way)(M, x, z) - right).max()) for name, way in ways.items()}
+
+
+def linear(n: int, p: int) -> rekal.LinearGaussian:
+    rng = np.random.default_rng(n)
+    A = 0.7 * np.eye(n) + 0.2 / n
+    return rekal.LinearGaussian.create(A, rng.normal(size=(p, n)), 0.3 * np.eye(n), 0.4 * np.eye(p))
+
+
+def draws(count: int, n: int, p: int, steps: int = 5) -> dict[str, float]:
+    """Mean and variance of the last draws of the simulation smoother, in standard errors."""
+    with single_precision():
+        model = linear(n, p)
+        y = jnp.asarray(np.random.default_rng(1).normal(size=(steps, p)), jnp.float32)
+        x = rekal.simulation_smoother(model, y, None, None, jax.random.key(0), count)
+        assert x.dtype == jnp.float32
+        smoothed = rekal.Kalman(model).smooth(y, None)[1]
+    mean, cov = (np.asarray(v, float) for v in (smoothed.mean, smoothed.cov))
+    var = np.stack([c.diagonal() for c in cov])
+    last = np.asarray(x, float)[count // 2 :]
+    off = np.abs(last.mean(0) - mean) / np.sqrt(var / len(last))
+    wide = np.abs(last.var(0) / var - 1) / np.sqrt(2 / len(last))
+    return {"mean": float(off.max()), "variance": float(wide.max())}
+
+
+def particles(count: int, n: int, p: int, proposal: str, kind: str, steps: int = 8) -> float:
+    """Mean error of the likelihood, as a ratio to the exact one, over three runs."""
+    with single_precision():
+        model = linear(n, p)
+        A, C, Q, R = (jnp.asarray(getattr(model, name)) for name in "ACQR")
+        if kind == "network":
+            model = rekal.StochasticRNN.create(A, C, Q, R, P=jnp.eye(n), activation="identity")
+        y = jnp.asarray(np.random.default_rng(1).normal(size=(steps, p)), jnp.float32)
+        exact = rekal.Kalman(linear(n, p)).run(y, None).log_likelihood
+        algorithm = rekal.ParticleFilter(model, count, proposal)
+        run = eqx.filter_jit(
+            lambda key: run_filter(algorithm, y, y == y, None, None, key).log_likelihood
+        )
+        runs = [float(run(jax.random.key(seed)) - exact) for seed in range(3)]
+    return float(np.mean(np.exp(runs)) - 1)
+
+
+def main() -> None:
+    found = {
+        "jaxlib": jax.lib.__version__,
+        "smallest": smallest(),
+        "draws": {
+            f"{count} {n} {p}": draws(count, n, p)
+            for count, n, p in ((20_000, 3, 2), (100_000, 3, 2), (20_000, 5, 1))
+        },
+        "particles": {
+            f"{count} {n} {p} {proposal} {kind}": particles(count, n, p, proposal, kind)
+            for count, n, p, proposal, kind in (
+                (20_000, 3, 2, "guided", "network"),
+                (20_000, 2, 3, "bootstrap", "network"),
+                (100_000, 3, 1, "guided", "linear"),
+            )
+        },
+    }
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
