@@ -109,7 +109,7 @@ def layout(text: str, sep: str | None, decimal: str, where: str) -> Layout:
     if units:
         shown = ", ".join(dict.fromkeys(units.values()))
         notes.append(f"The line under the header was taken as units ({shown}).")
-    body = _fitted(body, sep, len(names), where, notes)
+    body = _fitted(body, sep, names, where, notes)
     names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
     return Layout(body, sep, names, units, notes)
 
@@ -121,9 +121,10 @@ def sniff(lines: list[str], decimal: str) -> str:
         return SPACES
     for delimiter in DELIMITERS:
         counts = [line.count(delimiter) for line in plain]
-        alike = sum(count == counts[0] for count in counts)
-        trailing = 1 + sum(count == counts[0] + 1 for count in counts[1:])
-        if delimiter != decimal and counts[0] > 0 and max(alike, trailing) >= 0.8 * len(counts):
+        inner = [line.rstrip(f" {delimiter}").count(delimiter) for line in plain]
+        usual = {counts[0], inner[0]}
+        alike = sum(bool(usual & set(pair)) for pair in zip(counts, inner, strict=True))
+        if delimiter != decimal and counts[0] > 0 and alike >= 0.8 * len(counts):
             return delimiter
     counts = [len(line.split()) for line in plain]
     spaced = counts[0] > 1 and all(count == counts[0] for count in counts)
@@ -257,18 +258,19 @@ def _bare(cell: str) -> str:
     return re.sub(r"^[\[(]\s*|\s*[\])]$", "", cell)
 
 
-def _fitted(body: str, sep: str, columns: int, where: str, notes: list[str]) -> str:
+def _fitted(body: str, sep: str, names: list[str], where: str, notes: list[str]) -> str:
     """The body with as many cells in each line as there are columns, or fewer where that is harmless.
 
     Raises:
         RekalError: a line has too many cells that are not empty, or the last one is cut off.
     """
+    columns = len(names)
     if columns == 1 and sep != SPACES:
         return _one_column(body, sep, where, notes)
     counts = _counts(body, sep)
     if counts is None:
         return body
-    short = (counts > 0) & (counts < columns)
+    short = (counts > 0) & (counts < columns - (names[-1] == ""))  # a delimiter may end the header
     long = counts > columns
     if long.any():
         lines = body.split("\n")
