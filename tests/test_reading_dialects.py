@@ -56,7 +56,7 @@ def test_latin_1_is_said_with_its_line_and_a_given_encoding_is_kept_to(tmp_path)
         read(tmp_path, text, encoding="utf-8")
     with pytest.raises(RekalError, match="there is no encoding 'klingon'"):
         read(tmp_path, text, encoding="klingon")
-    with pytest.raises(RekalError, match="no encoding of text|is not base64 text|is no encoding"):
+    with pytest.raises(RekalError, match=r"no encoding"):
         read(tmp_path, text, encoding="base64")
 
 
@@ -198,9 +198,7 @@ def test_ten_thousand_columns_and_long_cells(tmp_path):
     for cell in ("n" * 200_000, '"' + "n" * 200_000 + '"'):
         data = read(tmp_path, lines("x,comment", *(f"{x},{cell}" for x in X)))
         assert data.names == ("x",) and data.steps == N
-    with pytest.raises(
-        RekalError, match="column of row|the first line cannot be read|no numeric column"
-    ):
+    with pytest.raises(RekalError, match="the first line cannot be read"):
         read(tmp_path, lines('"' + "n" * 200_000 + '"', *X))
 
 

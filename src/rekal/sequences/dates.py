@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from rekal.errors import RekalError
+
 _TIME = (
     r"(?P<gap>T|,?\s+)(?P<clock>\d{1,2}:\d{2}(?P<seconds>:\d{2}(?P<fraction>[.,]\d{1,9})?)?)"
     r"(?P<half>\s*[AaPp][Mm])?\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?"
@@ -204,7 +206,10 @@ def _format(shape: re.Match[str], order: str) -> str:
 def _strptime(column: pd.Series, layout: str) -> pd.Series:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pd.Series(pd.to_datetime(column, format=layout, errors="coerce", utc=True))
+        try:
+            return pd.Series(pd.to_datetime(column, format=layout, errors="coerce", utc=True))
+        except (ValueError, re.error):
+            raise RekalError(f"'{layout}' is no format of dates; one is '%d/%m/%Y'.") from None
 
 
 def _by_pandas(column: pd.Series) -> pd.Series:
