@@ -29,6 +29,9 @@ _CLOCK = re.compile(r"[+-]?\d{1,4}:[0-5]\d(:[0-5]\d([.,]\d+)?)?")
 _ORDERS = {"-": ("ymd", "dmy", "mdy"), "/": ("mdy", "dmy", "ymd"), ".": ("dmy", "mdy", "ymd")}
 """In which order day, month and year are likely, by what separates them."""
 
+_LENGTHS = frozenset([(4, 1), (4, 2), (1, 4), (2, 4), (2, 2), (1, 2)])
+"""Digits of the first and third number of a date."""
+
 _SPOKEN = {"ymd": "year-month-day", "dmy": "day-month-year", "mdy": "month-day-year"}
 
 
@@ -129,6 +132,8 @@ def _implausible(stamps: pd.DatetimeIndex) -> tuple[bool, bool]:
     from rekal.sequences.calendar import to_numbers
 
     stamps = stamps[stamps.notna()]
+    if len(stamps) == 0:
+        return True, True
     if not (stamps.is_monotonic_increasing and stamps.is_unique):
         return True, True
     steps = np.diff(to_numbers([stamps])[0][0])
@@ -143,10 +148,6 @@ def _shape(cell: str) -> re.Match[str] | None:
         return match if len(match["a"]) == 4 and match["s1"] != "." else None
     lengths = len(match["a"]), len(match["c"])
     return match if match["s1"] == match["s2"] and lengths in _LENGTHS else None
-
-
-_LENGTHS = frozenset([(4, 1), (4, 2), (1, 4), (2, 4), (2, 2), (1, 2)])
-"""Digits of the first and third number of a date."""
 
 
 def _orders(shape: re.Match[str]) -> tuple[str, ...]:
@@ -165,7 +166,7 @@ def _by_shape(column: pd.Series, order: str) -> pd.Series:
         stamps = pd.Series(pd.NaT, index=column.index, dtype="datetime64[us, UTC]")
     seen: set[str] = set()
     while (remaining := stamps.isna() & column.notna()).any():
-        rest = column[remaining]
+        rest = pd.Series(column[remaining])
         shapes = (_shape(cell) for cell in rest.iloc[:1000])
         formats = (_format(shape, order) for shape in shapes if shape is not None)
         layout = next((one for one in formats if one not in seen), None)
