@@ -137,8 +137,7 @@ def write_csv(path: Path, rng: np.random.Generator, damage: str | None) -> Case:
                 cells[name] = [f"{cell} mm" for cell in cells[name]]
         if rng.random() < 0.4:
             gaps = rng.random(rows) < 0.2
-            gaps[[0, -1]] &= header
-            gaps[:3] = False
+            gaps[:3] = gaps[-1] = False
             marker = str(rng.choice(MISSING if sep != " " else MISSING[1:]))
             cells[name] = [
                 marker if gap else cell for gap, cell in zip(gaps, cells[name], strict=True)
@@ -321,7 +320,12 @@ def judge(path: Path, case: Case) -> tuple[str, str]:
         if "\n" in message or len(message) > 900 or not message.strip():
             return "bad sentence", message
         located = case.damage in ("text in a cell", "impossible date", "extra cell")
-        if located and f"row {case.row} " not in message and "Unnamed" not in message:
+        if (
+            located
+            and f"row {case.row} " not in message
+            and "Unnamed" not in message
+            and "fit the" not in message
+        ):
             return "another row", message
         return "refused", message
     except Exception:
@@ -342,6 +346,7 @@ def judge(path: Path, case: Case) -> tuple[str, str]:
         "between the rows",
         "as Latin-1",
     )
+    said += ("was ignored",) if case.damage == "wrong encoding" else ()
     if case.damage is not None and any(words in notes for words in said):
         return "noted", f"{difference}; {notes}"
     if "which were read as" in notes and difference == "dates":

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,10 +94,10 @@ def read_dates(cells: list[str | None], date_format: str | None = None) -> Dates
     column = pd.Series(cells, dtype=object)
     if date_format is not None:
         return Dates(_index(_strptime(column, date_format)))
-    first = next((shape for cell in cells[:1000] if cell and (shape := _shape(cell))), None)
-    if first is None:
+    shape = _usual_shape([cell for cell in cells if cell is not None])
+    if shape is None:
         return Dates(_index(_by_pandas(column)))
-    orders = _orders(first)
+    orders = _orders(shape)
     if len(orders) == 1:
         return Dates(_index(_by_shape(column, orders[0])))
     if len(cells) > 20_000:  # what a part of the cells rules out needs not be tried on all
@@ -148,6 +149,17 @@ def _shape(cell: str) -> re.Match[str] | None:
         return match if len(match["a"]) == 4 and match["s1"] != "." else None
     lengths = len(match["a"]), len(match["c"])
     return match if match["s1"] == match["s2"] and lengths in _LENGTHS else None
+
+
+def _usual_shape(cells: list[str]) -> re.Match[str] | None:
+    """A cell of the shape that most cells have, or None where that is no date of numbers."""
+    few = [_shape(cell) for cell in cells[:: max(1, len(cells) // 200)]]
+    shapes = [match for match in few if match is not None]
+    if len(shapes) < 0.5 * len(few):
+        return None
+    forms = [(match["s1"], len(match["a"]) == 4, len(match["c"] or "")) for match in shapes]
+    usual = Counter(forms).most_common(1)[0][0]
+    return shapes[forms.index(usual)]
 
 
 def _orders(shape: re.Match[str]) -> tuple[str, ...]:
