@@ -340,3 +340,21 @@ def test_places_to_cut_at():
             data.split(at)
     with pytest.raises(RekalError, match="A fraction to drop"):
         data.drop_random(float("nan"), 0)
+
+
+def test_many_short_series_beside_a_long_one():
+    rng = np.random.default_rng(0)
+    series = [rng.normal(5, 2, 200_000), *(rng.normal(5, 2, 10) for _ in range(700))]
+    data = Sequences.from_arrays(series, interval=1.0)
+    assert data.notes[0].startswith(
+        "701 series of 10 to 200000 steps are padded to one length, which takes 1.1 GB"
+    )
+    together = np.concatenate(series)
+    standardiser = data.standardiser()
+    np.testing.assert_allclose(standardiser.location, [together.mean()], rtol=1e-12)
+    np.testing.assert_allclose(standardiser.scale, [together.std()], rtol=1e-12)
+    scaled = standardiser.apply(data)
+    np.testing.assert_allclose(
+        scaled.values[3, :12, 0], [*(series[3] - together.mean()) / together.std(), 0, 0]
+    )
+    assert data.times.shape == (701, 200_000) and data.times[5, -1] == 199_999

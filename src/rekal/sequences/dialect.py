@@ -128,6 +128,8 @@ def sniff(lines: list[str], decimal: str) -> str:
             return delimiter
     counts = [len(split_cells(line, SPACES)) for line in lines]
     spaced = counts[0] > 1 and counts.count(counts[0]) >= 0.8 * len(counts)
+    units = len(lines) > 1 and all(is_unit(split_cells(line, SPACES)[-1]) for line in lines)
+    spaced &= not (counts[0] == 2 and units)  # a single column of quantities such as 3.5 mm
     return SPACES if spaced else ("," if decimal != "," else ";")
 
 

@@ -15,7 +15,7 @@ from rekal.sequences.building import (
     scalars,
     shape_note,
 )
-from rekal.sequences.padding import as_series, pad
+from rekal.sequences.padding import as_series, pad, padding_note
 from rekal.sequences.sampling import common_interval, regular_grid, steps_between, typical
 
 
@@ -78,10 +78,10 @@ def assemble(
     elif interval is not None:
         interval = real("interval", interval, above=0)
         stamps = [interval * np.arange(len(item)) for item in series]
-    entries = pad(seen, False)
+    notes += padding_note(series)
     return {
-        "values": np.where(entries, pad(series), 0.0),
-        "mask": entries,
+        "values": pad([np.where(mask, item, 0.0) for mask, item in zip(seen, series, strict=True)]),
+        "mask": pad(seen, False),
         "lengths": np.array([len(item) for item in series]),
         "inputs": None if driven is None else pad(driven),
         "targets": None if wanted is None else pad(wanted),
@@ -146,8 +146,15 @@ def irregular_steps(times: Series, where: str) -> tuple[Series, float]:
 
 
 def run_on(times: Series, interval: float) -> np.ndarray:
-    """Pad stamps to (batch, longest time), running on regularly after the last one."""
+    """Pad stamps to (batch, longest time), running on regularly after the last one.
+
+    Series on one grid share the stamps of the longest one, read-only and without memory of their own.
+    """
     longest = max(len(time) for time in times)
+    whole = next(time for time in times if len(time) == longest)
+    regular = np.array_equal(whole, whole[0] + interval * np.arange(longest))
+    if regular and all(np.array_equal(time, whole[: len(time)]) for time in times):
+        return np.broadcast_to(whole, (len(times), longest))
     out = np.empty((len(times), longest))
     for row, time in zip(out, times, strict=True):
         row[: len(time)] = time
