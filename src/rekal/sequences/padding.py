@@ -67,8 +67,9 @@ def padding_note(items: Sequence[np.ndarray]) -> tuple[str, ...]:
     if size < 1e9 or sum(lengths) * 10 > max(lengths) * len(items):
         return ()
     return (
-        f"{len(items)} series of {min(lengths)} to {max(lengths)} steps are padded to one length, which takes "
-        f"{size / 1e9:.1f} GB and as much again in computations; work on series of like lengths apart.",
+        f"{len(items)} series of {min(lengths)} to {max(lengths)} steps are padded to one length, "
+        f"which takes {size / 1e9:.1f} GB and as much again in computations; work on series of like "
+        "lengths apart.",
     )
 
 
