@@ -148,7 +148,7 @@ def test_a_delimiter_of_one_or_several_characters(tmp_path, sep):
 
 @pytest.mark.parametrize("sep", ["", '"', "\n", ".", "1", "x", "-", "a;"])
 def test_what_cannot_be_a_delimiter(tmp_path, sep):
-    with pytest.raises(RekalError, match=r"^sep must "):
+    with pytest.raises(RekalError, match=r"data.csv: sep must "):
         read(tmp_path, lines(*TABLE), sep=sep)
 
 

@@ -44,7 +44,7 @@ class Layout:
     notes: list[str]
 
 
-def check_marks(sep: str | None, decimal: str) -> None:
+def check_marks(sep: str | None, decimal: str, where: str) -> None:
     """Refuse marks that no file can be written with.
 
     Raises:
@@ -52,15 +52,17 @@ def check_marks(sep: str | None, decimal: str) -> None:
             mark, or what numbers, quoted cells and lines are made of.
     """
     if decimal not in (".", ","):
-        raise RekalError(f"the decimal mark is '.' or ',', not {decimal!r}.")
+        raise RekalError(f"{where}: the decimal mark is '.' or ',', not {decimal!r}.")
     if sep is None or sep == SPACES:
         return
     if not isinstance(sep, str) or sep == "" or sep == decimal or set(sep) & set('"\r\n\0'):
         raise RekalError(
-            f"sep must be what separates the columns, such as ',', ';', a tab or spaces, not {sep!r}."
+            f"{where}: sep must be what separates the columns, such as ',', ';', a tab or spaces, not {sep!r}."
         )
     if any(c.isalnum() for c in sep) or sep in ("+", "-", "."):
-        raise RekalError(f"sep must differ from what numbers are written with, but is {sep!r}.")
+        raise RekalError(
+            f"{where}: sep must differ from what numbers are written with, but is {sep!r}."
+        )
 
 
 def layout(text: str, sep: str | None, decimal: str, where: str) -> Layout:

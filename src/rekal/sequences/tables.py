@@ -74,7 +74,7 @@ def read_csv(
             cells or two columns of one name.
     """
     where = str(path)
-    check_marks(sep, decimal)
+    check_marks(sep, decimal, where)
     options: dict[str, Any] = {
         "na_values": list(MISSING),
         "skipinitialspace": True,
