@@ -30,6 +30,7 @@ def open_for(
     sep: str | None = None,
     decimal: str = ".",
     encoding: str | None = None,
+    date_format: str | None = None,
 ) -> Sequences:
     """Read data for a model that is there already: its columns, inputs and time column.
 
@@ -46,6 +47,8 @@ def open_for(
         series=series,
         sep=delimiter(sep),
         decimal=decimal,
+        encoding=encoding,
+        date_format=date_format,
         irregular=fit.continuous and fit.labels.time_name is not None,
         learnable=False,
     )

@@ -48,6 +48,8 @@ def fit(
     series: options.Series = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
+    encoding: options.Encoding = None,
+    date_format: options.DateFormat = None,
     out: told.Out = None,
     report: told.Report = None,
     no_report: told.NoReport = False,
@@ -84,6 +86,8 @@ def fit(
         series=series,
         sep=delimiter(sep),
         decimal=decimal,
+        encoding=encoding,
+        date_format=date_format,
         irregular=irregular,
     )
     for note in data.notes:

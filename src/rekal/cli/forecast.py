@@ -57,6 +57,8 @@ def forecast(
     series: options.Series = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
+    encoding: options.Encoding = None,
+    date_format: options.DateFormat = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -87,14 +89,16 @@ def forecast(
             raise RekalError(f"the level of an interval lies between 0 and 1, but is {one:g}.")
     keep_compiled()
     fitted = open_model(model, seed)
-    source, data = _data(fitted, model, source, series, sep, decimal, quiet)
+    reading = {"sep": sep, "decimal": decimal, "encoding": encoding}
+    dated = {**reading, "series": series, "date_format": date_format}
+    source, data = _data(fitted, model, source, dated, quiet)
     for note in data.notes:
         remark(note, quiet)
     levels = sorted(set(level or [0.9]))
     if rolling:
         frame = _scores(fitted, data, horizon, quiet)
     else:
-        inputs = _future(fitted, future_inputs, horizon, data.batch, sep, decimal)
+        inputs = _future(fitted, future_inputs, horizon, data.batch, reading)
         frame = tabulate(fitted.forecast(data, horizon, inputs), levels)
     if out is not None:
         write_frame(out, frame)
@@ -116,9 +120,7 @@ def _data(
     fitted: Fit | NetworkFit,
     model: Path,
     source: str | None,
-    series: str | None,
-    sep: str | None,
-    decimal: str,
+    reading: dict[str, Any],
     quiet: bool,
 ) -> tuple[str, Sequences]:
     from rekal.cli.data import example_of, open_for
@@ -131,7 +133,7 @@ def _data(
                 f"rekal forecast {model} SOURCE"
             )
         remark(f"The model was trained on the example '{source}'; forecasting it.", quiet)
-    return source, open_for(fitted, source, series=series, sep=sep, decimal=decimal)
+    return source, open_for(fitted, source, **reading)
 
 
 def _future(
@@ -139,8 +141,7 @@ def _future(
     path: Path | None,
     horizon: int,
     batch: int,
-    sep: str | None,
-    decimal: str,
+    reading: dict[str, Any],
 ) -> Any:
     """Inputs of the steps to come, or None for a model without inputs."""
     from rekal.cli.data import read_inputs
@@ -154,7 +155,7 @@ def _future(
             f"The model needs its inputs ({', '.join(fitted.input_names)}) for the {horizon} steps "
             "to come: give a file with --future-inputs."
         )
-    return read_inputs(path, fitted.input_names, horizon, batch, sep=sep, decimal=decimal)
+    return read_inputs(path, fitted.input_names, horizon, batch, **reading)
 
 
 def tabulate(made: Forecast, levels: list[float]) -> pd.DataFrame:

@@ -23,6 +23,8 @@ def identify(
     series: options.Series = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
+    encoding: options.Encoding = None,
+    date_format: options.DateFormat = None,
     json: options.Json = False,
     seed: options.ModelSeed = None,
 ) -> None:
@@ -34,7 +36,8 @@ def identify(
     fitted = open_model(model, seed)
     trained_on = None
     if data is not None:
-        trained_on = open_for(fitted, data, series=series, sep=sep, decimal=decimal)
+        reading = {"sep": sep, "decimal": decimal, "encoding": encoding, "date_format": date_format}
+        trained_on = open_for(fitted, data, series=series, **reading)
     found = fitted.identify(trained_on)
     if json:
         emit_json({"model": str(model), **found.to_dict()})

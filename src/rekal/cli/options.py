@@ -29,6 +29,22 @@ Decimal = Annotated[
     str,
     typer.Option(metavar="MARK", help="Decimal mark of a CSV file.", rich_help_panel=READING),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Encoding of a CSV file, such as latin-1; found out by default.",
+        rich_help_panel=READING,
+    ),
+]
+DateFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        help="How dates are written, such as %d/%m/%Y; found out by default.",
+        rich_help_panel=READING,
+    ),
+]
 
 Json = Annotated[
     bool,

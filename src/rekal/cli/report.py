@@ -31,6 +31,8 @@ def report(
     series: options.Series = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
+    encoding: options.Encoding = None,
+    date_format: options.DateFormat = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     seed: options.ModelSeed = None,
@@ -47,7 +49,13 @@ def report(
 
     keep_compiled()
     fitted = open_model(model, seed)
-    reading = {"series": series, "sep": sep, "decimal": decimal}
+    reading = {
+        "series": series,
+        "sep": sep,
+        "decimal": decimal,
+        "encoding": encoding,
+        "date_format": date_format,
+    }
     data = open_for(fitted, source, **reading)
     judge = None if held_out is None else open_for(fitted, held_out, **reading)
     for note in data.notes:

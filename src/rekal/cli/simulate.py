@@ -31,6 +31,7 @@ def simulate(
     ] = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
+    encoding: options.Encoding = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -60,7 +61,8 @@ def simulate(
         if input_file is None:
             names = ", ".join(fitted.input_names)
             raise RekalError(f"The model needs its inputs ({names}): give them with --input-file.")
-        inputs = read_inputs(input_file, fitted.input_names, steps, batch, sep=sep, decimal=decimal)
+        reading = {"sep": sep, "decimal": decimal, "encoding": encoding}
+        inputs = read_inputs(input_file, fitted.input_names, steps, batch, **reading)
     elif input_file is not None:
         raise RekalError("The model takes no inputs, so leave out --input-file.")
     more = {}

@@ -16,6 +16,7 @@ def open_data(
     *,
     sep: str | None = None,
     decimal: str = ".",
+    encoding: str | None = None,
     **how: Unpack[ReadOptions],
 ) -> Sequences:
     """Read data by path or by the name of an example.
@@ -25,6 +26,7 @@ def open_data(
             `EXAMPLES` where there is no file of that name.
         sep: what separates the columns of a CSV file; default found out.
         decimal: the decimal mark of a CSV file.
+        encoding: encoding of a CSV file; default found out.
         **how: which column is what.
 
     Returns:
@@ -43,4 +45,4 @@ def open_data(
         )
     if path.suffix.lower() in _PARQUET:
         return Sequences.from_parquet(path, **how)
-    return Sequences.from_csv(path, sep=sep, decimal=decimal, **how)
+    return Sequences.from_csv(path, sep=sep, decimal=decimal, encoding=encoding, **how)

@@ -69,6 +69,18 @@ def observed(values: Series, mask: Any, where: str) -> Series:
     return masks
 
 
+def shape_note(data: Any, values: Series) -> tuple[str, ...]:
+    """A note where an array of two axes has more columns than steps, as if it were turned round."""
+    steps, columns = values[0].shape
+    if len(values) > 1 or columns <= steps or np.ndim(data) == 3:
+        return ()
+    return (
+        f"values of shape ({steps}, {columns}) were read as {steps} steps of {columns} columns; for "
+        f"{steps} series of {columns} steps give values[:, :, None], for {steps} columns of {columns} "
+        "steps give values.T.",
+    )
+
+
 def refuse_unknown_inputs(inputs: Series, where: str) -> None:
     """Raise a RekalError where an input is NaN or infinite: a filter cannot do without."""
     for i, item in enumerate(inputs):

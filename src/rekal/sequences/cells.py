@@ -71,10 +71,12 @@ def read_cells(cells: list[str | None], decimal: str = ".") -> CellNumbers:
         values[places] = _plain(texts)
         if not np.isnan(values[places]).any():
             return CellNumbers(values, missing)
-    if not any(map(_DIGIT.search, texts)):
-        words = [_WORDS.get(text.lower(), np.nan) for text in texts]
-        if not np.isnan(words).any():
+    if texts[0].lower() in _WORDS or texts[-1].lower() in _WORDS:
+        words = np.array([_WORDS.get(text.lower(), np.nan) for text in texts])
+        if np.isnan(words).mean() <= 0.2:
             values[places] = words
+            return CellNumbers(values, missing)
+    if not any(map(_DIGIT.search, texts)):
         return CellNumbers(values, missing)
     numbers, note, unit = _in_one_notation(texts, decimal)
     values[places] = numbers
@@ -84,8 +86,9 @@ def read_cells(cells: list[str | None], decimal: str = ".") -> CellNumbers:
 def is_number(cell: str, decimal: str) -> bool:
     """Whether one cell holds a number in any notation."""
     cell = cell.strip()
-    match = _match(cell)
-    if match is None:
+    if cell.lower() in _WORDS:
+        return True
+    if _match(cell) is None:
         return False
     return not read_cells([cell], decimal).wrong[0]
 
@@ -149,7 +152,8 @@ def _separators(numbers: list[str], decimal: str) -> tuple[tuple[str, str], str 
     name = "points" if mark == "." else "commas"
     if sure and all(grouped):
         return (decimal, mark), f"has {name} between thousands, which were left out"
-    if decimal == "," and not any("," in number for number in numbers):
+    plain = all(number.count(mark) == 1 and decimal not in number for number in marked)
+    if decimal == "," and plain and not any("," in number for number in numbers):
         return (
             ".",
             "",

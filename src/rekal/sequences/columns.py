@@ -113,7 +113,7 @@ class Column:
                 )
             cell = str(self.cells.iloc[row]).strip()
             raise RekalError(
-                f"{where}: row {row + 1} of column '{self.name}' holds '{_short(cell)}', which is not a "
+                f"{where}: row {row + 1} of column '{self.name}' holds '{shortened(cell)}', which is not a "
                 f"number{_advice(self.numbers, cell, row)}."
             )
         if np.isinf(self.numbers.values).any():
@@ -148,5 +148,7 @@ def _advice(numbers: CellNumbers, cell: str, row: int) -> str:
     return ""
 
 
-def _short(cell: str) -> str:
+def shortened(cell: str) -> str:
+    """A cell as a message shows it: on one line, with at most 40 characters."""
+    cell = " ".join(cell.split())
     return cell if len(cell) <= 40 else cell[:37] + "..."

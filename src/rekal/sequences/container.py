@@ -212,7 +212,7 @@ class Sequences(eqx.Module):
         """The steps start to stop (excluded) of every series; negative counts from its end."""
         return slicing.window(self, start, stop)
 
-    def split(self, at: int | float) -> "tuple[Sequences, Sequences]":
+    def split(self, at: int | float | np.number) -> "tuple[Sequences, Sequences]":
         """Cut every series in two at a step (int) or a fraction of its length (float).
 
         Raises:

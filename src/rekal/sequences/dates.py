@@ -2,10 +2,13 @@
 
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from rekal.errors import RekalError
 
 _TIME = (
     r"(?P<gap>T|,?\s+)(?P<clock>\d{1,2}:\d{2}(?P<seconds>:\d{2}(?P<fraction>[.,]\d{1,9})?)?)"
@@ -26,6 +29,9 @@ _CLOCK = re.compile(r"[+-]?\d{1,4}:[0-5]\d(:[0-5]\d([.,]\d+)?)?")
 
 _ORDERS = {"-": ("ymd", "dmy", "mdy"), "/": ("mdy", "dmy", "ymd"), ".": ("dmy", "mdy", "ymd")}
 """In which order day, month and year are likely, by what separates them."""
+
+_LENGTHS = frozenset([(4, 1), (4, 2), (1, 4), (2, 4), (2, 2), (1, 2)])
+"""Digits of the first and third number of a date."""
 
 _SPOKEN = {"ymd": "year-month-day", "dmy": "day-month-year", "mdy": "month-day-year"}
 
@@ -88,10 +94,10 @@ def read_dates(cells: list[str | None], date_format: str | None = None) -> Dates
     column = pd.Series(cells, dtype=object)
     if date_format is not None:
         return Dates(_index(_strptime(column, date_format)))
-    first = next((shape for cell in cells[:1000] if cell and (shape := _shape(cell))), None)
-    if first is None:
+    shape = _usual_shape([cell for cell in cells if cell is not None])
+    if shape is None:
         return Dates(_index(_by_pandas(column)))
-    orders = _orders(first)
+    orders = _orders(shape)
     if len(orders) == 1:
         return Dates(_index(_by_shape(column, orders[0])))
     if len(cells) > 20_000:  # what a part of the cells rules out needs not be tried on all
@@ -127,6 +133,8 @@ def _implausible(stamps: pd.DatetimeIndex) -> tuple[bool, bool]:
     from rekal.sequences.calendar import to_numbers
 
     stamps = stamps[stamps.notna()]
+    if len(stamps) == 0:
+        return True, True
     if not (stamps.is_monotonic_increasing and stamps.is_unique):
         return True, True
     steps = np.diff(to_numbers([stamps])[0][0])
@@ -143,8 +151,15 @@ def _shape(cell: str) -> re.Match[str] | None:
     return match if match["s1"] == match["s2"] and lengths in _LENGTHS else None
 
 
-_LENGTHS = frozenset([(4, 1), (4, 2), (1, 4), (2, 4), (2, 2), (1, 2)])
-"""Digits of the first and third number of a date."""
+def _usual_shape(cells: list[str]) -> re.Match[str] | None:
+    """A cell of the shape that most cells have, or None where that is no date of numbers."""
+    few = [_shape(cell) for cell in cells[:: max(1, len(cells) // 200)]]
+    shapes = [match for match in few if match is not None]
+    if len(shapes) < 0.5 * len(few):
+        return None
+    forms = [(match["s1"], len(match["a"]) == 4, len(match["c"] or "")) for match in shapes]
+    usual = Counter(forms).most_common(1)[0][0]
+    return shapes[forms.index(usual)]
 
 
 def _orders(shape: re.Match[str]) -> tuple[str, ...]:
@@ -163,7 +178,7 @@ def _by_shape(column: pd.Series, order: str) -> pd.Series:
         stamps = pd.Series(pd.NaT, index=column.index, dtype="datetime64[us, UTC]")
     seen: set[str] = set()
     while (remaining := stamps.isna() & column.notna()).any():
-        rest = column[remaining]
+        rest = pd.Series(column[remaining])
         shapes = (_shape(cell) for cell in rest.iloc[:1000])
         formats = (_format(shape, order) for shape in shapes if shape is not None)
         layout = next((one for one in formats if one not in seen), None)
@@ -204,7 +219,10 @@ def _format(shape: re.Match[str], order: str) -> str:
 def _strptime(column: pd.Series, layout: str) -> pd.Series:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pd.Series(pd.to_datetime(column, format=layout, errors="coerce", utc=True))
+        try:
+            return pd.Series(pd.to_datetime(column, format=layout, errors="coerce", utc=True))
+        except (ValueError, re.error):
+            raise RekalError(f"'{layout}' is no format of dates; one is '%d/%m/%Y'.") from None
 
 
 def _by_pandas(column: pd.Series) -> pd.Series:

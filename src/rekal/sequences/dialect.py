@@ -1,21 +1,17 @@
-"""The dialect of a CSV file: delimiter, comments, header, a line of units, cells of each line."""
+"""The dialect of a CSV file: delimiter, comments, header, a line of units."""
 
 import csv
 import re
 from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
-
 from rekal.errors import RekalError
 from rekal.sequences.cells import ALL_MISSING, is_number
 from rekal.sequences.dates import are_clock_times, look_like_dates
+from rekal.sequences.rows import SPACES, fitted, split_cells
 from rekal.sequences.units import is_unit
 
 DELIMITERS = (";", "\t", ",", "|")
-SPACES = r"\s+"
-"""Any number of spaces and tabs."""
-
 _DIRECTIVE = re.compile(r'\s*"?sep=(.)"?[;,\t|]*\s*', re.IGNORECASE)
 """The line `sep=;` with which some programs tell a spreadsheet the delimiter."""
 
@@ -48,7 +44,7 @@ class Layout:
     notes: list[str]
 
 
-def check_marks(sep: str | None, decimal: str) -> None:
+def check_marks(sep: str | None, decimal: str, where: str) -> None:
     """Refuse marks that no file can be written with.
 
     Raises:
@@ -56,15 +52,17 @@ def check_marks(sep: str | None, decimal: str) -> None:
             mark, or what numbers, quoted cells and lines are made of.
     """
     if decimal not in (".", ","):
-        raise RekalError(f"the decimal mark is '.' or ',', not {decimal!r}.")
+        raise RekalError(f"{where}: the decimal mark is '.' or ',', not {decimal!r}.")
     if sep is None or sep == SPACES:
         return
     if not isinstance(sep, str) or sep == "" or sep == decimal or set(sep) & set('"\r\n\0'):
         raise RekalError(
-            f"sep must be what separates the columns, such as ',', ';', a tab or spaces, not {sep!r}."
+            f"{where}: sep must be what separates the columns, such as ',', ';', a tab or spaces, not {sep!r}."
         )
     if any(c.isalnum() for c in sep) or sep in ("+", "-", "."):
-        raise RekalError(f"sep must differ from what numbers are written with, but is {sep!r}.")
+        raise RekalError(
+            f"{where}: sep must differ from what numbers are written with, but is {sep!r}."
+        )
 
 
 def layout(text: str, sep: str | None, decimal: str, where: str) -> Layout:
@@ -105,11 +103,15 @@ def layout(text: str, sep: str | None, decimal: str, where: str) -> Layout:
                 f"The first line was taken as the names of the columns although it holds '{value}'."
             )
     _refuse_twice(names, where)
+    if not text.endswith("\n"):
+        notes.append(
+            "The file does not end with an end of line; if it was cut off, its last row is not whole."
+        )
     units, body = _units(names, rest, sep, decimal, where)
     if units:
         shown = ", ".join(dict.fromkeys(units.values()))
         notes.append(f"The line under the header was taken as units ({shown}).")
-    body = _fitted(body, sep, len(names), where, notes)
+    body = fitted(body, sep, names, where, notes)
     names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
     return Layout(body, sep, names, units, notes)
 
@@ -117,31 +119,20 @@ def layout(text: str, sep: str | None, decimal: str, where: str) -> Layout:
 def sniff(lines: list[str], decimal: str) -> str:
     """The delimiter that gives most lines as many cells as the header; else spaces or comma."""
     plain = [re.sub(r'"[^"]*"', "", line) for line in lines]
-    if all(len(line.split()) > 1 and _COMMAS.fullmatch(line) for line in plain):
+    if all(len(split_cells(line, SPACES)) > 1 and _COMMAS.fullmatch(line) for line in plain):
         return SPACES
     for delimiter in DELIMITERS:
         counts = [line.count(delimiter) for line in plain]
-        alike = sum(count == counts[0] for count in counts)
-        trailing = 1 + sum(count == counts[0] + 1 for count in counts[1:])
-        if delimiter != decimal and counts[0] > 0 and max(alike, trailing) >= 0.8 * len(counts):
+        inner = [line.rstrip(f" {delimiter}").count(delimiter) for line in plain]
+        usual = {counts[0], inner[0]}
+        alike = sum(bool(usual & set(pair)) for pair in zip(counts, inner, strict=True))
+        if delimiter != decimal and counts[0] > 0 and alike >= 0.8 * len(counts):
             return delimiter
-    counts = [len(line.split()) for line in plain]
-    spaced = counts[0] > 1 and all(count == counts[0] for count in counts)
+    counts = [len(split_cells(line, SPACES)) for line in lines]
+    spaced = counts[0] > 1 and counts.count(counts[0]) >= 0.8 * len(counts)
+    units = len(lines) > 1 and all(is_unit(split_cells(line, SPACES)[-1]) for line in lines)
+    spaced &= not (counts[0] == 2 and units)  # a single column of quantities such as 3.5 mm
     return SPACES if spaced else ("," if decimal != "," else ";")
-
-
-def split_cells(line: str, sep: str) -> list[str]:
-    """The stripped cells of one line.
-
-    Raises:
-        csv.Error: a quoted cell is longer than the standard library reads.
-    """
-    if sep == SPACES:
-        return [cell.strip('"') for cell in re.findall(r'"[^"]*"|\S+', line)]
-    if '"' not in line:
-        return [cell.strip() for cell in line.split(sep)]
-    rows = csv.reader([line], delimiter=sep, skipinitialspace=True)
-    return [cell.strip() for cell in next(rows, [""])]
 
 
 def _without_comments(text: str, notes: list[str]) -> tuple[str, list[str], str | None]:
@@ -255,104 +246,3 @@ def _units(
 
 def _bare(cell: str) -> str:
     return re.sub(r"^[\[(]\s*|\s*[\])]$", "", cell)
-
-
-def _fitted(body: str, sep: str, columns: int, where: str, notes: list[str]) -> str:
-    """The body with as many cells in each line as there are columns, or fewer where that is harmless.
-
-    Raises:
-        RekalError: a line has too many cells that are not empty, or the last one is cut off.
-    """
-    if columns == 1 and sep != SPACES:
-        return _one_column(body, sep, where, notes)
-    counts = _counts(body, sep)
-    if counts is None:
-        return body
-    short = (counts > 0) & (counts < columns)
-    long = counts > columns
-    if long.any():
-        lines = body.split("\n")
-        for place in np.flatnonzero(long):
-            lines[place] = _shortened(lines[place], sep, int(counts[place]) - columns)
-            if lines[place] is None:
-                row, many = _row_of(counts, np.arange(len(counts)) == place)
-                raise RekalError(
-                    f"{where}: the rows do not fit the columns (row {row} has {many} cells, but there "
-                    f"are {columns} columns)."
-                )
-        body = "\n".join(lines)
-    if short.any():
-        row, few = _row_of(counts, short)
-        last = int(np.flatnonzero(counts)[-1])
-        if sep == SPACES or (short[last] and not body.endswith("\n")):
-            row, few = _row_of(counts, short if sep == SPACES else np.arange(len(counts)) == last)
-            raise RekalError(
-                f"{where}: the rows do not fit the columns (row {row} has {few} cells where there are "
-                f"{columns} columns; is it cut off?)."
-            )
-        notes.append(
-            f"{int(short.sum())} rows have fewer cells than there are columns (the first is row {row}); "
-            "the rest of them was taken as missing."
-        )
-    return body
-
-
-def _shortened(line: str, sep: str, extra: int) -> str | None:
-    """A line without so many empty cells at its end, or None where they are not empty."""
-    if sep == SPACES:
-        return None
-    match = re.search(rf"(?:{re.escape(sep)}[ ]*){{{extra}}}$", line)
-    return line[: match.start()] if match else None
-
-
-def _row_of(counts: np.ndarray, which: np.ndarray) -> tuple[int, int]:
-    """The number of the first row that is marked, not counting blank lines, and its cells."""
-    place = int(np.argmax(which))
-    return int((counts[: place + 1] > 0).sum()), int(counts[place])
-
-
-def _one_column(body: str, sep: str, where: str, notes: list[str]) -> str:
-    """A single column, in which an empty line is a missing value, except at the end of the file."""
-    filled = body.rstrip("\n \t")
-    left_out = body[len(filled) :].count("\n") - 1
-    if left_out > 0:
-        notes.append(f"{left_out} empty lines at the end of the file were left out.")
-    lines = filled.split("\n")
-    blank = sum(not line.strip() for line in lines) if filled else 0
-    if blank:
-        notes.append(f"{blank} empty lines were read as missing values.")
-    counts = _counts(filled, sep)
-    for place in np.flatnonzero(counts > 1) if counts is not None else ():
-        line = _shortened(lines[place], sep, int(counts[place]) - 1)
-        if line is None:
-            raise RekalError(
-                f"{where}: the rows do not fit the columns (row {place + 1} has {counts[place]} cells, but "
-                "there is 1 column; if the decimal mark is a comma, say decimal=',')."
-            )
-        lines[place] = line
-    return "\n".join(lines) + "\n" if filled else ""
-
-
-def _counts(body: str, sep: str) -> np.ndarray | None:
-    """The number of cells of each line, 0 for a blank one; None where quoted cells hold ends of lines."""
-    lines = body.split("\n")
-    if sep == SPACES:
-        if '"' not in body:
-            return np.array([len(line.split()) for line in lines])
-        return np.array([len(split_cells(line, sep)) for line in lines])
-    if '"' not in body:
-        return np.array(
-            [line.count(sep) + 1 if sep in line or line.strip() else 0 for line in lines]
-        )
-    try:
-        rows = list(csv.reader(lines, delimiter=sep, skipinitialspace=True))
-    except csv.Error:
-        return None
-    if len(rows) != len(lines):
-        return None
-    return np.array(
-        [
-            len(row) if len(row) > 1 or line.strip() else 0
-            for row, line in zip(rows, lines, strict=True)
-        ]
-    )

@@ -138,8 +138,11 @@ def split_series(
     """
     where = table.source
     wanted = [*roles.observed, *roles.inputs, *roles.targets]
-    for name in [*wanted, *(n for n in (roles.time, roles.series) if n is not None)]:
-        known(table.names, name, where)
+    special = [name for name in (roles.time, roles.series) if name is not None]
+    present = set(table.names)
+    for name in [*wanted, *special]:
+        if name not in present:
+            known(table.names, name, where)
     arrays = {name: table.column(name).checked(where) for name in wanted}
     assumed = [(name, table.column(name).numbers.note) for name in wanted]
     notes = [f"Column '{name}' {note}." for name, note in assumed if note is not None]

@@ -7,8 +7,15 @@ import numpy as np
 
 from rekal.arguments import real
 from rekal.errors import RekalError
-from rekal.sequences.building import Series, matching, observed, refuse_unknown_inputs, scalars
-from rekal.sequences.padding import as_series, pad
+from rekal.sequences.building import (
+    Series,
+    matching,
+    observed,
+    refuse_unknown_inputs,
+    scalars,
+    shape_note,
+)
+from rekal.sequences.padding import as_series, pad, padding_note
 from rekal.sequences.sampling import common_interval, regular_grid, steps_between, typical
 
 
@@ -27,7 +34,8 @@ def assemble(
     """Turn the arguments of `Sequences.from_arrays` into padded arrays.
 
     Returns:
-        The arrays of a `Sequences` by name, with "interval", and "notes" on filled gaps.
+        The arrays of a `Sequences` by name, with "interval", and "notes" on the shape and on
+        filled gaps.
 
     Raises:
         RekalError: as `Sequences.from_arrays`.
@@ -39,18 +47,25 @@ def assemble(
     wanted = None if targets is None else matching(targets, series, "targets")
     stamps = None if times is None else scalars(times, series, "times")
     steps = None if dt is None else scalars(dt, series, "dt")
-    notes: tuple[str, ...] = ()
+    notes = shape_note(values, series)
     if driven is not None:
         refuse_unknown_inputs(driven, where)
     if steps is not None:
         if any(not (np.isfinite(step) & (step > 0)).all() for step in steps):
             raise RekalError(f"{where}: every step in dt must be a positive number.")
         interval = typical(np.concatenate(steps))
-        stamps = [np.cumsum(step) - step[0] for step in steps] if stamps is None else stamps
+        if stamps is None:
+            with np.errstate(over="ignore"):
+                stamps = [np.cumsum(step) - step[0] for step in steps]
+            if not all(np.isfinite(stamp).all() for stamp in stamps):
+                raise RekalError(
+                    f"{where}: the lengths of the steps in dt add up to more than a number holds."
+                )
     elif stamps is not None and irregular:
         steps, interval = irregular_steps(stamps, where)
     elif stamps is not None:
-        rows, interval, notes = grids(stamps, labels, where, unit)
+        rows, interval, filled = grids(stamps, labels, where, unit)
+        notes += filled
         series = [place(item, r, np.nan) for item, r in zip(series, rows, strict=True)]
         seen = [place(item, r, False) for item, r in zip(seen, rows, strict=True)]
         if driven is not None:
@@ -63,10 +78,10 @@ def assemble(
     elif interval is not None:
         interval = real("interval", interval, above=0)
         stamps = [interval * np.arange(len(item)) for item in series]
-    entries = pad(seen, False)
+    notes += padding_note(series)
     return {
-        "values": np.where(entries, pad(series), 0.0),
-        "mask": entries,
+        "values": pad([np.where(mask, item, 0.0) for mask, item in zip(seen, series, strict=True)]),
+        "mask": pad(seen, False),
         "lengths": np.array([len(item) for item in series]),
         "inputs": None if driven is None else pad(driven),
         "targets": None if wanted is None else pad(wanted),
@@ -131,8 +146,15 @@ def irregular_steps(times: Series, where: str) -> tuple[Series, float]:
 
 
 def run_on(times: Series, interval: float) -> np.ndarray:
-    """Pad stamps to (batch, longest time), running on regularly after the last one."""
+    """Pad stamps to (batch, longest time), running on regularly after the last one.
+
+    Series on one grid share the stamps of the longest one, read-only and without memory of their own.
+    """
     longest = max(len(time) for time in times)
+    whole = next(time for time in times if len(time) == longest)
+    regular = np.array_equal(whole, whole[0] + interval * np.arange(longest))
+    if regular and all(np.array_equal(time, whole[: len(time)]) for time in times):
+        return np.broadcast_to(whole, (len(times), longest))
     out = np.empty((len(times), longest))
     for row, time in zip(out, times, strict=True):
         row[: len(time)] = time

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from rekal.errors import RekalError
 from rekal.sequences.calendar import to_dates
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ def index(sequences: "Sequences", which: int = 0, ahead: int = 0) -> pd.Index:
     if sequences.time_kind == "date":
         origin = pd.Timestamp(sequences.time_origin or 0)
         assert isinstance(origin, pd.Timestamp)
-        return to_dates(numbers, sequences.time_unit or "s", origin).rename(name)
-    if np.all(numbers == np.round(numbers)):
+        try:
+            return to_dates(numbers, sequences.time_unit or "s", origin).rename(name)
+        except (OverflowError, ValueError):  # pandas raises either beyond the years that it knows
+            raise RekalError(
+                f"{ahead} steps after the end lie beyond the dates that can be written; take fewer steps."
+            ) from None
+    if np.all(numbers == np.round(numbers)) and np.all(np.abs(numbers) < 2.0**53):
         return pd.Index(numbers.astype(np.int64), name=name or "time")
     return pd.Index(numbers, name=name or "time")
 

@@ -53,11 +53,24 @@ def as_series(data: Any, what: str) -> list[np.ndarray]:
 
 def pad(items: Sequence[np.ndarray], fill: float | bool = 0.0) -> np.ndarray:
     """Stack (time, ...) arrays of different lengths as (batch, longest time, ...)."""
-    steps = max(len(item) for item in items)
-    out = np.full((len(items), steps, *items[0].shape[1:]), fill, dtype=items[0].dtype)
+    shape = (len(items), max(len(item) for item in items), *items[0].shape[1:])
+    out = np.full(shape, fill, items[0].dtype) if fill else np.zeros(shape, items[0].dtype)
     for row, item in zip(out, items, strict=True):
         row[: len(item)] = item
     return out
+
+
+def padding_note(items: Sequence[np.ndarray]) -> tuple[str, ...]:
+    """A note where padding takes more than 1 GB and ten times the memory of the series."""
+    lengths = [len(item) for item in items]
+    size = 8.0 * max(lengths) * len(items) * items[0].shape[1]
+    if size < 1e9 or sum(lengths) * 10 > max(lengths) * len(items):
+        return ()
+    return (
+        f"{len(items)} series of {min(lengths)} to {max(lengths)} steps are padded to one length, "
+        f"which takes {size / 1e9:.1f} GB and as much again in computations; work on series of like "
+        "lengths apart.",
+    )
 
 
 def cut(

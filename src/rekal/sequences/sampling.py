@@ -66,14 +66,23 @@ def steps_between(
         Differences, shape (time - 1,).
 
     Raises:
-        RekalError: a stamp is missing, infinite, repeated or earlier than the one before.
+        RekalError: a stamp is missing, infinite, repeated or earlier than the one before, or
+            the step between two is infinite.
     """
     stamps = times if stamps is None else stamps
     numbers = range(1, len(times) + 1) if numbers is None else numbers
     unusable = np.flatnonzero(~np.isfinite(times))
     if len(unusable):
         raise RekalError(f"{where}: row {numbers[unusable[0]]} has no usable time stamp.")
-    differences = np.diff(times)
+    with np.errstate(over="ignore"):
+        differences = np.diff(times)
+    unusable = np.flatnonzero(~np.isfinite(differences))
+    if len(unusable):
+        i = int(unusable[0])
+        raise RekalError(
+            f"{where}: the time stamps of rows {numbers[i]} and {numbers[i + 1]} ({stamps[i]} and "
+            f"{stamps[i + 1]}) are too far apart for a number; count from another origin."
+        )
     wrong = np.flatnonzero(differences <= 0)
     if len(wrong):
         i = int(wrong[0])

@@ -54,11 +54,12 @@ class Standardiser(eqx.Module):
         Returns:
             The same sequences in standardised numbers, without units.
         """
-        values = np.where(sequences.mask, (sequences.values - self.location) / self.scale, 0.0)
+        mask = np.asarray(sequences.mask)
+        values = _scaled(np.asarray(sequences.values), mask, self.location, self.scale)
         inputs = sequences.inputs
         if inputs is not None and self.input_location is not None and self.input_scale is not None:
-            scaled = (inputs - self.input_location) / self.input_scale
-            inputs = np.where(sequences.valid()[:, :, None], scaled, 0.0)
+            real = np.broadcast_to(sequences.valid()[:, :, None], inputs.shape)
+            inputs = _scaled(np.asarray(inputs), real, self.input_location, self.input_scale)
         units = (None,) * len(sequences.units)
         return dataclasses.replace(sequences, values=values, inputs=inputs, units=units)
 
@@ -99,6 +100,19 @@ class Standardiser(eqx.Module):
         return float(np.sum(observed * np.log(np.asarray(self.scale))))
 
 
+def _scaled(
+    values: Float[np.ndarray, "batch time column"], used: np.ndarray, location: Any, scale: Any
+) -> np.ndarray:
+    """Standardised entries where they are `used`, 0 elsewhere."""
+    if not _mostly_padding(used):
+        return np.where(used, (values - location) / scale, 0.0)
+    out = np.zeros(values.shape)
+    for row, value, real in zip(out, values, used, strict=True):
+        stop = _end(real)
+        row[:stop] = np.where(real[:stop], (value[:stop] - location) / scale, 0.0)
+    return out
+
+
 def _moments(
     values: Float[np.ndarray, "batch time column"], used: np.ndarray, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -108,12 +122,21 @@ def _moments(
     square can overflow or underflow.
     """
     count = np.maximum(used.sum(axis=(0, 1)), 1)
-    values = np.where(used, values, 0.0)
-    exponent = np.frexp(np.abs(values).max(axis=(0, 1), initial=0.0))[1]
-    values = np.ldexp(values, -exponent)
-    mean = values.sum(axis=(0, 1)) / count
-    var = np.where(used, (values - mean) ** 2, 0.0).sum(axis=(0, 1)) / count
-    mean, deviation = np.ldexp(mean, exponent), np.ldexp(np.sqrt(var), exponent)
+    columns = values.shape[-1]
+    if _mostly_padding(used):
+        pieces = [
+            (value[: _end(real)], real[: _end(real)])
+            for value, real in zip(values, used, strict=True)
+        ]
+    else:
+        pieces = [(values.reshape(-1, columns), used.reshape(-1, columns))]
+    size = np.max([np.abs(v).max(axis=0, where=real, initial=0.0) for v, real in pieces], axis=0)
+    exponent = np.frexp(size)[1]
+    pieces = [(np.ldexp(np.where(real, v, 0.0), -exponent), real) for v, real in pieces]
+    mean = np.sum([v.sum(axis=0) for v, _ in pieces], axis=0) / count
+    squares = [np.where(real, (v - mean) ** 2, 0.0).sum(axis=0) for v, real in pieces]
+    deviation = np.ldexp(np.sqrt(np.sum(squares, axis=0) / count), exponent)
+    mean = np.ldexp(mean, exponent)
     _check_moments(names, mean, deviation)
     return mean, np.where(deviation > 0, deviation, 1.0)
 

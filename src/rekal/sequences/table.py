@@ -1,6 +1,7 @@
 """A table on its way to sequences: its columns, each parsed once, and what was assumed of it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -26,10 +27,10 @@ class Table:
     units: dict[str, str] = field(default_factory=dict)
     _columns: dict[str, Column] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of the columns."""
-        return list(self.frame.columns)
+        return self.frame.columns.tolist()
 
     def column(self, name: str) -> Column:
         """A column; what was parsed of it is kept."""

@@ -74,7 +74,7 @@ def read_csv(
             cells or two columns of one name.
     """
     where = str(path)
-    check_marks(sep, decimal)
+    check_marks(sep, decimal, where)
     options: dict[str, Any] = {
         "na_values": list(MISSING),
         "skipinitialspace": True,
@@ -97,7 +97,8 @@ def read_csv(
     if sep is not None:
         options["sep"] = sep
     table = _parse(text, {"decimal": decimal, **options}, where)
-    empty = [n for n in table.columns if n.startswith("Unnamed: ") and table[n].isna().all()]
+    unnamed = [name for name in table.columns if name.startswith("Unnamed: ")]
+    empty = [name for name in unnamed if bool(table[name].isna().to_numpy().all())]
     table = table.drop(columns=empty) if len(empty) < len(table.columns) else table
     return Table(table, where, decimal, tuple(notes), units)
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from rekal.errors import RekalError
 from rekal.sequences import dates as text_dates
+from rekal.sequences.columns import shortened
 from rekal.sequences.table import Table
 from rekal.sequences.units import stem_of, time_unit_of
 
@@ -103,11 +104,12 @@ def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
         note = f"Column '{name}' holds times of day, which were counted in seconds since midnight."
         return Stamps(text_dates.clock_seconds(cells), "s", note)
     read_as = column.dates(date_format)
-    bad = np.flatnonzero(read_as.stamps.isna())
+    mostly_numbers = date_format is None and numbers.wrong.sum() < 0.5 * (~numbers.missing).sum()
+    bad = np.flatnonzero(numbers.wrong if mostly_numbers else read_as.stamps.isna())
     if len(bad):
         row = int(bad[0])
         cell = cells[row]
-        holds = "is empty" if cell is None else f"holds '{cell[:40]}'"
+        holds = "is empty" if cell is None else f"holds '{shortened(cell)}'"
         kind = (
             "a number nor a date" if date_format is None else f"empty nor a date like {date_format}"
         )
