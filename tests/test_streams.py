@@ -171,13 +171,13 @@ def test_files_that_are_no_stream_are_refused(tmp_path):
     with pytest.raises(RekalError, match=r"holds 'stream'.*read it by rekal\.load_stream"):
         rekal.load(path)
     config, arrays = load_archive(path)
-    name = "stream.belief.columns"
+    name = "stream.belief.mean"
     assert name in arrays
     rest = {key: array for key, array in arrays.items() if key != name}
     for changed, sentence in (
-        ((config, rest), r"s\.rekal: 'belief\.columns' is missing"),
-        ((config, {**rest, name: np.ones((2, 1), np.float32)}), r"shape \(2, 1\), not \(1, 1\)"),
-        ((config, {**rest, name: np.ones((1, 1))}), "float64.*JAX_ENABLE_X64"),
+        ((config, rest), r"s\.rekal: 'belief\.mean' is missing"),
+        ((config, {**rest, name: np.ones(2, np.float32)}), r"shape \(2,\), not \(1,\)"),
+        ((config, {**rest, name: np.ones(1)}), "float64.*JAX_ENABLE_X64"),
         ((config, {**arrays, "stream.belief.more": np.ones(1)}), r"no array 'belief\.more'"),
         (({**config, "step": -1}, arrays), "number of samples is -1"),
         (

@@ -94,8 +94,15 @@ class Standardiser(eqx.Module):
 def _moments(
     values: Float[np.ndarray, "batch time column"], used: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column over the entries `used`."""
+    """Mean and standard deviation of each column over the entries `used`.
+
+    They are worked out in units of a power of two near the largest entry: that changes no digit, and no
+    square over- or underflows.
+    """
+    held = np.where(used, values, 0.0)
+    exponent = np.frexp(np.abs(held).max(axis=(0, 1), initial=0.0))[1]
+    held = np.ldexp(held, -exponent)
     count = np.maximum(used.sum(axis=(0, 1)), 1)
-    mean = np.where(used, values, 0.0).sum(axis=(0, 1)) / count
-    var = np.where(used, (values - mean) ** 2, 0.0).sum(axis=(0, 1)) / count
-    return mean, np.where(var > 0, np.sqrt(var), 1.0)
+    mean = held.sum(axis=(0, 1)) / count
+    var = np.where(used, (held - mean) ** 2, 0.0).sum(axis=(0, 1)) / count
+    return np.ldexp(mean, exponent), np.where(var > 0, np.ldexp(np.sqrt(var), exponent), 1.0)
