@@ -23,13 +23,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from rekal.arguments import whole
 from rekal.errors import RekalError
 from rekal.intervals import LEVELS, RunningIntervals, running_intervals
 from rekal.learning.em import EM
 from rekal.learning.priors import PriorStrength
 from rekal.learning.readout import readout_forecasts
 from rekal.learning.tracked import Network, features, fit_network, moments, track
-from rekal.scalars import whole_number
 from rekal.sequences import Sequences
 from rekal.sequences.numeric import numeric_array
 
@@ -101,9 +101,9 @@ class AdaptiveForecaster:
             raise RekalError("adaptive forecasts need at least one horizon")
         for name in ("horizons", "refit", "sizes"):
             for each in getattr(self, name):
-                whole_number(each, f"each of {name}")
+                whole(f"each of {name}", each)
         for name in ("warmup", "particles"):
-            whole_number(getattr(self, name), name)
+            whole(name, getattr(self, name))
         if not all(0 < each <= 1 for each in self.forgetting):
             raise RekalError(
                 f"forgetting factors lie above 0 and up to 1, but are {self.forgetting}"
