@@ -1,5 +1,6 @@
 """Adaptive forecasts on small data: causal, calibrated, and fit for a user's own series."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -84,12 +85,43 @@ def test_running_intervals_are_calibrated(sd):
         made.quantile(0.999)
 
 
+def adaptive_without_type_checks(**changed):
+    made = copy.copy(FORECASTER)
+    for name, value in changed.items():
+        object.__setattr__(made, name, value)
+    made.__post_init__()
+
+
+def test_what_was_not_seen_yet_holds_no_forecast_back():
+    forecasts = np.array([[[3.0]], [[3.0]], [[3.0]]])
+    values, seen = np.array([[0.0], [1.0], [2.0]]), np.array([[False], [True], [True]])
+    held = FORECASTER._clip(forecasts, values, seen)
+    np.testing.assert_allclose(held[:, 0, 0], [3.0, 1.0, 2.05])
+
+
 def test_refusals():
     for wrong in ({"horizons": (0,)}, {"refit": (50,)}, {"refit": (200, 150)}, {"sizes": ()}):
         with pytest.raises(RekalError):
             dataclasses.replace(FORECASTER, **wrong)
+    for wrong, sentence in (
+        ({"horizons": (1.5,)}, "each of horizons must be a whole number, but is 1.5"),
+        ({"sizes": ("3",)}, "each of sizes must be a whole number"),
+        ({"forgetting": (1.5,)}, "forgetting factors lie above 0 and up to 1"),
+        ({"margin": np.nan}, "margin must be a share"),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            adaptive_without_type_checks(**wrong)
     with pytest.raises(RekalError, match="leaves none"):
         FORECASTER.run(breathing_like(90))
+    y = breathing_like(200)
+    for values, mask, sentence in (
+        (y.astype(str), None, "values must be numbers, not text"),
+        (y[:, 0], None, "values have the axes"),
+        (np.where(np.arange(len(y))[:, None] == 3, np.inf, y), None, "an infinite number"),
+        (y, np.ones(y.shape), "mask is of booleans"),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            FORECASTER.run(values, mask)
     driven = Sequences.from_arrays(np.ones((200, 1)), inputs=np.ones((200, 1)))
     with pytest.raises(RekalError, match="without inputs"):
         fit_adaptive(driven, (1,), warmup=96)

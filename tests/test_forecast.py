@@ -13,6 +13,7 @@ from rekal.filters.recursion import run_filter
 from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
 from rekal.forecast.drive import check_horizons
 from rekal.metrics import crps_ensemble
+from rekal.models.linear import LinearGaussian
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.simulate import simulate
 
@@ -372,3 +373,53 @@ def test_a_forecast_may_be_one_gaussian_for_each_step():
     np.testing.assert_allclose(
         np.asarray(made.samples(KEY, 9000)).std(0)[0, :, 0], [1, 2], rtol=0.05
     )
+
+
+@pytest.mark.parametrize(
+    ("location", "scale"), [(0.0, 1e90), (0.0, 1e-90), (1e9, 1.0), (-3e130, 1e120), (1e-20, 1e-21)]
+)
+def test_units_far_from_one_and_data_far_from_zero_round_nothing_off(rolled, location, scale):
+    _, y, _, made = rolled
+    raw = made.rescale([location], [scale])
+    np.testing.assert_allclose(raw.std / scale, made.std, rtol=1e-5)
+    for q in (0.05, [0.5, 0.9]):
+        ours = (np.asarray(raw.quantile(q), float) - location) / scale
+        np.testing.assert_allclose(ours, made.quantile(q), rtol=1e-5, atol=1e-4)
+    wide = np.asarray(y, float) * scale + location
+    before, after = made.score(y), raw.score(wide)
+    for name in ("rmse", "crps", "width_90"):
+        np.testing.assert_allclose(after[name] / scale, before[name], rtol=2e-3)
+    np.testing.assert_allclose(after["coverage_90"], before["coverage_90"], atol=2e-3)
+    assert np.isfinite(np.asarray(raw.samples(KEY, 5))).all()
+
+
+def test_units_beyond_all_numbers_are_refused(rolled):
+    for scale in (1e200, 1e-200):
+        with pytest.raises(RekalError, match="beyond the numbers of float64"):
+            rolled[3].rescale([0.0], [scale])
+
+
+def test_draws_of_a_forecast_without_noise_are_its_mean():
+    made = forecast_from(
+        LinearGaussian.create(np.eye(2), np.ones((2, 2)), np.eye(2), np.zeros((2, 2))),
+        ParticleFilter(LinearGaussian.create(*3 * [np.eye(2)], np.eye(2)), 50).init(KEY),
+        2,
+        KEY,
+    )
+    drawn = np.asarray(made.samples(KEY, 7))
+    assert np.isfinite(drawn).all()
+    np.testing.assert_allclose(drawn[..., 0], drawn[..., 1])
+
+
+def test_values_that_cannot_be_scored_are_refused(rolled):
+    made = rolled[3]
+    for values, sentence in (
+        (np.full((5, 1), np.inf), "beyond those of float32"),
+        (np.full((5, 1), 1e100), "beyond those of float32"),
+        (np.full((5, 1), "1"), "values must be numbers, not text"),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            made.score(values)
+    with pytest.raises(RekalError, match="mask is of booleans"):
+        made.score(np.zeros((5, 1)), np.ones((5, 1)))
+    assert made.score(np.ma.masked_all((2000, 1)))["count"].sum() == 0

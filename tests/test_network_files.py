@@ -141,6 +141,26 @@ def test_frames_that_do_not_fit_are_refused():
         stream.forecast(2, np.zeros((2, 1)))
 
 
+def test_frames_take_real_numbers_and_whole_frames():
+    pixels = np.zeros((1, 2, 3, 3), np.uint8)
+    make = rekal.Frames.from_arrays
+    hidden = np.ma.array([[[1.0], [9.97e36]]], mask=[[[False], [True]]])
+    np.testing.assert_array_equal(make(pixels, hidden).targets[..., 0], [[1.0, np.nan]])
+    for wrong, sentence in (
+        (
+            {"targets": np.array([[["1"], ["2"]]])},
+            "targets of the frames must be numbers, not text",
+        ),
+        ({"targets": np.ones((1, 2, 1)) * 1j}, "must be real numbers"),
+        ({"targets": np.full((1, 2, 1), 1e300)}, "a target of the frames is infinite"),
+        ({"values": np.ma.array(pixels, mask=pixels == 0)}, "hide entries"),
+        ({"inputs": np.ma.masked_all((1, 2, 1))}, "an input of the frames is missing"),
+        ({"dt": [["1", "2"]]}, "dt of the frames must be numbers, not text"),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            make(**{"values": pixels, "targets": np.ones((1, 2, 1)), **wrong})
+
+
 def test_training_refuses_frames_of_another_size_or_mask():
     frames = small_frames(4, 5)
     with pytest.raises(RekalError, match=r"observations of shape \(8, 8, 1\), but the data"):

@@ -110,6 +110,17 @@ def test_refusals():
         simulate(paper(), 5, KEY, inputs=np.ones((5, 1)))
     with pytest.raises(RekalError, match="fit neither"):
         simulate(driven(), 5, KEY, inputs=np.ones((4, 1)))
+    for u, sentence in (
+        (np.full((5, 1), np.nan), "one is missing or larger"),
+        (np.full((5, 1), 1e300), "one is missing or larger"),
+        (np.full((5, 1), "1"), "inputs must be numbers, not text"),
+        (np.ones((5, 1)) * 1j, "inputs must be real numbers"),
+        (np.ma.masked_all((5, 1)), "one is missing or larger"),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            simulate(driven(), 5, KEY, inputs=u)
+    with pytest.raises(RekalError, match="start must be finite numbers"):
+        simulate(driven(), 5, KEY, inputs=np.ones((5, 1)), start=[np.inf])
     with pytest.raises(RekalError, match="start of shape"):
         simulate(paper(), 5, KEY, start=[1.0, 2.0, 3.0])
 

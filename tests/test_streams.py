@@ -160,9 +160,7 @@ def test_a_stream_of_frames_goes_on_to_the_last_bit(tmp_path):
 def test_files_that_are_no_stream_are_refused(tmp_path):
     fit, path = FITS["kalman"](), tmp_path / "s.rekal"
     fit.save(path)
-    with pytest.raises(
-        RekalError, match=r"s\.rekal holds 'fit', not a stream: read it by rekal\.load$"
-    ):
+    with pytest.raises(RekalError, match=r"holds 'fit', not a stream: read it by rekal\.load$"):
         rekal.load_stream(path)
     stream = fit.stream()
     for row in samples(fit, 3):
@@ -171,15 +169,17 @@ def test_files_that_are_no_stream_are_refused(tmp_path):
     with pytest.raises(RekalError, match=r"holds 'stream'.*read it by rekal\.load_stream"):
         rekal.load(path)
     config, arrays = load_archive(path)
-    name = "stream.belief.columns"
+    name = "stream.belief.mean"
     assert name in arrays
     rest = {key: array for key, array in arrays.items() if key != name}
+    own = arrays[name].dtype
+    other = np.dtype(np.float32 if own == np.float64 else np.float64)
     for changed, sentence in (
-        ((config, rest), r"s\.rekal: 'belief\.columns' is missing"),
-        ((config, {**rest, name: np.ones((2, 1), np.float32)}), r"shape \(2, 1\), not \(1, 1\)"),
-        ((config, {**rest, name: np.ones((1, 1))}), "float64.*JAX_ENABLE_X64"),
+        ((config, rest), r"s\.rekal: 'belief\.mean' is missing"),
+        ((config, {**rest, name: np.ones(2, own)}), r"shape \(2,\), not \(1,\)"),
+        ((config, {**rest, name: np.ones(1, other)}), f"{other}.*JAX_ENABLE_X64"),
         ((config, {**arrays, "stream.belief.more": np.ones(1)}), r"no array 'belief\.more'"),
-        (({**config, "step": -1}, arrays), "number of samples is -1"),
+        (({**config, "step": -1}, arrays), "-1"),
         (
             (config, {k: v for k, v in arrays.items() if k != "stream.log_likelihood"}),
             "log_likelihood",
@@ -193,7 +193,7 @@ def test_files_that_are_no_stream_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "far"), [("kalman", 1e100), ("diffuse", 1e60), ("particles", 1e30), ("unscented", 1e100),
+    ("name", "far"), [("kalman", 1e200), ("diffuse", 1e200), ("particles", 1e200), ("unscented", 1e200),
                       ("rkn", 1e100), ("lstm", 1e300)]
 )  # fmt: skip
 def test_one_bad_sample_leaves_a_stream_as_it_was(name, far):
@@ -201,7 +201,8 @@ def test_one_bad_sample_leaves_a_stream_as_it_was(name, far):
     stream, rows = fit.stream(), samples(fit, 6)
     for t, row in enumerate(rows):
         before = state(stream)
-        for sign in (1, -1):
+        # The first two samples of a diffuse start have no density: wherever they are, they are possible.
+        for sign in (1, -1) if name != "diffuse" or t > 1 else ():
             with pytest.raises(RekalError, match=f"sample {t + 1} cannot be taken.*deviations"):
                 stream.update(**{**row, "y": np.full(len(row["y"]), sign * far)})
             assert state(stream) == before
@@ -458,11 +459,11 @@ def test_wrong_types_end_in_one_sentence():
 
 
 def test_a_forecast_beyond_all_numbers_is_refused():
-    model = rekal.LinearGaussian.create(30 * ONE, ONE, ONE, ONE)
-    data = rekal.Sequences.from_arrays(np.arange(20.0), names=("y1",))
+    model = rekal.LinearGaussian.create(3 * ONE, ONE, ONE, ONE)
+    data = rekal.Sequences.from_arrays(10 + 0.1 * np.sin(np.arange(20.0)), names=("y1",))
     for kind in ("kalman", "particles"):
-        with pytest.raises(RekalError, match="steps ahead is beyond the numbers of float32"):
-            fit_of(model, kind).forecast(data, 60)
+        with pytest.raises(RekalError, match="steps ahead is beyond the numbers of float"):
+            fit_of(model, kind).forecast(data, 800)
 
 
 def test_matrices_given_step_by_step_end_a_stream_and_a_forecast():

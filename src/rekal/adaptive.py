@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
+from rekal.arguments import whole
 from rekal.errors import RekalError
 from rekal.intervals import LEVELS, RunningIntervals, running_intervals
 from rekal.learning.em import EM
@@ -29,6 +31,7 @@ from rekal.learning.priors import PriorStrength
 from rekal.learning.readout import readout_forecasts
 from rekal.learning.tracked import Network, features, fit_network, moments, track
 from rekal.sequences import Sequences
+from rekal.sequences.numeric import numeric_array
 
 TRAINING = EM(
     iterations=30,
@@ -94,8 +97,19 @@ class AdaptiveForecaster:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.horizons or min(self.horizons) < 1:
-            raise RekalError(f"horizons must be positive steps, but are {self.horizons}")
+        if not self.horizons:
+            raise RekalError("adaptive forecasts need at least one horizon")
+        for name in ("horizons", "refit", "sizes"):
+            for each in getattr(self, name):
+                whole(f"each of {name}", each)
+        for name in ("warmup", "particles"):
+            whole(name, getattr(self, name))
+        if not all(0 < each <= 1 for each in self.forgetting):
+            raise RekalError(
+                f"forgetting factors lie above 0 and up to 1, but are {self.forgetting}"
+            )
+        if not 0 <= self.margin < np.inf:
+            raise RekalError(f"margin must be a share of at least 0, but is {self.margin}")
         if (
             list(self.refit) != sorted({*self.refit})
             or min(self.refit, default=10**9) <= self.warmup
@@ -106,8 +120,8 @@ class AdaptiveForecaster:
 
     def run(
         self,
-        values: np.ndarray,
-        mask: np.ndarray | None = None,
+        values: Any,
+        mask: Any = None,
         report: Callable[[str], None] | None = None,
     ) -> AdaptiveRun:
         """Train, filter and forecast one series.
@@ -118,10 +132,23 @@ class AdaptiveForecaster:
             report: told what is being trained.
 
         Raises:
-            RekalError: the series is not longer than the warm-up, or the warm-up is too short.
+            RekalError: no real numbers `(time, obs)`, or infinite ones; a mask that is not of booleans in
+                their shape; a series no longer than the warm-up, or a warm-up that is too short.
         """
-        values = np.asarray(values, np.float64)
-        seen = ~np.isnan(values) if mask is None else np.asarray(mask, bool) & ~np.isnan(values)
+        values = numeric_array(values, "values")
+        if values.ndim != 2 or values.shape[1] == 0:
+            raise RekalError(f"values have the axes (time, obs), but the shape {values.shape}")
+        seen = ~np.isnan(values)
+        if mask is not None:
+            known = np.asarray(mask)
+            if known.shape != values.shape or known.dtype != bool:
+                raise RekalError(
+                    f"mask is of booleans in the shape {values.shape} of the values, but has shape "
+                    f"{known.shape} and type {known.dtype}"
+                )
+            seen &= known
+        if np.isinf(values[seen]).any():
+            raise RekalError("values hold an infinite number: give NaN where one is missing")
         steps, columns = values.shape
         if steps <= self.warmup:
             raise RekalError(
@@ -178,11 +205,15 @@ class AdaptiveForecaster:
         return issued, networks
 
     def _clip(self, forecasts: np.ndarray, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Hold each forecast within the range seen by the time it is issued, and a little more."""
+        """Hold each forecast within the range seen by the time it is issued, and a little more.
+
+        Where a column has not been seen yet there is no range, and its forecasts stay as they are.
+        """
         low = np.minimum.accumulate(np.where(mask, values, np.inf))[:, None]
         high = np.maximum.accumulate(np.where(mask, values, -np.inf))[:, None]
         reach = self.margin * np.where(np.isfinite(high - low), high - low, 0.0)
-        return np.clip(forecasts, low - reach, high + reach)
+        seen = np.isfinite(low)
+        return np.where(seen, np.clip(forecasts, low - reach, high + reach), forecasts)
 
 
 def fit_adaptive(

@@ -16,6 +16,7 @@ from rekal.errors import RekalError
 from rekal.innovations import Nees, nees
 from rekal.printable import printable_line
 from rekal.sequences import AnyArray, Sequences
+from rekal.sequences.numeric import numeric_array
 
 Kind = Literal["filtered", "smoothed"]
 
@@ -165,9 +166,11 @@ class Posterior(Scored):
                 coordinates of the model; NaN = unknown.
 
         Raises:
-            RekalError: another shape, or no state is known.
+            RekalError: no real numbers, infinite ones, another shape, or no state is known.
         """
-        states = np.asarray(truth, np.float64)
+        states = numeric_array(truth, "truth")
+        if np.isinf(states).any():
+            raise RekalError("truth holds an infinite state: give NaN where it is not known")
         states = states[None] if states.ndim == 2 else states
         if states.shape != self.mean.shape:
             raise RekalError(f"truth has shape {np.shape(truth)}, but {self.mean.shape} would fit")

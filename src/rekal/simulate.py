@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from rekal.arguments import whole
@@ -22,6 +23,7 @@ from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
 from rekal.precision import in_own_precision
 from rekal.sequences import Sequences
+from rekal.sequences.numeric import numeric_array
 
 
 @in_own_precision
@@ -61,7 +63,7 @@ def simulate(
         raise RekalError(f"{type(model).__name__} has no mean dynamics: simulate it with noise")
     first = None
     if start is not None:
-        first = jnp.asarray(start, jnp.result_type(float))
+        first = known_numbers(start, "start")
         if first.shape not in ((model.states,), (batch, model.states)):
             raise RekalError(
                 f"start of shape {first.shape} does not fit {batch} series of {model.states} states"
@@ -144,7 +146,7 @@ def inputs_of_run(
         return None
     if inputs is None:
         raise RekalError(f"the model needs inputs: give an array of shape ({steps}, {width})")
-    u = jnp.asarray(inputs, jnp.result_type(float))
+    u = known_numbers(inputs, "inputs")
     if u.shape not in ((steps, width), (batch, steps, width)):
         raise RekalError(
             f"inputs of shape {u.shape} fit neither ({steps}, {width}) nor "
@@ -152,6 +154,23 @@ def inputs_of_run(
         )
     before = jnp.broadcast_to(u.mean(-2, keepdims=True), (*u.shape[:-2], burn_in, width))
     return jnp.concatenate([before, u], -2)
+
+
+def known_numbers(data: Any, what: str) -> Array:
+    """Real numbers in the computation's precision, none of them missing.
+
+    Raises:
+        RekalError: something else.
+    """
+    dtype = jnp.result_type(float)
+    if isinstance(data, Tracer):  # nothing can be looked at while it is being traced
+        return data.astype(dtype)
+    array = numeric_array(data, what)
+    if not (np.abs(array) <= float(jnp.finfo(dtype).max)).all():
+        raise RekalError(
+            f"{what} must be finite numbers of {dtype.name}, but one is missing or larger"
+        )
+    return jnp.asarray(array, dtype)
 
 
 @eqx.filter_jit

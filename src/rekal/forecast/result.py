@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -11,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from scipy.special import log_softmax
 
 from rekal import mixtures
 from rekal.arguments import probability, whole
 from rekal.errors import RekalError
 from rekal.forecast.labels import Labels
+from rekal.forecast.units import rescaled
 from rekal.metrics import crps_mixture
 
 if TYPE_CHECKING:
@@ -68,23 +72,27 @@ class Forecast(eqx.Module):
         return self.labels.units
 
     @property
-    def var(self) -> Float[Array, "*lead obs"]:
+    def var(self) -> Float[AnyArray, "*lead obs"]:
         """Variance of the observation given each particle: the diagonal of `R`."""
-        return jnp.diagonal(jnp.asarray(self.cov), axis1=-2, axis2=-1)
+        with self.precision():
+            return self._given(jnp.diagonal(jnp.asarray(self.cov), axis1=-2, axis2=-1))
 
     @property
-    def mean(self) -> Float[Array, "origins horizons obs"]:
+    def mean(self) -> Float[AnyArray, "origins horizons obs"]:
         """Mean of the distribution."""
-        return jnp.einsum("on,ohnk->ohk", jnp.exp(self.log_weights), self.means)
+        with self.precision():
+            weights = jnp.exp(jnp.asarray(self.log_weights, np.asarray(self.means).dtype))
+            return self._given(jnp.einsum("on,ohnk->ohk", weights, self.means))
 
     @property
-    def std(self) -> Float[Array, "origins horizons obs"]:
+    def std(self) -> Float[AnyArray, "origins horizons obs"]:
         """Standard deviation of the distribution, observation noise included."""
-        return jnp.sqrt(self._by_origin(mixtures.mixture_var))
+        with self.precision():
+            return self._given(jnp.sqrt(self._by_origin(mixtures.mixture_var)))
 
     def quantile(
         self, q: int | float | Sequence[float]
-    ) -> Float[Array, "*levels origins horizons obs"]:
+    ) -> Float[AnyArray, "*levels origins horizons obs"]:
         """Quantiles of each distribution.
 
         Args:
@@ -96,14 +104,16 @@ class Forecast(eqx.Module):
         if isinstance(q, Sequence) and not isinstance(q, str):
             if not q:
                 raise RekalError("quantiles need at least one probability")
-            return jnp.stack([self.quantile(level) for level in q])
+            every = [self.quantile(level) for level in q]
+            with self.precision():
+                return self._given(jnp.stack(every))
         q = probability(q, "the probability of a quantile")
         every = np.full(np.shape(self.path), q)
         return self._by_origin(mixtures.mixture_quantile, every)
 
     def interval(
         self, level: int | float
-    ) -> tuple[Float[Array, "origins horizons obs"], Float[Array, "origins horizons obs"]]:
+    ) -> tuple[Float[AnyArray, "origins horizons obs"], Float[AnyArray, "origins horizons obs"]]:
         """Lower and upper end of the central interval that holds `level` of the probability.
 
         Raises:
@@ -114,46 +124,62 @@ class Forecast(eqx.Module):
 
     def cdf(
         self, y: Float[AnyArray, "origins horizons obs"]
-    ) -> Float[Array, "origins horizons obs"]:
+    ) -> Float[AnyArray, "origins horizons obs"]:
         """Distribution functions at `y` (the PIT, where `y` is what was observed)."""
         return self._by_origin(mixtures.mixture_cdf, y)
 
     def log_score(
         self, y: Float[AnyArray, "origins horizons obs"]
-    ) -> Float[Array, "origins horizons obs"]:
+    ) -> Float[AnyArray, "origins horizons obs"]:
         """Log density of `y` in nats; the higher the better."""
         return self._by_origin(mixtures.mixture_log_density, y)
 
     def crps(
         self, y: Float[AnyArray, "origins horizons obs"]
-    ) -> Float[Array, "origins horizons obs"]:
+    ) -> Float[AnyArray, "origins horizons obs"]:
         """Continuous ranked probability score of `y` in its own unit; the lower the better."""
         return self._by_origin(crps_mixture, y)
 
     def _by_origin(
         self, statistic: Callable[..., Array], *rest: AnyArray
-    ) -> Float[Array, "origins horizons obs"]:
-        means = jnp.asarray(self.means)
-        more = tuple(jnp.asarray(v, means.dtype) for v in rest)
-        return _by_origin(statistic, means, jnp.asarray(self.log_weights), self.var, more)
+    ) -> Float[AnyArray, "origins horizons obs"]:
+        with self.precision():
+            means = jnp.asarray(self.means)
+            weights, *more = (jnp.asarray(v, means.dtype) for v in (self.log_weights, *rest))
+            var = jnp.asarray(self.var)
+            return self._given(_by_origin(statistic, means, weights, var, tuple(more)))
 
-    def samples(self, key: PRNGKeyArray, n: int) -> Float[Array, "samples origins horizons obs"]:
+    def _given(self, numbers: Array) -> AnyArray:
+        """Double precision as NumPy has it: outside of `precision`, JAX would cut it off."""
+        return np.asarray(numbers) if numbers.dtype == np.float64 else numbers
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """The precision that the numbers are held in."""
+        double = np.asarray(self.means).dtype == np.float64
+        return jax.enable_x64(True) if double else contextlib.nullcontext()
+
+    def samples(self, key: PRNGKeyArray, n: int) -> Float[AnyArray, "samples origins horizons obs"]:
         """Draw possible futures.
 
         The horizons of one draw follow one particle and its columns share their noise, so a draw is
         a joint one of all that is forecast from an origin.
         """
         n = whole("the number of samples", n)
-        pick_key, noise_key = jax.random.split(key)
-        means = jnp.asarray(self.means)
-        cumulative = jnp.cumsum(jnp.exp(jnp.asarray(self.log_weights)), axis=1)
-        uniform = jax.random.uniform(pick_key, (len(means), n), means.dtype) * cumulative[:, -1:]
-        chosen = jax.vmap(lambda c, u: jnp.searchsorted(c, u, side="right"))(cumulative, uniform)
-        chosen = jnp.minimum(chosen, means.shape[2] - 1).T
-        drawn = means[jnp.arange(len(means)), :, chosen]
-        root = _root(jnp.asarray(self.cov))
-        noise = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
-        return drawn + (root * noise[..., None, :]).sum(-1)
+        with self.precision():
+            pick_key, noise_key = jax.random.split(key)
+            means = jnp.asarray(self.means)
+            cumulative = jnp.cumsum(jnp.exp(jnp.asarray(self.log_weights)), axis=1)
+            uniform = (
+                jax.random.uniform(pick_key, (len(means), n), means.dtype) * cumulative[:, -1:]
+            )
+            chosen = jax.vmap(lambda c, u: jnp.searchsorted(c, u, side="right"))(
+                cumulative, uniform
+            )
+            chosen = jnp.minimum(chosen, means.shape[2] - 1).T
+            drawn = means[jnp.arange(len(means)), :, chosen]
+            root = _root(jnp.asarray(self.cov))
+            noise = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
+            return self._given(drawn + (root * noise[..., None, :]).sum(-1))
 
     def score(self, values: Any, mask: Any = None, pooled: bool = False) -> pd.DataFrame:
         """How good the forecasts were, by horizon and column: see `forecast.scores.score`."""
@@ -164,17 +190,21 @@ class Forecast(eqx.Module):
     def rescale(self, location: Any, scale: Any) -> Forecast:
         """The forecast of `y * scale + location`, for instance in the units before standardising.
 
+        It is in double precision where single precision would round it off: far from zero, or in a unit that
+        is very large or very small.
+
         Args:
             location: one number for each column.
             scale: one positive number for each column.
+
+        Raises:
+            RekalError: the variances are beyond all numbers.
         """
-        location, scale = (np.asarray(v, self.means.dtype) for v in (location, scale))
-        return dataclasses.replace(
-            self,
-            means=self.means * scale + location,
-            path=self.path * scale + location,
-            cov=self.cov * (scale[:, None] * scale[None, :]),
-        )
+        means, path, cov = rescaled(self.means, self.path, self.cov, location, scale)
+        weights = np.asarray(self.log_weights)
+        if means.dtype != weights.dtype:  # far from zero it matters that they sum to one
+            weights = log_softmax(weights.astype(means.dtype), axis=1)
+        return dataclasses.replace(self, means=means, path=path, cov=cov, log_weights=weights)
 
     def label(self, data: Sequences, step: float | None = None) -> Forecast:
         """The same forecast with the names, units and time stamps of the data it was made on.

@@ -93,30 +93,31 @@ def score(forecast: Forecast, values: Any, mask: Any = None, pooled: bool = Fals
     }
     for level in (50, 90):
         lower, upper = forecast.interval(level / 100)
-        tables[f"width_{level}"] = np.asarray(upper - lower)
+        tables[f"width_{level}"] = np.asarray(upper) - np.asarray(lower)
     columns = [slice(None)] if pooled else [slice(k, k + 1) for k in range(len(forecast.names))]
     rows = []
-    for j, horizon in enumerate(forecast.horizons):
-        for k, part in enumerate(columns):
-            cut = {name: jnp.asarray(table[:, j, part]) for name, table in tables.items()}
-            truth, used = jnp.asarray(y[:, j, part]), jnp.asarray(seen[:, j, part])
-            row = (
-                {"horizon": horizon}
-                if pooled
-                else {"horizon": horizon, "column": forecast.names[k]}
-            )
-            rows.append(
-                {
-                    **row,
-                    "rmse": float(metrics.rmse(truth, cut["path"], used)),
-                    "rmse_mean": float(metrics.rmse(truth, cut["mean"], used)),
-                    "log_score": float(metrics.masked_mean(cut["log_score"], used)),
-                    "crps": float(metrics.masked_mean(cut["crps"], used)),
-                    "coverage_50": float(metrics.coverage_from_pit(cut["pit"], 0.5, used)),
-                    "coverage_90": float(metrics.coverage_from_pit(cut["pit"], 0.9, used)),
-                    "width_50": float(metrics.masked_mean(cut["width_50"], used)),
-                    "width_90": float(metrics.masked_mean(cut["width_90"], used)),
-                    "count": int(used.sum()),
-                }
-            )
+    with forecast.precision():
+        for j, horizon in enumerate(forecast.horizons):
+            for k, part in enumerate(columns):
+                cut = {name: jnp.asarray(table[:, j, part]) for name, table in tables.items()}
+                truth, used = jnp.asarray(y[:, j, part]), jnp.asarray(seen[:, j, part])
+                row = (
+                    {"horizon": horizon}
+                    if pooled
+                    else {"horizon": horizon, "column": forecast.names[k]}
+                )
+                rows.append(
+                    {
+                        **row,
+                        "rmse": float(metrics.rmse(truth, cut["path"], used)),
+                        "rmse_mean": float(metrics.rmse(truth, cut["mean"], used)),
+                        "log_score": float(metrics.masked_mean(cut["log_score"], used)),
+                        "crps": float(metrics.masked_mean(cut["crps"], used)),
+                        "coverage_50": float(metrics.coverage_from_pit(cut["pit"], 0.5, used)),
+                        "coverage_90": float(metrics.coverage_from_pit(cut["pit"], 0.9, used)),
+                        "width_50": float(metrics.masked_mean(cut["width_50"], used)),
+                        "width_90": float(metrics.masked_mean(cut["width_90"], used)),
+                        "count": int(used.sum()),
+                    }
+                )
     return pd.DataFrame(rows)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from rekal.errors import RekalError
+from rekal.sequences.numeric import numeric_array
 
 
 class Frames(eqx.Module):
@@ -63,10 +64,16 @@ class Frames(eqx.Module):
             notes: sentences to keep.
 
         Raises:
-            RekalError: pixels that are no bytes, a mask that is not of booleans, shapes that do not match, or
-                numbers that are not finite.
+            RekalError: pixels that are no bytes, or some of which a masked array hides; a mask that is not of
+                booleans, shapes that do not match, or numbers that are not finite.
         """
-        pixels, wanted = np.asarray(values), np.asarray(targets)
+        for name, given in (("values", values), ("mask", mask)):
+            if isinstance(given, np.ma.MaskedArray) and np.ma.getmaskarray(given).any():
+                raise RekalError(
+                    f"{name} of the frames hide entries, but a frame is seen or missing whole: say which by "
+                    "mask"
+                )
+        pixels, wanted = np.asarray(values), np.asanyarray(targets)
         if pixels.dtype != np.uint8:
             raise RekalError(f"frames are bytes (uint8, 0 to 255), but these are {pixels.dtype}")
         pixels = pixels[..., None] if pixels.ndim == 4 else pixels
@@ -78,15 +85,15 @@ class Frames(eqx.Module):
         if wanted.dtype == np.uint8:
             wanted = wanted[..., None] if wanted.ndim == 4 else wanted
         else:
-            wanted = wanted.astype(np.float32)
+            wanted = _single(wanted, "targets")
         seen = np.ones(pixels.shape[:2], bool) if mask is None else np.asarray(mask)
         if seen.dtype != bool:
             raise RekalError(
                 f"the mask of the frames is of booleans, True = seen, not of type {seen.dtype}"
             )
         rest = {
-            "inputs": None if inputs is None else np.asarray(inputs, np.float32),
-            "dt": None if dt is None else np.asarray(dt, np.float32),
+            "inputs": None if inputs is None else _single(inputs, "inputs"),
+            "dt": None if dt is None else _single(dt, "dt"),
         }
         axes = {"targets": 5 if wanted.dtype == np.uint8 else 3, "mask": 2, "inputs": 3, "dt": 2}
         for name, array in {"targets": wanted, "mask": seen, **rest}.items():
@@ -123,3 +130,9 @@ class Frames(eqx.Module):
     def take(self, which: Any) -> Frames:
         """Some of the series, by a slice or an index array."""
         return jax.tree.map(lambda leaf: leaf[which], self)
+
+
+def _single(data: Any, what: str) -> np.ndarray:
+    """Numbers in single precision, infinite where they are too large for it."""
+    with np.errstate(over="ignore"):
+        return numeric_array(data, f"{what} of the frames").astype(np.float32)

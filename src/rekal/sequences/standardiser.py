@@ -165,3 +165,14 @@ def _check_moments(names: tuple[str, ...], means: np.ndarray, deviations: np.nda
                 f"{column} varies by {deviation:.1g} about {mean:.6g}, which is the rounding of its last "
                 "digit: take an offset off before the values are rounded, or leave it out"
             )
+
+
+def _mostly_padding(used: np.ndarray) -> bool:
+    """Whether large arrays are worked on series by series, to leave their padding alone."""
+    return used.size > 10_000_000 and float(used.mean()) < 0.1
+
+
+def _end(used: np.ndarray) -> int:
+    """The step after the last one that is used."""
+    steps = np.flatnonzero(used.any(axis=1))
+    return int(steps[-1]) + 1 if len(steps) else 0
