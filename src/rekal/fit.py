@@ -220,7 +220,8 @@ class Fit(BaseFit):
         arrays = self._arrays()
         arrays.update({f"model.{name}": array for name, array in model_arrays(self.model).items()})
         if self.first is not None:
-            arrays.update({"first.mean": self.first.mean, "first.cov": self.first.cov})
+            arrays["first.mean"] = np.asarray(self.first.mean)
+            arrays["first.cov"] = np.asarray(self.first.cov)
         if self.uncertainty is not None:
             kept = self.uncertainty.arrays()
             arrays.update({f"uncertainty.{name}": np.asarray(kept[name]) for name in kept})
