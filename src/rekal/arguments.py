@@ -30,11 +30,12 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
         value = value[()]
     if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_):
         raise RekalError(f"{name} must be a whole number, but is {_shown(value)}")
-    if value < least:
-        raise RekalError(f"{name} must be at least {least}, but is {value}")
-    if most is not None and value > most:
-        raise RekalError(f"{name} must be at most {most}, but is {value}")
-    return int(value)
+    number = int(value)
+    if number < least:
+        raise RekalError(f"{name} must be at least {least}, but is {number}")
+    if most is not None and number > most:
+        raise RekalError(f"{name} must be at most {most}, but is {number}")
+    return number
 
 
 def real(
@@ -57,9 +58,9 @@ def real(
         raise RekalError(f"{name} must be a number, but is {_shown(value)}")
     if not np.isfinite(float(value)):
         raise RekalError(f"{name} must be a finite number, but is {value}")
-    if above is not None and not value > above:
+    if above is not None and not float(value) > above:
         raise RekalError(f"{name} must be above {above:g}, but is {value}")
-    if least is not None and not value >= least:
+    if least is not None and not float(value) >= least:
         raise RekalError(f"{name} must be at least {least:g}, but is {value}")
     return float(value)
 

@@ -33,7 +33,8 @@ def interruptible(work: Callable[[], Result]) -> Result:
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    double, device = jax.config.jax_enable_x64, jax.config.jax_default_device
+    config: Any = jax.config
+    double, device = config.jax_enable_x64, config.jax_default_device
     results: list[Result] = []
     errors: list[BaseException] = []
     ended = threading.Event()

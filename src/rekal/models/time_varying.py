@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float
 from rekal.errors import RekalError
 from rekal.models.checks import block_shapes, check_block_shapes, check_covariances
 from rekal.models.defaults import Initial, filled, input_count, start_of
-from rekal.models.gaussian import WhitenedObservation
+from rekal.models.gaussian import PairTable, WhitenedObservation
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.precision import in_own_precision, made_in_double
 from rekal.sequences import AnyArray
@@ -212,7 +212,7 @@ class LinearTimeVarying(LinearModel):
         x_next: Float[Array, "steps particles_next states"],
         u: Float[Array, "steps input"] | None,
         dt: Float[Array, " steps"] | None,
-    ) -> tuple[Array, Array]:
+    ) -> tuple[PairTable, PairTable]:
         """Refused: which transition is meant depends on the step."""
         return _no_step()
 

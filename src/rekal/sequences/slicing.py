@@ -59,7 +59,7 @@ def window(sequences: "Sequences", start: int, stop: int | None) -> "Sequences":
     return pieces(sequences, place(start), lengths if stop is None else place(stop))
 
 
-def split(sequences: "Sequences", at: int | float) -> "tuple[Sequences, Sequences]":
+def split(sequences: "Sequences", at: int | float | np.number) -> "tuple[Sequences, Sequences]":
     """See `Sequences.split`."""
     lengths = np.asarray(sequences.lengths)
     if isinstance(at, float):
