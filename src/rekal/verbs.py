@@ -115,8 +115,12 @@ def check_filter(algorithm: Any) -> None:
 
 
 def suited(algorithm: Filter) -> Filter:
-    """The same filter in the precision that suits it: single for very many particles."""
-    if not isinstance(algorithm, ParticleFilter) or algorithm.particles < MANY:
+    """The same filter in the precision that suits it: single for very many particles.
+
+    Whoever has switched JAX to double precision keeps it.
+    """
+    many = isinstance(algorithm, ParticleFilter) and algorithm.particles >= MANY
+    if not many or jnp.result_type(float) == jnp.float64:
         return algorithm
     return in_single(algorithm)
 

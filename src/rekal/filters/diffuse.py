@@ -54,6 +54,7 @@ class DiffusePhase(NamedTuple):
         posterior: basis after it.
         solution: `Z` of each step.
         rest: `T` of each step.
+        root: square root of the covariance before each observation.
         steps: number of steps before which a direction was unknown.
         unknown: which coordinates are still unknown after the last of them.
     """
@@ -62,6 +63,7 @@ class DiffusePhase(NamedTuple):
     posterior: Float[Array, "steps n d"]
     solution: Float[Array, "steps d p"]
     rest: Float[Array, "steps d d"]
+    root: Float[Array, "steps n n"]
     steps: Int[Array, ""]
     unknown: Bool[Array, " d"]
 

@@ -113,7 +113,7 @@ def diffuse_gains(
         new, basis, solution, rest = diffuse_update(S, E, at(system.C, t), at(system.noise, t))
         row = (recorded(S), *new._replace(carry=recorded(new.carry)))
         unknown = unknown & (rest != 0).any(0)
-        own = _recorded(own, t, (E, basis, solution, rest))
+        own = _recorded(own, t, (E, basis, solution, rest, S))
         return new.carry, basis, unknown, _recorded(buffers, t, row), own
 
     def going(state: tuple[Any, ...]) -> Array:
@@ -125,7 +125,7 @@ def diffuse_gains(
         A = at(system.A, t)
         return (t + 1, *updated(t, RootForm.predict(S, A, at(Q, t)), moved_basis(E, A), *others))
 
-    shapes = ((n, d), (n, d), (d, p), (d, d))
+    shapes = ((n, d), (n, d), (d, p), (d, d), (n, n))
     own = tuple(jnp.zeros((steps, *shape), dtype) for shape in shapes)
     everything = jnp.ones(d, bool)
     start = (RootForm.enter(system.P), system.basis, everything, _empty(system), own)

@@ -73,7 +73,7 @@ def _backward(
     if found.diffuse is not None:
         phase = found.diffuse
         N = every_curvature(system, found, run)
-        law = unknown_spread(system, found, prior, N)
+        law = unknown_spread(system, found, N)
         gradient = gradient._replace(
             A=gradient.A
             + _over_time(law.slope[1:].mT, phase.posterior[:-1].mT, system.A, first=False),

@@ -24,6 +24,12 @@ so that given all data `xi` and `eps` have the means `P r` and `R u`, the covari
 `m + P r + E b` and the covariance `P - P N P + E V E' + E X P + P X'E'`. What no observation fixes stays
 unknown: `delta` moves with it by `W = T W'`.
 
+The first observations may fix a direction poorly: `P` is then vast, and `P N` a product of large numbers that
+is nearly the identity. So the curvatures are carried by their roots, `N = L L'`, and with `P = S S'` and `W =
+S'L`
+
+    P - P N P = S (I - W W') S',       L = triangular root of [C'U', J'A'L'].
+
 This is the limit of Koopman and Durbin (2003), section 5, in the coordinates of the unknown directions alone.
 """
 
@@ -41,6 +47,7 @@ from rekal.filters.forms import Form
 from rekal.filters.gains import Gains
 from rekal.filters.means import Means
 from rekal.filters.system import LinearSystem, at
+from rekal.models.roots import square_root, triangular
 
 
 class Unknown(NamedTuple):
@@ -51,12 +58,16 @@ class Unknown(NamedTuple):
         noise_slope: `Y`.
         cov: `V`.
         left: `W`.
+        root: `L`.
+        known_cov: `P - P N P`.
     """
 
-    slope: Float[Array, "steps d n"]
-    noise_slope: Float[Array, "steps d p"]
-    cov: Float[Array, "steps d d"]
-    left: Float[Array, "steps d d"]
+    slope: Float[Array, "*steps d n"]
+    noise_slope: Float[Array, "*steps d p"]
+    cov: Float[Array, "*steps d d"]
+    left: Float[Array, "*steps d d"]
+    root: Float[Array, "*steps n n"]
+    known_cov: Float[Array, "*steps n n"]
 
 
 def unknown_means(
@@ -89,19 +100,13 @@ def unknown_means(
     return _backwards(phase, back, jnp.zeros((d, columns), r.dtype))
 
 
-def unknown_spread(
-    system: LinearSystem,
-    found: Gains,
-    prior: Float[Array, "steps n n"],
-    N: Float[Array, "steps n n"],
-) -> Unknown:
-    """`X`, `Y`, `V` and `W` of every step.
+def unknown_spread(system: LinearSystem, found: Gains, N: Float[Array, "steps n n"]) -> Unknown:
+    """All but the means, of every step.
 
     Args:
         system: the model and the data.
         found: the gains, with a diffuse phase.
-        prior: covariances before each worked-out step.
-        N: curvatures of the adjoint.
+        N: curvatures of the adjoint; those of the steps after the diffuse ones are used.
     """
     phase = _phase(found)
     n, p = found.gain.shape[1:]
@@ -109,32 +114,42 @@ def unknown_spread(
     eye = jnp.eye(p, dtype=dtype)
 
     def back(t: Array, later: Unknown) -> Unknown:
-        C, K, U, P = at(system.C, t), found.gain[t], found.whitener[t], prior[t]
+        C, K, U, S = at(system.C, t), found.gain[t], found.whitener[t], phase.root[t]
         R = jnp.diag(at(system.noise, t))
         Z, T = phase.solution[t], phase.rest[t]
-        after = N[_following(t, N)]
-        A = at(system.A, _following(t, N))
         last = t == N.shape[0] - 1
-        N_after = jnp.where(last, 0.0, A.T @ after @ A)
-        X_after = jnp.where(last, 0.0, later.slope @ A)
+        A = jnp.where(last, 0.0, at(system.A, jnp.minimum(t + 1, N.shape[0] - 1)))
+        L_after, X_after = A.T @ later.root, later.slope @ A
         J = jnp.eye(n, dtype=dtype) - K @ C
-        information = U.T @ U
-        Delta = information + K.T @ N_after @ K
-        Gamma = information @ C - K.T @ N_after @ J
-        CP = C @ P
+        JL, KL = J.T @ L_after, K.T @ L_after
+        UC = U @ C
+        L = triangular(jnp.concatenate([UC.T, JL], 1))
+        W = S.T @ L
+        known_cov = S @ (jnp.eye(n, dtype=dtype) - W @ W.T) @ S.T
+        Delta = U.T @ U + KL @ KL.T
+        Gamma = U.T @ UC - KL @ JL.T
+        CP = C @ S @ S.T
         crossed = CP @ Gamma.T @ R
-        M = CP @ C.T - CP @ N[t] @ CP.T + R - R @ Delta @ R - crossed - crossed.T
+        M = C @ known_cov @ C.T + R - R @ Delta @ R - crossed - crossed.T
         mixed = -Z @ (CP @ J.T - R @ K.T) @ X_after.T @ T.T
         cov = Z @ M @ Z.T + T @ later.cov @ T.T + mixed + mixed.T
         return Unknown(
-            slope=-Z @ (C - CP @ N[t] - R @ Gamma) + T @ X_after @ J,
+            slope=-Z @ (C - C @ S @ W @ L.T - R @ Gamma) + T @ X_after @ J,
             noise_slope=-Z @ (eye - CP @ Gamma.T - R @ Delta) - T @ X_after @ K,
             cov=0.5 * (cov + cov.T),
             left=T @ later.left,
+            root=L,
+            known_cov=known_cov,
         )
 
     nothing = jnp.zeros((d, n), dtype), jnp.zeros((d, p), dtype), jnp.zeros((d, d), dtype)
-    start = Unknown(*nothing, jnp.diag(phase.unknown.astype(dtype)))
+    following = N[jnp.minimum(phase.steps, N.shape[0] - 1)]
+    start = Unknown(
+        *nothing,
+        left=jnp.diag(phase.unknown.astype(dtype)),
+        root=square_root(following),
+        known_cov=jnp.zeros((n, n), dtype),
+    )
     return _backwards(phase, back, start)
 
 
@@ -162,24 +177,26 @@ def smoothed_covariances(
         The covariances, those of neighbouring steps, and a basis of the directions that no observation fixes.
     """
     phase = _phase(found)
-    law = unknown_spread(system, found, prior, N)
+    law = unknown_spread(system, found, N)
+    early = (jnp.arange(len(N)) < phase.steps)[:, None, None]
     E, P = phase.prior, prior[found.where]
     along = E @ law.slope @ P
     left = E @ law.left
-    left = jnp.where(
-        jnp.abs(left) > 64 * jnp.finfo(left.dtype).eps * jnp.abs(E).max(-1, keepdims=True),
-        left,
-        0.0,
-    )
+    rounding = 64 * jnp.finfo(left.dtype).eps * jnp.abs(E).max(-1, keepdims=True)
+    left = jnp.where(jnp.abs(left) > rounding, left, 0.0)
     posterior = jax.vmap(form.leave)(found.posterior)[found.where]
     before = phase.posterior[:-1]
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
+    gained = A @ posterior[:-1]
+    L = law.root[1:]
+    lag = lag.at[1:].set(jnp.where(early[1:], gained - (P[1:] @ L) @ (L.mT @ gained), lag[1:]))
     more = (
         E[1:] @ law.cov[1:] @ before.mT
         + P[1:] @ law.slope[1:].mT @ before.mT
-        + E[1:] @ law.slope[1:] @ A @ posterior[:-1]
+        + E[1:] @ law.slope[1:] @ gained
     )
-    return cov + E @ law.cov @ E.mT + along + along.mT, lag.at[1:].add(more), left
+    cov = jnp.where(early, law.known_cov, cov) + E @ law.cov @ E.mT + along + along.mT
+    return cov, lag.at[1:].add(more), left
 
 
 def _phase(found: Gains) -> DiffusePhase:

@@ -17,9 +17,12 @@ negative eigenvalue.
 
 While the gains are settled the factors are used again, and so is `D` once it has settled.
 
-The means come from the adjoint (`adjoint.py`), which inverts nothing: a gain is not unique where the
-predicted covariance is singular. So do the covariances of the steps at which a direction of a diffuse start
-is unknown.
+The means come from the adjoint (`adjoint.py`), which inverts nothing: a gain is not unique where the predicted
+covariance is singular. Going back in time by gains can also be unstable (a moving average seen without
+noise: the gain undoes the transition), which the adjoint never is; but it subtracts, and is exact only where
+the data leave a good part of the variance. So it has the covariances, too, of the steps at which every
+smoothed variance is above the root of the machine epsilon times the predicted one (or zero), and of those of
+a diffuse start.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from rekal.filters.gains import ROUNDING, Gains
 from rekal.filters.means import Means, small
 from rekal.filters.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
-from rekal.smoothers.adjoint import LinearSmoothed, gradients, smooth_linear, smoothed_means
+from rekal.smoothers.adjoint import LinearSmoothed, smooth_linear
 
 
 def smooth_root(
@@ -81,18 +84,23 @@ def smooth_root(
     D = jnp.concatenate([D, end[0][None]])
     cov = small(D, D.mT)
     lag = jnp.concatenate([zero[None], small(cov[1:], G.mT)])
-    if found.diffuse is None:
-        prior = jax.vmap(RootForm.leave)(found.prior)
-        r = gradients(system, found, run, length)
-        return LinearSmoothed(smoothed_means(system, found, run, prior, r), cov, lag)
     whole = smooth_linear(system, found, run, RootForm, length)
-    early = jnp.arange(steps) < found.diffuse.steps
-    pick = lambda mask, a, b: jnp.where(mask[:, None, None], a, b)  # noqa: E731
-    root = square_root(whole.cov)
-    cov = pick(early, small(root, root.mT), cov)
-    # The lag of the step after them ties it to the last of them.
-    lag = pick(jnp.arange(steps) <= found.diffuse.steps, whole.lag, lag)
+    prior, posterior = (row_squares(S)[found.where] for S in (found.prior, found.posterior))
+    variances = jnp.diagonal(whole.cov, axis1=1, axis2=2)
+    exact = posterior == 0
+    sure = (exact | (variances > jnp.sqrt(jnp.finfo(dtype).eps) * prior)).all(1)
+    if found.diffuse is not None:
+        sure = sure | (jnp.arange(steps) < found.diffuse.steps)
+    root = jnp.where(exact[:, :, None], 0.0, square_root(whole.cov))
+    cov = jnp.where(sure[:, None, None], small(root, root.mT), cov)
+    both = (sure[1:] & sure[:-1])[:, None, None]
+    lag = lag.at[1:].set(jnp.where(both, whole.lag[1:], lag[1:]))
     return LinearSmoothed(whole.mean, cov, lag, whole.unknown)
+
+
+def row_squares(S: Float[Array, "steps n n"]) -> Float[Array, "steps n"]:
+    """Variances of a covariance, from its square root."""
+    return (S * S).sum(-1)
 
 
 def back_step(
