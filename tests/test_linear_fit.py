@@ -150,7 +150,14 @@ def test_what_a_model_does_is_the_same_in_any_basis():
         )  # fmt: skip
         near = distance(model, turned)
         assert max(near) < 1e-9
-        assert distance(model, linear(4)).noise > 0.01
+        other = linear(4)
+        assert distance(model, other).noise > 0.01
+        assert distance(model, other) == distance(other, model)
+        assert distance(model, other, "first") != distance(other, model, "first")
+        nothing = LinearGaussian.create(
+            model.A, 0 * model.C, model.Q, 0 * model.R, B=model.B, D=0 * model.D
+        )
+        assert distance(nothing, model, "both") == pytest.approx((1.0, 1.0))
         for one, other in zip(responses(model), responses(turned), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-7)
 

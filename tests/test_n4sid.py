@@ -12,6 +12,7 @@ from rekal.errors import RekalError
 from rekal.learning.batch import as_batch
 from rekal.learning.linear_em import linear_em
 from rekal.learning.n4sid import autoregressive_order, n4sid
+from rekal.learning.subspace import subspace_start
 from rekal.models.linear import LinearGaussian
 from rekal.sequences import Sequences
 
@@ -102,3 +103,19 @@ def test_what_is_refused():
         n4sid(y, seen, 0)
     with pytest.raises(RekalError, match="window must be at least 1"):
         n4sid(y, seen, 1, window=0)
+
+
+@pytest.mark.parametrize("start", [n4sid, subspace_start])
+@pytest.mark.parametrize("size", [1e160, 1e200, 1e-200])
+def test_squares_beyond_double_precision_are_refused(start, size):
+    """They were singular values that did not converge."""
+    y = size * np.sin(0.4 * np.arange(80))[:, None]
+    with pytest.raises(RekalError, match=r"column 0 holds values up to .* beyond double precision"):
+        start(y, np.ones(y.shape, bool), 2)
+
+
+def test_a_series_that_does_not_change_yet_has_a_start():
+    """The part that is trained on may be constant where the held-out part is not."""
+    for y in (np.ones((60, 1)), np.where(np.arange(60) % 7 > 3, 1.0, np.nextafter(1, 2))[:, None]):
+        model = n4sid(y, np.ones(y.shape, bool), 2)
+        assert all(np.isfinite(np.asarray(block)).all() for block in (model.A, model.C, model.Q))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from volatility import StochasticVolatility
 
 import rekal
 from rekal import MaximumLikelihood, RekalError, Sequences
@@ -263,3 +264,19 @@ def test_a_variance_at_the_boundary_is_taken_out():
     expected = np.sqrt(np.diagonal(np.linalg.inv([[1e4, 5.0], [5.0, 100.0]])))
     np.testing.assert_allclose(errors[:2], expected)
     assert np.isnan(errors[2])
+
+
+@pytest.mark.parametrize("kind", ["nonlinear", "varying", "own"])
+def test_models_without_a_learner_are_refused_in_one_sentence(kind):
+    """They ended in an AttributeError."""
+    one = np.eye(1)
+    made = {
+        "nonlinear": lambda: rekal.NonlinearGaussian.create(
+            lambda x, u, dt: x, lambda x, u: x, one, one, np.zeros(1), one
+        ),
+        "varying": lambda: rekal.LinearTimeVarying.create(one, one, one, one[None], varying=("R",)),
+        "own": StochasticVolatility,
+    }
+    data = Sequences.from_arrays(np.random.default_rng(0).normal(size=40))
+    with pytest.raises(RekalError, match="cannot be learned yet, only filtered"):
+        rekal.fit(data, made[kind](), progress=False)

@@ -24,6 +24,7 @@ from rekal.learning.em import EM, Progress
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.simulation_error import SimulationError
 from rekal.models.activations import Activation
+from rekal.models.base import StateSpaceModel
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
@@ -35,8 +36,7 @@ from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
 from rekal.sequences.volume import log_volume
-from rekal.suggest import choices
-from rekal.train_checks import MODELS, Learner, check_arguments, check_data, check_learner
+from rekal.train_checks import Learner, check_arguments, check_data, check_learner, check_model
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
@@ -48,12 +48,7 @@ Kind = TypeVar("Kind", Fit, NetworkFit)
 
 def fit(
     data: Sequences,
-    model: str
-    | StochasticRNN
-    | RBFNetwork
-    | LinearGaussian
-    | LinearContinuous
-    | Structure = "em-rnn",
+    model: str | StateSpaceModel | Structure = "em-rnn",
     learner: Learner | None = None,
     *,
     states: int | None = None,
@@ -112,16 +107,15 @@ def fit(
 
     Raises:
         RekalError: the data cannot be learned from (a constant column, fewer than ten samples,
-            fewer samples than states, ...), an argument is out of range or belongs to another model, or the
-            filter cannot filter the model.
+            fewer samples than states, ...), the model has no learner, an argument is out of range or belongs
+            to another model, or the filter cannot filter the model.
         KeyboardInterrupt: Ctrl-C before anything was learned. Later it ends the training with the best so
             far, and the diagnosis of a finished training at once, without its diagnostics.
     """
     check_data(data)
     seed = seed_of(seed)
     check_learnable(data, "the data")
-    if isinstance(model, str) and model not in MODELS:
-        raise RekalError(f"unknown model {model!r}: {choices(model, MODELS)}")
+    check_model(model)
     given = {
         "states": states,
         "kernels": kernels,
@@ -168,7 +162,7 @@ def fit(
             found = train_driven(prepared, learner, options, filtering, seed, report)
         else:
             start = None if isinstance(model, str) else model
-            assert not isinstance(start, Structure)
+            assert start is None or isinstance(start, StochasticRNN | RBFNetwork)
             assert not isinstance(learner, MaximumLikelihood | SimulationError)
             radial = model == "rbf" or isinstance(model, RBFNetwork)
             usual = RBF_EM if radial else {}

@@ -12,11 +12,14 @@ from rekal.learning.backprop import Backprop
 from rekal.learning.em import EM
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.simulation_error import SimulationError
+from rekal.models.base import StateSpaceModel
 from rekal.models.continuous import LinearContinuous
+from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.models.structures import Structure
 from rekal.sequences import Sequences
+from rekal.suggest import choices
 from rekal.train_driven import DrivenOptions
 from rekal.train_network import NetworkOptions, RBFOptions
 from rekal.train_recurrent import NETWORKS, RecurrentOptions
@@ -39,6 +42,28 @@ def check_data(data: Any) -> None:
             f"rekal.fit learns from Sequences, not from {type(data).__name__}: make some with "
             "Sequences.from_arrays; networks that watch Frames are trained by Backprop.run"
         )
+
+
+def check_model(model: Any) -> None:
+    """Refuse what cannot be learned: other models than those that a learner knows the parameters of.
+
+    Raises:
+        RekalError: an unknown name, or a model of another class.
+    """
+    if isinstance(model, str):
+        if model not in MODELS:
+            raise RekalError(f"unknown model {model!r}: {choices(model, MODELS)}")
+        return
+    learned = (StochasticRNN, RBFNetwork, LinearGaussian, LinearContinuous, Structure)
+    if isinstance(model, learned):
+        return
+    names = ", ".join(kind.__name__ for kind in learned)
+    if isinstance(model, StateSpaceModel):
+        raise RekalError(
+            f"a {type(model).__name__} cannot be learned yet, only filtered, smoothed and simulated: rekal.fit "
+            f"learns {names} and the models by name ({', '.join(MODELS)})"
+        )
+    raise RekalError(f"a model is a name, or one of {names}, not {type(model).__name__}")
 
 
 def check_learner(model: Any, learner: Learner | None) -> None:

@@ -14,7 +14,7 @@ nothing. What is the same (Kailath 1980, ch. 2 and 6; Van Overschee and De Moor 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -116,10 +116,7 @@ def _proper(model: LinearGaussian) -> LinearGaussian:
 
 
 class Distance(NamedTuple):
-    """How far two models are from each other, whatever their bases.
-
-    Each is the norm of the difference as a share of the norm of the first: 0 means the same, 1 as far as
-    from a model that does nothing.
+    """How far two models are from each other, whatever their bases: 0 means the same.
 
     Attributes:
         input: of the frequency responses (the H2 norm); 0 for models without inputs.
@@ -131,21 +128,35 @@ class Distance(NamedTuple):
 
 
 @in_own_precision
-def distance(first: LinearGaussian, second: LinearGaussian) -> Distance:
-    """Compare two models of the same inputs and outputs.
+def distance(
+    first: LinearGaussian, second: LinearGaussian, relative_to: Literal["both", "first"] = "both"
+) -> Distance:
+    r"""Compare two models of the same inputs and outputs.
+
+    With the responses `a` and `b` at the same frequencies it is `|a - b| / sqrt(|a|^2 + |b|^2)`, the same for
+    either order of the models: 1 from a model that does nothing, `sqrt(2)` from one that does the opposite.
 
     Args:
-        first: the one that counts as true.
-        second: the other; it may have another number of states.
+        first: a constant linear model.
+        second: another; it may have another number of states.
+        relative_to: "both", or "first" for `|a - b| / |a|`, the error of the second model where the first
+            is the truth; that is not symmetric.
 
     Raises:
-        RekalError: other numbers of outputs or inputs.
+        RekalError: other numbers of outputs or inputs, or an unknown `relative_to`.
     """
+    if relative_to not in ("both", "first"):
+        raise RekalError(f"relative_to must be 'both' or 'first', but is {relative_to!r}")
     for what in ("observations", "n_inputs"):
         one, other = getattr(first, what), getattr(second, what)
         if one != other:
             raise RekalError(f"the models differ in {what} ({one} and {other})")
     a, b = responses(first, 1), responses(second, 1)
-    norm = lambda x: float(jnp.sqrt(jnp.sum(jnp.abs(x) ** 2)))  # noqa: E731
-    driven = norm(a.frequency - b.frequency) / norm(a.frequency) if first.n_inputs else 0.0
-    return Distance(driven, norm(a.spectrum - b.spectrum) / norm(a.spectrum))
+
+    def apart(one: Array, other: Array) -> float:
+        norm = lambda x: float(jnp.sqrt(jnp.sum(jnp.abs(x) ** 2)))  # noqa: E731
+        size = norm(one) if relative_to == "first" else np.hypot(norm(one), norm(other))
+        difference = norm(one - other)
+        return float(difference / size) if difference else 0.0
+
+    return Distance(apart(a.frequency, b.frequency), apart(a.spectrum, b.spectrum))

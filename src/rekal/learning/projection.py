@@ -23,6 +23,9 @@ from rekal.errors import RekalError
 Weighting = Literal["none", "cva"]
 Series = tuple[np.ndarray, np.ndarray]
 
+LARGEST = (
+    1e140  # values and the inverses of their ranges up to which squares and quotients are numbers
+)
 RANK_TOLERANCE = 1e-6  # singular values below this share of the first carry no direction
 
 
@@ -39,6 +42,9 @@ def as_series(
         mask: True where observed, same shape.
         inputs: known inputs `(time, input)` or `(batch, time, input)`, or None.
         lengths: real steps of each series; default up to its last observed entry.
+
+    Raises:
+        RekalError: the squares of some column are beyond double precision.
     """
     values, mask = np.asarray(values, np.float64), np.asarray(mask, bool)
     if values.ndim == 2:
@@ -48,9 +54,28 @@ def as_series(
     u = np.zeros((batch, steps, 0)) if inputs is None else np.asarray(inputs, np.float64)
     last_seen = np.max(mask.any(2) * np.arange(1, steps + 1), axis=1)
     ends = (last_seen if lengths is None else np.asarray(lengths)).astype(int).tolist()
-    return [
+    series = [
         (fill(y[:n], seen[:n]), v[:n]) for y, seen, v, n in zip(values, mask, u, ends, strict=True)
     ]
+    for k, what in enumerate(("column", "input")):
+        _check_size(np.vstack([each[k] for each in series]), what)
+    return series
+
+
+def _check_size(rows: np.ndarray, what: str) -> None:
+    """Squares and quotients of squares of all columns are numbers.
+
+    Raises:
+        RekalError: those of one are not.
+    """
+    for j, (large, reach) in enumerate(
+        zip(np.abs(rows).max(0, initial=0.0), np.ptp(rows, axis=0), strict=True)
+    ):
+        if large > LARGEST or 0 < reach < 1 / LARGEST:
+            raise RekalError(
+                f"{what} {j} holds values up to {large:.3g} that differ by {reach:.3g}, whose squares "
+                "are beyond double precision: give it in another unit"
+            )
 
 
 def long_enough(series: list[Series], window: int, states: int) -> list[Series]:
@@ -86,7 +111,9 @@ def predictable(
     if weighting == "cva":
         _, _, rest = regress(ahead, future, ridge)
         values, vectors = np.linalg.eigh(rest.T @ rest / len(rest))
-        fitted = fitted @ (vectors / np.sqrt(np.maximum(values, RANK_TOLERANCE**2 * values[-1])))
+        if values[-1] > 0:  # else nothing changes, and there is nothing to weigh
+            raised = np.maximum(values, RANK_TOLERANCE**2 * values[-1])
+            fitted = fitted @ (vectors / np.sqrt(raised))
     _, s, Vt = np.linalg.svd(fitted, full_matrices=False)
     rank = max(1, int((s > RANK_TOLERANCE * s[0]).sum()))
     scores = fitted @ Vt[:rank].T
