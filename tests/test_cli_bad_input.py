@@ -189,11 +189,12 @@ def test_inputs_missing_at_training_time(here):
         refused(out, "row 4 of the input column 'u' is missing", "fill them first")
 
 
-def test_inputs_for_a_structure(driven):
-    refused(
-        call("fit", "d.csv", "--inputs", "u", "--model", "local-level", "-q"),
-        "a structure takes no inputs",
-    )
+def test_a_structure_with_inputs_asks_for_the_future_ones(driven):
+    how = ("--inputs", "u", "--model", "local-level", "-q", "--json", "--no-report")
+    made = call("fit", "d.csv", *how, "--out", "level.rekal")
+    assert made.exit_code == 0
+    assert "coefficient of u" in made.output
+    refused(call("forecast", "level.rekal", "d.csv", "-n", 5), "future", "u")
 
 
 def test_data_without_an_input_column_of_the_model(driven):

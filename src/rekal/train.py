@@ -30,6 +30,7 @@ from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.models.structure_units import with_one_scale
 from rekal.models.structures import Structure
 from rekal.progress import progress_bar
 from rekal.sequences import Sequences
@@ -252,9 +253,7 @@ def _standardiser(data: Sequences, model: Any) -> Standardiser:
     The columns of a structure share one scale, for they share their noise.
     """
     if isinstance(model, Structure) or model in STRUCTURES:
-        each = Standardiser.of(data)
-        common = np.sqrt(np.mean(np.asarray(each.scale) ** 2))
-        return dataclasses.replace(each, scale=np.full(data.observations, common))
+        return with_one_scale(Standardiser.of(data))
     if model in ("em-rnn", "driven-rnn", "rbf", "linear"):
         return Standardiser.of(data)
     p, k = data.observations, data.n_inputs

@@ -60,8 +60,8 @@ def check_model(model: Any) -> None:
     names = ", ".join(kind.__name__ for kind in learned)
     if isinstance(model, StateSpaceModel):
         raise RekalError(
-            f"a {type(model).__name__} cannot be learned yet, only filtered, smoothed and simulated: rekal.fit "
-            f"learns {names} and the models by name ({', '.join(MODELS)})"
+            f"a {type(model).__name__} cannot be learned yet, only filtered, smoothed and simulated: "
+            f"rekal.fit learns {names} and the models by name ({', '.join(MODELS)})"
         )
     raise RekalError(f"a model is a name, or one of {names}, not {type(model).__name__}")
 

@@ -9,12 +9,21 @@ and periods, damping factors and autoregressive coefficients are the same.
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from rekal.models.structures import Structure
 from rekal.sequences.standardiser import Standardiser
+
+
+def with_one_scale(standardiser: Standardiser) -> Standardiser:
+    """The same, with the root mean square of the scales for every column."""
+    scale = np.asarray(standardiser.scale)
+    common = np.full(scale.shape, scale.max() * np.sqrt(np.mean((scale / scale.max()) ** 2)))
+    return dataclasses.replace(standardiser, scale=common)
 
 
 def raw_parameters(

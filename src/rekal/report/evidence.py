@@ -14,6 +14,7 @@ from rekal.beliefs import GaussianPath
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
 from rekal.forecast.scores import pair
+from rekal.models.structure_units import with_one_scale
 from rekal.posterior import Scored
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser
@@ -260,11 +261,11 @@ def is_training_data(fit: Fit | NetworkFit, data: Sequences) -> bool:
     if np.all(np.asarray(told.location) == 0) and np.all(np.asarray(told.scale) == 1):
         return True  # a model of one's own, trained on raw units
     own = Standardiser.of(data)
-    shifted = np.all(
-        np.asarray(told.scale) == 1
-    )  # a structure, trained on raw units about their mean
+    # A structure has one scale for all columns; files of older versions have none.
+    scales = (own.scale, with_one_scale(own).scale, np.ones_like(own.scale))
+    accepted = scales if isinstance(fit, Fit) and fit.parameters else scales[:1]
     same = np.allclose(own.location, told.location)
-    return bool(same and (shifted or np.allclose(own.scale, told.scale)))
+    return bool(same and any(np.allclose(scale, told.scale) for scale in accepted))
 
 
 def choose_horizons(data: Sequences, period: float | None) -> tuple[int, ...]:

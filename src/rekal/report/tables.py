@@ -163,7 +163,11 @@ def structure_table(fit: Fit) -> str:
     if not fit.parameters:
         return ""
     rows = [
-        (text(each.name), number(each.value), number(each.standard_error, 2))
+        (
+            text(each.name),
+            number(each.value),
+            "zero: at the boundary" if each.boundary else number(each.standard_error, 2),
+        )
         for each in fit.parameters
     ]
     caption = "<b>Parameters of the structure</b>, in the units of the data."
