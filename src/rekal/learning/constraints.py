@@ -100,8 +100,10 @@ def constrain_linear(
         RekalError: as for `constrain`; a covariance that is to stay diagonal and is not.
     """
     masks = constrain(model, freeze, fixed)
-    shapes = {"Q": process_noise, "R": observation_noise}
-    chosen = {name: shape_of(name, getattr(model, name), shapes[name]) for name in shapes}
+    process, observation = (
+        shape_of(name, getattr(model, name), shape)
+        for name, shape in (("Q", process_noise), ("R", observation_noise))
+    )
     start = np.ones((model.states, 1), bool) if "m" in freeze else None
 
     def of(name: str, mask: Any, shape: LinearNoise) -> Any:
@@ -109,13 +111,13 @@ def constrain_linear(
         return freedom(support_of(getattr(model, name)), given, shape, name in freeze)
 
     return LinearConstraints(
-        of("Q", masks.transition, chosen["Q"]),
-        of("R", masks.observation, chosen["R"]),
+        of("Q", masks.transition, process),
+        of("R", masks.observation, observation),
         of("P", start, "full"),
     )
 
 
-def shape_of(name: str, V: Any, shape: str | None) -> LinearNoise:
+def shape_of(name: str, V: Any, shape: LinearNoise | None) -> LinearNoise:
     """The shape in which a covariance of a linear model is learned.
 
     Raises:

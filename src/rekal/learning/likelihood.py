@@ -162,8 +162,10 @@ class MaximumLikelihood(eqx.Module):
         errors = np.full(estimates.shape, np.nan)
         if information is not None:
             errors = information.standard_errors(np.asarray(jacobian))
-        # A variance that went to zero: the data say nothing of its logarithm.
-        edge = edge | (np.array(parameters.positive, bool) & (errors > VANISHED * estimates))
+        # A variance that went to zero: the data say nothing of its logarithm. Of a full covariance that became
+        # singular no entry need be zero.
+        variances = np.array(parameters.variances, bool)
+        edge = variances & (edge | (errors > VANISHED * estimates))
         errors = np.where(edge, np.nan, errors)
         return Estimate(
             model=model,

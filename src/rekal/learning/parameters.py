@@ -56,9 +56,14 @@ class StructureParameters(eqx.Module):
         return tuple(self.base.positive[i] for i in self.chosen)
 
     @property
-    def logarithms(self) -> tuple[bool, ...]:
-        """Which entries of the vector are logarithms of variances."""
+    def variances(self) -> tuple[bool, ...]:
+        """Which parameters are variances, whose logarithms are in the vector."""
         return tuple(self.base.variances[i] for i in self.chosen)
+
+    @property
+    def logarithms(self) -> tuple[bool, ...]:
+        """Which entries of the vector are logarithms, of variances or parts of them."""
+        return self.variances
 
     def structure(self, vector: Float[Array, " parameters"]) -> Structure:
         """The structure of a vector."""
@@ -108,14 +113,24 @@ class ModelParameters(eqx.Module):
     @property
     def logarithms(self) -> tuple[bool, ...]:
         """Which entries of the vector are logarithms: those of the diagonals of Cholesky factors."""
+        return tuple(
+            mark for name, entries in self.chosen for mark in self._diagonal(name, entries)
+        )
+
+    @property
+    def variances(self) -> tuple[bool, ...]:
+        """Which of them are logarithms of variances: those of covariances that are diagonal or scaled."""
         marks: list[bool] = []
         for name, entries in self.chosen:
-            if name in self.supports:
-                rows, columns = _lower(self.supports[name].rank).T
-                marks.extend((rows == columns)[list(entries) or [0]].tolist())
-            else:
-                marks.extend([False] * len(entries))
+            each = self._diagonal(name, entries)
+            marks.extend(each if all(each) else [False] * len(each))
         return tuple(marks)
+
+    def _diagonal(self, name: str, entries: tuple[int, ...]) -> list[bool]:
+        if name not in self.supports:
+            return [False] * len(entries)
+        rows, columns = _lower(self.supports[name].rank).T
+        return (rows == columns)[list(entries) or [0]].tolist()
 
     @property
     def vector(self) -> Float[Array, " parameters"]:
@@ -214,7 +229,7 @@ def model_parameters(
     check_flat_columns(model, constraints)
     if model.initial != "given":
         freeze = (*freeze, "m", "P")
-    shapes = {"Q": process_noise, "R": observation_noise, "P": "full"}
+    shapes: dict[str, LinearNoise] = {"Q": process_noise, "R": observation_noise, "P": "full"}
     chosen: list[tuple[str, tuple[int, ...]]] = []
     supports: dict[str, Support] = {}
     weights = (*transition_blocks(model), *observation_blocks(model), "m")
