@@ -162,8 +162,8 @@ class MaximumLikelihood(eqx.Module):
         errors = np.full(estimates.shape, np.nan)
         if information is not None:
             errors = information.standard_errors(np.asarray(jacobian))
-        # A variance that went to zero: the data say nothing of its logarithm. Of a full covariance that became
-        # singular no entry need be zero.
+        # A variance that went to zero: the data say nothing of its logarithm. Of a full covariance that is
+        # singular now, no entry need be zero.
         variances = np.array(parameters.variances, bool)
         edge = variances & (edge | (errors > VANISHED * estimates))
         errors = np.where(edge, np.nan, errors)

@@ -46,7 +46,9 @@ def add_learned(page: Page, seen: View) -> None:
     """What was learned, in numbers."""
     page.heading("What was learned")
     assert isinstance(seen.fit, Fit)
-    page.add(learned_html(seen.dynamics, seen.data, is_standardised(seen.fit)))
+    # The states of a structure are told in the units of the data.
+    standardised = is_standardised(seen.fit) and not seen.fit.parameters
+    page.add(learned_html(seen.dynamics, seen.data, standardised))
     page.add(structure_table(seen.fit))
     page.add(parameter_tables(seen.fit))
 
