@@ -100,10 +100,8 @@ def constrain_linear(
         RekalError: as for `constrain`; a covariance that is to stay diagonal and is not.
     """
     masks = constrain(model, freeze, fixed)
-    process, observation = (
-        shape_of(name, getattr(model, name), shape)
-        for name, shape in (("Q", process_noise), ("R", observation_noise))
-    )
+    process = shape_of("Q", model.Q, process_noise)
+    observation = shape_of("R", model.R, observation_noise)
     start = np.ones((model.states, 1), bool) if "m" in freeze else None
 
     def of(name: str, mask: Any, shape: LinearNoise) -> Any:
