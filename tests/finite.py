@@ -24,6 +24,7 @@ DOCUMENTED = {
     "Sequences.targets": "NaN where unknown",
     "Frames.targets": "NaN where unknown",
     "Parameter.standard_error": "NaN where there is none",
+    "Estimate.standard_errors": "NaN where the data do not determine one",
     "AdaptiveRun.members": "NaN before the warm-up ends",
     "AdaptiveRun.intervals": "NaN before the warm-up ends",
 }

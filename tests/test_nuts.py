@@ -54,6 +54,19 @@ def test_every_parameter_has_a_prior():
     assert told["period"][0] == pytest.approx(float(parameters.vector[3]))
 
 
+def test_the_prior_of_a_coefficient_has_the_units_of_data_and_input():
+    rng = np.random.default_rng(0)
+    y, u = 1e-9 * rng.normal(size=50), 100 * rng.normal(size=(50, 1))
+    structure = local_level().with_inputs(("valve",)).start(y, u)
+    parameters = structure_parameters(structure, ())
+    batch = as_batch(Sequences.from_arrays(y, inputs=u, input_names=("valve",)))
+    center, width = weak_priors(parameters, batch)
+    at = parameters.names.index("coefficient of valve")
+    assert (center[at], width[at]) == (0.0, pytest.approx(10 * y.std() / u.std()))
+    level = parameters.names.index("level variance")
+    assert center[level] == pytest.approx(np.log(np.var(np.diff(y))) - 2)
+
+
 def test_what_is_refused():
     with pytest.raises(RekalError, match="chains must be at least 1"):
         NUTS(chains=0)

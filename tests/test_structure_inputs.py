@@ -47,6 +47,7 @@ def nile(root) -> np.ndarray:
     return pd.read_csv(root / "classic_ssm" / "Nile.csv")["value"].to_numpy(float)
 
 
+@pytest.mark.returns_nan("a level that walks has no amplitude, no variance and no gain")
 def test_drivers_petrol_and_the_law(data_root):
     """Durbin and Koopman (2012), section 8.2.3: one call. The seasonal variance is zero."""
     table = pd.read_csv(data_root / "classic_ssm" / "Seatbelts.csv")
