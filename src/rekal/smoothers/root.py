@@ -17,8 +17,9 @@ negative eigenvalue.
 
 While the gains are settled the factors are used again, and so is `D` once it has settled.
 
-The means come from the adjoint (`adjoint.py`), which inverts nothing: a gain is not unique where the predicted
-covariance is singular. Going back in time by gains can also be unstable (a moving average seen without
+The means come from the adjoint (`adjoint.py`), which inverts nothing: a gain is not unique where the
+predicted covariance is singular. Going back in time by gains can also be unstable (a moving average seen
+without
 noise: the gain undoes the transition), which the adjoint never is; but it subtracts, and is exact only where
 the data leave a good part of the variance. So it has the covariances, too, of the steps at which every
 smoothed variance is above the root of the machine epsilon times the predicted one (or zero), and of those of
