@@ -57,7 +57,8 @@ def check_marks(sep: str | None, decimal: str, where: str) -> None:
         return
     if not isinstance(sep, str) or sep == "" or sep == decimal or set(sep) & set('"\r\n\0'):
         raise RekalError(
-            f"{where}: sep must be what separates the columns, such as ',', ';', a tab or spaces, not {sep!r}."
+            f"{where}: sep must be what separates the columns, such as ',', ';', a tab or spaces, not "
+            f"{sep!r}."
         )
     if any(c.isalnum() for c in sep) or sep in ("+", "-", "."):
         raise RekalError(
