@@ -11,7 +11,6 @@ import pytest
 
 from rekal import RekalError, Sequences
 from rekal.models.structural import local_level
-from rekal.sequences.images import Frames
 from rekal.sequences.numeric import numeric_array
 
 FILL = 9.96921e36
@@ -98,24 +97,6 @@ def test_never_a_view():
     for data in (source, np.ma.masked_array(source), [source, source]):
         array = numeric_array(data, "values")
         assert not np.shares_memory(array, source)
-
-
-def test_films_do_not_lose_their_masks():
-    pixels, targets = np.zeros((1, 3, 4, 4), np.uint8), np.zeros((1, 3, 1))
-    hidden = np.zeros((1, 3, 1), bool)
-    hidden[0, 1] = True
-    frames = Frames.from_arrays(pixels, np.ma.masked_array(targets + FILL, hidden))
-    assert np.isnan(frames.targets[0, :, 0]).tolist() == [False, True, False]
-    with pytest.raises(RekalError, match="pixels of the frames are masked"):
-        Frames.from_arrays(np.ma.masked_array(pixels, pixels == 0), targets)
-    with pytest.raises(RekalError, match="an input of the frames is missing"):
-        Frames.from_arrays(pixels, targets, inputs=np.ma.masked_array(targets, hidden))
-    with pytest.raises(RekalError, match="mask of the frames has missing entries"):
-        Frames.from_arrays(
-            pixels, targets, mask=np.ma.masked_array(np.ones((1, 3), bool), hidden[..., 0])
-        )
-    with pytest.raises(RekalError, match="targets of the frames must be real numbers, not complex"):
-        Frames.from_arrays(pixels, targets + 1j)
 
 
 def test_structures_start_from_masked_series():
