@@ -19,7 +19,10 @@ def test_encoding(here):
     refused(
         call("report", "y.rekal", "latin.csv", "--encoding", "klingon"), "no encoding 'klingon'"
     )
-    refused(call("identify", "y.rekal", "latin.csv", "--encoding", "ascii"), "is not ascii text")
+    refused(
+        call("identify", "y.rekal", "--data", "latin.csv", "--encoding", "ascii"),
+        "is not ascii text",
+    )
 
 
 def test_format_of_dates(here):
