@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from rekal import RekalError, Sequences
+from rekal.models.structural import local_level
 from rekal.sequences.numeric import numeric_array
 
 FILL = 9.96921e36
@@ -96,3 +97,9 @@ def test_never_a_view():
     for data in (source, np.ma.masked_array(source), [source, source]):
         array = numeric_array(data, "values")
         assert not np.shares_memory(array, source)
+
+
+def test_structures_start_from_masked_series():
+    y = np.ma.masked_array(np.random.default_rng(0).normal(size=30), np.arange(30) == 4)
+    y.data[4] = FILL
+    assert all(value < 10 for value in local_level().start(y).values().values())

@@ -329,7 +329,7 @@ def test_an_array_that_seems_turned_round_gets_a_note():
 
 @pytest.mark.parametrize("seed", [-1, -(2**70), True])
 def test_seeds_of_random_gaps(seed):
-    with pytest.raises(RekalError, match="A seed is a whole number of at least 0"):
+    with pytest.raises(RekalError, match="seed must be"):
         Sequences.from_arrays(np.arange(20.0)).drop_random(0.5, seed)
 
 
@@ -337,9 +337,9 @@ def test_places_to_cut_at():
     data = Sequences.from_arrays(np.arange(20.0))
     assert data.split(np.float32(0.5))[0].steps == 10 and data.split(np.int64(5))[0].steps == 5
     for at in (float("nan"), True, 1.0):
-        with pytest.raises(RekalError, match="split"):
+        with pytest.raises(RekalError, match=r"split|fraction"):
             data.split(at)
-    with pytest.raises(RekalError, match="A fraction to drop"):
+    with pytest.raises(RekalError, match="fraction"):
         data.drop_random(float("nan"), 0)
 
 

@@ -34,6 +34,7 @@ from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.structure_checks import check_sum, filled, has_unit_root
 from rekal.precision import in_own_precision, made_in_double
+from rekal.sequences.numeric import numeric_array
 
 
 class Structure(eqx.Module):
@@ -226,13 +227,13 @@ class Structure(eqx.Module):
         Raises:
             RekalError: another number of columns or inputs, or fewer samples than two for each state.
         """
-        y = np.asarray(y, float)
+        y = numeric_array(y, "the series")
         y = y[:, None] if y.ndim == 1 else y
         if y.ndim != 2 or y.shape[1] != self.observations:
             raise RekalError(
                 f"the structure observes {self.observations} columns, but the data have shape {y.shape}"
             )
-        u = np.zeros((len(y), 0)) if inputs is None else np.asarray(inputs, float)
+        u = np.zeros((len(y), 0)) if inputs is None else numeric_array(inputs, "inputs")
         if u.shape != (len(y), len(self.inputs)):
             raise RekalError(
                 f"the structure takes inputs of shape ({len(y)}, {len(self.inputs)}), not {u.shape}"

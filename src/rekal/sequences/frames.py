@@ -255,8 +255,8 @@ def _table(item: pd.DataFrame | Table, source: str) -> Table:
     """
     if not isinstance(item, pd.DataFrame | Table):
         raise RekalError(f"{source} must be a pandas DataFrame, not a {type(item).__name__}.")
-    table = item if isinstance(item, Table) else Table(_with_index(item))
-    table = dataclasses.replace(table, source=source)
+    table = item if isinstance(item, Table) else Table(item)
+    table = dataclasses.replace(table, frame=_with_index(table.frame), source=source, _columns={})
     if len(table.frame) == 0 or len(table.frame.columns) == 0:
         raise RekalError(f"{source}: there are no rows in it.")
     if not table.frame.columns.is_unique:

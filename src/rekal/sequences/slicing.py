@@ -62,7 +62,7 @@ def window(sequences: "Sequences", start: int, stop: int | None) -> "Sequences":
 def split(sequences: "Sequences", at: int | float | np.number) -> "tuple[Sequences, Sequences]":
     """See `Sequences.split`."""
     lengths = np.asarray(sequences.lengths)
-    if isinstance(at, float):
+    if isinstance(at, float | np.floating):
         if not 0 < at < 1:
             raise RekalError(f"A fraction to split at lies between 0 and 1, and {at} does not.")
         places = np.round(at * lengths).astype(lengths.dtype)
