@@ -259,7 +259,13 @@ def _standardiser(data: Sequences, model: Any) -> Standardiser:
     """
     if isinstance(model, Structure) or model in STRUCTURES:
         each = Standardiser.of(data)
-        common = np.sqrt(np.mean(np.asarray(each.scale) ** 2))
+        largest = float(np.max(np.asarray(each.scale)))  # squares of it may be beyond all numbers
+        common = largest * np.sqrt(np.mean((np.asarray(each.scale) / largest) ** 2))
+        if not 1e-150 < common < 1e150:
+            raise RekalError(
+                f"the data vary by {common:.3g}, and the variances of a structure, which go with the square of "
+                "that, are beyond the numbers of float64: give the data in another unit"
+            )
         return dataclasses.replace(each, scale=np.full(data.observations, common))
     if model in ("em-rnn", "driven-rnn", "rbf", "linear"):
         return Standardiser.of(data)
