@@ -263,8 +263,8 @@ def _standardiser(data: Sequences, model: Any) -> Standardiser:
         common = largest * np.sqrt(np.mean((np.asarray(each.scale) / largest) ** 2))
         if not 1e-150 < common < 1e150:
             raise RekalError(
-                f"the data vary by {common:.3g}, and the variances of a structure, which go with the square of "
-                "that, are beyond the numbers of float64: give the data in another unit"
+                f"the data vary by {common:.3g}, and the variances of a structure, which go with its square, "
+                "are beyond the numbers of float64: give the data in another unit"
             )
         return dataclasses.replace(each, scale=np.full(data.observations, common))
     if model in ("em-rnn", "driven-rnn", "rbf", "linear"):
