@@ -160,7 +160,7 @@ def test_forecasts_say_when(fitted, data):
     path = fitted.paths(data)
     gap = float(data.times[0, 8] - data.times[0, 5])
     x = np.asarray(path.mean[0, 5])
-    expected = x[0] + gap * x[1] + fitted.standardiser.location[0]
+    expected = (x[0] + gap * x[1]) * fitted.standardiser.scale[0] + fitted.standardiser.location[0]
     assert float(rolled.mean[0, 1, 0]) == pytest.approx(expected, rel=1e-4)
 
 
