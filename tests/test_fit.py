@@ -169,3 +169,35 @@ def test_smoothing_knows_more_than_filtering(trained, wave):
     np.testing.assert_allclose(smoothed.mean[:, -1], filtered.mean[:, -1], atol=1e-4)
     assert smoothed.log_likelihood == filtered.log_likelihood
     assert len(smoothed.to_frame()) == wave.steps
+
+
+@pytest.mark.parametrize("scale", [1e120, 1e-120])
+def test_units_far_from_one_change_no_forecast(scale):
+    y = np.cumsum(np.random.default_rng(0).normal(size=30)) + 3.0
+    for model, learner, extra in (
+        ("local-level", rekal.MaximumLikelihood(iterations=3), {}),
+        ("linear", rekal.EM(iterations=2), {"states": 1}),
+    ):
+        made = []
+        for unit in (1.0, scale):
+            data = rekal.Sequences.from_arrays(y * unit)
+            fit = rekal.fit(data, model, learner, progress=False, **extra)
+            forecast = fit.forecast(data, 3)
+            made.append((np.asarray(forecast.mean) / unit, np.asarray(forecast.std) / unit))
+        np.testing.assert_allclose(made[0], made[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_units_whose_square_is_no_number_are_refused_or_right(scale):
+    y = np.cumsum(np.random.default_rng(0).normal(size=30)) + 3.0
+    data = rekal.Sequences.from_arrays(y * scale)
+    with pytest.raises(rekal.RekalError, match="give the data in another unit"):
+        rekal.fit(data, "local-level", progress=False)
+    moments, usual = data.standardiser(), rekal.Sequences.from_arrays(y).standardiser()
+    np.testing.assert_allclose(moments.location / scale, usual.location)
+    np.testing.assert_allclose(moments.scale / scale, usual.scale)
+
+
+def test_an_infinite_target_is_refused():
+    with pytest.raises(rekal.RekalError, match="a target is infinite"):
+        rekal.Sequences.from_arrays([1.0, 2.0], targets=[1.0, np.inf])

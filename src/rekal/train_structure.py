@@ -176,7 +176,10 @@ def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter,
         natural = found.parameters.natural
         with jax.enable_x64(True):
             slopes = np.asarray(jax.jit(jax.jacfwd(natural))(jnp.asarray(found.vector)))
-        errors = found.information.standard_errors(M[np.ix_(free, free)] @ slopes)
+        jacobian = M[np.ix_(free, free)] @ slopes
+        largest = np.abs(jacobian).max(1)
+        size = np.where(largest > 0, largest, 1.0)  # the square of a row may be beyond all numbers
+        errors = size * found.information.standard_errors(jacobian / size[:, None])
         errors = np.where(np.isnan(found.standard_errors), np.nan, errors)
     rows = zip(found.names, values, errors, strict=True)
     return tuple(

@@ -45,6 +45,8 @@ def assemble(
     seen = observed(series, mask, where)
     driven = None if inputs is None else matching(inputs, series, "inputs")
     wanted = None if targets is None else matching(targets, series, "targets")
+    if wanted is not None and any(np.isinf(each).any() for each in wanted):
+        raise RekalError(f"{where}: a target is infinite: give NaN where it is unknown.")
     stamps = None if times is None else scalars(times, series, "times")
     steps = None if dt is None else scalars(dt, series, "dt")
     notes = shape_note(values, series)
