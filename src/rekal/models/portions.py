@@ -2,8 +2,8 @@
 
 The compiler of jaxlib 0.10.2 (and perhaps of others) spoils large results in single precision on a CPU: it
 fuses `(matrix * rows[:, None]).sum(-1) + shift` into one kernel that is wrong from the 32,768th number on
-(`tests/compiler_fusion.py`). Our own products are written so that it does not meet them; what a user wrote, or
-what is many loops deep, is worked out in portions that it leaves right.
+(`tests/compiler_fusion.py`). Our own products are written so that it does not meet them; what a user wrote,
+or what is many loops deep, is worked out in portions that it leaves right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=PyTree)
 PORTION = 32_768  # numbers of a result
 
 
-def in_portions(function: Callable[[T], Array], rows: T, width: int) -> Float[Array, rows * rest]:
+def in_portions(function: Callable[[T], Array], rows: T, width: int) -> Float[Array, "*results"]:
     """A function of a batch of rows, the last portion filled up with the first rows.
 
     Args:
