@@ -69,6 +69,12 @@ def particles(count: int, n: int, p: int, proposal: str, kind: str, steps: int =
         A, C, Q, R = (jnp.asarray(getattr(model, name)) for name in "ACQR")
         if kind == "network":
             model = rekal.StochasticRNN.create(A, C, Q, R, P=jnp.eye(n), activation="identity")
+        if kind == "own functions":
+            f, h = (
+                lambda x, u, dt: (A * x).sum(-1),
+                lambda x, u: jnp.sinh(jnp.arcsinh((C * x).sum(-1))),
+            )
+            model = rekal.NonlinearGaussian.create(f, h, Q, R, jnp.zeros(n), jnp.eye(n))
         y = jnp.asarray(np.random.default_rng(1).normal(size=(steps, p)), jnp.float32)
         exact = rekal.Kalman(linear(n, p)).run(y, None).log_likelihood
         algorithm = rekal.ParticleFilter(model, count, proposal)
@@ -91,6 +97,7 @@ def main() -> None:
             f"{count} {n} {p} {proposal} {kind}": particles(count, n, p, proposal, kind)
             for count, n, p, proposal, kind in (
                 (20_000, 3, 2, "guided", "network"),
+                (20_000, 3, 3, "bootstrap", "own functions"),
                 (20_000, 2, 3, "bootstrap", "network"),
                 (100_000, 3, 1, "guided", "linear"),
             )

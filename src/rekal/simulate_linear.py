@@ -49,7 +49,7 @@ def _simulate(
     given = model.given()
     blocks = Blocks(*(block[:steps] for block in model.blocks(dt)))
     drift, offset = blocks.c, blocks.d
-    if u is not None:  # inputs first: see smoothers/simulation.py on the compiler
+    if u is not None:  # inputs first: see `models/portions.py`
         drift = drift + (u[:, None, :] * blocks.B).sum(-1)
         offset = offset + (u[:, None, :] * blocks.D).sum(-1)
     state_key, observation_key = jax.random.split(key)

@@ -63,7 +63,10 @@ class ExtendedKalman(NonlinearFilter):
         form = RootForm if belief.root else CovarianceForm
         A = transition_jacobian(self.model, m, u, dt)
         mean = self.model.transition_mean(m[None], u, dt)[0]
-        return self._belief(mean, form.predict(belief.carry, A, noise), belief.step + 1)
+        carry = form.predict(belief.carry, A, noise)
+        # What removes rounding would take infinity times zero for rounding, too.
+        carry = jnp.where(jnp.isfinite(A).all(), carry, jnp.nan)
+        return self._belief(mean, carry, belief.step + 1)
 
     @in_own_precision
     def absorb(

@@ -44,19 +44,19 @@ def check_finite(
     far = white > np.sqrt(np.finfo(white.dtype).max)  # whose square overflows
     if not isinstance(model, LinearModel):
         far |= np.isfinite(evidence) & (_digits(evidence) > MEANINGLESS)
-    for t in np.flatnonzero(far | np.isneginf(evidence))[:1]:
-        if far[t]:
+    steps = path.mean.shape[0]
+    finite = np.stack([np.isfinite(np.asarray(leaf).reshape(steps, -1)).all(1) for leaf in leaves])
+    bad = np.flatnonzero(~finite.all(0))
+    for t in np.flatnonzero(far | ~np.isfinite(evidence))[:1]:
+        if bad.size and (bad[0] < t or not finite[:2, t].all() or np.isnan(evidence[t])):
+            break  # the belief broke down first
+        if far[t] or not np.isneginf(evidence[t]):
             raise RekalError(_impossible(f"the observation at step {t} (counted from 0)", evidence))
         raise RekalError(
             f"the model rules out what was observed at step {t} (counted from 0): the entry was "
             "known exactly from earlier ones, and is another: give R a variance above zero"
         )
-    steps = path.mean.shape[0]
-    finite = np.stack([np.isfinite(np.asarray(leaf).reshape(steps, -1)).all(1) for leaf in leaves])
-    bad = np.flatnonzero(~finite.all(0))
     if not bad.size:
-        for t in np.flatnonzero(~np.isfinite(evidence))[:1]:
-            raise RekalError(_impossible(f"the observation at step {t} (counted from 0)", evidence))
         return
     t = int(bad[0])
     u = None if inputs is None else inputs[t]

@@ -28,10 +28,13 @@ from rekal.models.gaussian import (
     noise_coordinates,
     on_support,
 )
+from rekal.models.portions import in_portions
 from rekal.models.products import row_dots, rows_times
 from rekal.models.residuals import Residual, angle_residual, difference
 from rekal.precision import made_in_double
 from rekal.sequences import AnyArray
+
+LEAST_WIDTH = 8  # numbers that a user's function is taken to work with for each particle
 
 
 class NonlinearGaussian(GaussianModel):
@@ -124,13 +127,19 @@ class NonlinearGaussian(GaussianModel):
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, "particles states"]:
         """`f(x, u, dt)` of each particle."""
-        return jax.vmap(lambda a: self.f(a, u, dt))(x)
+        return self._of_each(jax.vmap(lambda a: self.f(a, u, dt)), x)
 
     def observation_mean(
         self, x: Float[Array, "particles states"], u: Float[Array, " input"] | None = None
     ) -> Float[Array, "particles obs"]:
         """`h(x, u)` of each particle."""
-        return jax.vmap(lambda a: self.h(a, u))(x)
+        return self._of_each(jax.vmap(lambda a: self.h(a, u)), x)
+
+    def _of_each(self, function: Callable[[Array], Array], x: Array) -> Array:
+        """A function of the user of all particles; many in single precision in portions."""
+        if x.dtype == jnp.float64 or jax.default_backend() != "cpu":
+            return function(x)
+        return in_portions(function, x, max(self.states, self.observations, LEAST_WIDTH))
 
     def log_transition(
         self,

@@ -9,11 +9,12 @@ the states back:
 has the law of the states given `y`, exactly, across all steps at once, with nothing but the recursion of the
 means for each draw: the gains are those of the series. A diffuse start needs no draw of its own, since the
 smoother takes any shift of it out again; a direction that no observation fixes has no law to draw from.
+
+Many draws are made in portions (`models/portions.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -28,11 +29,10 @@ from rekal.filters.gains import Gains, gains
 from rekal.filters.means import means
 from rekal.filters.system import LinearSystem, check_series, linear_system
 from rekal.models.linear_model import LinearModel
+from rekal.models.portions import in_portions
 from rekal.models.roots import square_root
 from rekal.precision import precision_of
 from rekal.smoothers.adjoint import gradients, smoothed_means
-
-PORTION = 32_768
 
 
 class Noise(NamedTuple):
@@ -100,31 +100,10 @@ def _draw(
         jax.random.normal(observation_key, (draws, *values.shape), system.P.dtype),
     )
     unknown = None if found.diffuse is None else found.diffuse.unknown.any()
-    paths = _in_portions(
+    paths = in_portions(
         jax.vmap(lambda noise: path_given(system, found, noise)), noise, max(n, values.shape[1])
     )
     return paths, unknown
-
-
-def _in_portions(
-    function: Callable[[Noise], Array], noise: Noise, width: int
-) -> Float[Array, "draws steps n"]:
-    """A function of many draws, portion after portion, the last filled up with the first draws.
-
-    Args:
-        function: of a batch of draws.
-        noise: all draws.
-        width: numbers of one draw at one step.
-    """
-    draws = noise.states.shape[0]
-    portions = -(-draws * width // PORTION)
-    if portions <= 1:
-        return function(noise)
-    size = -(-draws // portions)
-    rows = jnp.arange(portions * size) % draws
-    split = jax.tree.map(lambda leaf: leaf[rows].reshape(portions, size, *leaf.shape[1:]), noise)
-    paths = jax.lax.map(function, split)
-    return paths.reshape(-1, *paths.shape[2:])[:draws]
 
 
 def path_given(system: LinearSystem, found: Gains, noise: Noise) -> Float[Array, "steps n"]:
@@ -146,7 +125,7 @@ def _unconditional(system: LinearSystem, noise: Noise) -> tuple[Array, Array]:
     """States and decorrelated observations of the model without its means."""
     steps = system.y.shape[0]
     wide = lambda block: jnp.broadcast_to(block, (steps, *block.shape[1:]))  # noqa: E731
-    # The rows of numbers first: see the module text.
+    # The rows of numbers first: see `models/portions.py`.
     shocks = (noise.states[:, None, :] * square_root(system.Q)).sum(-1)
     first = square_root(system.P) @ noise.states[0]
 
