@@ -24,6 +24,8 @@ DOCUMENTED = {
     "Sequences.targets": "NaN where unknown",
     "Frames.targets": "NaN where unknown",
     "Parameter.standard_error": "NaN where there is none",
+    "Identification.output_std": "NaN where the model has no stationary variance",
+    "Identification.explained": "likewise",
     "AdaptiveRun.members": "NaN before the warm-up ends",
     "AdaptiveRun.intervals": "NaN before the warm-up ends",
 }
