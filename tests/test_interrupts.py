@@ -108,15 +108,15 @@ def test_ctrl_c_while_diagnosing_keeps_the_training(here, monkeypatch):
 
     monkeypatch.setattr(rekal.Fit, "diagnose", diagnose)
     since = time.perf_counter()
-    out = call("fit", "y.csv", "--model", "local-level", "--out", "m.rekal", "-q")
+    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekal", "-q")
     assert begun.is_set() and time.perf_counter() - since < 50
     assert still_working()
     free.set()
     assert out.exit_code == 130 and out.stdout == ""
-    assert "rekal: interrupted: m.rekal was written; rekal report m.rekal y.csv" in out.stderr
+    assert "rekal: interrupted: m.rekal was written; rekal report m.rekal nile" in out.stderr
     fitted = load("m.rekal")
     assert fitted.history.stopped == "converged" and fitted.history.diagnostics is None
-    assert not (here / "y.html").exists()
+    assert not (here / "nile.html").exists()
 
 
 def test_interruptible_work_sees_the_precision_of_its_caller():
@@ -141,16 +141,18 @@ def test_a_report_that_fails_loses_no_training(here, monkeypatch):
         raise RekalError(f"{path}: it could not be written (No space left on device).")
 
     monkeypatch.setattr("rekal.report.write_whole", full)
-    out = call("fit", "y.csv", "--model", "local-level", "--out", "m.rekal", "-q")
+    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekal", "-q")
     assert out.exit_code == 1 and "Traceback" not in out.stderr
-    assert "y.html: it could not be written" in out.stderr and "m.rekal was written" in out.stderr
+    assert (
+        "nile.html: it could not be written" in out.stderr and "m.rekal was written" in out.stderr
+    )
     assert load("m.rekal").kind == "local-level"
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("rekal.report.write_whole", interrupted)
-    out = call("fit", "y.csv", "--model", "local-level", "--out", "m.rekal", "-q")
+    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekal", "-q")
     assert out.exit_code == 130 and "interrupted: m.rekal was written" in out.stderr
 
 
@@ -255,4 +257,4 @@ def test_an_interrupted_judgement_leaves_the_trials_before_it(series, monkeypatc
     learner = EM(particles=20, iterations=2)
     cut = rekal.fit(series, learner=learner, states=1, restarts=3, progress=False)
     assert cut.history.stopped == "interrupted"
-    assert [score > -np.inf for _, score in cut.history.trials] == [True, False]
+    assert len(cut.history.trials) == 1 and np.isfinite(cut.history.trials[0][1])

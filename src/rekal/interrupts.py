@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -49,7 +50,8 @@ def interruptible(work: Callable[[], Result]) -> Result:
         finally:
             ended.set()
 
-    thread = threading.Thread(target=run, name="rekal-work", daemon=True)
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(run,), name="rekal-work", daemon=True)
     try:
         thread.start()
         while not ended.wait(LOOK):

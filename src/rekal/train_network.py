@@ -138,7 +138,10 @@ def train_network(
             trial, starts, batch, options.hold_out, trial_key, report, filtering=following
         )
         best = ranked[0].result.model
-        trials = _in_raw_units(ranked, batch, options.hold_out, standardiser)
+        judged = [
+            trial for trial in ranked if np.isfinite(trial.held_out)
+        ]  # Ctrl-C left one unjudged
+        trials = _in_raw_units(judged, batch, options.hold_out, standardiser)
         interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)
     if interrupted is not None:
         result = ranked[0].result._replace(stopped="interrupted")

@@ -85,5 +85,6 @@ def product(left: Float[Array, "a b"], right: Float[Array, "b c"]) -> Float[Arra
 def applied(matrix: Float[Array, "n n"], x: Float[Array, "n columns"]) -> Float[Array, "n columns"]:
     """`matrix @ x`, without a call of a library for a single column."""
     if x.shape[1] == 1:
-        return (matrix * x[:, 0]).sum(-1)[:, None]
+        # Rows first: side by side in single precision a compiler garbled the other order.
+        return (x[:, 0] * matrix).sum(-1)[:, None]
     return matrix @ x

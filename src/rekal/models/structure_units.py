@@ -22,7 +22,8 @@ from rekal.sequences.standardiser import Standardiser
 def with_one_scale(standardiser: Standardiser) -> Standardiser:
     """The same, with the root mean square of the scales for every column."""
     scale = np.asarray(standardiser.scale)
-    common = np.full(scale.shape, scale.max() * np.sqrt(np.mean((scale / scale.max()) ** 2)))
+    largest = scale.max()  # its square may be beyond all numbers
+    common = np.full(scale.shape, largest * np.sqrt(np.mean((scale / largest) ** 2)))
     return dataclasses.replace(standardiser, scale=common)
 
 

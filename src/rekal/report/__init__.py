@@ -12,6 +12,7 @@ from pathlib import Path
 from rekal.files import write_whole
 from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
+from rekal.precision import precision_of
 from rekal.report.page import Page
 from rekal.report.sections import (
     add_calibration,
@@ -39,6 +40,11 @@ def report_html(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | No
     Raises:
         RekalError: the data do not fit the model.
     """
+    with precision_of(fit):
+        return _page(fit, data, held_out).render()
+
+
+def _page(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | None) -> Page:
     page = Page(f"rekal: {', '.join(data.names)}")
     seen = view(fit, data)
     add_heading(page, fit, data)
@@ -54,7 +60,7 @@ def report_html(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | No
         add_calibration(page, seen, held_out)
         add_learning(page, fit)
         add_settings(page, fit)
-    return page.render()
+    return page
 
 
 def write_report(
