@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -54,6 +54,18 @@ def modelling_precision() -> contextlib.AbstractContextManager[Any]:
     if _single.get() or jax.default_backend() != "cpu":
         return contextlib.nullcontext()
     return jax.enable_x64(True)
+
+
+def stored_precision(arrays: Mapping[str, np.ndarray]) -> contextlib.AbstractContextManager[Any]:
+    """The precision in which a model with such arrays was made; double where JAX is set to it."""
+    if any(array.dtype == np.float64 for array in arrays.values()):
+        return modelling_precision()
+    return contextlib.nullcontext() if in_double_here() else single_precision()
+
+
+def in_double_here() -> bool:
+    """Whether JAX computes in double precision here, by its setting or its context."""
+    return jnp.result_type(float) == jnp.float64
 
 
 def precision_of(*trees: Any) -> contextlib.AbstractContextManager[Any]:

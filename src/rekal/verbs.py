@@ -22,7 +22,7 @@ from rekal.learning.batch import Batch, as_batch
 from rekal.memory import check_memory
 from rekal.models.gaussian import GaussianModel
 from rekal.posterior import Kind, Posterior
-from rekal.precision import in_single, precision_name, precision_of
+from rekal.precision import in_double_here, in_single, precision_name, precision_of
 from rekal.sequences import Sequences
 from rekal.smoothers.marginal import check_lines, smooth_marginal
 
@@ -120,7 +120,7 @@ def suited(algorithm: Filter) -> Filter:
     Whoever has switched JAX to double precision keeps it.
     """
     many = isinstance(algorithm, ParticleFilter) and algorithm.particles >= MANY
-    if not many or jnp.result_type(float) == jnp.float64:
+    if not many or in_double_here():
         return algorithm
     return in_single(algorithm)
 

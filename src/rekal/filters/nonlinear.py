@@ -21,13 +21,13 @@ from rekal.errors import RekalError
 from rekal.filters.finite import check_finite
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.roots import semidefinite_root
 from rekal.filters.system import check_known, decorrelate
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.residuals import Residual, difference
+from rekal.models.roots import semidefinite_root
 from rekal.precision import in_own_precision
 from rekal.smoothers.rts import Backward, smooth_backwards
 

@@ -41,11 +41,10 @@ from rekal.beliefs import Gaussian
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
 from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
-from rekal.filters.roots import semidefinite_root
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.products import rows_times
 from rekal.models.residuals import Residual
-from rekal.models.roots import triangular
+from rekal.models.roots import semidefinite_root, triangular
 from rekal.precision import in_own_precision
 from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 

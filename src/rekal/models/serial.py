@@ -19,7 +19,7 @@ from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.precision import made_in_double
+from rekal.precision import stored_precision
 
 LINEAR = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 FLOW = ("F", "G", "g", "C", "D", "d", "Q", "R", "m", "P")
@@ -68,14 +68,18 @@ def model_arrays(model: GaussianModel) -> dict[str, np.ndarray]:
     return {name: np.asarray(operator.attrgetter(name)(model)) for name in names}
 
 
-@made_in_double
 def model_from(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> GaussianModel:
-    """Rebuild a model.
+    """Rebuild a model, in the precision in which it was stored.
 
     Raises:
         RekalError: an unknown type of model; blocks or settings that are missing, unknown, of another kind,
             or that do not fit.
     """
+    with stored_precision(arrays):
+        return _built(config, arrays)
+
+
+def _built(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> GaussianModel:
     kind = str(config.get("type"))
     build = BUILDERS.get(kind)
     if build is None:
