@@ -89,6 +89,8 @@ def smooth_root(
     prior, posterior = (row_squares(S)[found.where] for S in (found.prior, found.posterior))
     variances = jnp.diagonal(whole.cov, axis1=1, axis2=2)
     exact = posterior == 0
+    if found.diffuse is not None:
+        exact = exact & (found.diffuse.posterior == 0).all(2)
     sure = (exact | (variances > jnp.sqrt(jnp.finfo(dtype).eps) * prior)).all(1)
     if found.diffuse is not None:
         sure = sure | (jnp.arange(steps) < found.diffuse.steps)
