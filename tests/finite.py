@@ -32,10 +32,25 @@ DOCUMENTED = {
     "Confidence.poles": "likewise",
     "LjungBox.statistic": "NaN with no more entries than lags, or none that differ",
     "LjungBox.p_value": "likewise",
+    "ColumnDiagnostics.ljung_box": "likewise",
+    "ColumnDiagnostics.whiteness_p": "likewise",
+    "BackpropResult.validation": "NaN without series for validation",
+    "Responses.gain": "NaN where the model is not stable",
+    "Identification.amplitude": "NaN where there is no oscillation",
+    "Identification.center": "likewise",
+    "Identification.cycle": "likewise",
     "AdaptiveRun.members": "NaN before the warm-up ends",
     "AdaptiveRun.intervals": "NaN before the warm-up ends",
 }
 """What may be NaN (never infinite), field by field."""
+
+INFINITE = {
+    "GaussianPath.log_evidence": "minus infinity where the model rules an observation out",
+    "ModeIntervals.period": "infinity where the interval reaches the real line",
+    "LinearFacts.intervals": "likewise",
+    "ModeIntervals.time_constant": "infinity where the interval reaches the unit circle",
+}
+"""What may be infinite (never NaN), field by field."""
 
 VERBS = {
     "rekal.verbs": "filter smooth",
@@ -105,11 +120,15 @@ def not_finite(thing: Any, place: str = "", field: str = "") -> Iterator[str]:
         if numbers is not None and not np.isfinite(numbers).all():
             nan = int(np.isnan(numbers).sum())
             infinite = int(np.isinf(numbers).sum())
-            if infinite or field not in DOCUMENTED:
+            if (infinite and field not in INFINITE) or (nan and field not in DOCUMENTED):
                 yield f"{place or 'the result'}: {nan} NaN, {infinite} infinite of {numbers.size}"
     elif hasattr(thing, "_fields") and isinstance(thing, tuple):
         for name in thing._fields:
-            here = field if field in DOCUMENTED else f"{type(thing).__name__}.{name}"
+            here = (
+                field
+                if field in DOCUMENTED or field in INFINITE
+                else f"{type(thing).__name__}.{name}"
+            )
             yield from not_finite(getattr(thing, name), f"{place}.{name}", here)
     elif isinstance(thing, list | tuple):
         for i, each in enumerate(thing):
@@ -119,7 +138,11 @@ def not_finite(thing: Any, place: str = "", field: str = "") -> Iterator[str]:
             yield from not_finite(each, f"{place}[{name!r}]", field)
     elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         for each in dataclasses.fields(thing):
-            here = field if field in DOCUMENTED else f"{type(thing).__name__}.{each.name}"
+            here = (
+                field
+                if field in DOCUMENTED or field in INFINITE
+                else f"{type(thing).__name__}.{each.name}"
+            )
             yield from not_finite(getattr(thing, each.name), f"{place}.{each.name}", here)
 
 

@@ -188,14 +188,13 @@ def test_units_far_from_one_change_no_forecast(scale):
 
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200])
-def test_units_whose_square_is_no_number_are_refused_or_right(scale):
+def test_units_whose_square_is_no_number_are_refused(scale):
     y = np.cumsum(np.random.default_rng(0).normal(size=30)) + 3.0
     data = rekal.Sequences.from_arrays(y * scale)
-    with pytest.raises(rekal.RekalError, match="give the data in another unit"):
+    with pytest.raises(rekal.RekalError, match="give it in another unit"):
         rekal.fit(data, "local-level", progress=False)
-    moments, usual = data.standardiser(), rekal.Sequences.from_arrays(y).standardiser()
-    np.testing.assert_allclose(moments.location / scale, usual.location)
-    np.testing.assert_allclose(moments.scale / scale, usual.scale)
+    with pytest.raises(rekal.RekalError, match="squares are beyond double precision"):
+        data.standardiser()
 
 
 def test_an_infinite_target_is_refused():

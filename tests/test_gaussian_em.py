@@ -188,7 +188,7 @@ def test_networks_of_kernels_are_models_like_any_other():
 
 def test_what_is_refused():
     for change, sentence in (
-        ({"warm_start": -1}, "warm_start must not be negative"),
+        ({"warm_start": -1}, "warm_start must be at least 0"),
         ({"warm_start": 3, "smoother": "gaussian"}, "warm_start goes before particles"),
     ):
         with pytest.raises(RekalError, match=sentence):

@@ -106,9 +106,9 @@ def assert_right(case: Case, form: str, exact: Exact) -> None:
         scale.close("draws, covariance", slope @ slope.T, cov, scale.cov)
 
 
-def assert_filtered(name: str, case: Case, run, exact: Exact) -> None:
+def assert_filtered(name: str, case: Case, run, exact: Exact, ahead: int = AHEAD) -> None:
     scale, length = Scale(exact, case), case.length
-    for t in range(min(length + AHEAD, len(run.mean))):
+    for t in range(min(length + ahead, len(run.mean))):
         scale.moments(
             f"{name}, prior, step {t}", run.prior_mean[t], run.prior_cov[t], exact.predicted[t]
         )
@@ -170,7 +170,7 @@ def test_every_form_is_the_exact_law_for_models_of_all_sizes(case):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(
     several=cases(FEW[2:4], lambda *args, **more: make_cases(*args, **more, series=3)),
     same=st.booleans(),
@@ -192,7 +192,7 @@ def test_a_ragged_batch_is_the_exact_law_of_each_series(form, several, same):
     path = filter_batch(Kalman(several[0].model, form), *map(jnp.asarray, (y, shown, u, lengths)))
     for i, case in enumerate(several):
         one = jax.tree.map(lambda leaf: np.asarray(leaf)[i if len(leaf) > 1 else 0], path)  # noqa: B023
-        assert_filtered(f"series {i}", case, one, exact[i])
+        assert_filtered(f"series {i}", case, one, exact[i], ahead=0)  # padding means nothing
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -47,7 +47,8 @@ def filter_batch(
 
     Returns:
         Beliefs with a leading batch axis. Where the covariances are shared that of `cov` and `prior_cov`
-        has length one. In the padding, the evidence and the white innovations are zero.
+        has length one. In the padding, the evidence and the white innovations are zero, and the beliefs mean
+        nothing.
 
     Raises:
         RekalError: the series do not fit the model, or hold NaN where nothing says that an entry is

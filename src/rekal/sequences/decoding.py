@@ -24,8 +24,9 @@ _FOREIGN = (
     (b"PAR1", "it is a Parquet file, so let its name end in .parquet"),
 )
 
-_CONTROLS = "".join(map(chr, [*range(9), *range(14, 27), *range(28, 32), 127]))
-"""Characters that no text file holds; tabs, ends of lines and pages are none of them."""
+_CONTROLS = "".join(map(chr, [*range(7), 8, *range(14, 27), *range(28, 32), 127]))
+"""Characters that no text file holds. Tabs, ends of lines and pages are none of them, nor what terminals take
+for orders, the bell and the escape: names may hold it, and it is made harmless where they are printed."""
 
 
 def require_file(path: Path) -> None:
