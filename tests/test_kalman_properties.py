@@ -20,10 +20,11 @@ from rekal.filters.gains import gains
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.kalman import Kalman
 from rekal.filters.system import linear_system
+from rekal.precision import in_single, single_precision
 from rekal.smoothers.simulation import Noise, path_given
 
 FORMS = ("covariance", "square-root", "parallel")
-TOLERANCE = 1e-8
+TOLERANCE, SINGLE = 1e-8, 1e-4
 NEAR = (
     1e-4  # nearer than this to being determined by others, an observation costs digits in any form
 )
@@ -106,8 +107,10 @@ def assert_right(case: Case, form: str, exact: Exact) -> None:
         scale.close("draws, covariance", slope @ slope.T, cov, scale.cov)
 
 
-def assert_filtered(name: str, case: Case, run, exact: Exact, ahead: int = AHEAD) -> None:
-    scale, length = Scale(exact, case), case.length
+def assert_filtered(
+    name: str, case: Case, run, exact: Exact, ahead: int = AHEAD, tolerance: float = TOLERANCE
+) -> None:
+    scale, length = Scale(exact, case, tolerance), case.length
     for t in range(min(length + ahead, len(run.mean))):
         scale.moments(
             f"{name}, prior, step {t}", run.prior_mean[t], run.prior_cov[t], exact.predicted[t]
@@ -123,7 +126,8 @@ def assert_filtered(name: str, case: Case, run, exact: Exact, ahead: int = AHEAD
 class Scale:
     """Compares, every number measured by the largest of its kind."""
 
-    def __init__(self, exact: Exact, case: Case) -> None:
+    def __init__(self, exact: Exact, case: Case, tolerance: float = TOLERANCE) -> None:
+        self.tolerance = tolerance
         every = [*exact.predicted[: case.length], *exact.filtered[: case.length], exact.joint]
         largest = lambda parts: max([1.0, *(np.abs(v).max() for v in parts if v.size)])  # noqa: E731
         self.mean = largest([m.mean[m.known] for m in every])
@@ -141,7 +145,7 @@ class Scale:
 
     def close(self, what: str, ours, right, scale: float | None = None) -> None:
         error = np.abs(np.asarray(ours) - right).max(initial=0.0)
-        most = TOLERANCE * (self.evidence if scale is None else scale)
+        most = self.tolerance * (self.evidence if scale is None else scale)
         assert error <= most, f"{what}: off by {error}, {ours} where {right} is right"
 
 
@@ -167,6 +171,29 @@ def test_every_form_is_the_exact_law_for_models_of_all_sizes(case):
     exact = exact_law(case)
     for form in FORMS:
         assert_right(case, form, exact)
+
+
+@settings(max_examples=50)
+@given(cases([FEW[1], FEW[3]]))
+def test_single_precision_is_right_to_its_digits(case):
+    exact = Exact(case.model, case.y, case.mask, case.u)
+    assume(exact.margin > 0.05)
+    for form in FORMS:
+        with single_precision():
+            single = in_single(jax.tree.map(jnp.asarray, case))
+            path, smoothed = smooth_single(Kalman(single.model, form), *single[1:])
+        path, smoothed = jax.tree.map(np.asarray, (path, smoothed))
+        assert path.mean.dtype == np.float32
+        assert_filtered(form, case, path, exact, tolerance=SINGLE)
+        scale = Scale(exact, case, SINGLE)
+        for t in range(case.length):
+            name = f"{form}, smoother, step {t}"
+            scale.moments(name, smoothed.mean[t], smoothed.cov[t], exact.smoothed[t])
+
+
+@eqx.filter_jit
+def smooth_single(kalman: Kalman, y, mask, u, length):
+    return kalman.smooth(y, mask, u, None, length)
 
 
 @pytest.mark.parametrize("form", FORMS)
