@@ -25,10 +25,11 @@ so that given all data `xi` and `eps` have the means `P r` and `R u`, the covari
 unknown: `delta` moves with it by `W = T W'`.
 
 The first observations may fix a direction poorly: `P` is then vast, and `P N` a product of large numbers that
-is nearly the identity. So the curvatures are carried by their roots, `N = L L'`, and with `P = S S'` and `W =
-S'L`
+is nearly the identity. So the curvatures are carried by their roots, `N = L L'`, and with `P = S S'`, `H = S'L`
 
-    P - P N P = S (I - W W') S',       L = triangular root of [C'U', J'A'L'].
+    P - P N P = S (I - H H') S',       L L' = [C'U', J'A'L''] [C'U', J'A'L'']',
+
+`L''` being the root at the next step.
 
 This is the limit of Koopman and Durbin (2003), section 5, in the coordinates of the unknown directions alone.
 """
@@ -124,8 +125,8 @@ def unknown_spread(system: LinearSystem, found: Gains, N: Float[Array, "steps n 
         JL, KL = J.T @ L_after, K.T @ L_after
         UC = U @ C
         L = triangular(jnp.concatenate([UC.T, JL], 1))
-        W = S.T @ L
-        known_cov = S @ (jnp.eye(n, dtype=dtype) - W @ W.T) @ S.T
+        H = S.T @ L
+        known_cov = S @ (jnp.eye(n, dtype=dtype) - H @ H.T) @ S.T
         Delta = U.T @ U + KL @ KL.T
         Gamma = U.T @ UC - KL @ JL.T
         CP = C @ S @ S.T
@@ -134,7 +135,7 @@ def unknown_spread(system: LinearSystem, found: Gains, N: Float[Array, "steps n 
         mixed = -Z @ (CP @ J.T - R @ K.T) @ X_after.T @ T.T
         cov = Z @ M @ Z.T + T @ later.cov @ T.T + mixed + mixed.T
         return Unknown(
-            slope=-Z @ (C - C @ S @ W @ L.T - R @ Gamma) + T @ X_after @ J,
+            slope=-Z @ (C - C @ S @ H @ L.T - R @ Gamma) + T @ X_after @ J,
             noise_slope=-Z @ (eye - CP @ Gamma.T - R @ Delta) - T @ X_after @ K,
             cov=0.5 * (cov + cov.T),
             left=T @ later.left,
