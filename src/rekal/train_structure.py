@@ -152,7 +152,33 @@ def _driven(data: Sequences, structure: Structure) -> Structure:
             f"the structure takes the inputs {', '.join(structure.inputs) or '(none)'}, but the data have "
             f"{', '.join(data.input_names) or '(none)'}"
         )
+    if data.inputs is not None:
+        _check_inputs(np.asarray(data.inputs)[np.asarray(data.mask).any(-1)], data.input_names)
     return structure
+
+
+def _check_inputs(at_work: np.ndarray, names: tuple[str, ...]) -> None:
+    """The effect of every input can be seen: they act on the observation alone.
+
+    Args:
+        at_work: the inputs of all steps with an observation `(steps, inputs)`.
+        names: of the inputs.
+
+    Raises:
+        RekalError: an input never changes at these steps, or is a linear combination of the others.
+    """
+    for name, column in zip(names, at_work.T, strict=True):
+        if np.ptp(column) == 0:
+            raise RekalError(
+                f"input '{name}' is always {column[0]:g} where something was observed, so that its effect "
+                "cannot be learned: leave it out"
+            )
+    scaled = (at_work - at_work.mean(0)) / at_work.std(0)
+    if np.linalg.matrix_rank(scaled, tol=1e-9 * np.sqrt(scaled.size)) < len(names):
+        raise RekalError(
+            f"the inputs {', '.join(names)} are linearly dependent, so that their effects cannot be told "
+            "apart: leave one of them out"
+        )
 
 
 def _start(data: Sequences, structure: Structure) -> Structure:

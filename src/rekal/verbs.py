@@ -25,6 +25,7 @@ from rekal.posterior import Kind, Posterior
 from rekal.precision import in_double_here, in_single, precision_name, precision_of
 from rekal.sequences import Sequences
 from rekal.smoothers.marginal import check_lines, smooth_marginal
+from rekal.smoothers.root import VAST
 
 Filter = TypeVar("Filter", bound=ParticleFilter | GaussianFilter)
 
@@ -94,6 +95,14 @@ def _check(algorithm: GaussianFilter, data: Sequences, batch: Batch, path: Gauss
         one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
         drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
         check_finite(algorithm.model, one, *drive)
+
+
+def _vast(path: GaussianPath, smoothed: SmoothedPath) -> bool:
+    """Whether a filtered variance is so large beside the smoothed one that its subtraction costs digits."""
+    before, after = (
+        np.diagonal(np.asarray(P), axis1=-2, axis2=-1) for P in (path.cov, smoothed.cov)
+    )
+    return bool((before > VAST * np.maximum(after, 0)).any())
 
 
 def _check_particles(data: Sequences, path: Path) -> None:
@@ -195,6 +204,9 @@ def _smoothed(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed:
     if isinstance(algorithm, GaussianFilter):
         path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))
         _check(algorithm, data, batch, path)
+        sturdier = algorithm.sturdier()
+        if sturdier is not None and _vast(path, smoothed):
+            return _smoothed(sturdier, data, seed)
         return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
     check_path_memory(algorithm, batch)
     path = _run(algorithm, batch, jax.random.split(jax.random.key(seed_of(seed)), data.batch))

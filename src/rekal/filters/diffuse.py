@@ -86,13 +86,18 @@ class DiffuseUpdate(NamedTuple):
 
 def moved_basis(E: Float[Array, "n d"], A: Float[Array, "n n"]) -> Float[Array, "n d"]:
     """The basis after a transition."""
-    return rows_without_rounding(A @ E, jnp.abs(A) @ row_norms(E), 4 * len(A))
+    return product_without_rounding(A, E)
 
 
-def unseen(e: Float[Array, "*p d"], C: Float[Array, "*p n"], E: Float[Array, "n d"]) -> Array:
-    """Whether `e = C E` is no more than rounding: the row sees no unknown direction."""
-    size = jnp.abs(C) @ row_norms(E)
-    return jnp.abs(e).sum(-1) <= 16 * len(E) * jnp.finfo(E.dtype).eps * size
+def product_without_rounding(C: Float[Array, "*p n"], E: Float[Array, "n d"]) -> Array:
+    """`C E`, zero in each entry that is no more than the rounding of its terms.
+
+    Entry by entry: each column has the unit of its coordinate, and a small entry may count as much as a large
+    one.
+    """
+    floor = 16 * len(E) * jnp.finfo(E.dtype).eps * (jnp.abs(C) @ jnp.abs(E))
+    e = C @ E
+    return jnp.where(jnp.abs(e) > floor, e, 0.0)
 
 
 def diffuse_update(
@@ -118,14 +123,17 @@ def diffuse_update(
         size = jnp.linalg.norm(e)
         alpha = jnp.where(e[pivot] > 0, -size, size)
         w = e.at[pivot].add(-alpha)
-        H = jnp.eye(d, dtype=dtype) - (w / (size * (size + jnp.abs(e[pivot]))))[:, None] * w
+        w_scaled = w / (size * (size + jnp.abs(e[pivot])))
+        H = jnp.eye(d, dtype=dtype) - w_scaled[:, None] * w
         turned = E @ H
+        terms = jnp.abs(E) + (jnp.abs(E) @ jnp.abs(w_scaled))[:, None] * jnp.abs(w)
+        turned = jnp.where(jnp.abs(turned) > 4 * d * jnp.finfo(dtype).eps * terms, turned, 0.0)
         k = turned[:, pivot] / alpha
         cS = c @ S
         held = S - k[:, None] * cS
         held = rows_without_rounding(held, row_norms(S) + jnp.abs(k) * jnp.abs(cS).sum(), 4 * n)
         root = triangular(jnp.concatenate([held, (safe_sqrt(r) * k)[:, None]], 1))
-        left = rows_without_rounding(turned.at[:, pivot].set(0.0), row_norms(E), 4 * d)
+        left = turned.at[:, pivot].set(0.0)
         gone = jnp.arange(d) == pivot
         return root, left, k, size**2, H, H[:, pivot] / alpha, jnp.where(gone, 0.0, 1.0)
 
@@ -138,8 +146,8 @@ def diffuse_update(
         S, E, G, innovator, f, fixes, Z, T = state
         c = C[i]
         row = jnp.zeros(p, dtype).at[i].set(1.0) - (c @ G) @ innovator
-        e = c @ E
-        sees = ~unseen(e, c, E)
+        e = product_without_rounding(c, E)
+        sees = (e != 0).any()
         S, E, g, spread, H, way, left = jax.lax.cond(sees, fix, condition, c, noise[i], e, S, E)
         Z = Z + (T @ way)[:, None] * row
         T = (T @ H) * left

@@ -51,6 +51,7 @@ from rekal.models.roots import square_root, triangular
 
 UNROLLED = 4  # scalars written out one by one, which runs fastest
 LOOPED = 32  # scalars in a loop, which compiles faster; more go through one Cholesky factor
+PRECISE = 1e-4  # noise variances below this part of the predicted one go by scalars, however many
 
 
 class Updated(NamedTuple):
@@ -100,7 +101,9 @@ class CovarianceForm:
     ) -> Updated:
         """Condition on the observations, one scalar after the other."""
         floor = rounding_floor(C, deviations(P), 1)
-        return _updated(CovarianceForm.scalar, _joint_update, P, C, noise, floor)
+        return _updated(
+            CovarianceForm.scalar, _joint_update, P, C, noise, floor, ((C @ P) * C).sum(1)
+        )
 
     @staticmethod
     def scalar(
@@ -154,7 +157,9 @@ class RootForm:
     ) -> Updated:
         """Potter's square-root update, one scalar after the other."""
         floor = rounding_floor(C, row_norms(S), 2)
-        return _updated(RootForm.scalar, _joint_root_update, S, C, noise, floor)
+        return _updated(
+            RootForm.scalar, _joint_root_update, S, C, noise, floor, ((C @ S) ** 2).sum(1)
+        )
 
     @staticmethod
     def scalar(
@@ -190,12 +195,18 @@ def _updated(
     C: Float[Array, "p n"],
     noise: Float[Array, " p"],
     floor: Float[Array, " p"],
+    spreads: Float[Array, " p"],
 ) -> Updated:
-    """One scalar after the other; very many of them at once, if each has noise."""
+    """One scalar after the other; very many of them at once, if each has noise enough.
+
+    The joint covariance of precise observations is nearly singular, and its factor loses what the scalars
+    keep.
+    """
     in_turn = lambda: _one_by_one(scalar, carry, C, noise, floor)  # noqa: E731
     if C.shape[0] <= LOOPED:
         return in_turn()
-    return jax.lax.cond((noise > 0).all(), lambda: joint(carry, C, noise), in_turn)
+    regular = (noise > PRECISE * spreads).all()
+    return jax.lax.cond(regular, lambda: joint(carry, C, noise), in_turn)
 
 
 def _one_by_one(

@@ -106,6 +106,10 @@ class GaussianFilter(eqx.Module):
     ) -> Gaussian:
         """A belief with given moments."""
 
+    def sturdier(self) -> GaussianFilter | None:
+        """The same filter in a form that keeps its digits where a variance is vast, or None if it does."""
+        return None
+
     def determined(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
     ) -> Bool[Array, " obs"]:

@@ -9,9 +9,9 @@ Three forms with the same answer:
 * "parallel": an associative scan over time (Särkkä and García-Fernández 2021), with covariances. On a CPU
   it does several times the work.
 
-A diffuse start is exact in all of them (`diffuse.py`). "auto" takes the square root in float32. In float64 it
-takes the covariance, and on a GPU the parallel form for series of 1,000 steps and more. Where the covariance
-has settled it is not computed again (`gains.py`).
+A diffuse start is exact (`diffuse.py`); whatever the form, it is filtered step by step, with square roots.
+"auto" takes the square root in float32. In float64 it takes the covariance, and on a GPU the parallel form
+for series of 1,000 steps and more. Where the covariance has settled it is not computed again (`gains.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath, reported
 from rekal.errors import RekalError
-from rekal.filters.diffuse import diffuse_update, moved_basis, unseen
+from rekal.filters.diffuse import diffuse_update, moved_basis, product_without_rounding
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gains import Gains, gains
 from rekal.filters.gaussian import GaussianFilter
@@ -84,13 +84,21 @@ class Kalman(GaussianFilter):
 
     @property
     def arithmetic(self) -> Form:
-        """How the covariance is carried."""
+        """How the covariance is carried: by square roots with a diffuse start.
+
+        Early observations may fix a direction poorly. Its variance is then vast beside all others, and a
+        covariance cannot hold both.
+        """
+        if self.model.diffuse:
+            return RootForm
         if self.form == "auto":
             return RootForm if self.model.Q.dtype == jnp.float32 else CovarianceForm
         return RootForm if self.form == "square-root" else CovarianceForm
 
     def parallel(self, steps: int) -> bool:
-        """Whether a series of so many steps is scanned in parallel."""
+        """Whether a series of so many steps is scanned in parallel; none with a diffuse start is."""
+        if self.model.diffuse:
+            return False
         if self.form != "auto":
             return self.form == "parallel"
         fits = steps >= LONG and self.arithmetic is CovarianceForm
@@ -101,14 +109,9 @@ class Kalman(GaussianFilter):
         """The belief about `x_1` before anything is observed."""
         m, P = self.model.initial_moments()
         basis = diffuse_basis(self.model) if self.model.diffuse else None
-        root = self._in_roots
+        root = self.arithmetic is RootForm
         carry = RootForm.enter(P) if root else P
         return Gaussian(m, carry, jnp.asarray(0), basis, root=root)
-
-    @property
-    def _in_roots(self) -> bool:
-        """Whether a belief carries a square root: always with a diffuse start."""
-        return self.arithmetic is RootForm or bool(self.model.diffuse)
 
     @in_own_precision
     def predict(
@@ -176,6 +179,10 @@ class Kalman(GaussianFilter):
         root = basis is not None
         return Gaussian(mean, RootForm.enter(cov) if root else cov, step, basis, root=root)
 
+    def sturdier(self) -> Kalman | None:
+        """The filter with square roots, or None if it has them."""
+        return None if self.arithmetic is RootForm else Kalman(self.model, form="square-root")
+
     @in_own_precision
     def determined(
         self, belief: Gaussian, u: Float[Array, " input"] | None = None
@@ -184,7 +191,7 @@ class Kalman(GaussianFilter):
         C = self._blocks_at(belief.step, u).C[0]
         if belief.basis is None:
             return jnp.ones(len(C), bool)
-        return unseen(C @ belief.basis, C, belief.basis)
+        return (product_without_rounding(C, belief.basis) == 0).all(1)
 
     @in_own_precision
     def observe(
@@ -198,9 +205,7 @@ class Kalman(GaussianFilter):
         cov = C @ belief.known @ C.T + blocks.R[0]
         cov = 0.5 * (cov + cov.T)
         if belief.basis is not None:
-            effect = C @ belief.basis
-            hidden = unseen(effect, C, belief.basis)
-            cov = reported(cov, jnp.where(hidden[:, None], 0.0, effect))
+            cov = reported(cov, product_without_rounding(C, belief.basis))
         return C @ belief.mean + offset, cov
 
     def _blocks_at(self, t: Array, u: Array | None, dt: Array | None = None) -> Blocks:

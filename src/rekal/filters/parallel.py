@@ -20,8 +20,7 @@ The work is `log2 T` times that of the recursion, in `log2 T` rounds instead of 
 
 An observation without noise of something that the process noise does not reach has no finite information
 about the state before it: a series with one has its covariances from the recursion in time, and only its
-means from a scan. So has a diffuse start as long as a direction is unknown; its steps enter the scan as
-constants (`E = 0`, `J = 0`, `S` their filtered covariance).
+means from a scan. So has one with a diffuse start (`kalman.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from rekal.filters.forms import CovarianceForm
-from rekal.filters.gains import Gains, diffuse_gains, gains
+from rekal.filters.gains import Gains, gains
 from rekal.filters.means import Means, small
 from rekal.filters.scan import prefixes
 from rekal.filters.system import LinearSystem
@@ -71,14 +70,11 @@ def parallel_gains(system: LinearSystem) -> Gains:
     left = jnp.eye(n, dtype=dtype) - small(new.gain, C)
     UCA = small(small(new.whitener, C), A)
     every = jnp.arange(steps)
-    began, first, phase = jnp.ones((), jnp.int32), None, None
-    if system.basis.shape[1]:
-        began, _, first, phase = diffuse_gains(system, CovarianceForm)
-    later = (every >= began)[:, None, None]
+    here = every[:, None, None] > 0
     each_step = Stretch(
-        E=jnp.where(later, small(left, A), 0.0),
-        S=new.carry if first is None else jnp.where(later, new.carry, first[1]),
-        J=jnp.where(later, small(UCA.mT, UCA), 0.0),
+        E=jnp.where(here, small(left, A), 0.0),
+        S=new.carry,
+        J=jnp.where(here, small(UCA.mT, UCA), 0.0),
     )
     # A row without noise that has no variance given the state before.
     certain = (jnp.diagonal(new.whitener, axis1=1, axis2=2) == 0) & (C != 0).any(2)
@@ -86,26 +82,20 @@ def parallel_gains(system: LinearSystem) -> Gains:
     def of(rows: Iterable[Array]) -> Gains:
         prior, posterior, gain, whitener, log_f, void = rows
         count = jnp.asarray(steps, jnp.int32)
-        return Gains(prior, posterior, gain, whitener, log_f, void, every, count, phase)
+        return Gains(prior, posterior, gain, whitener, log_f, void, every, count)
 
     def scanned() -> Gains:
         filtered = prefixes(joined, each_step).S
         moved = jax.vmap(CovarianceForm.predict)(filtered[:-1], A[1:], Q[1:])
         prior = jnp.concatenate([system.P[None], moved])
-        rows = (prior, *update(prior, C, noise))
-        if first is not None:
-            pick = lambda a, b: jnp.where(  # noqa: E731
-                (every < began).reshape(-1, *[1] * (a.ndim - 1)), a, b
-            )
-            rows = tuple(map(pick, first, rows))
-        return of(rows)
+        return of((prior, *update(prior, C, noise)))
 
     def in_turn() -> Gains:
         found = gains(system, CovarianceForm)
         rows = (leaf[found.where] for leaf in found[:6])
         return of(rows)
 
-    return jax.lax.cond((certain & (every >= began)[:, None]).any(), in_turn, scanned)
+    return jax.lax.cond(certain[1:].any(), in_turn, scanned)
 
 
 def parallel_means(system: LinearSystem, found: Gains) -> Means:

@@ -82,7 +82,11 @@ def summary(found: Identification) -> str:
         )
     if found.attractor not in ("diverges", "fixed point"):
         sizes = zip(found.names, found.amplitude, found.center, strict=True)
-        lines += [f"  {name:<11} amplitude {a:.4g} about {c:.4g}" for name, a, c in sizes]
+        lines += [
+            f"  {name:<11} amplitude {a:.4g} about {c:.4g}"
+            for name, a, c in sizes
+            if np.isfinite(a)  # what wanders has none
+        ]
     if found.fixed_points:
         point = found.fixed_points[0]
         if not wanders:

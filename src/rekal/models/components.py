@@ -26,6 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rekal.precision import in_own_precision
+
 
 class Part(NamedTuple):
     """The matrices of one component; `P` is zero for flat coordinates."""
@@ -83,6 +85,7 @@ class Component(eqx.Module):
     def part(self) -> Part:
         """Its matrices."""
 
+    @in_own_precision
     def flow(self) -> Part | None:
         """The same in continuous time, a step being the unit of time: drift and diffusion in A and Q.
 
@@ -108,15 +111,18 @@ class Level(Component):
         """Names of the parameters."""
         return ("level variance",)
 
+    @in_own_precision
     def natural(self) -> Float[Array, " parameters"]:
         """The variance."""
         return jnp.exp(self.free)
 
+    @in_own_precision
     def part(self) -> Part:
         """One state."""
         one = jnp.ones((1, 1), self.free.dtype)
         return Part(one, one, jnp.exp(self.free)[:, None], 0 * one)
 
+    @in_own_precision
     def flow(self) -> Part:
         """A Brownian motion."""
         one = jnp.ones((1, 1), self.free.dtype)
@@ -140,15 +146,18 @@ class Trend(Component):
         """Names of the parameters."""
         return ("level variance", "slope variance")
 
+    @in_own_precision
     def natural(self) -> Float[Array, " parameters"]:
         """The two variances."""
         return jnp.exp(self.free)
 
+    @in_own_precision
     def part(self) -> Part:
         """Level and slope."""
         A = jnp.array([[1.0, 1.0], [0.0, 1.0]], self.free.dtype)
         return Part(A, first_seen(2, self.free), jnp.diag(jnp.exp(self.free)), jnp.zeros_like(A))
 
+    @in_own_precision
     def flow(self) -> Part:
         """The slope moves the level all along, so that its noise reaches the level within a step."""
         F = jnp.eye(2, k=1, dtype=self.free.dtype)
@@ -174,10 +183,12 @@ class Seasonal(Component):
         """Names of the parameters."""
         return (f"{self.label} variance",)
 
+    @in_own_precision
     def natural(self) -> Float[Array, " parameters"]:
         """The variance."""
         return jnp.exp(self.free)
 
+    @in_own_precision
     def part(self) -> Part:
         """The last `period - 1` effects, the newest first."""
         n = self.period - 1
@@ -212,10 +223,12 @@ class Kinematic(Component):
         """The positions are observed."""
         return self.axes
 
+    @in_own_precision
     def natural(self) -> Float[Array, " parameters"]:
         """Spectral density of the noise that drives the highest derivative."""
         return jnp.exp(self.free)
 
+    @in_own_precision
     def part(self) -> Part:
         """For each axis the position and its derivatives."""
         n, dt, dtype = self.order + 1, self.dt, self.free.dtype
@@ -235,6 +248,7 @@ class Kinematic(Component):
             wide(A), wide(np.eye(1, n)), jnp.exp(self.free[0]) * wide(Q), wide(np.zeros((n, n)))
         )
 
+    @in_own_precision
     def flow(self) -> Part:
         """White noise drives the highest derivative."""
         n, dtype = self.order + 1, self.free.dtype

@@ -17,6 +17,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
@@ -98,12 +99,12 @@ class LinearGaussian(LinearModel):
             RekalError: a block whose shape does not fit, a covariance that is not positive
                 semi-definite, or a stationary start of an unstable model.
         """
-        if jnp.ndim(A) != 2 or jnp.ndim(C) != 2:
+        if np.ndim(A) != 2 or np.ndim(C) != 2:
             raise RekalError(
-                f"A and C must be matrices, but their shapes are {jnp.shape(A)} and {jnp.shape(C)}: "
+                f"A and C must be matrices, but their shapes are {np.shape(A)} and {np.shape(C)}: "
                 "matrices that change from step to step belong in LinearTimeVarying"
             )
-        n, p, k = jnp.shape(A)[0], jnp.shape(C)[0], input_count(B, D)
+        n, p, k = np.shape(A)[0], np.shape(C)[0], input_count(B, D)
         cov, chosen = start_of(P, n, initial, flat)
         given = {
             "A": A, "B": B, "c": c, "C": C, "D": D, "d": d, "Q": Q, "R": R, "m": m, "P": cov,

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from rekal.models.components import Component, Part, first_seen, raised
 from rekal.models.linear import stationary_moments
+from rekal.precision import in_own_precision
 
 
 class Oscillator(Component):
@@ -51,12 +52,14 @@ class Oscillator(Component):
         """It starts with its stationary law."""
         return False
 
+    @in_own_precision
     def natural(self) -> Float[Array, " parameters"]:
         """Period, damping factor and noise variance."""
         turn, damping, variance = self.free
         period = 2 / jax.nn.sigmoid(turn)
         return jnp.stack([period, jax.nn.sigmoid(damping), jnp.exp(variance)])
 
+    @in_own_precision
     def part(self) -> Part:
         """The two phases."""
         turn, damping, variance = self.free
@@ -68,6 +71,7 @@ class Oscillator(Component):
         spread = jnp.exp(variance) / (jax.nn.sigmoid(-damping) * (1 + shrink))
         return Part(A, first_seen(2, self.free), jnp.exp(variance) * eye, spread * eye)
 
+    @in_own_precision
     def flow(self) -> Part:
         """A damped turn, driven all along; at equal steps it is the same as `part`."""
         turn, damping, _ = self.free
@@ -119,11 +123,13 @@ class Autoregression(Component):
         """It starts with its stationary law."""
         return False
 
+    @in_own_precision
     def natural(self) -> Float[Array, " parameters"]:
         """The coefficients and the variance of the noise."""
         phi = coefficients(jnp.tanh(self.free[:-1]))
         return jnp.concatenate([phi, jnp.exp(self.free[-1:])])
 
+    @in_own_precision
     def part(self) -> Part:
         """The last values, the newest first."""
         n = self.lags

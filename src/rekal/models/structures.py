@@ -80,6 +80,7 @@ class Structure(eqx.Module):
             made = made if interval is None else made.continuous(interval)
         return made
 
+    @in_own_precision
     def with_inputs(
         self, names: Sequence[str], coefficients: Float[Array, "obs inputs"] | None = None
     ) -> Structure:

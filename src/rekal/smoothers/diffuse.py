@@ -25,7 +25,8 @@ so that given all data `xi` and `eps` have the means `P r` and `R u`, the covari
 unknown: `delta` moves with it by `W = T W'`.
 
 The first observations may fix a direction poorly: `P` is then vast, and `P N` a product of large numbers that
-is nearly the identity. So the curvatures are carried by their roots, `N = L L'`, and with `P = S S'`, `H = S'L`
+is nearly the identity. So the curvatures are carried by their roots, `N = L L'`, and with `P = S S'`, `H =
+S'L`
 
     P - P N P = S (I - H H') S',       L L' = [C'U', J'A'L''] [C'U', J'A'L'']',
 
@@ -43,7 +44,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from rekal.filters.diffuse import DiffusePhase
+from rekal.filters.diffuse import DiffusePhase, product_without_rounding
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains
 from rekal.filters.means import Means
@@ -182,9 +183,7 @@ def smoothed_covariances(
     early = (jnp.arange(len(N)) < phase.steps)[:, None, None]
     E, P = phase.prior, prior[found.where]
     along = E @ law.slope @ P
-    left = E @ law.left
-    rounding = 64 * jnp.finfo(left.dtype).eps * jnp.abs(E).max(-1, keepdims=True)
-    left = jnp.where(jnp.abs(left) > rounding, left, 0.0)
+    left = jax.vmap(product_without_rounding)(E, law.left)
     posterior = jax.vmap(form.leave)(found.posterior)[found.where]
     before = phase.posterior[:-1]
     A = system.A[1:] if system.A.shape[0] > 1 else system.A

@@ -17,13 +17,19 @@ negative eigenvalue.
 
 While the gains are settled the factors are used again, and so is `D` once it has settled.
 
-The means come from the adjoint (`adjoint.py`), which inverts nothing: a gain is not unique where the
-predicted covariance is singular. Going back in time by gains can also be unstable (a moving average seen
-without
-noise: the gain undoes the transition), which the adjoint never is; but it subtracts, and is exact only where
-the data leave a good part of the variance. So it has the covariances, too, of the steps at which every
-smoothed variance is above the root of the machine epsilon times the predicted one (or zero), and of those of
-a diffuse start.
+A diffuse start. As long as directions `E delta` of `x_t` are unknown, `x_{t+1} = ... + F delta + A S z + W
+w`, `F = A E`. With `F+ F = I`, `H = (I - F F+) [A S, W]` and `B = [S, 0] - E F+ [A S, W]`, the gain that
+leaves nothing of `delta` is
+
+    G = E F+ + K (I - F F+),     K = B H'(H H')^+,
+
+and `[[H], [B]]` takes the place of `[[A S, W], [S, 0]]`.
+
+Two ways. Going back in time by gains can be unstable (a moving average seen without noise: the gain undoes
+the transition); the adjoint (`adjoint.py`) inverts nothing and never is, but it subtracts covariances, and
+loses its digits where the filtered variance is vast beside the smoothed one (early observations that fix a
+direction poorly). So the moments are those of the adjoint, but up to the last step at which a variance is
+above `VAST` times what the gains leave of it.
 """
 
 from __future__ import annotations
@@ -38,6 +44,9 @@ from rekal.filters.means import Means, small
 from rekal.filters.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
 from rekal.smoothers.adjoint import LinearSmoothed, smooth_linear
+
+VAST = 1e4
+"""A filtered variance that is so many times the smoothed one costs the adjoint as many digits twice."""
 
 
 def smooth_root(
@@ -62,43 +71,49 @@ def smooth_root(
     tolerance = ROUNDING * jnp.finfo(dtype).eps
     filtered = lambda t: found.posterior[found.where[t]]  # noqa: E731
 
-    def step(carry: tuple[Array, ...], row: Array) -> tuple[tuple[Array, ...], tuple]:
-        D, G, rest, still = carry
-        t = row
+    basis = None if found.diffuse is None else found.diffuse.posterior
+
+    def step(carry: tuple[Array, ...], row: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple]:
+        x, D, G, rest, still = carry
+        t, posterior, prior = row
         same = constant & (found.where[t] == found.where[t + 1]) & (t + 1 < last)
+        E = None if basis is None else basis[t]
         G, rest = jax.lax.cond(
             same,
             lambda: (G, rest),
-            lambda: back_step(filtered(t), at(system.A, t + 1), at(W, t + 1)),
+            lambda: back_step(filtered(t), at(system.A, t + 1), at(W, t + 1), E),
         )
         still = still & same
         new = jax.lax.cond(still, lambda: D, lambda: triangular(jnp.concatenate([G @ D, rest], 1)))
         moved = jnp.max(jnp.abs(new - D), 1, initial=0.0)
         still = same & (moved <= tolerance * jnp.linalg.norm(new, axis=1)).all()
         live = t < last
+        x = jnp.where(live, posterior + G @ (x - prior), posterior)
         D = jnp.where(live, new, filtered(t))
-        return (D, G, rest, still), (D, G)
+        return (x, D, G, rest, still), (x, D, G)
 
     zero = jnp.zeros((n, n), dtype)
-    end = (filtered(steps - 1), zero, zero, jnp.asarray(False))
-    _, (D, G) = jax.lax.scan(step, end, jnp.arange(steps - 1), reverse=True)
-    D = jnp.concatenate([D, end[0][None]])
+    end = (run.posterior[-1], filtered(steps - 1), zero, zero, jnp.asarray(False))
+    rows = (jnp.arange(steps - 1), run.posterior[:-1], run.prior[1:])
+    _, (x, D, G) = jax.lax.scan(step, end, rows, reverse=True)
+    x, D = jnp.concatenate([x, end[0][None]]), jnp.concatenate([D, end[1][None]])
     cov = small(D, D.mT)
     lag = jnp.concatenate([zero[None], small(cov[1:], G.mT)])
+
     whole = smooth_linear(system, found, run, RootForm, length)
-    prior, posterior = (row_squares(S)[found.where] for S in (found.prior, found.posterior))
-    variances = jnp.diagonal(whole.cov, axis1=1, axis2=2)
-    exact = posterior == 0
-    if found.diffuse is not None:
-        exact = exact & (found.diffuse.posterior == 0).all(2)
-    sure = (exact | (variances > jnp.sqrt(jnp.finfo(dtype).eps) * prior)).all(1)
-    if found.diffuse is not None:
-        sure = sure | (jnp.arange(steps) < found.diffuse.steps)
+    variances = row_squares(found.posterior)[found.where]
+    vast = (variances > VAST * jnp.diagonal(cov, axis1=1, axis2=2)).any(1)
+    gains_only = jax.lax.cummax(vast.astype(int), reverse=True)[:, None, None] > 0
+    exact = variances == 0
+    if basis is not None:
+        exact = exact & (basis == 0).all(2)
     root = jnp.where(exact[:, :, None], 0.0, square_root(whole.cov))
-    cov = jnp.where(sure[:, None, None], small(root, root.mT), cov)
-    both = (sure[1:] & sure[:-1])[:, None, None]
-    lag = lag.at[1:].set(jnp.where(both, whole.lag[1:], lag[1:]))
-    return LinearSmoothed(whole.mean, cov, lag, whole.unknown)
+    return LinearSmoothed(
+        mean=jnp.where(gains_only, x, whole.mean),
+        cov=jnp.where(gains_only, cov, small(root, root.mT)),
+        lag=jnp.where(gains_only, lag, whole.lag),
+        unknown=whole.unknown,
+    )
 
 
 def row_squares(S: Float[Array, "steps n n"]) -> Float[Array, "steps n"]:
@@ -107,7 +122,10 @@ def row_squares(S: Float[Array, "steps n n"]) -> Float[Array, "steps n"]:
 
 
 def back_step(
-    S: Float[Array, "n n"], A: Float[Array, "n n"], W: Float[Array, "n n"]
+    S: Float[Array, "n n"],
+    A: Float[Array, "n n"],
+    W: Float[Array, "n n"],
+    E: Float[Array, "n d"] | None = None,
 ) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
     """The gain `G`, and a root of what `x_{t+1}` leaves unknown of `x_t`.
 
@@ -115,12 +133,31 @@ def back_step(
         S: root of the filtered covariance of `x_t`.
         A: transition into `t + 1`.
         W: root of its process noise.
+        E: basis of the unknown directions of `x_t`, or None.
     """
     n = S.shape[0]
+    rounding = 32 * n * jnp.finfo(S.dtype).eps
     top = jnp.concatenate([A @ S, W], 1)
-    L = triangular(jnp.concatenate([top, jnp.concatenate([S, jnp.zeros_like(W)], 1)]))
+    bottom = jnp.concatenate([S, jnp.zeros_like(W)], 1)
+    size, through, seen = jnp.ones(n, S.dtype), None, None
+    if E is not None:
+        F = A @ E
+        size = jnp.linalg.norm(jnp.concatenate([F, top], 1), axis=1)
+        size = jnp.where(size > 0, size, 1.0)
+        units = jnp.linalg.norm(F / size[:, None], axis=0)
+        units = jnp.where(units > 0, units, 1.0)
+        F, top = F / size[:, None] / units, top / size[:, None]
+        inverse = jnp.linalg.pinv(F, rtol=rounding)
+        through = (E / units) @ inverse
+        seen = jnp.eye(n, dtype=S.dtype) - F @ inverse
+        bottom = bottom - through @ top
+        top = seen @ top
+    L = triangular(jnp.concatenate([top, bottom]))
     X, Y, Z = L[:n, :n], L[n:, :n], L[n:, n:]
-    size = jnp.linalg.norm(X, axis=1)
-    size = jnp.where(size > 0, size, 1.0)
-    G = Y @ jnp.linalg.pinv(X / size[:, None], rtol=32 * n * jnp.finfo(S.dtype).eps) / size
-    return G, triangular(jnp.concatenate([Z, Y - G @ X], 1))
+    lengths = jnp.linalg.norm(X, axis=1)
+    lengths = jnp.where(lengths > 0, lengths, 1.0)
+    G = Y @ jnp.linalg.pinv(X / lengths[:, None], rtol=rounding) / lengths
+    rest = triangular(jnp.concatenate([Z, Y - G @ X], 1))
+    if through is None or seen is None:
+        return G, rest
+    return (through + G @ seen) / size, rest
