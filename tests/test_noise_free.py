@@ -105,7 +105,7 @@ def test_a_dummy_that_is_zero_at_first_hides_nothing_else(form):
     np.testing.assert_allclose(one.cov[0, :40, 0, 0], other.cov[0, :40, 0, 0], rtol=1e-10)
     np.testing.assert_allclose(one.log_evidence[0, :40], other.log_evidence[0, :40], atol=1e-10)
     np.testing.assert_allclose(one.pit[0, 1:40], other.pit[0, 1:40], atol=1e-10)
-    assert (one.cov[0, :40, 1, 1] > 1e20).all() and (one.cov[0, 40:, 1, 1] < 10).all()
+    assert (one.cov[0, :40, 1, 1] > 1e6).all() and (one.cov[0, 40:, 1, 1] < 10).all()
     assert np.isfinite(one.white).sum() == np.isfinite(one.pit).sum() == steps - 2
     smoothed = rekal.smooth(Kalman(both, form=form), data)
     assert (smoothed.cov[0, :, 1, 1] < 10).all()

@@ -179,15 +179,40 @@ class SmoothedPath(eqx.Module):
     lag: Float[Array, "*steps states states"]
 
 
-VAST = 2
-"""The variance of an unknown direction is reported as this negative power of the machine epsilon."""
-
-
 def reported(
-    cov: Float[Array, "*batch n n"], basis: Float[Array, "*batch n d"]
+    cov: Float[Array, "*batch n n"],
+    basis: Float[Array, "*batch n d"],
+    size: Float[Array, ""] | float = 1.0,
 ) -> Float[Array, "*batch n n"]:
-    """A covariance with a vast, but finite, variance along the unknown directions."""
-    return cov + jnp.finfo(cov.dtype).eps ** -VAST * (basis @ basis.mT)
+    """A covariance with a vast, but finite, variance along the unknown directions.
+
+    It is so vast that the deviation is thousands of times the size of the data, and no vaster: what such
+    coordinates have in common with others, and cancels in a known combination of them, keeps half of its
+    digits.
+
+    Args:
+        cov: of the known directions.
+        basis: of the unknown ones.
+        size: of the data, as a standard deviation.
+    """
+    vast = jnp.finfo(cov.dtype).eps ** -0.45 * jnp.maximum(size, 1.0) ** 2
+    return cov + vast * (basis @ basis.mT)
+
+
+BEYOND = 2
+"""The variance of what sees an unknown direction is this negative power of the machine epsilon."""
+
+
+def beyond(
+    cov: Float[Array, "*batch p p"], effect: Float[Array, "*batch p d"]
+) -> Float[Array, "*batch p p"]:
+    """A covariance of observations, beyond all data for those that see an unknown direction.
+
+    Args:
+        cov: what is known of it.
+        effect: of the unknown coordinates, exactly zero on an observation that sees none.
+    """
+    return cov + jnp.finfo(cov.dtype).eps ** -BEYOND * (effect @ effect.mT)
 
 
 def normalise(log_weights: Float[Array, " particles"]) -> tuple[Array, Array]:

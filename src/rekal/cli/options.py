@@ -54,7 +54,7 @@ Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress bar, no notes.", rich_help_panel=OUTPUT),
 ]
-MOST = 2**31 - 1
+MOST = 2**32 - 1
 """The largest seed."""
 
 Seed = Annotated[

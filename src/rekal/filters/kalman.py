@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath, reported
+from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath, beyond
 from rekal.errors import RekalError
 from rekal.filters.diffuse import diffuse_update, moved_basis, product_without_rounding
 from rekal.filters.forms import CovarianceForm, Form, RootForm
@@ -205,7 +205,7 @@ class Kalman(GaussianFilter):
         cov = C @ belief.known @ C.T + blocks.R[0]
         cov = 0.5 * (cov + cov.T)
         if belief.basis is not None:
-            cov = reported(cov, product_without_rounding(C, belief.basis))
+            cov = beyond(cov, product_without_rounding(C, belief.basis))
         return C @ belief.mean + offset, cov
 
     def _blocks_at(self, t: Array, u: Array | None, dt: Array | None = None) -> Blocks:
@@ -292,7 +292,7 @@ class Kalman(GaussianFilter):
         else:
             smoothed = smooth_linear(system, found, run, CovarianceForm, length)
         path = linear_path(system, found, run, self.arithmetic)
-        return path, smoothed_path(smoothed)
+        return path, smoothed_path(system, smoothed)
 
     def solve(self, system: LinearSystem) -> tuple[Gains, Means]:
         """Gains and means of a whole series."""

@@ -75,7 +75,8 @@ def rolling_forecast(
         dt: time since the step before, `(steps,)` or `(batch, steps)`.
         lengths: number of real steps of each series `(batch,)`; default all.
         origins: steps to forecast from, the same for every series; negative counts from its end.
-            Default: every step, for a model with inputs every step whose future inputs are known.
+            Default: every step, for a model with inputs every step whose future inputs are known, with a
+            diffuse start every step from where it is known.
         particles: push so many through the dynamics; default as many as were filtered.
         input_names: what the inputs are called in messages.
         step: length of the steps after the end of a series; default the median of its `dt`.
@@ -112,6 +113,14 @@ def rolling_forecast(
         check_origins(origins, int(end), drive.last_origin(i, int(end), steps_ahead[-1]))
         for i, end in enumerate(ends)
     ]
+    if origins is None and isinstance(path, GaussianPath) and path.diffuse is not None:
+        known = (np.asarray(path.diffuse.basis).reshape(batch, steps, -1) == 0).all(2)
+        found = [at[known[i, at]] for i, at in enumerate(found)]
+        if not any(map(len, found)):
+            raise RekalError(
+                "a direction of the diffuse start is unknown to the end of the series, so that nothing "
+                "can be forecast from it"
+            )
     series = np.repeat(np.arange(batch), [len(steps) for steps in found])
     at = np.concatenate(found)
     chosen = jax.tree.map(lambda leaf: leaf[series, at], beliefs)

@@ -74,7 +74,7 @@ class Mode:
             period=1 / frequency if frequency > 0 else None,
             damping_ratio=zeta,
             time_constant=None if rate == 0 else interval / abs(rate),
-            growing=bool(modulus > 1),
+            growing=bool(modulus > 1 + 1e-9),  # beyond rounding
         )
 
 

@@ -95,6 +95,9 @@ def _gaussian_piece(fit: Fit, piece: Sequences, path: GaussianPath) -> Filtered:
     signal = np.asarray(jax.vmap(fit.model.observation_mean)(x, u))[:, 0]
     H = jax.vmap(fit.model.observation_jacobian)(x, u)[:, 0]
     var = np.einsum("tij,tjk,tik->ti", H, path.cov[0], H)
+    if path.diffuse is not None:  # no band where the start is not known yet
+        unknown = np.einsum("tij,tjd->tid", H, path.diffuse.basis[0])
+        var = np.where(np.abs(unknown).max(2) > 1e-9, np.nan, var)
     reach = ndtri(0.95) * np.sqrt(np.maximum(var, 0.0))
     raw = lambda v: np.asarray(fit.standardiser.invert(v))  # noqa: E731
     return Filtered(raw(signal), raw(signal - reach), raw(signal + reach), np.asarray(mean))

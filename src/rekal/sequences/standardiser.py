@@ -74,8 +74,14 @@ class Standardiser(eqx.Module):
             return None
         if self.input_location is None or self.input_scale is None:
             raise RekalError("the model takes no inputs, so leave them out")
+        raw, count = numeric_array(inputs, "inputs"), len(self.input_location)
+        if raw.shape[-1:] != (count,):
+            raise RekalError(
+                f"inputs have one column for each input of the model, {count} in all, but their shape is "
+                f"{raw.shape}"
+            )
         with np.errstate(over="ignore"):  # too large for a number: whoever uses them refuses them
-            scaled = (numeric_array(inputs, "inputs") - self.input_location) / self.input_scale
+            scaled = (raw - self.input_location) / self.input_scale
             return jnp.asarray(scaled, jnp.result_type(float))
 
     def invert(self, values: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
