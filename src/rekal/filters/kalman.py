@@ -38,6 +38,7 @@ from rekal.filters.system import (
     check_inputs,
     check_series,
     decorrelate_seen,
+    difference,
     diffuse_basis,
     linear_system,
 )
@@ -152,7 +153,7 @@ class Kalman(GaussianFilter):
         blocks = self._blocks_at(belief.step, evidence.u)
         offset = blocks.d[0] if evidence.u is None else blocks.d[0] + blocks.D[0] @ evidence.u
         shape, noise = decorrelate_seen(blocks.R[0], evidence.mask)
-        C, y = shape @ blocks.C[0], shape @ (evidence.y - offset)
+        C, y = shape @ blocks.C[0], shape @ difference(evidence.y, offset)
         form, basis = RootForm if belief.root else CovarianceForm, None
         if belief.basis is None:
             new = form.update(belief.carry, C, noise)

@@ -85,7 +85,7 @@ def linear_system(
         offset = offset + _applied(blocks.D, inputs)
         drift = drift + _applied(blocks.B, inputs)
     shown = values if mask is None else jnp.where(mask, values, 0.0)
-    residual = shown - offset
+    residual = difference(shown, offset)
 
     changing = any(block.shape[0] > 1 for block in (blocks.A, blocks.C, blocks.Q, blocks.R))
     if mask is None:
@@ -113,6 +113,13 @@ def linear_system(
         seen=seen,
         settled=settled,
     )
+
+
+def difference(y: Float[Array, "*t p"], offset: Float[Array, "*s p"]) -> Float[Array, "*u p"]:
+    """`y - offset`, zero where it is no more than its rounding: without noise that would be a contradiction."""
+    rest = y - offset
+    floor = 4 * jnp.finfo(rest.dtype).eps * (jnp.abs(y) + jnp.abs(offset))
+    return jnp.where(jnp.abs(rest) > floor, rest, 0.0)
 
 
 def check_series(
