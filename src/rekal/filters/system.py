@@ -116,7 +116,10 @@ def linear_system(
 
 
 def difference(y: Float[Array, "*t p"], offset: Float[Array, "*s p"]) -> Float[Array, "*u p"]:
-    """`y - offset`, zero where it is no more than its rounding: without noise that would be a contradiction."""
+    """`y - offset`, zero where it is no more than its rounding.
+
+    Without noise that rounding would be a contradiction.
+    """
     rest = y - offset
     floor = 4 * jnp.finfo(rest.dtype).eps * (jnp.abs(y) + jnp.abs(offset))
     return jnp.where(jnp.abs(rest) > floor, rest, 0.0)

@@ -185,18 +185,28 @@ def smoothed_moments(
     r: Float[Array, "steps n columns"],
     N: Float[Array, "steps n n"],
 ) -> LinearSmoothed:
-    """Smoothed moments from the filtered ones and the adjoint."""
+    r"""Smoothed moments from the filtered ones and the adjoint.
+
+    Taken after the update, `x + P A'r_{t+1}` and `P - P A'N_{t+1}A P`: a prediction may be vast where the
+    filtered variance is not, and what is known exactly stays so. With `P^- J' = P` the covariance with the
+    state before is `(I - P A'N_{t+1}A) J A P_{t-1}`.
+    """
     leave = jax.vmap(form.leave)
-    before = leave(found.prior)
-    prior, posterior = before[found.where], leave(found.posterior)[found.where]
-    NP = small(N, prior)
-    cov = prior - small(prior, NP)
+    before, posterior = leave(found.prior), leave(found.posterior)[found.where]
+    steps, n = posterior.shape[:2]
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
-    gained = small(A, posterior[:-1])
+    last = ((0, 1), (0, 0), (0, 0))
+    r_after, N_after = jnp.pad(each(A.mT, r[1:]), last), jnp.pad(small(A.mT, small(N[1:], A)), last)
+    NP = small(N_after, posterior)
+    cov = posterior - small(posterior, NP)
+    mean = run.posterior + each(posterior, r_after)
+    J = jnp.eye(n, dtype=cov.dtype) - small(found.gain, system.C)
+    gained = small(J[found.where[1:]], small(A, posterior[:-1]))
     lag = gained - small(NP[1:].mT, gained)
-    lag = jnp.concatenate([jnp.zeros_like(lag[:1]), lag])
-    mean, unknown = smoothed_means(system, found, run, before, r), None
+    lag, unknown = jnp.concatenate([jnp.zeros_like(lag[:1]), lag]), None
     if found.diffuse is not None:
+        early = (jnp.arange(steps) < found.diffuse.steps)[:, None, None]
+        mean = jnp.where(early, smoothed_means(system, found, run, before, r), mean)
         cov, lag, unknown = smoothed_covariances(system, found, form, before, cov, lag, N)
     return LinearSmoothed(mean, 0.5 * (cov + cov.mT), lag, unknown)
 
