@@ -97,7 +97,7 @@ def product_without_rounding(C: Float[Array, "*p n"], E: Float[Array, "n d"]) ->
     """
     floor = 16 * len(E) * jnp.finfo(E.dtype).eps * (jnp.abs(C) @ jnp.abs(E))
     e = C @ E
-    return jnp.where(jnp.abs(e) > floor, e, 0.0)
+    return jnp.where(jnp.abs(e) <= floor, 0.0, e)
 
 
 def diffuse_update(
@@ -127,7 +127,7 @@ def diffuse_update(
         H = jnp.eye(d, dtype=dtype) - w_scaled[:, None] * w
         turned = E @ H
         terms = jnp.abs(E) + (jnp.abs(E) @ jnp.abs(w_scaled))[:, None] * jnp.abs(w)
-        turned = jnp.where(jnp.abs(turned) > 4 * d * jnp.finfo(dtype).eps * terms, turned, 0.0)
+        turned = jnp.where(jnp.abs(turned) <= 4 * d * jnp.finfo(dtype).eps * terms, 0.0, turned)
         k = turned[:, pivot] / alpha
         cS = c @ S
         held = S - k[:, None] * cS

@@ -2,7 +2,7 @@ r"""What rounding leaves of a difference, and what is taken for zero.
 
 A covariance from which a noise-free observation has taken all that there was holds a few units in the last
 place of the old one. Each function compares a result with the size of the terms that it was made of, so that
-neither the units of the states nor their number matter.
+neither the units of the states nor their number matter. What is not finite stays so.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def without_rounding(
     P: Float[Array, "n n"], size: Float[Array, " n"], units: int
 ) -> Float[Array, "n n"]:
     """A covariance, zero where a variance is no more than the rounding of terms of a given size."""
-    there = jnp.diagonal(P) > units * jnp.finfo(P.dtype).eps * jax.lax.stop_gradient(size)
+    there = ~(jnp.diagonal(P) <= units * jnp.finfo(P.dtype).eps * jax.lax.stop_gradient(size))
     return jnp.where(there[:, None] & there[None, :], P, 0.0)
 
 
@@ -48,7 +48,7 @@ def rows_without_rounding(
     S: Float[Array, "n m"], size: Float[Array, " n"], units: int
 ) -> Float[Array, "n m"]:
     """A square root, zero in the rows that are no more than the rounding of terms of a given size."""
-    there = row_norms(S) > units * jnp.finfo(S.dtype).eps * jax.lax.stop_gradient(size)
+    there = ~(row_norms(S) <= units * jnp.finfo(S.dtype).eps * jax.lax.stop_gradient(size))
     return jnp.where(there[:, None], S, 0.0)
 
 

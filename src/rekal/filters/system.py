@@ -122,7 +122,7 @@ def difference(y: Float[Array, "*t p"], offset: Float[Array, "*s p"]) -> Float[A
     """
     rest = y - offset
     floor = 4 * jnp.finfo(rest.dtype).eps * (jnp.abs(y) + jnp.abs(offset))
-    return jnp.where(jnp.abs(rest) > floor, rest, 0.0)
+    return jnp.where(jnp.abs(rest) <= floor, 0.0, rest)  # what is not finite stays so
 
 
 def check_series(
