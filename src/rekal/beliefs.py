@@ -180,23 +180,14 @@ class SmoothedPath(eqx.Module):
 
 
 def reported(
-    cov: Float[Array, "*batch n n"],
-    basis: Float[Array, "*batch n d"],
-    size: Float[Array, ""] | float = 1.0,
+    cov: Float[Array, "*batch n n"], basis: Float[Array, "*batch n d"]
 ) -> Float[Array, "*batch n n"]:
     """A covariance with a vast, but finite, variance along the unknown directions.
 
-    It is so vast that the deviation is thousands of times the size of the data, and no vaster: what such
-    coordinates have in common with others, and cancels in a known combination of them, keeps half of its
-    digits.
-
-    Args:
-        cov: of the known directions.
-        basis: of the unknown ones.
-        size: of the data, as a standard deviation.
+    No vaster than this: what such coordinates have in common with others, and cancels in a known combination
+    of them, keeps some of its digits.
     """
-    vast = jnp.finfo(cov.dtype).eps ** -0.45 * jnp.maximum(size, 1.0) ** 2
-    return cov + vast * (basis @ basis.mT)
+    return cov + jnp.finfo(cov.dtype).eps ** -0.6 * (basis @ basis.mT)
 
 
 BEYOND = 2

@@ -293,7 +293,7 @@ class Kalman(GaussianFilter):
         else:
             smoothed = smooth_linear(system, found, run, CovarianceForm, length)
         path = linear_path(system, found, run, self.arithmetic)
-        return path, smoothed_path(system, smoothed)
+        return path, smoothed_path(smoothed)
 
     def solve(self, system: LinearSystem) -> tuple[Gains, Means]:
         """Gains and means of a whole series."""

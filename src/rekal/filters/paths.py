@@ -29,9 +29,8 @@ def linear_path(system: LinearSystem, found: Gains, run: Means, form: Form) -> G
     diffuse = None
     if found.diffuse is not None:
         diffuse = DiffuseMoments(cov, found.diffuse.posterior, prior_cov, found.diffuse.prior)
-        size = jnp.abs(system.y).max()
-        cov = reported(cov, found.diffuse.posterior, size)
-        prior_cov = reported(prior_cov, found.diffuse.prior, size)
+        cov = reported(cov, found.diffuse.posterior)
+        prior_cov = reported(prior_cov, found.diffuse.prior)
     return GaussianPath(
         mean=run.posterior[..., 0],
         cov=cov,
@@ -68,9 +67,9 @@ def contradicted(system: LinearSystem, run: Means) -> Bool[Array, "steps p colum
     return exact & (jnp.abs(system.y - fitted) > jnp.finfo(fitted.dtype).eps ** (1 / 3) * size)
 
 
-def smoothed_path(system: LinearSystem, smoothed: LinearSmoothed) -> SmoothedPath:
+def smoothed_path(smoothed: LinearSmoothed) -> SmoothedPath:
     """The smoothed moments of a series."""
     cov = smoothed.cov
     if smoothed.unknown is not None:
-        cov = reported(cov, smoothed.unknown, jnp.abs(system.y).max())
+        cov = reported(cov, smoothed.unknown)
     return SmoothedPath(smoothed.mean[..., 0], cov, smoothed.lag)
