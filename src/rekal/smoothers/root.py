@@ -45,7 +45,7 @@ from rekal.filters.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
 from rekal.smoothers.adjoint import LinearSmoothed, smooth_linear
 
-VAST = 100.0
+VAST = 1e4
 """A filtered variance that is so many times the smoothed one costs the adjoint as many digits twice."""
 
 
