@@ -25,6 +25,7 @@ from rekal.smoothers.simulation import Noise, path_given
 
 FORMS = ("covariance", "square-root", "parallel")
 TOLERANCE, SINGLE = 1e-8, 1e-4
+HUGE = {np.dtype(np.float32): 1e4, np.dtype(np.float64): 1e9}  # what an infinite variance is at least
 NEAR = (
     1e-4  # nearer than this to being determined by others, an observation costs digits in any form
 )
@@ -140,7 +141,7 @@ class Scale:
         both = np.ix_(known, known)
         self.close(f"{what}, covariance", cov[both], right.cov[both], self.cov)
         assert not np.isnan(mean).any(), what
-        huge = np.diagonal(cov)[~known] > 1e6 * right.infinite[~known]
+        huge = np.diagonal(cov)[~known] > HUGE[cov.dtype] * right.infinite[~known]
         assert huge.all(), f"{what}: variances {np.diagonal(cov)} where {~known} are infinite"
 
     def close(self, what: str, ours, right, scale: float | None = None) -> None:

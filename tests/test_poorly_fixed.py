@@ -45,7 +45,7 @@ def assert_exact(model: LinearTimeVarying, form: str, digits: float, scales: np.
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("near", "digits"), [(2.0**-7, 1e-6), (2.0**-14, 1e-7), (2.0**-21, 1e-3)])
+@pytest.mark.parametrize(("near", "digits"), [(2.0**-7, 1e-8), (2.0**-14, 1e-7), (2.0**-21, 1e-3)])
 def test_regressors_that_nearly_agree_at_first(form, near, digits):
     assert_exact(regressors(near, initial="diffuse"), form, digits, np.ones(3))
 

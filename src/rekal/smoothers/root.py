@@ -10,8 +10,8 @@ so that the smoother's gain is `G = Y X^+`, and for the law of `x_t` given `x_{t
     P_t|T = G D D' G' + Z Z' + (Y - G X)(Y - G X)',   D D' = P_{t+1}|T.
 
 The last term vanishes where the predicted covariance is regular; where it is singular, or nearly so, it
-keeps the sum exact for whatever gain the pseudo-inverse gives (the rows of `X` are brought to unit length
-before, so that the units of the states do not matter). The sum is formed as a QR factor of
+keeps the sum exact for whatever gain the pseudo-inverse gives (the rows of `[A S, W]` are brought to unit
+length before, so that the units of the states do not matter). The sum is formed as a QR factor of
 `[G D, Z, Y - G X]`. The adjoint form subtracts, which in single precision can leave a covariance with a
 negative eigenvalue.
 
@@ -23,7 +23,8 @@ leaves nothing of `delta` is
 
     G = E F+ + K (I - F F+),     K = B H'(H H')^+,
 
-and `[[H], [B]]` takes the place of `[[A S, W], [S, 0]]`.
+and `[[H], [B]]` takes the place of `[[A S, W], [S, 0]]`. The rows of `H` keep their lengths: one that `F`
+spans is rounding, which unit length would turn into a direction.
 
 Two ways. Going back in time by gains can be unstable (a moving average seen without noise: the gain undoes
 the transition); the adjoint (`adjoint.py`) inverts nothing and never is, but it subtracts covariances, and
@@ -45,7 +46,7 @@ from rekal.filters.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
 from rekal.smoothers.adjoint import LinearSmoothed, smooth_linear
 
-VAST = 1e4
+VAST = 100
 """A filtered variance that is so many times the smoothed one costs the adjoint as many digits twice."""
 
 
@@ -139,25 +140,27 @@ def back_step(
     rounding = 32 * n * jnp.finfo(S.dtype).eps
     top = jnp.concatenate([A @ S, W], 1)
     bottom = jnp.concatenate([S, jnp.zeros_like(W)], 1)
-    size, through, seen = jnp.ones(n, S.dtype), None, None
-    if E is not None:
-        F = A @ E
-        size = jnp.linalg.norm(jnp.concatenate([F, top], 1), axis=1)
+    size = jnp.linalg.norm(top, axis=1)
+    through, seen = jnp.zeros_like(S), jnp.eye(n, dtype=S.dtype)
+    if E is None:
         size = jnp.where(size > 0, size, 1.0)
-        units = jnp.linalg.norm(F / size[:, None], axis=0)
+        top = top / size[:, None]
+    else:
+        F = A @ E
+        size = jnp.where(size > 0, size, jnp.linalg.norm(F, axis=1))
+        size = jnp.where(size > 0, size, 1.0)
+        F, top = F / size[:, None], top / size[:, None]
+        units = jnp.linalg.norm(F, axis=0)
         units = jnp.where(units > 0, units, 1.0)
-        F, top = F / size[:, None] / units, top / size[:, None]
+        F = F / units
         inverse = jnp.linalg.pinv(F, rtol=rounding)
         through = (E / units) @ inverse
-        seen = jnp.eye(n, dtype=S.dtype) - F @ inverse
+        seen = seen - F @ inverse
         bottom = bottom - through @ top
         top = seen @ top
     L = triangular(jnp.concatenate([top, bottom]))
     X, Y, Z = L[:n, :n], L[n:, :n], L[n:, n:]
-    lengths = jnp.linalg.norm(X, axis=1)
-    lengths = jnp.where(lengths > 0, lengths, 1.0)
-    G = Y @ jnp.linalg.pinv(X / lengths[:, None], rtol=rounding) / lengths
+    largest = jnp.maximum(jnp.linalg.norm(X), rounding)
+    G = Y @ jnp.linalg.pinv(X, rtol=rounding / largest)
     rest = triangular(jnp.concatenate([Z, Y - G @ X], 1))
-    if through is None or seen is None:
-        return G, rest
     return (through + G @ seen) / size, rest
