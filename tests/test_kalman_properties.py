@@ -25,7 +25,10 @@ from rekal.smoothers.simulation import Noise, path_given
 
 FORMS = ("covariance", "square-root", "parallel")
 TOLERANCE, SINGLE = 1e-8, 1e-4
-HUGE = {np.dtype(np.float32): 1e4, np.dtype(np.float64): 1e9}  # what an infinite variance is at least
+HUGE = {
+    np.dtype(np.float32): 1e4,
+    np.dtype(np.float64): 1e9,
+}  # what an infinite variance is at least
 NEAR = (
     1e-4  # nearer than this to being determined by others, an observation costs digits in any form
 )

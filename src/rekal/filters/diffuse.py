@@ -38,12 +38,12 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rekal.filters.forms import RootForm, Updated, summed_up
 from rekal.filters.rounding import (
-    rounding_floor,
     row_norms,
     rows_without_rounding,
     safe_sqrt,
+    squared_terms,
 )
-from rekal.models.roots import triangular
+from rekal.models.roots import compressed
 
 
 class DiffusePhase(NamedTuple):
@@ -118,7 +118,7 @@ def diffuse_update(
     d, dtype = E.shape[1], S.dtype
     before = row_norms(S)
 
-    def fix(c: Array, r: Array, e: Array, S: Array, E: Array) -> tuple[Array, ...]:
+    def fix(c: Array, r: Array, e: Array, S: Array, E: Array, loss: Array) -> tuple[Array, ...]:
         pivot = jnp.argmax(jnp.abs(e))
         size = jnp.linalg.norm(e)
         alpha = jnp.where(e[pivot] > 0, -size, size)
@@ -132,30 +132,35 @@ def diffuse_update(
         cS = c @ S
         held = S - k[:, None] * cS
         held = rows_without_rounding(held, row_norms(S) + jnp.abs(k) * jnp.abs(cS).sum(), 4 * n)
-        root = triangular(jnp.concatenate([held, (safe_sqrt(r) * k)[:, None]], 1))
+        root = compressed(jnp.concatenate([held, (safe_sqrt(r) * k)[:, None]], 1))
         left = turned.at[:, pivot].set(0.0)
-        gone = jnp.arange(d) == pivot
-        return root, left, k, size**2, H, H[:, pivot] / alpha, jnp.where(gone, 0.0, 1.0)
+        rest = jnp.where(jnp.arange(d) == pivot, 0.0, 1.0)
+        return root, left, k, size**2, loss, H, H[:, pivot] / alpha, rest
 
-    def condition(c: Array, r: Array, e: Array, S: Array, E: Array) -> tuple[Array, ...]:
-        size = jnp.maximum(before, row_norms(S))
-        root, g, f = RootForm.scalar(S, c, r, rounding_floor(c[None], size, 2)[0])
-        return root, E, g, f, jnp.eye(d, dtype=dtype), jnp.zeros(d, dtype), jnp.ones(d, dtype)
+    def condition(
+        c: Array, r: Array, e: Array, S: Array, E: Array, loss: Array
+    ) -> tuple[Array, ...]:
+        terms = squared_terms(c[None], jnp.maximum(before, row_norms(S)))[0]
+        root, g, f, loss = RootForm.scalar(S, c, r, terms, loss)
+        return root, E, g, f, loss, jnp.eye(d, dtype=dtype), jnp.zeros(d, dtype), jnp.ones(d, dtype)
 
     def step(i: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
-        S, E, G, innovator, f, fixes, Z, T = state
+        S, E, loss, G, innovator, f, fixes, Z, T = state
         c = C[i]
         row = jnp.zeros(p, dtype).at[i].set(1.0) - (c @ G) @ innovator
         e = product_without_rounding(c, E)
         sees = (e != 0).any()
-        S, E, g, spread, H, way, left = jax.lax.cond(sees, fix, condition, c, noise[i], e, S, E)
+        S, E, g, spread, loss, H, way, left = jax.lax.cond(
+            sees, fix, condition, c, noise[i], e, S, E, loss
+        )
         Z = Z + (T @ way)[:, None] * row
         T = (T @ H) * left
         here = (G.at[:, i].set(g), innovator.at[i].set(row), f.at[i].set(spread))
-        return S, E, *here, fixes.at[i].set(sees), Z, T
+        return S, E, loss, *here, fixes.at[i].set(sees), Z, T
 
     zeros = jnp.zeros((n, p), dtype), jnp.zeros((p, p), dtype), jnp.zeros(p, dtype)
-    state = (S, E, *zeros, jnp.zeros(p, bool), jnp.zeros((d, p), dtype), jnp.eye(d, dtype=dtype))
-    S, E, G, innovator, f, fixes, Z, T = jax.lax.fori_loop(0, p, step, state)
+    start = S, E, jnp.ones((), dtype), *zeros, jnp.zeros(p, bool)
+    state = (*start, jnp.zeros((d, p), dtype), jnp.eye(d, dtype=dtype))
+    S, E, _, G, innovator, f, fixes, Z, T = jax.lax.fori_loop(0, p, step, state)
     judged = (f > 0) & ~fixes
     return DiffuseUpdate(summed_up(S, G, innovator, f, judged, ~judged), E, Z, T)

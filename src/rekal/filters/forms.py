@@ -23,9 +23,11 @@ The update is split into what the observation would leave if it had no noise, an
 so that a large prior variance beside a small `r` costs no digits: the first term is exactly zero along `c`.
 
 * `CovarianceForm` carries `P`. Fast; the default in float64.
-* `RootForm` carries a square root `S`, `P = S S'` (Potter's update; the time update by a QR factor of
-  `[A S, Q^{1/2}]'`). No rounding can make `P` indefinite, and it works with the square root of the condition
-  number; the default in float32.
+* `RootForm` carries a square root `S`, `P = S S'`. A reflection `H` turns `q = c S` into `(alpha, 0, ...,
+  0)`: of the columns of `S H` the first is all that the observation sees, and is multiplied by
+  `sqrt(r / f)`. Without noise it is gone, exactly. The time update is a QR factor of `[A S, Q^{1/2}]'`. No
+  rounding can make `P` indefinite, and it works with the square root of the condition number; the default
+  in float32.
 """
 
 from __future__ import annotations
@@ -35,19 +37,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from rekal.filters.rounding import (
+    amplified,
     deviations,
     inverse,
-    rounding_floor,
     row_norms,
     rows_without_rounding,
     safe_sqrt,
+    squared_terms,
     without_rounding,
 )
 from rekal.models.products import rows_times
-from rekal.models.roots import square_root, triangular
+from rekal.models.roots import compressed, square_root, triangular
 
 UNROLLED = 4  # scalars written out one by one, which runs fastest
 LOOPED = 32  # scalars in a loop, which compiles faster; more go through one Cholesky factor
@@ -70,6 +73,22 @@ class Updated(NamedTuple):
     whitener: Float[Array, "p p"]
     log_f: Float[Array, ""]
     void: Float[Array, ""]
+
+
+class Scalar(NamedTuple):
+    """What the update by one scalar leaves.
+
+    Attributes:
+        carry: the new covariance, or its square root.
+        gain: of the scalar innovation.
+        f: its variance.
+        loss: how many times its own rounding the carry may hold by now (`rounding.py`).
+    """
+
+    carry: Float[Array, "n n"]
+    gain: Float[Array, " n"]
+    f: Float[Array, ""]
+    loss: Float[Array, ""]
 
 
 class CovarianceForm:
@@ -100,9 +119,9 @@ class CovarianceForm:
         P: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
         """Condition on the observations, one scalar after the other."""
-        floor = rounding_floor(C, deviations(P), 1)
+        terms = squared_terms(C, deviations(P))
         return _updated(
-            CovarianceForm.scalar, _joint_update, P, C, noise, floor, ((C @ P) * C).sum(1)
+            CovarianceForm.scalar, _joint_update, P, C, noise, terms, ((C @ P) * C).sum(1)
         )
 
     @staticmethod
@@ -110,17 +129,19 @@ class CovarianceForm:
         P: Float[Array, "n n"],
         c: Float[Array, " n"],
         noise: Float[Array, ""],
-        floor: Float[Array, ""],
-    ) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, ""]]:
-        """One scalar observation: the new carry, its gain and the variance of its innovation."""
+        terms: Float[Array, ""],
+        loss: Float[Array, ""],
+    ) -> Scalar:
+        """One scalar observation."""
         Pc = rows_times(c, P)
         spread = (c * Pc).sum()
-        there = spread > floor
+        there = spread > 4 * jnp.finfo(P.dtype).eps * loss * terms
         Pc, spread = jnp.where(there, Pc, 0.0), jnp.where(there, spread, 0.0)
         f = spread + noise
         explained = (Pc * inverse(spread))[:, None] * Pc[None, :]
-        rest = without_rounding(P - explained, jnp.diagonal(P), 4)
-        return rest + explained * (noise * inverse(f)), Pc * inverse(f), f
+        loss = jnp.maximum(loss, amplified(squared_terms(c[None], deviations(P))[0], f))
+        rest = without_rounding(P - explained, jnp.diagonal(P), 4 * loss)
+        return Scalar(rest + explained * (noise * inverse(f)), Pc * inverse(f), f, loss)
 
     @staticmethod
     def size(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
@@ -130,7 +151,7 @@ class CovarianceForm:
 
 
 class RootForm:
-    """Carries a lower triangular square root of the covariance."""
+    """Carries a square root of the covariance: as many columns as its rank, the others zero."""
 
     @staticmethod
     def enter(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
@@ -146,19 +167,19 @@ class RootForm:
     def predict(
         S: Float[Array, "n n"], A: Float[Array, "n n"], noise: Float[Array, "n n"]
     ) -> Float[Array, "n n"]:
-        """A square root of `A S S' A' + W W'`, `W` being the square root of `Q`."""
+        """A square root of `A S S' A' + W W'`, `W` being a square root of `Q`."""
         size = rows_times(row_norms(S)[None], jnp.abs(A))[0]
         moved = rows_without_rounding(A @ S, size, 4 * len(size))
-        return triangular(jnp.concatenate([moved, noise], 1))
+        return compressed(jnp.concatenate([moved, noise], 1))
 
     @staticmethod
     def update(
         S: Float[Array, "n n"], C: Float[Array, "p n"], noise: Float[Array, " p"]
     ) -> Updated:
-        """Potter's square-root update, one scalar after the other."""
-        floor = rounding_floor(C, row_norms(S), 2)
+        """One scalar after the other."""
+        terms = squared_terms(C, row_norms(S))
         return _updated(
-            RootForm.scalar, _joint_root_update, S, C, noise, floor, ((C @ S) ** 2).sum(1)
+            RootForm.scalar, _joint_root_update, S, C, noise, terms, ((C @ S) ** 2).sum(1)
         )
 
     @staticmethod
@@ -166,18 +187,24 @@ class RootForm:
         S: Float[Array, "n n"],
         c: Float[Array, " n"],
         noise: Float[Array, ""],
-        floor: Float[Array, ""],
-    ) -> tuple[Float[Array, "n n"], Float[Array, " n"], Float[Array, ""]]:
-        """One scalar observation: the new carry, its gain and the variance of its innovation."""
+        terms: Float[Array, ""],
+        loss: Float[Array, ""],
+    ) -> Scalar:
+        """One scalar observation."""
         q = c @ S
-        q = jnp.where((q * q).sum() > floor, q, 0.0)
+        q = jnp.where((q * q).sum() > (4 * jnp.finfo(S.dtype).eps) ** 2 * loss * terms, q, 0.0)
         spread = (q * q).sum()
         f = spread + noise
         Sq = S @ q
-        explained = (Sq * inverse(spread))[:, None] * q[None, :]
-        rest = rows_without_rounding(S - explained, row_norms(S), 4 * len(q))
-        # The two roots apart: the product of the variances may leave the range of the type.
-        return rest + explained * (safe_sqrt(noise) * safe_sqrt(inverse(f))), Sq * inverse(f), f
+        loss = jnp.maximum(loss, amplified(squared_terms(c[None], row_norms(S))[0], f))
+        root, pivot = turned(S, q)
+        seen = jnp.arange(len(q)) == pivot
+        rest = jnp.where(seen, 0.0, root)
+        rest = rows_without_rounding(rest, row_norms(S), 4 * len(q) * jnp.sqrt(loss))
+        # Roots apart: the product of the variances may leave the range of the type.
+        part = safe_sqrt(noise) * safe_sqrt(inverse(f))
+        carry = jnp.where(seen, part * root, rest)
+        return Scalar(jnp.where(spread > 0, carry, S), Sq * inverse(f), f, loss)
 
     @staticmethod
     def size(S: Float[Array, "n n"]) -> Float[Array, "n n"]:
@@ -188,13 +215,28 @@ class RootForm:
 Form = type[CovarianceForm] | type[RootForm]
 
 
+def turned(
+    S: Float[Array, "n m"], q: Float[Array, " m"]
+) -> tuple[Float[Array, "n m"], Int[Array, ""]]:
+    """`S H`, `H` being the reflection that turns the row `q` into a multiple of one unit row.
+
+    Returns:
+        The product, and which unit row it is. Columns where `q` is zero stay as they are.
+    """
+    pivot = jnp.argmax(jnp.abs(q))
+    size = safe_sqrt((q * q).sum())
+    alpha = jnp.where(q[pivot] > 0, -size, size)
+    w = q.at[pivot].add(-alpha)
+    return S - (S @ w)[:, None] * (w * inverse(size * (size + jnp.abs(q[pivot])))), pivot
+
+
 def _updated(
-    scalar: Callable[[Array, Array, Array, Array], tuple[Array, Array, Array]],
+    scalar: Callable[[Array, Array, Array, Array, Array], Scalar],
     joint: Callable[[Array, Array, Array], Updated],
     carry: Float[Array, "n n"],
     C: Float[Array, "p n"],
     noise: Float[Array, " p"],
-    floor: Float[Array, " p"],
+    terms: Float[Array, " p"],
     spreads: Float[Array, " p"],
 ) -> Updated:
     """One scalar after the other; very many of them at once, if each has noise enough.
@@ -202,7 +244,7 @@ def _updated(
     The joint covariance of precise observations is nearly singular, and its factor loses what the scalars
     keep.
     """
-    in_turn = lambda: _one_by_one(scalar, carry, C, noise, floor)  # noqa: E731
+    in_turn = lambda: _one_by_one(scalar, carry, C, noise, terms)  # noqa: E731
     if C.shape[0] <= LOOPED:
         return in_turn()
     regular = (noise > PRECISE * spreads).all()
@@ -210,30 +252,30 @@ def _updated(
 
 
 def _one_by_one(
-    scalar: Callable[[Array, Array, Array, Array], tuple[Array, Array, Array]],
+    scalar: Callable[[Array, Array, Array, Array, Array], Scalar],
     carry: Float[Array, "n n"],
     C: Float[Array, "p n"],
     noise: Float[Array, " p"],
-    floor: Float[Array, " p"],
+    terms: Float[Array, " p"],
 ) -> Updated:
     """Scalar updates in a row, and what they come to for the joint innovation."""
     p, n = C.shape
 
     def step(i: int | Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
-        carry, G, E, fs = state
-        carry, g, f = scalar(carry, C[i], noise[i], floor[i])
+        carry, G, E, fs, loss = state
+        carry, g, f, loss = scalar(carry, C[i], noise[i], terms[i], loss)
         # Row `i` of `E`: the scalar innovation as a combination of the joint one.
         row = jnp.zeros(p, C.dtype).at[i].set(1.0) - rows_times(rows_times(C[i], G.T), E.T)
-        return carry, G.at[:, i].set(g), E.at[i].set(row), fs.at[i].set(f)
+        return carry, G.at[:, i].set(g), E.at[i].set(row), fs.at[i].set(f), loss
 
     zeros = jnp.zeros((n, p), C.dtype), jnp.zeros((p, p), C.dtype), jnp.zeros(p, C.dtype)
-    state = (carry, *zeros)
+    state = (carry, *zeros, jnp.ones((), C.dtype))
     if p <= UNROLLED:
         for i in range(p):
             state = step(i, state)
     else:
         state = jax.lax.fori_loop(0, p, step, state)
-    carry, G, E, f = state
+    carry, G, E, f, _ = state
     positive = f > 0
     return summed_up(carry, G, E, f, positive, ~positive)
 

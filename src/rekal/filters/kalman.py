@@ -9,7 +9,11 @@ Three forms with the same answer:
 * "parallel": an associative scan over time (Särkkä and García-Fernández 2021), with covariances. On a CPU
   it does several times the work.
 
-A diffuse start is exact (`diffuse.py`); whatever the form, it is filtered step by step, with square roots.
+Whatever the form, two kinds of model are filtered step by step, with square roots: those with a diffuse
+start, which is exact (`diffuse.py`), and those with a singular `R` (unless the filter is built while `R` is
+traced). Rounding leaves in a covariance traces of what a noise-free observation has taken away, and the next
+such observation may take them for real.
+
 "auto" takes the square root in float32. In float64 it takes the covariance, and on a GPU the parallel form
 for series of 1,000 steps and more. Where the covariance has settled it is not computed again (`gains.py`).
 """
@@ -42,6 +46,7 @@ from rekal.filters.system import (
     diffuse_basis,
     linear_system,
 )
+from rekal.models.checks import is_singular
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.precision import in_own_precision
@@ -66,39 +71,43 @@ class Kalman(GaussianFilter):
     Attributes:
         model: a `LinearGaussian`, `LinearTimeVarying` or `LinearContinuous`.
         form: "auto", "covariance", "square-root" or "parallel" (see the module text).
+        noise_free: whether `R` is singular.
     """
 
     model: LinearModel
-    form: FormName = eqx.field(static=True, default="auto")
+    form: FormName = eqx.field(static=True)
+    noise_free: bool = eqx.field(static=True)
 
-    def __check_init__(self) -> None:
-        if not isinstance(self.model, LinearModel):
+    def __init__(self, model: LinearModel, form: FormName = "auto") -> None:
+        if not isinstance(model, LinearModel):
             raise RekalError(
-                f"Kalman filters linear models, not a {type(self.model).__name__}: use "
+                f"Kalman filters linear models, not a {type(model).__name__}: use "
                 "ExtendedKalman, UnscentedKalman or ParticleFilter"
             )
-        if self.form not in ("auto", "covariance", "square-root", "parallel"):
+        if form not in ("auto", "covariance", "square-root", "parallel"):
             raise RekalError(
-                "form must be 'auto', 'covariance', 'square-root' or 'parallel', "
-                f"but is {self.form!r}"
+                f"form must be 'auto', 'covariance', 'square-root' or 'parallel', but is {form!r}"
             )
+        self.model = model
+        self.form = form
+        self.noise_free = is_singular(model.R)
 
     @property
     def arithmetic(self) -> Form:
-        """How the covariance is carried: by square roots with a diffuse start.
+        """How the covariance is carried: by square roots with a diffuse start, or without noise.
 
         Early observations may fix a direction poorly. Its variance is then vast beside all others, and a
         covariance cannot hold both.
         """
-        if self.model.diffuse:
+        if self.model.diffuse or self.noise_free:
             return RootForm
         if self.form == "auto":
             return RootForm if self.model.Q.dtype == jnp.float32 else CovarianceForm
         return RootForm if self.form == "square-root" else CovarianceForm
 
     def parallel(self, steps: int) -> bool:
-        """Whether a series of so many steps is scanned in parallel; none with a diffuse start is."""
-        if self.model.diffuse:
+        """Whether a series of so many steps is scanned in parallel."""
+        if self.model.diffuse or self.noise_free:
             return False
         if self.form != "auto":
             return self.form == "parallel"
@@ -163,7 +172,7 @@ class Kalman(GaussianFilter):
         white = new.whitener @ innovation
         mean = belief.mean + new.gain @ innovation
         density = -0.5 * (white @ white + new.log_f + LOG_2PI * (evidence.mask.sum() - new.void))
-        size = jnp.abs(y) + jnp.abs(C) @ jnp.abs(mean)
+        size = jnp.abs(y) + jnp.abs(C) @ (jnp.abs(belief.mean) + jnp.abs(mean))
         refused = (noise == 0) & (jnp.abs(y - C @ mean) > jnp.finfo(y.dtype).eps ** (1 / 3) * size)
         density = jnp.where(refused.any(), -jnp.inf, density)
         return Gaussian(mean, new.carry, belief.step, basis, root=belief.root), density, white

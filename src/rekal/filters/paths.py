@@ -59,11 +59,12 @@ def contradicted(system: LinearSystem, run: Means) -> Bool[Array, "steps p colum
     """Noise-free entries that the state cannot take: the filtered mean does not meet them.
 
     They were known exactly from earlier ones, and are something else. Rounding is far below the cube root of
-    the machine epsilon, in units of the largest entry.
+    the machine epsilon, in units of the largest number that went in.
     """
     exact = (system.noise == 0)[:, :, None]
     fitted = system.C @ run.posterior
-    size = jnp.abs(system.y).max(0) + jnp.abs(system.C) @ jnp.abs(run.posterior)
+    moved = jnp.abs(run.prior) + jnp.abs(run.posterior)
+    size = jnp.abs(system.y).max(0) + jnp.abs(system.C) @ moved
     return exact & (jnp.abs(system.y - fitted) > jnp.finfo(fitted.dtype).eps ** (1 / 3) * size)
 
 

@@ -12,18 +12,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-def rounding_floor(
-    C: Float[Array, "p n"], spread: Float[Array, " n"], power: int
-) -> Float[Array, " p"]:
-    """What the variance of `c x` may hold of rounding alone, once earlier scalars determine it.
+def squared_terms(C: Float[Array, "p n"], spread: Float[Array, " n"]) -> Float[Array, " p"]:
+    """What the variance of `c x` is summed from: `(sum |c_i| sd_i)^2`, without a slope.
 
     Args:
         C: the rows `c`.
         spread: standard deviations of the states before the update.
-        power: 1 where covariances were subtracted, 2 where square roots were.
     """
     whole = (jnp.abs(C) * spread).sum(1)
-    return jax.lax.stop_gradient((4 * jnp.finfo(C.dtype).eps) ** power * whole * whole)
+    return jax.lax.stop_gradient(whole * whole)
+
+
+def amplified(terms: Float[Array, ""], f: Float[Array, ""]) -> Float[Array, ""]:
+    """How many times its own rounding an update by a scalar of variance `f` leaves.
+
+    `P c c'P / f` has the relative rounding of `f`, which is that of the terms of `c P c'` over `f`: an
+    observation that the state already nearly determines costs digits.
+    """
+    return jnp.maximum(1.0, jax.lax.stop_gradient(terms * inverse(f)))
 
 
 def deviations(P: Float[Array, "n n"]) -> Float[Array, " n"]:
@@ -37,7 +43,7 @@ def row_norms(S: Float[Array, "n m"]) -> Float[Array, " n"]:
 
 
 def without_rounding(
-    P: Float[Array, "n n"], size: Float[Array, " n"], units: int
+    P: Float[Array, "n n"], size: Float[Array, " n"], units: int | Array
 ) -> Float[Array, "n n"]:
     """A covariance, zero where a variance is no more than the rounding of terms of a given size."""
     there = ~(jnp.diagonal(P) <= units * jnp.finfo(P.dtype).eps * jax.lax.stop_gradient(size))
@@ -45,7 +51,7 @@ def without_rounding(
 
 
 def rows_without_rounding(
-    S: Float[Array, "n m"], size: Float[Array, " n"], units: int
+    S: Float[Array, "n m"], size: Float[Array, " n"], units: int | Array
 ) -> Float[Array, "n m"]:
     """A square root, zero in the rows that are no more than the rounding of terms of a given size."""
     there = ~(row_norms(S) <= units * jnp.finfo(S.dtype).eps * jax.lax.stop_gradient(size))

@@ -33,6 +33,20 @@ def triangular(wide: Float[Array, "*batch n m"]) -> Float[Array, "*batch n n"]:
     return (upper * sign[..., :, None]).mT
 
 
+def compressed(wide: Float[Array, "n m"]) -> Float[Array, "n n"]:
+    """An `S` with `S S' = W W'` that has no more columns than `W`, counting those that are not zero.
+
+    A QR factor of a matrix of lower rank would hold rounding in place of the columns that are not there.
+    """
+    n = wide.shape[0]
+    there = (wide != 0).any(0)
+
+    def packed() -> Array:
+        return wide[:, jnp.argsort(~there)[:n]]
+
+    return jax.lax.cond(there.sum() < n, packed, lambda: triangular(wide))
+
+
 def semidefinite_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:
     r"""Lower triangular `S` with `S S' = P`, for a covariance that may be singular, by elimination.
 
