@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     config.addinivalue_line("markers", "returns_nan(why): a public function may return NaN here")
     gc.set_threshold(50_000, 20, 50)
+    if (
+        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    ):  # a shell does that to what runs in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "XLA_FLAGS" not in os.environ:  # workers inherit it
         trial = [sys.executable, "-c", "import jax; jax.devices()"]
         known = subprocess.run(trial, env={**os.environ, "XLA_FLAGS": HASTY}, capture_output=True)
