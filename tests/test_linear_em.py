@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import JointGaussian, random_linear, simulate_linear
 
+import rekal
 from rekal.errors import RekalError
-from rekal.learning.batch import Batch, as_batch
+from rekal.learning.batch import Batch, as_batch, like_lengths
 from rekal.learning.linear_em import linear_em
 from rekal.learning.linear_statistics import linear_e_step
 from rekal.learning.priors import PriorStrength
@@ -119,6 +120,31 @@ def test_statistics_equal_the_joint_gaussian(states, obs, inputs, missing):
     np.testing.assert_allclose(found.initial.targets, first[:, :-1], atol=1e-10)
     np.testing.assert_allclose(found.initial.cross, first[:, -1:], atol=1e-10)
     assert float(value) == pytest.approx(likelihood, abs=1e-8)
+
+
+def test_short_series_beside_a_long_one_are_learned_from_in_groups():
+    model = linear(2, 1, 1, seed=3)
+    batch = batch_of(model, [400, 7, 7, 30, 5, 9, 40, 8], seed=2, missing=True)
+    groups = like_lengths(batch)
+    assert [group.values.shape[:2] for group in groups] == [(5, 9), (2, 40), (1, 400)]
+    together = linear_em(model, batch, iterations=1, tolerance=0)
+    statistics, value = jax.jit(lambda: linear_e_step(model, batch, False, False))()
+    assert together.log_likelihood[0] == pytest.approx(float(value), rel=1e-12)
+    apart = [jax.jit(lambda g=g: linear_e_step(model, g, False, False)[0])() for g in groups]
+    summed = jax.tree.map(lambda *parts: sum(parts), *apart)
+    for whole, part in zip(jax.tree.leaves(statistics), jax.tree.leaves(summed), strict=True):
+        np.testing.assert_allclose(part, whole, atol=1e-8)
+
+
+def test_moments_that_no_memory_holds_are_refused(monkeypatch):
+    monkeypatch.setattr("rekal.memory.memory_of_machine", lambda: 1e6)
+    data = Sequences.from_arrays([np.zeros(4000), np.zeros(3)])
+    message = "2 series, padded to 4096 steps, would take .* GiB .*: work on series of like lengths"
+    level = LinearGaussian.create(np.eye(1), np.eye(1), np.eye(1), np.eye(1))
+    with pytest.raises(RekalError, match="^filtering " + message):
+        rekal.filter(rekal.Kalman(level), data)
+    with pytest.raises(RekalError, match="^smoothing " + message):
+        rekal.smooth(rekal.Kalman(level), data)
 
 
 def test_series_side_by_side_equal_one_after_the_other():

@@ -57,6 +57,15 @@ def memory_of_machine() -> float:
     return most
 
 
+def memory_in_use() -> float:
+    """Bytes of memory that this process holds, 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return float(os.sysconf("SC_PAGE_SIZE")) * pages
+    except (AttributeError, ValueError, OSError):
+        return 0.0
+
+
 def check_memory(size: int | float, what: str, remedy: str) -> None:
     """Refuse what no memory could hold, before it is asked for: a kernel ends such a process without a word.
 
@@ -68,9 +77,9 @@ def check_memory(size: int | float, what: str, remedy: str) -> None:
     Raises:
         RekalError: it is more than the memory of the machine.
     """
-    most = memory_of_machine()
-    if size > most:
+    free = memory_of_machine() - memory_in_use()
+    if size > free:
         raise RekalError(
             f"{what} would take {size / 2**30:,.0f} GiB of memory at least, but there are "
-            f"{most / 2**30:,.0f}: {remedy}"
+            f"{free / 2**30:,.0f}: {remedy}"
         )

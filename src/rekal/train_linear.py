@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekal.filters.choice import Filtering, chosen
-from rekal.learning.batch import as_batch
+from rekal.learning.batch import as_batch, check_moments_memory
 from rekal.learning.em import EM, EMResult, Progress
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.linear_em import linear_em
@@ -69,6 +69,7 @@ def train_linear(
             start = choose_order(batch).by_bic.model
         uncertainty = None
         following.of(start)  # refused before the work, not after
+        check_moments_memory(start.states, batch)
         if isinstance(start, LinearContinuous):
             learner = MaximumLikelihood() if learner is None else learner
         if isinstance(learner, MaximumLikelihood):

@@ -10,7 +10,7 @@ import numpy as np
 
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering, chosen
-from rekal.learning.batch import as_batch
+from rekal.learning.batch import as_batch, check_moments_memory
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.estimate import Estimate
 from rekal.learning.likelihood import MaximumLikelihood
@@ -123,13 +123,16 @@ def train_structure(
         given = standardised(structure, standardiser).vector
         start = start.replaced(jnp.where(held, given, start.vector))
     following = chosen(filtering, Filtering("kalman"))
-    following.of(start.build())  # refused before the work, not after
+    built = start.build()
+    following.of(built)  # refused before the work, not after
+    batch = as_batch(prepared, built)
+    check_moments_memory(built.states, batch)
 
     def told(progress: Progress) -> None:
         if report is not None:
             report("training", progress)
 
-    found = learner.run(start, as_batch(prepared, start.build()), told)
+    found = learner.run(start, batch, told)
     diffuse = len(found.model.diffuse)
     volume = float(
         log_volume(np.asarray(prepared.mask), np.asarray(standardiser.scale), diffuse).sum()

@@ -18,7 +18,7 @@ from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.predictive import Predictive, gaussian_predictive, particle_predictive
 from rekal.filters.recursion import run_filter
-from rekal.learning.batch import Batch, as_batch
+from rekal.learning.batch import Batch, as_batch, check_moments_memory
 from rekal.memory import check_memory
 from rekal.models.gaussian import GaussianModel
 from rekal.posterior import Kind, Posterior
@@ -80,6 +80,7 @@ def filter_paths(
     check_filter(algorithm)
     batch = as_batch(data, algorithm.model)
     if isinstance(algorithm, GaussianFilter):
+        check_moments_memory(algorithm.model.states, batch)
         path = _run_gaussian(algorithm, batch, is_complete(batch))
         _check(algorithm, data, batch, path)
     else:
@@ -202,6 +203,7 @@ def _smoothed(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed:
     batch = as_batch(data, algorithm.model)
     cut = lambda tree: jax.tree.map(lambda leaf: leaf[:, : data.steps], tree)  # noqa: E731
     if isinstance(algorithm, GaussianFilter):
+        check_moments_memory(algorithm.model.states, batch, smoothing=True)
         path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))
         _check(algorithm, data, batch, path)
         sturdier = algorithm.sturdier()

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rekal.errors import RekalError
+from rekal.memory import check_memory
 from rekal.models.base import StateSpaceModel
 from rekal.models.linear_model import LinearModel
 from rekal.models.time_varying import LinearTimeVarying
@@ -82,6 +83,47 @@ def as_batch(data: Sequences, model: StateSpaceModel | TableNetwork | None = Non
         valid=jnp.asarray(pad(np.asarray(data.valid()))),
         dt=None if dt is None else _numbers(pad(np.asarray(dt)), "steps of time"),
     )
+
+
+def check_moments_memory(states: int, batch: Batch, smoothing: bool = False) -> None:
+    """Refuse series whose filtered moments, padding included, no memory could hold.
+
+    Args:
+        states: of the model.
+        batch: the series.
+        smoothing: whether smoothed moments are wanted, too.
+
+    Raises:
+        RekalError: they are too large.
+    """
+    series, steps, p = batch.mask.shape
+    each = 2 * states + 2 * states**2 + 2 * p + 1 + smoothing * (states + 2 * states**2)
+    copies = 2.0  # measured: what is computed, and what is handed out
+    check_memory(
+        copies * each * batch.values.dtype.itemsize * series * steps,
+        f"{'smoothing' if smoothing else 'filtering'} {series} series, padded to {steps} steps,",
+        "work on series of like lengths apart, or on fewer of them",
+    )
+
+
+def like_lengths(batch: Batch) -> tuple[Batch, ...]:
+    """The same series in groups, each cut to its longest, if padding is most of the whole.
+
+    A series of a group has at least a quarter of the steps of its longest, so that there are few groups to
+    compile for.
+    """
+    lengths = np.asarray(batch.valid).sum(1)
+    if lengths.sum() * 4 > batch.valid.size:
+        return (batch,)
+    kind = np.ceil(np.log2(np.maximum(lengths, 16)) / 2).astype(int)
+    groups = []
+    for each in np.unique(kind):
+        rows = np.flatnonzero(kind == each)
+        steps = padded_length(int(lengths[rows].max()))
+        groups.append(
+            Batch(*(None if leaf is None else leaf[rows, :steps] for leaf in batch))  # pyright: ignore
+        )
+    return tuple(groups)
 
 
 def _numbers(array: np.ndarray, what: str) -> Array:

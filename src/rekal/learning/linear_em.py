@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from rekal.errors import RekalError
-from rekal.learning.batch import Batch
+from rekal.learning.batch import Batch, like_lengths
 from rekal.learning.constraints import check_flat_columns, constrain_linear
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.linear_maximise import LinearConstraints, LinearNoise, maximise_linear
@@ -87,9 +87,8 @@ def linear_em(
         model, freeze, fixed, process_noise=process_noise, observation_noise=observation_noise
     )
     check_flat_columns(model, constraints)
-    valid = np.asarray(batch.valid)
-    lengths = valid.sum(1)
-    shape = bool((np.asarray(batch.mask) == valid[..., None]).all()), bool(np.ptp(lengths) == 0)
+    groups = like_lengths(batch)
+    shapes = tuple(shape_of(group) for group in groups)
     gain = jnp.asarray(tolerance * int(batch.mask.sum()), model.A.dtype)
 
     start = model
@@ -98,14 +97,14 @@ def linear_em(
     try:
         priors = no_priors(model)
         if strength is not None:
-            priors = strength.priors(_e_step(model, batch, shape))
+            priors = strength.priors(_e_step(model, groups, shapes)[0])
         stretch = 1
         while len(history) < iterations:
             stretch = min(stretch, iterations - len(history))
             since = time.perf_counter()
             before = jnp.asarray(history[-1] if history else -jnp.inf, model.A.dtype)
             new, values, count, settled = _stretch(
-                model, batch, priors, constraints, shape, gain, jnp.asarray(stretch), before
+                model, groups, priors, constraints, shapes, gain, jnp.asarray(stretch), before
             )
             found = np.asarray(values, np.float64)[: int(count)]
             for value in found:
@@ -145,18 +144,31 @@ def no_priors(model: LinearGaussian) -> Priors:
     return Priors(flat(n, n + k + 1), flat(p, n + k + 1), flat(n, 1))
 
 
+def shape_of(batch: Batch) -> tuple[bool, bool]:
+    """Whether no entry of a real step is missing, and whether all series are equally long."""
+    valid = np.asarray(batch.valid)
+    complete = (np.asarray(batch.mask) == valid[..., None]).all()
+    return bool(complete), bool(np.ptp(valid.sum(1)) == 0)
+
+
 @eqx.filter_jit
-def _e_step(model: LinearGaussian, batch: Batch, shape: tuple[bool, bool]) -> Any:
-    return linear_e_step(model, batch, *shape)[0]
+def _e_step(
+    model: LinearGaussian, groups: tuple[Batch, ...], shapes: tuple[tuple[bool, bool], ...]
+) -> tuple[Any, Array]:
+    """Statistics of all groups, and their log-likelihood."""
+    each = [
+        linear_e_step(model, batch, *shape) for batch, shape in zip(groups, shapes, strict=True)
+    ]
+    return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *each)
 
 
 @eqx.filter_jit
 def _stretch(
     model: LinearGaussian,
-    batch: Batch,
+    groups: tuple[Batch, ...],
     priors: Priors,
     constraints: LinearConstraints,
-    shape: tuple[bool, bool],
+    shapes: tuple[tuple[bool, bool], ...],
     gain: Float[Array, ""],
     limit: Int[Array, ""],
     before: Float[Array, ""],
@@ -171,7 +183,7 @@ def _stretch(
     def iterate(state: State) -> State:
         arrays, values, i, last, _ = state
         current = eqx.combine(arrays, rest)
-        statistics, value = linear_e_step(current, batch, *shape)
+        statistics, value = _e_step(current, groups, shapes)
         new = maximise_linear(current, statistics, priors, constraints)
         settled = jnp.abs(value - last) < gain
         return eqx.filter(new, eqx.is_array), values.at[i].set(value), i + 1, value, settled
