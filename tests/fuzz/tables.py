@@ -241,7 +241,7 @@ def damaged_text(text: str, damage: str | None, rng: np.random.Generator, start:
     """Cut a text off or put something into it."""
     if damage == "cut":
         return text[: int(rng.integers(0, len(text)))]
-    put = {"quote": '"', "zero byte": "\0", "control": "\x07"}.get(damage or "")
+    put = {"quote": '"', "zero byte": "\0", "control": "\x01"}.get(damage or "")
     if put is None:
         return text
     place = int(rng.integers(start, len(text)))

@@ -162,7 +162,8 @@ class Kalman(GaussianFilter):
         blocks = self._blocks_at(belief.step, evidence.u)
         offset = blocks.d[0] if evidence.u is None else blocks.d[0] + blocks.D[0] @ evidence.u
         shape, noise = decorrelate_seen(blocks.R[0], evidence.mask)
-        C, y = shape @ blocks.C[0], shape @ difference(evidence.y, offset)
+        seen = difference(evidence.y, offset)
+        C, y = shape @ blocks.C[0], shape @ seen
         form, basis = RootForm if belief.root else CovarianceForm, None
         if belief.basis is None:
             new = form.update(belief.carry, C, noise)
@@ -172,7 +173,9 @@ class Kalman(GaussianFilter):
         white = new.whitener @ innovation
         mean = belief.mean + new.gain @ innovation
         density = -0.5 * (white @ white + new.log_f + LOG_2PI * (evidence.mask.sum() - new.void))
-        size = jnp.abs(y) + jnp.abs(C) @ (jnp.abs(belief.mean) + jnp.abs(mean))
+        # What the numbers compared below were summed from.
+        moved = jnp.abs(belief.mean) + jnp.abs(new.gain) @ jnp.abs(innovation)
+        size = jnp.abs(shape) @ jnp.abs(seen) + jnp.abs(C) @ moved
         refused = (noise == 0) & (jnp.abs(y - C @ mean) > jnp.finfo(y.dtype).eps ** (1 / 3) * size)
         density = jnp.where(refused.any(), -jnp.inf, density)
         return Gaussian(mean, new.carry, belief.step, basis, root=belief.root), density, white
