@@ -196,3 +196,22 @@ def test_single_precision_with_a_vast_prior_variance():
             path = Kalman(model, form=form).run(jnp.asarray(y), None)
             np.testing.assert_allclose(path.cov, exact.cov, rtol=2e-4, atol=1e-6)
             np.testing.assert_allclose(path.mean, exact.mean, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("form", ["auto", "covariance", "square-root", "parallel"])
+@pytest.mark.parametrize("noise", [1e-9, 1e-12, 1e-18])
+def test_very_precise_observations_of_a_vague_start(form, noise):
+    """A line seen almost exactly: covariances alone lose 1.5 to 9.5 nats."""
+    steps = np.arange(60.0)
+    A, C = np.array([[1, 1.0], [0, 1]]), np.array([[1.0, 0]])
+    model = LinearGaussian.create(A, C, np.zeros((2, 2)), noise * np.eye(1), P=1e6 * np.eye(2))
+    y = 0.1 * steps + np.sqrt(noise) * np.random.default_rng(0).normal(size=60)
+    path = Kalman(model, form).run(jnp.asarray(y[:, None]), None)
+    # In units of the noise: all but what the start adds is the residual of a least-squares line.
+    design = np.stack([np.ones(60), steps], 1)
+    line, residual, *_ = np.linalg.lstsq(design, y, rcond=None)
+    fisher = design.T @ design * 1e6 / noise
+    log_det = 60 * np.log(noise) + np.linalg.slogdet(np.eye(2) + fisher)[1]
+    right = -0.5 * (60 * np.log(2 * np.pi) + log_det + residual[0] / noise + line @ line / 1e6)
+    assert path.log_likelihood == pytest.approx(right, abs=2e-4)
+    np.testing.assert_allclose(path.mean[-1], [line @ design[-1], line[1]], rtol=1e-9)

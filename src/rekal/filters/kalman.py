@@ -10,9 +10,9 @@ Three forms with the same answer:
   it does several times the work.
 
 Whatever the form, two kinds of model are filtered step by step, with square roots: those with a diffuse
-start, which is exact (`diffuse.py`), and those with a singular `R` (unless the filter is built while `R` is
-traced). Rounding leaves in a covariance traces of what a noise-free observation has taken away, and the next
-such observation may take them for real.
+start, which is exact (`diffuse.py`), and those whose `R` is singular or tiny beside `P` (unless the filter is
+built while they are traced). Rounding leaves in a covariance traces of what a precise observation has taken
+away, and the next such observation may take them for real.
 
 "auto" takes the square root in float32. In float64 it takes the covariance, and on a GPU the parallel form
 for series of 1,000 steps and more. Where the covariance has settled it is not computed again (`gains.py`).
@@ -46,7 +46,7 @@ from rekal.filters.system import (
     diffuse_basis,
     linear_system,
 )
-from rekal.models.checks import is_singular
+from rekal.models.checks import is_precise
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.precision import in_own_precision
@@ -71,12 +71,12 @@ class Kalman(GaussianFilter):
     Attributes:
         model: a `LinearGaussian`, `LinearTimeVarying` or `LinearContinuous`.
         form: "auto", "covariance", "square-root" or "parallel" (see the module text).
-        noise_free: whether `R` is singular.
+        precise: whether `R` is singular, or tiny beside a given `P`.
     """
 
     model: LinearModel
     form: FormName = eqx.field(static=True)
-    noise_free: bool = eqx.field(static=True)
+    precise: bool = eqx.field(static=True)
 
     def __init__(self, model: LinearModel, form: FormName = "auto") -> None:
         if not isinstance(model, LinearModel):
@@ -90,16 +90,16 @@ class Kalman(GaussianFilter):
             )
         self.model = model
         self.form = form
-        self.noise_free = is_singular(model.R)
+        self.precise = is_precise(model.C, model.P, model.R)
 
     @property
     def arithmetic(self) -> Form:
-        """How the covariance is carried: by square roots with a diffuse start, or without noise.
+        """How the covariance is carried: by square roots with a diffuse start or hardly any noise.
 
         Early observations may fix a direction poorly. Its variance is then vast beside all others, and a
         covariance cannot hold both.
         """
-        if self.model.diffuse or self.noise_free:
+        if self.model.diffuse or self.precise:
             return RootForm
         if self.form == "auto":
             return RootForm if self.model.Q.dtype == jnp.float32 else CovarianceForm
@@ -107,7 +107,7 @@ class Kalman(GaussianFilter):
 
     def parallel(self, steps: int) -> bool:
         """Whether a series of so many steps is scanned in parallel."""
-        if self.model.diffuse or self.noise_free:
+        if self.model.diffuse or self.precise:
             return False
         if self.form != "auto":
             return self.form == "parallel"

@@ -114,6 +114,27 @@ def is_singular(block: Array) -> bool:
     return bool((np.linalg.eigvalsh(scaled)[:, 0] <= lost).any())
 
 
+PRECISE = 1e8
+"""Variances that differ by this factor leave half of the digits of double precision."""
+
+
+def is_precise(C: Array, P: Array, R: Array) -> bool:
+    """Whether the observations of a known start are so precise that covariances lose digits.
+
+    Either `R`, or one of a stack, is singular, or its least variance is tiny beside the largest of `C P C'`.
+    False while one of them is traced.
+    """
+    if any(isinstance(block, Tracer) for block in (C, P, R)):
+        return False
+    if is_singular(R):
+        return True
+    if not np.size(C) or not np.size(P):
+        return False
+    rows, cov, noise = (np.asarray(block, np.float64) for block in (C, P, R))
+    spread = np.einsum("...pn,nm,...pm->...p", rows, cov, rows).max()
+    return bool(spread > PRECISE * np.linalg.eigvalsh(noise).min())
+
+
 def check_stable(A: Array) -> None:
     """A stationary law exists.
 

@@ -30,6 +30,8 @@ class Blocks(NamedTuple):
 class LinearModel(GaussianModel):
     """A model whose transition and observation are linear, with Gaussian noise."""
 
+    C: eqx.AbstractVar[Float[Array, "*steps_C obs states"]]
+
     @abc.abstractmethod
     def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:
         """The matrices at every step; `dt[t]` is the time between the steps `t - 1` and `t`."""
