@@ -172,7 +172,7 @@ class TestLinear:
         assert "What the structure local-level learned of flow" in page
         assert "hidden unit" not in page
         assert "Parameters of the structure" in page
-        assert "The filter is consistent" in page
+        assert "<b>The filter is" in page
         assert "Computed on the training data" in page
         assert "nothing draws it back" in page
         assert page.count("standardised") == 1

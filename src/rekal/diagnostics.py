@@ -18,9 +18,11 @@ from jaxtyping import Float
 from scipy.stats import kstest
 
 from rekal.errors import RekalError
+from rekal.holding import Scores
 from rekal.innovations import LEVEL, chi_square_band, ljung_box, nis, verdict
 
 LAGS = 20
+NO_SCORES = Scores()
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class Diagnostics:
         nis_inside: share of the steps whose NIS lies in the 95 % interval of its own chi-square law.
         lags: number of lags of the Ljung-Box tests.
         columns: the columns one by one.
+        score: log predictive density in nats per value, over the steps that holding predicts, too.
+        hold_score: the same of holding the last value (`holding.py`); None where it is not known.
+        hold_error: standard error of their difference.
     """
 
     entries: int
@@ -71,6 +76,9 @@ class Diagnostics:
     nis_inside: float
     lags: int
     columns: tuple[ColumnDiagnostics, ...]
+    score: float | None = None
+    hold_score: float | None = None
+    hold_error: float | None = None
 
     @property
     def whiteness_p(self) -> float:
@@ -93,9 +101,45 @@ class Diagnostics:
         return self.uniformity_p >= 1 - LEVEL
 
     @property
-    def consistent(self) -> bool:
+    def right_size(self) -> bool:
         """Whether the mean NIS lies in its band."""
         return self.nis_low <= self.nis <= self.nis_high
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the filter passes every test: size and whiteness of the innovations, and the PIT."""
+        return not self.faults
+
+    @property
+    def held_better(self) -> bool:
+        """Whether holding the last value has the better score, by more than two standard errors."""
+        if self.score is None or self.hold_score is None or self.hold_error is None:
+            return False
+        return self.hold_score - self.score > 2 * self.hold_error
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The tests that the filter fails, in words; one with too few entries to say is none of them."""
+        wrong = []
+        if not self.right_size and np.isfinite(self.nis):
+            wrong.append("overconfident" if self.nis > self.nis_high else "too careful")
+        if self.whiteness_p < 1 - LEVEL:
+            wrong.append("its innovations can be predicted")
+        if self.uniformity_p < 1 - LEVEL:
+            share = 100 * self.coverage(90)
+            wrong.append(f"its distributions do not hold (the 90 % interval holds {share:.0f} %)")
+        return tuple(wrong)
+
+    @property
+    def verdict(self) -> str:
+        """All tests in one sentence."""
+        if self.faults:
+            said = f"the filter is not consistent: {'; '.join(self.faults)}"
+        else:
+            said = "the filter is consistent"
+        if self.held_better:
+            said += "; holding the last value predicts better"
+        return said
 
     def coverage(self, level: int) -> float:
         """Share of all entries inside the central interval of 50 or 90 %, one step ahead."""
@@ -107,19 +151,30 @@ class Diagnostics:
         return float(np.average(np.array(shares)[known], weights=np.array(counts)[known]))
 
     def summary(self) -> str:
-        """Three lines in words."""
+        """A few lines in words; the last is the verdict."""
         several = f" for {len(self.columns)} columns together" if len(self.columns) > 1 else ""
         white = f"(Ljung-Box {_p(self.whiteness_p)}{several}, {self.lags} lags)"
         pit = f"(Kolmogorov-Smirnov {_p(self.uniformity_p)})"
         places = 2 if self.nis_high - self.nis_low > 0.1 else 3
         nis, low, high = (f"{v:.{places}f}" for v in (self.nis, self.nis_low, self.nis_high))
         told = verdict(self.nis, self.nis_low, self.nis_high)
+        told = (
+            "errors are as large as the filter says" if self.right_size else f"the filter is {told}"
+        )
+        held = []
+        if self.score is not None and self.hold_score is not None:
+            held = [
+                f"score           {self.score:.3f} nats per value; holding the last value has "
+                f"{self.hold_score:.3f}"
+            ]
         return "\n".join(
             [
                 f"innovations     white: {_word(self.whiteness_p)} {white}",
-                f"mean NIS        {nis}, 95 % band {low} to {high}: the filter is {told}",
+                f"mean NIS        {nis}, 95 % band {low} to {high}: {told}",
                 f"intervals       the 50 % interval holds {100 * self.coverage(50):.0f} %, that of "
                 f"90 % {100 * self.coverage(90):.0f} %; PIT uniform: {_word(self.uniformity_p)} {pit}",
+                *held,
+                f"verdict         {self.verdict}",
             ]
         )
 
@@ -142,6 +197,7 @@ def diagnose(
     white: Float[np.ndarray, "batch steps obs"],
     pit: Float[np.ndarray, "batch steps obs"],
     names: Sequence[str],
+    scores: Scores = NO_SCORES,
 ) -> Diagnostics:
     """Judge the one-step predictions of a filter.
 
@@ -149,6 +205,7 @@ def diagnose(
         white: innovations scaled to unit covariance; NaN where there is none.
         pit: probability integral transform of each entry; NaN where there is none.
         names: names of the columns.
+        scores: log score of the predictions, and of holding the last value (`holding.scores`).
 
     Raises:
         RekalError: there is no innovation at all.
@@ -172,6 +229,7 @@ def diagnose(
         columns=tuple(
             _column(name, white[..., k], pit[..., k], lags) for k, name in enumerate(names)
         ),
+        **scores._asdict(),
     )
 
 

@@ -22,6 +22,7 @@ from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
 from rekal.frame_stream import FRAME_STREAM, FrameStream
 from rekal.history import ARRAYS, REASONS, History
+from rekal.holding import Scores
 from rekal.learning.uncertainty import BLOCKS, Uncertainty
 from rekal.models.serial import model_from
 from rekal.networks.serial import KIND, network_from
@@ -206,6 +207,7 @@ def _diagnostics(config: Entries, names: tuple[str, ...]) -> Diagnostics:
     numbers = ("nis", "nis_low", "nis_high", "nis_inside")
     whole: dict[str, Any] = {name: config.take(name, float) for name in numbers}
     whole |= {name: config.count(name) for name in ("entries", "lags")}
+    whole |= {name: config.take(name, float, type(None), default=None) for name in Scores._fields}
     columns = []
     for values in config.items("columns", dict, length=len(names)):
         column = Entries(values, "history.diagnostics.columns")

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from rekal.diagnostics import Diagnostics, diagnose
 from rekal.errors import RekalError
+from rekal.holding import scores
 from rekal.innovations import Nees, nees
 from rekal.printable import printable_line
 from rekal.sequences import AnyArray, Sequences
@@ -51,7 +52,9 @@ class Scored(eqx.Module):
             raise RekalError(
                 "diagnostics need a model with additive Gaussian noise, whose innovations have a known law"
             )
-        return diagnose(np.asarray(self.white), np.asarray(self.pit), self.data.names)
+        white = np.asarray(self.white)
+        held = scores(self.data, self.log_evidence, np.isfinite(white))
+        return diagnose(white, np.asarray(self.pit), self.data.names, held)
 
     def _lines(self, what: str) -> list[str]:
         """What was found, and whether the filter keeps what it promises, in a few lines."""

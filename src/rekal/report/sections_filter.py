@@ -6,7 +6,6 @@ import numpy as np
 
 from rekal.diagnostics import Diagnostics
 from rekal.forecast.labels import Labels
-from rekal.innovations import verdict
 from rekal.report.evidence import Calibration
 from rekal.report.figures import clock
 from rekal.report.figures_calibration import correlations, nis_figure, whiteness_figure
@@ -70,12 +69,18 @@ def _sentences(told: Diagnostics) -> str:
     )
     if not np.isfinite(told.whiteness_p):
         white = "are too few to be tested for whiteness"
+    held = ""
+    if told.score is not None and told.hold_score is not None:
+        held = (
+            f" One step ahead it scores {told.score:.3f} nats per value, where holding the last value "
+            f"has {told.hold_score:.3f}."
+        )
     return (
-        f"<p>The filter is {verdict(told.nis, told.nis_low, told.nis_high)}: its squared innovations are "
+        f"<p><b>{told.verdict[0].upper()}{told.verdict[1:]}.</b> Its squared innovations are "
         f"{told.nis:.2f} per value in the mean, where those of a right model lie between "
         f"{told.nis_low:.2f} and {told.nis_high:.2f} in 95 of 100 cases. "
         f"{percent(told.nis_inside)} of the steps lie in their own 95 % interval. The innovations "
-        f"{white}.</p>"
+        f"{white}.{held}</p>"
     )
 
 

@@ -1,0 +1,88 @@
+r"""What predicting each value by the last one is worth: the baseline that any model must beat.
+
+A random walk seen without noise, `y_t = y_s + e`, `e ~ N(0, (t - s) sigma^2)`, `s` being the step of the last
+value of the column (times instead of steps for irregular series). Its one parameter, the variance of a step,
+is that of the data themselves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from rekal.sequences import AnyArray, Sequences
+
+
+def moves(data: Sequences) -> tuple[np.ndarray, np.ndarray]:
+    """What each value differs from the last one of its column, and how long ago that was.
+
+    Returns:
+        Differences `(batch, steps, obs)`, NaN where there is no value or none before it; elapsed steps, or
+        time for irregular series, same shape.
+    """
+    mask, values = np.asarray(data.mask), np.asarray(data.values)
+    batch, steps, _ = values.shape
+    clock = np.broadcast_to(np.arange(steps, dtype=float), (batch, steps))
+    if data.dt is not None:
+        clock = np.cumsum(np.asarray(data.dt), 1)
+    row = np.where(mask, np.arange(steps)[None, :, None], -1)
+    last = np.maximum.accumulate(row, 1)
+    before = np.concatenate([np.full_like(last[:, :1], -1), last[:, :-1]], 1)
+    known = mask & (before >= 0)
+    place = np.maximum(before, 0)
+    moved = values - np.take_along_axis(values, place, 1)
+    elapsed = clock[..., None] - np.take_along_axis(
+        np.broadcast_to(clock[..., None], values.shape), place, 1
+    )
+    return np.where(known, moved, np.nan), np.where(known, elapsed, np.nan)
+
+
+class Scores(NamedTuple):
+    """Average log scores in nats per value, over the steps that holding the last value predicts, too.
+
+    Attributes:
+        score: of the predictions; None where there is no such step.
+        hold_score: of holding the last value; None also where a column never moves.
+        hold_error: standard error of the difference, by the steps.
+    """
+
+    score: float | None = None
+    hold_score: float | None = None
+    hold_error: float | None = None
+
+
+def scores(
+    data: Sequences,
+    log_evidence: Float[AnyArray, "batch steps"],
+    judged: Bool[np.ndarray, "batch steps obs"],
+) -> Scores:
+    """Log score of one-step predictions beside that of holding the last value.
+
+    The steps are those at which every observed value is judged and has one before it.
+
+    Args:
+        data: the series.
+        log_evidence: log predictive densities of the steps.
+        judged: which entries have a predictive density.
+    """
+    moved, elapsed = moves(data)
+    seen = np.asarray(data.mask)
+    usable = seen & judged & np.isfinite(moved)
+    whole = (usable == seen).all(-1) & seen.any(-1)
+    usable &= whole[..., None]
+    count = int(usable.sum())
+    if not count:
+        return Scores()
+    moved, elapsed = np.where(usable, moved, 0.0), np.where(usable, elapsed, 1.0)
+    each = usable.sum((0, 1))
+    variance = (moved**2 / elapsed).sum((0, 1)) / np.maximum(each, 1)
+    own = np.asarray(log_evidence, float)[whole]
+    if (variance[each > 0] <= 0).any():
+        return Scores(float(own.sum() / count))
+    spread = elapsed * np.where(each > 0, variance, 1.0)
+    density = -0.5 * (np.log(2 * np.pi * spread) + moved**2 / spread)
+    held = np.where(usable, density, 0.0).sum(-1)[whole]
+    error = np.std(held - own) * np.sqrt(len(own)) / count
+    return Scores(float(own.sum() / count), float(held.sum() / count), float(error))
