@@ -161,10 +161,11 @@ def exact_law(case: Case) -> Exact:
     return exact
 
 
-FOUND = [  # by earlier runs: rounding taken for a variance, or for a contradiction where all is zero
+FOUND = [  # by earlier runs: rounding taken for a variance, a direction or a contradiction
     (FEW[2], 33577, "dense", (0, 0, 3), 0.0, 2),
     (FEW[2], 16789, "dense", (0, 1, 3), 0.0, 4),
     (FEW[2], 33578, "dense", (0, 1, 3), 0.0, 4),
+    (Sizes(3, 2, 1, (), True), 4671, "walk", (0, 1, 2), 0.0, 3),
     (Sizes(1, 3, 0, (0,), True), 10600, "dense", (1, 1, 0), 0.0, 5),
 ]
 

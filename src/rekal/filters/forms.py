@@ -168,9 +168,13 @@ class RootForm:
         S: Float[Array, "n n"], A: Float[Array, "n n"], noise: Float[Array, "n n"]
     ) -> Float[Array, "n n"]:
         """A square root of `A S S' A' + W W'`, `W` being a square root of `Q`."""
+        return compressed(jnp.concatenate([RootForm.moved(S, A), noise], 1))
+
+    @staticmethod
+    def moved(S: Float[Array, "n n"], A: Float[Array, "n n"]) -> Float[Array, "n n"]:
+        """`A S`, zero in the rows that are no more than rounding."""
         size = rows_times(row_norms(S)[None], jnp.abs(A))[0]
-        moved = rows_without_rounding(A @ S, size, 4 * len(size))
-        return compressed(jnp.concatenate([moved, noise], 1))
+        return rows_without_rounding(A @ S, size, 4 * len(size))
 
     @staticmethod
     def update(

@@ -39,6 +39,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from rekal.filters.diffuse import moved_basis
 from rekal.filters.forms import RootForm
 from rekal.filters.gains import ROUNDING, Gains
 from rekal.filters.means import Means, small
@@ -138,7 +139,7 @@ def back_step(
     """
     n = S.shape[0]
     rounding = 32 * n * jnp.finfo(S.dtype).eps
-    top = jnp.concatenate([A @ S, W], 1)
+    top = jnp.concatenate([RootForm.moved(S, A), W], 1)
     bottom = jnp.concatenate([S, jnp.zeros_like(W)], 1)
     size = jnp.linalg.norm(top, axis=1)
     through, seen = jnp.zeros_like(S), jnp.eye(n, dtype=S.dtype)
@@ -146,7 +147,7 @@ def back_step(
         size = jnp.where(size > 0, size, 1.0)
         top = top / size[:, None]
     else:
-        F = A @ E
+        F = moved_basis(E, A)
         size = jnp.where(size > 0, size, jnp.linalg.norm(F, axis=1))
         size = jnp.where(size > 0, size, 1.0)
         F, top = F / size[:, None], top / size[:, None]
