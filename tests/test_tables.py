@@ -179,7 +179,7 @@ def test_dated_index_and_periods():
         data = Sequences.from_pandas(pd.DataFrame({"x": values}, index=index))
         assert (data.time_unit, data.interval, data.names) == ("month", 1.0, ("x",))
     plain = Sequences.from_pandas(pd.DataFrame({"x": values}, index=range(5, 5 + N)))
-    assert plain.times is None and plain.names == ("x",)
+    assert plain.times is not None and plain.index()[-1] == 4 + N and plain.names == ("x",)
 
 
 def test_units_argument(tmp_path):

@@ -114,7 +114,8 @@ class Fit(BaseFit):
             steps: length of each series.
             batch: number of series.
             seed: start of the randomness.
-            inputs: `(steps, input)` for all series alike, or `(batch, steps, input)`, in raw units.
+            inputs: `(steps, input)` for all series alike, or `(batch, steps, input)`, in raw units; or a
+                frame for all, a list with one for each, whose columns are found by name.
             start: state at the first step `(states,)` or `(batch, states)`, in the units of the model, as in
                 `rekal.smooth(fit.algorithm, fit.prepare(data)).mean`.
 
@@ -122,6 +123,7 @@ class Fit(BaseFit):
             RekalError: steps or batch below 1, inputs or a start that do not fit, or a diffuse start whose
                 state the training data did not determine.
         """
+        inputs = self._inputs_of_run(inputs)
         u = self.standardiser.apply_inputs(inputs)
         model, settle = self.model, 200
         if start is not None:

@@ -21,6 +21,7 @@ from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
+from rekal.forecast.future import future_rows
 from rekal.forecast.rolling import Source
 from rekal.history import History
 from rekal.networks.table import TableNetwork, TablePath
@@ -28,6 +29,7 @@ from rekal.posterior import Scored
 from rekal.precision import in_own_precision
 from rekal.sequences import Sequences
 from rekal.sequences.clocks import in_unit, ratio
+from rekal.sequences.named import Known, ordered
 from rekal.sequences.slicing import with_steps
 from rekal.sequences.standardiser import Standardiser
 from rekal.sequences.volume import log_volume
@@ -157,13 +159,17 @@ class BaseFit(eqx.Module):
             data: what has been observed so far.
             horizon: number of steps, at least 1.
             future_inputs: inputs of those steps `(batch, horizon, input)` or `(horizon, input)` in
-                raw units, as many rows as the horizon; needed when the model has inputs.
+                raw units, as many rows as the horizon; needed when the model has inputs. Columns of a
+                frame are found by name; it may have a column of dates, which must be those of the steps
+                to come, one that tells several series apart, and the observed columns, which are left
+                aside.
             dt: another length of each step, in the unit of the data's time stamps, for a model in continuous
                 time.
 
         Raises:
             RekalError: the horizon is no whole number above 0; future inputs are missing, or more or fewer
-                than the horizon; a `dt` that is not positive or that the model does not take.
+                than the horizon; a frame that lacks a column, has an unknown one or other dates; a `dt` that
+                is not positive or that the model does not take.
         """
         return self._forecast(data, self.paths(data), horizon, future_inputs, dt)
 
@@ -179,19 +185,20 @@ class BaseFit(eqx.Module):
         step = data.interval if dt is None else positive_time(dt, "dt")
         if dt is not None and not self.continuous:
             raise RekalError("the model runs in equal steps: leave dt out")
+        length = self._label_step(data, step)
         made = forecast_from(
             self._source(),
             path,
             horizon,
             self._key(1),
-            future_inputs=self.standardiser.apply_inputs(future_inputs),
+            future_inputs=self.standardiser.apply_inputs(future_rows(future_inputs, data, length)),
             lengths=data.lengths,
             dt=self._model_step(data, step),
             particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
         raw = made.rescale(self.standardiser.location, self.standardiser.scale)
-        return raw.label(data, self._label_step(data, step))
+        return raw.label(data, length)
 
     @in_own_precision
     def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
@@ -223,7 +230,14 @@ class BaseFit(eqx.Module):
     @in_own_precision
     def stream(self) -> Stream:
         """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
-        return Stream(self.algorithm, self.standardiser, self.labels, self.seed, stored=self.stored)
+        return Stream(
+            self.algorithm,
+            self.standardiser,
+            self.labels,
+            self.seed,
+            stored=self.stored,
+            input_names=self.input_names,
+        )
 
     def _model_step(self, data: Sequences, step: float | None) -> float | None:
         """A step in the unit of the model's time; None where it runs in equal steps, or in its own."""
@@ -255,6 +269,13 @@ class BaseFit(eqx.Module):
     def _volume(self, data: Sequences) -> Float[np.ndarray, "batch steps"]:
         """What to subtract from log densities of standardised rows to get those of raw ones."""
         return log_volume(np.asarray(data.mask), np.asarray(self.standardiser.scale))
+
+    def _inputs_of_run(self, inputs: Any) -> Any:
+        """Inputs of a simulation, columns of a frame by name."""
+        if not self.input_names:
+            return inputs
+        known = Known(self.labels.names, self.labels.time_name)
+        return ordered(inputs, self.input_names, "inputs", known)
 
     def _drawn(self, y: Any, inputs: Any) -> Sequences:
         """Simulated series in raw units, with the names of the training data."""

@@ -85,11 +85,13 @@ class NetworkFit(BaseFit):
             steps: length of each series.
             batch: number of series.
             seed: start of the randomness.
-            inputs: `(steps, input)` or `(batch, steps, input)`, for a network with inputs.
+            inputs: `(steps, input)` or `(batch, steps, input)`, for a network with inputs; or a frame for
+                all series, a list with one for each, whose columns are found by name.
 
         Raises:
             RekalError: a size below 1, or inputs that do not fit.
         """
+        inputs = self._inputs_of_run(inputs)
         u = self.standardiser.apply_inputs(inputs)
         key = jax.random.key(seed_of(seed))
         return self._drawn(simulate_network(self.table, steps, key, batch, u, burn_in=100), inputs)
