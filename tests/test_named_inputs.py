@@ -3,18 +3,15 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pyarrow
 import pytest
+from hand_made import hand_made
 
 import rekal
 from rekal import RekalError, Sequences
-from rekal.filters.choice import Filtering
 from rekal.forecast import Labels
-from rekal.history import History
-from rekal.sequences.standardiser import Standardiser
 
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
 AHEAD = pd.date_range("2024-02-10", periods=3, freq="D")
@@ -34,27 +31,8 @@ def read(*who: str, **how: object) -> Sequences:
     return Sequences.from_pandas(rows, columns=["y"], inputs=["a", "b"], **how)
 
 
-def model_of(data: Sequences) -> rekal.Fit:
-    """A model that says 10 a + b by construction."""
-    one, none = jnp.ones((1, 1)), jnp.zeros(1)
-    model = rekal.LinearGaussian(
-        A=0 * one, B=jnp.zeros((1, 2)), c=none, C=one, D=jnp.array([[10.0, 1.0]]), d=none,
-        Q=1e-8 * one, R=1e-2 * one, m=none, P=1e-8 * one,
-    )  # fmt: skip
-    nothing = np.zeros(1)
-    return rekal.Fit(
-        model=model,
-        standardiser=Standardiser(np.zeros(1), np.ones(1), np.array([1.0, 5.0]), np.ones(2)),
-        history=History(nothing, (), "iterations", 0.0, 40),
-        filtering=Filtering("kalman"),
-        seed=0,
-        labels=Labels.of(data),
-        input_names=data.input_names,
-    )
-
-
 DATA = read("p")
-FIT = model_of(DATA)
+FIT = hand_made(DATA)
 FUTURE = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [10.0, 20.0, 30.0]})
 RIGHT = 10 * (FUTURE["a"] - 1) + FUTURE["b"] - 5
 

@@ -126,7 +126,8 @@ def test_dates_as_text(tmp_path, pattern, unit):
 def test_dates_with_time_zones(tmp_path):
     stamps = [f"2024-01-01T{i:02d}:00:00+02:00" for i in range(N)]
     data = Sequences.from_csv(write(tmp_path, {"time": stamps, "x": X}))
-    assert (data.time_unit, data.time_origin) == ("h", "2023-12-31T22:00:00")
+    assert (data.time_unit, data.time_origin) == ("h", "2024-01-01T00:00:00+02:00")
+    assert (data.time_zone, data.index()[0].isoformat()) == ("UTC+02:00", data.time_origin)
 
 
 def test_series_column_in_any_order_of_rows(tmp_path):

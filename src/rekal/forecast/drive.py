@@ -56,7 +56,7 @@ class Drive:
             width: how many inputs the model has.
             starts: first step of `inputs` and `dt`, `(batch,)`.
             ends: the step after the last one of the data, `(batch,)`.
-            inputs: `(steps, input)` or `(batch, steps, input)` from `starts` on, frames whose columns are called
+            inputs: `(steps, input)` or `(batch, steps, input)` from `starts` on, frames with columns called
                 as the inputs, or None.
             future_inputs: the same from `ends` on, or None.
             dt: `(steps,)` or `(batch, steps)` from `starts` on, or None.

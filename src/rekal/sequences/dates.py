@@ -3,12 +3,12 @@
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
+from rekal.sequences.offsets import Dates, zoned
 
 _TIME = (
     r"(?P<gap>T|,?\s+)(?P<clock>\d{1,2}:\d{2}(?P<seconds>:\d{2}(?P<fraction>[.,]\d{1,9})?)?)"
@@ -34,19 +34,6 @@ _LENGTHS = frozenset([(4, 1), (4, 2), (1, 4), (2, 4), (2, 2), (1, 2)])
 """Digits of the first and third number of a date."""
 
 _SPOKEN = {"ymd": "year-month-day", "dmy": "day-month-year", "mdy": "month-day-year"}
-
-
-@dataclass(frozen=True)
-class Dates:
-    """Dates read from text.
-
-    Attributes:
-        stamps: in UTC without time zone; NaT where a cell holds no date.
-        note: how day, month and year were told apart where the numbers leave it open, or None.
-    """
-
-    stamps: pd.DatetimeIndex
-    note: str | None = None
 
 
 def look_like_dates(cells: list[str | None]) -> bool:
@@ -81,7 +68,7 @@ def _seconds(cell: str) -> float:
 
 
 def read_dates(cells: list[str | None], date_format: str | None = None) -> Dates:
-    """Read dates.
+    """Read dates, in the time zone that their offsets from UTC say.
 
     Where the numbers leave open which is the day, that order of day, month and year is taken under
     which the dates rise, among these one under which they are regular, and among these the one that is
@@ -91,6 +78,10 @@ def read_dates(cells: list[str | None], date_format: str | None = None) -> Dates
         cells: stripped text, None = missing.
         date_format: as for `datetime.strptime`, such as "%d/%m/%Y"; None = found out.
     """
+    return zoned(_in_utc(cells, date_format), cells)
+
+
+def _in_utc(cells: list[str | None], date_format: str | None) -> Dates:
     column = pd.Series(cells, dtype=object)
     if date_format is not None:
         return Dates(_index(_strptime(column, date_format)))

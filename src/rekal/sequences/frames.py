@@ -11,15 +11,15 @@ import pandas as pd
 
 from rekal.errors import RekalError
 from rekal.sequences import timecolumn
-from rekal.sequences.calendar import to_numbers
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.columns import known
 from rekal.sequences.container import Sequences
 from rekal.sequences.indices import with_index
 from rekal.sequences.numeric import tabular
-from rekal.sequences.options import ReadOptions
+from rekal.sequences.options import ReadOptions, as_names, check_options
 from rekal.sequences.sampling import common_interval, regular_grid, steps_between
 from rekal.sequences.table import Table
+from rekal.sequences.timeaxis import axis_of
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,12 @@ def read_frames(
 
     Raises:
         RekalError: what cannot be read, with row (1 is the first after the header) and column.
+        TypeError: an argument that there is not.
     """
+    check_options(options)
+    options = as_names(options)
     single = isinstance(frames, Table) or tabular(frames) is not None
-    given = [frames] if single else list(frames)
+    given: list[Any] = [frames] if single else list(frames)  # pyright: ignore[reportArgumentType]
     if not given:
         raise RekalError("There is no table to read.")
     count = len(given)
@@ -198,25 +201,19 @@ def _join(
     options: ReadOptions,
 ) -> Sequences:
     """Put the series on one time axis and into one container."""
-    unit, origin, kind, times = None, None, "step", None
+    axis = None
     irregular = options.get("irregular", False)
     if roles.time is not None:
-        stamps = [piece.stamps for piece in pieces]
-        if all(isinstance(stamp, pd.DatetimeIndex) for stamp in stamps):
-            times, unit, first = to_numbers([pd.DatetimeIndex(stamp) for stamp in stamps])
-            kind, origin = "date", first.isoformat()
-        elif any(isinstance(stamp, pd.DatetimeIndex) for stamp in stamps):
-            raise RekalError(f"{where}: some tables have dates as time and others numbers.")
-        else:
-            times, kind = [np.asarray(stamp) for stamp in stamps], "number"
-            unit = units.get(roles.time) or pieces[0].time_unit
+        unit = units.get(roles.time) or _one_unit(pieces, roles.time, where)
+        stamps = [piece.stamps for piece in pieces if piece.stamps is not None]
+        axis = axis_of(stamps, unit, where)
         intervals = []
-        for piece, time in zip(pieces, times, strict=True):
+        for piece, time in zip(pieces, axis.times, strict=True):
             details = (time, piece.source, piece.stamps, piece.rows.tolist())
             if irregular:
                 steps_between(*details)
             else:
-                intervals.append(regular_grid(*details, unit).interval)
+                intervals.append(regular_grid(*details, axis.unit).interval)
         if not irregular:
             common_interval(intervals, [piece.label for piece in pieces], where)
     elif irregular:
@@ -229,25 +226,42 @@ def _join(
         stacked(roles.observed),
         inputs=stacked(roles.inputs),
         targets=stacked(roles.targets),
-        times=times,
+        times=None if axis is None else axis.times,
         irregular=irregular,
         names=[str(name) for name in roles.observed],
         input_names=[str(name) for name in roles.inputs] or None,
         series_names=[piece.label for piece in pieces],
         time_name=None if roles.time is None else str(roles.time),
-        time_unit=unit,
+        time_unit=None if axis is None else axis.unit,
     )
     named = zip(sequences.names, sequences.units, strict=True)
     sequences = dataclasses.replace(
         sequences,
         units=tuple(units.get(name, unit) for name, unit in named),
-        time_kind=kind,
-        time_origin=origin,
         notes=(*roles.notes, *sequences.notes),
     )
+    if axis is not None:
+        clock = {"time_kind": axis.kind, "time_origin": axis.origin, "time_zone": axis.zone}
+        sequences = dataclasses.replace(sequences, **clock, notes=(*sequences.notes, *axis.notes))
     if options.get("learnable", True):
         check_learnable(sequences, where)
     return sequences
+
+
+def _one_unit(pieces: list[Piece], column: str, where: str) -> str | None:
+    """The unit of the time stamps of all series.
+
+    Raises:
+        RekalError: two series have different units.
+    """
+    first = pieces[0].time_unit
+    other = next((piece for piece in pieces if piece.time_unit != first), None)
+    if other is not None:
+        raise RekalError(
+            f"{where}: the time column '{column}' is in {other.time_unit or 'no unit'} in {other.source} and "
+            f"in {first or 'no unit'} in {pieces[0].source}; give all series one unit."
+        )
+    return first
 
 
 def _table(item: Any, source: str, options: ReadOptions) -> Table:

@@ -12,7 +12,7 @@ import pandas as pd
 from rekal.errors import RekalError
 from rekal.sequences import timecolumn
 from rekal.sequences.indices import with_index
-from rekal.sequences.numeric import is_labelled, numeric_array, tabular
+from rekal.sequences.numeric import holds_tables, is_labelled, numeric_array, tabular
 from rekal.sequences.table import Table
 from rekal.suggest import nearest
 
@@ -63,7 +63,7 @@ def with_stamps(
         The numbers, and `DatetimeIndex` or numbers `(time,)` for each series (one for all where one frame
         serves all), None where a frame brings no stamps.
     """
-    if isinstance(data, list | tuple) and any(tabular(item) is not None for item in data):
+    if isinstance(data, list | tuple) and holds_tables(data):
         read = [with_stamps(item, names, f"{what}[{i}]", known) for i, item in enumerate(data)]
         return _stacked([np.asarray(rows) for rows, _ in read], what), [
             s for _, s in read for s in s
@@ -72,7 +72,7 @@ def with_stamps(
     if isinstance(table, pd.Series) and is_labelled(table):
         _check_names([str(name) for name in table.index], names, what, known.aside, known.time)
         labelled = table.set_axis([str(name) for name in table.index])
-        return numeric_array(labelled[list(names)].to_numpy(), what), []
+        return numeric_array([labelled[name] for name in names], what), []
     if isinstance(table, pd.Series) and (
         len(names) != 1 or str(table.name) not in (names[0], "None")
     ):

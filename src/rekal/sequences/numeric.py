@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 import pandas as pd
 
@@ -37,6 +38,8 @@ def numeric_array(data: Any, what: str) -> np.ndarray:
             without a loss; rows of different lengths; an integer beyond the range of float64; a frame or a
             labelled row, whose names would be lost (`named.ordered` knows them).
     """
+    if isinstance(data, eqx.Module):
+        raise RekalError(f"{what} must be arrays of numbers, not {type(data).__name__}.")
     table = tabular(data)
     if isinstance(table, pd.DataFrame) or (table is not None and is_labelled(table)):
         raise RekalError(
@@ -65,6 +68,13 @@ def tabular(data: Any) -> pd.DataFrame | pd.Series | None:
     if hasattr(data, "to_pandas") and (hasattr(data, "columns") or hasattr(data, "column_names")):
         return data.to_pandas()
     return None
+
+
+def holds_tables(data: Any) -> bool:
+    """Whether these are frames or series of pandas, one or a list with some among them."""
+    if isinstance(data, list | tuple):
+        return any(tabular(item) is not None for item in data)
+    return tabular(data) is not None
 
 
 def is_labelled(row: pd.Series) -> bool:
