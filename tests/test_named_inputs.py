@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pyarrow
@@ -131,3 +132,30 @@ def test_scores_take_frames_by_name():
     assert wide.score(frame).equals(wide.score(values[["y"]].to_numpy()))
     with pytest.raises(RekalError, match="no column 'y'"):
         wide.score(values[["a"]])
+
+
+def test_none_is_a_sample_that_is_missing():
+    model = rekal.LinearGaussian(
+        A=0.9 * jnp.eye(2), B=jnp.zeros((2, 0)), c=jnp.zeros(2), C=jnp.eye(2), D=jnp.zeros((2, 0)),
+        d=jnp.zeros(2), Q=jnp.eye(2), R=jnp.eye(2), m=jnp.zeros(2), P=jnp.eye(2),
+    )  # fmt: skip
+    for algorithm in (rekal.Kalman(model), rekal.ParticleFilter(model, 50, seed=1)):
+        belief = algorithm.predict(algorithm.init(jax.random.key(0)), None, None)
+        after, gain = algorithm.update(belief, None)
+        assert float(gain) == pytest.approx(0, abs=1e-6)
+        same, _ = algorithm.update(belief, [np.nan, np.nan])
+        hidden, _ = algorithm.update(belief, np.ma.array([1.0, 2.0], mask=True))
+        for leaf, other, third in zip(*map(jax.tree.leaves, (after, same, hidden)), strict=True):
+            if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+                np.testing.assert_array_equal(leaf, other)
+                np.testing.assert_array_equal(leaf, third)
+    stream = rekal.Stream(
+        rekal.Kalman(model), rekal.Standardiser(np.zeros(2), np.ones(2)), Labels.plain(2)
+    )
+    for sample in ([1.0, 2.0], None, [2.0, np.nan]):
+        stream.update(sample)
+    data = Sequences.from_arrays([[1.0, 2.0], [np.nan, np.nan], [2.0, np.nan]])
+    filtered = rekal.filter(rekal.Kalman(model), data)
+    assert stream.log_likelihood == pytest.approx(float(np.sum(filtered.log_evidence)))
+    with pytest.raises(RekalError, match="names of a Series would be lost"):
+        algorithm.update(belief, pd.Series({"b": 1.0, "a": 2.0}))

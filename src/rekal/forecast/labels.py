@@ -64,8 +64,10 @@ class Labels:
 
     @property
     def axis(self) -> str:
-        """Title of the time axis, with its unit where that is not part of the name."""
+        """Title of the time axis, with its unit where that is not part of the name, or its time zone."""
         name = self.time_name or ("step" if self.time_kind == "step" else "time")
+        if self.time_zone is not None and self.time_kind == "date":
+            return f"{name} ({self.time_zone})"
         if self.time_kind != "number" or self.time_unit is None or _says(name, self.time_unit):
             return name
         return f"{name} ({self.time_unit})"

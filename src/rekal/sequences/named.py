@@ -39,8 +39,8 @@ def ordered(data: Any, names: Sequence[str], what: str, known: Known = NOTHING) 
     """An array as it is, and a frame or a labelled row as numbers in the order of `names`.
 
     Args:
-        data: an array of any kind, a frame with a row for each step, a list with a frame for each series,
-            or a series whose index holds the names.
+        data: an array of any kind, a frame or `Table` with a row for each step, a list with a frame for each
+            series, or a series of pandas whose index holds the names.
         names: the columns that are wanted.
         what: what the data are called in messages.
         known: what else a frame may bring.
@@ -68,6 +68,8 @@ def with_stamps(
         return _stacked([np.asarray(rows) for rows, _ in read], what), [
             s for _, s in read for s in s
         ]
+    if isinstance(data, Table):
+        return _of_table(data, names, what, known)
     table = tabular(data)
     if isinstance(table, pd.Series) and is_labelled(table):
         _check_names([str(name) for name in table.index], names, what, known.aside, known.time)
@@ -84,13 +86,15 @@ def with_stamps(
     if table is None:
         return data, []
     frame = table.to_frame(names[0]) if isinstance(table, pd.Series) else table
-    return _of_frame(with_index(frame, what, lambda: True)[0], names, what, known)
+    bare = with_index(frame, what, lambda: True)[0]
+    return _of_table(Table(bare, what), names, what, known)
 
 
-def _of_frame(
-    frame: pd.DataFrame, names: Sequence[str], what: str, known: Known
+def _of_table(
+    table: Table, names: Sequence[str], what: str, known: Known
 ) -> tuple[np.ndarray, list[Any]]:
-    table = Table(frame.set_axis([str(name) for name in frame.columns], axis=1), what)
+    frame = table.frame.set_axis([str(name) for name in table.frame.columns], axis=1)
+    table = Table(frame, table.source, table.decimal)
     if not table.frame.columns.is_unique:
         twice = table.frame.columns[table.frame.columns.duplicated()][0]
         raise RekalError(f"{what} have two columns called '{twice}'")
@@ -100,7 +104,7 @@ def _of_frame(
     dated = (name for name in free if timecolumn.holds_dates(table, name))
     time = known.time if known.time in free else next(dated, "time" if "time" in free else None)
     _check_names([*free, *(name for name in names if name in table.names)], names, what, (), time)
-    values = np.stack([table.column(name).checked(what) for name in names], -1)
+    values = np.stack([table.column(name).checked(table.source) for name in names], -1)
     stamps = None if time is None else timecolumn.read(table, time).values
     if key is None:
         return values, [stamps]

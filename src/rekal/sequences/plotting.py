@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -36,14 +35,11 @@ def plot(sequences: "Sequences") -> go.Figure:
     )
     for i, table in enumerate(tables):
         named = sequences.series_names[i] if sequences.series_names else str(i + 1)
-        stamps = table.index
-        if isinstance(stamps, pd.DatetimeIndex):  # the clock on the wall: plotly draws in UTC
-            stamps = stamps.tz_localize(None)
         for k in range(len(names)):
             values = table.iloc[:, k].to_numpy(float)
             lone = np.isfinite(values).sum() < 2 or np.isnan(values).mean() > 0.5
             trace = go.Scatter(
-                x=stamps, y=values, mode="markers" if lone else "lines", name=named,
+                x=table.index, y=values, mode="markers" if lone else "lines", name=named,
                 legendgroup=named, showlegend=len(tables) > 1 and k == 0,
                 line={"color": COLOURS[i % len(COLOURS)], "width": 1.4},
             )  # fmt: skip
