@@ -211,6 +211,37 @@ def test_forecast_of_several_series_with_inputs(driven):
     assert [row["series"] for row in told["forecast"]] == ["a"] * 5 + ["b"] * 5
 
 
+def test_future_inputs_are_told_apart_by_series_and_time(driven):
+    both = pd.concat([oscillation(driven=True).assign(who=w) for w in ("a", "b")])
+    write_csv(driven / "both.csv", both)
+    rows = oscillation(5, driven=True)[["u"]].assign(t_s=6 + np.arange(5) / 10)
+    far = rows.assign(u=rows["u"] + 3)
+    command = (
+        "forecast",
+        "d.rekal",
+        "both.csv",
+        "--series",
+        "who",
+        "-n",
+        5,
+        "--json",
+        "--future-inputs",
+    )
+
+    def means(*parts):
+        write_csv(driven / "h.csv", pd.concat(parts))
+        told = answer(call(*command, "h.csv"))
+        return [row["mean"] for row in told["forecast"]]
+
+    same = means(rows)
+    apart = means(far.assign(who="b"), rows.assign(who="a"))
+    assert apart[:5] == same[:5] and not np.allclose(apart[5:], same[5:])
+    write_csv(driven / "h.csv", rows.assign(t_s=rows["t_s"] + 0.5))
+    refused(call(*command, "h.csv"), "row 1 of future_inputs is of 6.5", "is 6.0")
+    write_csv(driven / "h.csv", rows.assign(z=1.0))
+    refused(call(*command, "h.csv"), "a column 'z' that the model does not know")
+
+
 def test_inputs_of_the_steps_to_come_matter(driven):
     moved = oscillation(5, driven=True)[["u"]] + 3
     write_csv(driven / "g.csv", moved)

@@ -9,7 +9,7 @@ from small_networks import small_frames, small_network
 from rekal.errors import RekalError
 from rekal.networks.network import Network
 from rekal.sequences.images import Frames
-from rekal.train_checks import check_data
+from rekal.train_checks import read_data
 from rekal.verbs import check_filter
 
 PIXELS = np.zeros((2, 5, 4, 3, 1), np.uint8)
@@ -81,8 +81,8 @@ def test_a_network_knows_the_shape_of_what_it_tells(targets):
 
 def test_fit_and_filter_say_what_they_are_for():
     with pytest.raises(
-        RekalError, match=r"learns from Sequences, not from Frames: .* Backprop.run"
+        RekalError, match=r"learns from Sequences or frames, not from Frames: .* Backprop.run"
     ):
-        check_data(small_frames(2))
+        read_data(small_frames(2))
     with pytest.raises(RekalError, match=r"not with Network; a Network is its own filter"):
         check_filter(small_network())

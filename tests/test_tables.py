@@ -126,7 +126,8 @@ def test_dates_as_text(tmp_path, pattern, unit):
 def test_dates_with_time_zones(tmp_path):
     stamps = [f"2024-01-01T{i:02d}:00:00+02:00" for i in range(N)]
     data = Sequences.from_csv(write(tmp_path, {"time": stamps, "x": X}))
-    assert (data.time_unit, data.time_origin) == ("h", "2023-12-31T22:00:00")
+    assert (data.time_unit, data.time_origin) == ("h", "2024-01-01T00:00:00+02:00")
+    assert (data.time_zone, data.index()[0].isoformat()) == ("UTC+02:00", data.time_origin)
 
 
 def test_series_column_in_any_order_of_rows(tmp_path):
@@ -179,7 +180,7 @@ def test_dated_index_and_periods():
         data = Sequences.from_pandas(pd.DataFrame({"x": values}, index=index))
         assert (data.time_unit, data.interval, data.names) == ("month", 1.0, ("x",))
     plain = Sequences.from_pandas(pd.DataFrame({"x": values}, index=range(5, 5 + N)))
-    assert plain.times is None and plain.names == ("x",)
+    assert plain.times is not None and plain.index()[-1] == 4 + N and plain.names == ("x",)
 
 
 def test_units_argument(tmp_path):

@@ -17,7 +17,7 @@ from rekal.filters.choice import Filtering
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.first_state import FirstState
-from rekal.fit_base import BaseFit
+from rekal.fit_base import BaseFit, Data
 from rekal.forecast import Labels
 from rekal.free_run import free_run
 from rekal.history import History
@@ -79,13 +79,14 @@ class Fit(BaseFit):
         return self.filtering.of(self.model, self.seed)
 
     @in_own_precision
-    def paths(self, data: Sequences) -> Path | GaussianPath:
+    def paths(self, data: Data) -> Path | GaussianPath:
         """Beliefs about every series of the data, in standardised units."""
         return filter_paths(self.algorithm, self.prepare(data), jax.random.key(self.seed))
 
     @in_own_precision
-    def filter(self, data: Sequences) -> Posterior:
+    def filter(self, data: Data) -> Posterior:
         """Filtered moments of the state, the likelihood being that of the raw data."""
+        data = self.read(data)
         path = self.paths(data)
         posterior = filtered_posterior(self.algorithm, self.prepare(data), path)
         return dataclasses.replace(
@@ -114,7 +115,8 @@ class Fit(BaseFit):
             steps: length of each series.
             batch: number of series.
             seed: start of the randomness.
-            inputs: `(steps, input)` for all series alike, or `(batch, steps, input)`, in raw units.
+            inputs: `(steps, input)` for all series alike, or `(batch, steps, input)`, in raw units; or a
+                frame for all, a list with one for each, whose columns are found by name.
             start: state at the first step `(states,)` or `(batch, states)`, in the units of the model, as in
                 `rekal.smooth(fit.algorithm, fit.prepare(data)).mean`.
 
@@ -122,6 +124,7 @@ class Fit(BaseFit):
             RekalError: steps or batch below 1, inputs or a start that do not fit, or a diffuse start whose
                 state the training data did not determine.
         """
+        inputs = self._inputs_of_run(inputs)
         u = self.standardiser.apply_inputs(inputs)
         model, settle = self.model, 200
         if start is not None:
@@ -138,7 +141,7 @@ class Fit(BaseFit):
         return self._drawn(y, inputs)
 
     @in_own_precision
-    def free_run(self, data: Sequences, warm_up: int = 4) -> np.ndarray:
+    def free_run(self, data: Data, warm_up: int = 4) -> np.ndarray:
         """The noise-free model running by itself over the inputs of every series, in raw units.
 
         Its first state is fitted to the first `warm_up` samples; no other observation is looked at.
@@ -157,7 +160,7 @@ class Fit(BaseFit):
         return np.asarray(self.standardiser.invert(run))
 
     @in_own_precision
-    def identify(self, data: Sequences | None = None) -> Identification:
+    def identify(self, data: Data | None = None) -> Identification:
         """The learned dynamics in numbers, in the units of the data.
 
         What was learned by maximum likelihood has 95 % intervals. A linear model learned by EM has them where
@@ -195,7 +198,7 @@ class Fit(BaseFit):
         return dataclasses.replace(result, warnings=(*result.warnings, *said))
 
     @in_own_precision
-    def summary(self, data: Sequences | None = None) -> str:
+    def summary(self, data: Data | None = None) -> str:
         """A page of text: how the training went, and the dynamics in numbers.
 
         Args:

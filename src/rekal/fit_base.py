@@ -11,6 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from rekal.archive import save_archive
@@ -21,6 +22,8 @@ from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
+from rekal.forecast.checks import check_steps
+from rekal.forecast.future import future_rows
 from rekal.forecast.rolling import Source
 from rekal.history import History
 from rekal.networks.table import TableNetwork, TablePath
@@ -28,10 +31,15 @@ from rekal.posterior import Scored
 from rekal.precision import in_own_precision
 from rekal.sequences import Sequences
 from rekal.sequences.clocks import in_unit, ratio
+from rekal.sequences.named import Known, ordered
+from rekal.sequences.numeric import holds_tables
 from rekal.sequences.slicing import with_steps
 from rekal.sequences.standardiser import Standardiser
 from rekal.sequences.volume import log_volume
 from rekal.stream import Stream
+
+Data = Sequences | pd.DataFrame | pd.Series | list[pd.DataFrame] | list[pd.Series]
+"""What the methods of a trained model take: frames are read by the names of its columns."""
 
 FAN_PARTICLES = (
     2000  # a forecast beyond the data is one origin: smooth quantiles cost nothing there
@@ -70,11 +78,11 @@ class BaseFit(eqx.Module):
         """What follows the data, in standardised units."""
 
     @abc.abstractmethod
-    def paths(self, data: Sequences) -> Path | GaussianPath | TablePath:
+    def paths(self, data: Data) -> Path | GaussianPath | TablePath:
         """Beliefs about every series of the data, in standardised units."""
 
     @abc.abstractmethod
-    def filter(self, data: Sequences) -> Scored:
+    def filter(self, data: Data) -> Scored:
         """One-step predictions of the data and what they were worth, in raw units."""
 
     @abc.abstractmethod
@@ -102,17 +110,37 @@ class BaseFit(eqx.Module):
         """
         save_archive(path, *self.stored())
 
-    def prepare(self, data: Sequences) -> Sequences:
+    def read(self, data: Data) -> Sequences:
+        """The columns of the model from frames of pandas; `Sequences` stay as they are.
+
+        Args:
+            data: `Sequences`, a frame with a row for each step, or a list with a frame for each series.
+
+        Raises:
+            RekalError: a column is missing, or as for `Sequences.from_pandas`.
+        """
+        if isinstance(data, Sequences):
+            return data
+        if not holds_tables(data):
+            raise RekalError(
+                f"a trained model works on Sequences or frames, not on {type(data).__name__}: make some "
+                "with Sequences.from_arrays"
+            )
+        return Sequences.from_pandas(
+            data,
+            columns=self.labels.names,
+            inputs=self.input_names,
+            learnable=False,
+            irregular=self.continuous and self.labels.time_kind != "step",
+        )
+
+    def prepare(self, data: Data) -> Sequences:
         """Standardise data of the kind the model was trained on.
 
         Raises:
-            RekalError: other columns or inputs, or another sampling interval; no `Sequences`.
+            RekalError: other columns, units or inputs, or another sampling interval; no data.
         """
-        if not isinstance(data, Sequences):
-            raise RekalError(
-                f"a trained model works on Sequences, not on {type(data).__name__}: make some with "
-                "Sequences.from_arrays"
-            )
+        data = self.read(data)
         for expected, found, what in (
             (self.labels.names, data.names, "columns"),
             (self.input_names, data.input_names, "input columns"),
@@ -122,18 +150,19 @@ class BaseFit(eqx.Module):
                     f"the model was trained on the {what} {', '.join(expected) or '(none)'}, "
                     f"but the data have {', '.join(found) or '(none)'}"
                 )
-        interval, unit = self.labels.interval, self.labels.time_unit
+        for name, unit, own in zip(data.names, self.labels.units, data.units, strict=True):
+            if unit is not None and own is not None and unit != own:
+                raise RekalError(
+                    f"the model was trained on '{name}' in {unit}, but the data have it in {own}"
+                )
+        check_steps(self.labels, data, any_length=self.continuous)
         if self.continuous:
-            return self.standardiser.apply(with_steps(in_unit(data, unit), interval))
-        if data.interval and abs(data.interval * ratio(data.time_unit, unit) / interval - 1) > 0.25:
-            raise RekalError(
-                f"the model was trained on a sampling interval of {_length(interval, unit)}, "
-                f"but the data have {_length(data.interval, data.time_unit)}"
-            )
+            own = in_unit(data, self.labels.time_unit)
+            return self.standardiser.apply(with_steps(own, self.labels.interval))
         return self.standardiser.apply(data)
 
     @in_own_precision
-    def diagnose(self, data: Sequences) -> Diagnostics:
+    def diagnose(self, data: Data) -> Diagnostics:
         """Whether the model keeps what it promises of some data: NIS, whiteness, PIT, coverage.
 
         Raises:
@@ -144,7 +173,7 @@ class BaseFit(eqx.Module):
     @in_own_precision
     def forecast(
         self,
-        data: Sequences,
+        data: Data,
         horizon: int,
         future_inputs: Any = None,
         dt: int | float | None = None,
@@ -157,14 +186,19 @@ class BaseFit(eqx.Module):
             data: what has been observed so far.
             horizon: number of steps, at least 1.
             future_inputs: inputs of those steps `(batch, horizon, input)` or `(horizon, input)` in
-                raw units, as many rows as the horizon; needed when the model has inputs.
+                raw units, as many rows as the horizon; needed when the model has inputs. Columns of a
+                frame are found by name; it may have a column of dates, which must be those of the steps
+                to come, one that tells several series apart, and the observed columns, which are left
+                aside.
             dt: another length of each step, in the unit of the data's time stamps, for a model in continuous
                 time.
 
         Raises:
             RekalError: the horizon is no whole number above 0; future inputs are missing, or more or fewer
-                than the horizon; a `dt` that is not positive or that the model does not take.
+                than the horizon; a frame that lacks a column, has an unknown one or other dates; a `dt` that
+                is not positive or that the model does not take.
         """
+        data = self.read(data)
         return self._forecast(data, self.paths(data), horizon, future_inputs, dt)
 
     def _forecast(
@@ -179,22 +213,23 @@ class BaseFit(eqx.Module):
         step = data.interval if dt is None else positive_time(dt, "dt")
         if dt is not None and not self.continuous:
             raise RekalError("the model runs in equal steps: leave dt out")
+        length = self._label_step(data, step)
         made = forecast_from(
             self._source(),
             path,
             horizon,
             self._key(1),
-            future_inputs=self.standardiser.apply_inputs(future_inputs),
+            future_inputs=self.standardiser.apply_inputs(future_rows(future_inputs, data, length)),
             lengths=data.lengths,
             dt=self._model_step(data, step),
             particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
         raw = made.rescale(self.standardiser.location, self.standardiser.scale)
-        return raw.label(data, self._label_step(data, step))
+        return raw.label(data, length)
 
     @in_own_precision
-    def roll(self, data: Sequences, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
+    def roll(self, data: Data, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
         """Forecast from every step of the data without running the filter again, in raw units.
 
         Args:
@@ -205,6 +240,7 @@ class BaseFit(eqx.Module):
         Raises:
             RekalError: a horizon or an origin is no whole number, or lies outside the series.
         """
+        data = self.read(data)
         prepared = self.prepare(data)
         made = rolling_forecast(
             self._source(),
@@ -223,7 +259,14 @@ class BaseFit(eqx.Module):
     @in_own_precision
     def stream(self) -> Stream:
         """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
-        return Stream(self.algorithm, self.standardiser, self.labels, self.seed, stored=self.stored)
+        return Stream(
+            self.algorithm,
+            self.standardiser,
+            self.labels,
+            self.seed,
+            stored=self.stored,
+            input_names=self.input_names,
+        )
 
     def _model_step(self, data: Sequences, step: float | None) -> float | None:
         """A step in the unit of the model's time; None where it runs in equal steps, or in its own."""
@@ -255,6 +298,13 @@ class BaseFit(eqx.Module):
     def _volume(self, data: Sequences) -> Float[np.ndarray, "batch steps"]:
         """What to subtract from log densities of standardised rows to get those of raw ones."""
         return log_volume(np.asarray(data.mask), np.asarray(self.standardiser.scale))
+
+    def _inputs_of_run(self, inputs: Any) -> Any:
+        """Inputs of a simulation, columns of a frame by name."""
+        if not self.input_names:
+            return inputs
+        known = Known(self.labels.names, self.labels.time_name)
+        return ordered(inputs, self.input_names, "inputs", known)
 
     def _drawn(self, y: Any, inputs: Any) -> Sequences:
         """Simulated series in raw units, with the names of the training data."""
@@ -288,8 +338,3 @@ class BaseFit(eqx.Module):
             if value is not None:
                 arrays[f"standardiser.{name}"] = np.asarray(value)
         return arrays
-
-
-def _length(interval: float, unit: str | None) -> str:
-    """A sampling interval with its unit."""
-    return f"{interval:g}" if unit is None else f"{interval:g} {unit}"

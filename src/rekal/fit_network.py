@@ -10,7 +10,7 @@ import numpy as np
 
 from rekal.arguments import seed_of
 from rekal.errors import RekalError
-from rekal.fit_base import BaseFit
+from rekal.fit_base import BaseFit, Data
 from rekal.forecast import Labels
 from rekal.history import History
 from rekal.learning.batch import as_batch
@@ -62,14 +62,16 @@ class NetworkFit(BaseFit):
         """How many numbers were trained."""
         return count_parameters(self.table)
 
-    def paths(self, data: Sequences) -> TablePath:
+    def paths(self, data: Data) -> TablePath:
         """Beliefs about every series of the data and one-step predictions, in standardised units."""
+        data = self.read(data)
         batch = as_batch(self.prepare(data), self.table)
         path = self.table.run(batch.values, batch.mask, batch.inputs, batch.dt)
         return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
 
-    def filter(self, data: Sequences) -> Predictions:
+    def filter(self, data: Data) -> Predictions:
         """What the network says of every step before it sees it, in raw units."""
+        data = self.read(data)
         path = self.paths(data)
         return Predictions.of(
             np.asarray(self.standardiser.invert(np.asarray(path.mean, np.float64))),
@@ -85,16 +87,18 @@ class NetworkFit(BaseFit):
             steps: length of each series.
             batch: number of series.
             seed: start of the randomness.
-            inputs: `(steps, input)` or `(batch, steps, input)`, for a network with inputs.
+            inputs: `(steps, input)` or `(batch, steps, input)`, for a network with inputs; or a frame for
+                all series, a list with one for each, whose columns are found by name.
 
         Raises:
             RekalError: a size below 1, or inputs that do not fit.
         """
+        inputs = self._inputs_of_run(inputs)
         u = self.standardiser.apply_inputs(inputs)
         key = jax.random.key(seed_of(seed))
         return self._drawn(simulate_network(self.table, steps, key, batch, u, burn_in=100), inputs)
 
-    def identify(self, data: Sequences | None = None) -> Any:
+    def identify(self, data: Data | None = None) -> Any:
         """Refuse: what a network has learned is spread over its parameters.
 
         Raises:

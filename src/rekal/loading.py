@@ -153,14 +153,15 @@ def _labels(config: Entries) -> Labels:
         time_kind=config.take("time_kind", str, one_of=TIME_KINDS),
         time_origin=config.take("time_origin", str, type(None)),
         interval=config.number("interval", above=0),
+        time_zone=config.take("time_zone", str, type(None), default=None),  # older files have none
     )
     config.end()
     try:
         labels.stamps(np.zeros(1))
     except Exception:
         raise RekalError(
-            f"'labels.time_origin' and 'labels.time_unit' name no clock: {labels.time_origin!r}, "
-            f"{labels.time_unit!r}"
+            "'labels.time_origin', 'labels.time_unit' and 'labels.time_zone' name no clock: "
+            f"{labels.time_origin!r}, {labels.time_unit!r}, {labels.time_zone!r}"
         ) from None
     return labels
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from rekal.models.time_varying import LinearTimeVarying
 from rekal.networks.beliefs import Factorised, Hidden
 from rekal.networks.table import TableNetwork
 from rekal.precision import precision_name, precision_of
+from rekal.sequences.building import default_names
+from rekal.sequences.named import Known, ordered
 from rekal.sequences.numeric import numeric_array
 from rekal.sequences.sampling import typical
 from rekal.sequences.standardiser import Standardiser
@@ -67,6 +69,7 @@ class Stream:
         labels: Labels,
         seed: int = 0,
         stored: Callable[[], Stored] | None = None,
+        input_names: Sequence[str] = (),
     ) -> None:
         """Start before the first sample.
 
@@ -76,10 +79,14 @@ class Stream:
             labels: names and units of the columns.
             seed: start of the randomness.
             stored: what a file of the trained model holds, so that the stream can be saved.
+            input_names: names of the inputs; default u, or u1, u2, ...
         """
         self._algorithm = algorithm
         self._model = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
         self._standardiser, self._labels, self._stored = standardiser, labels, stored
+        self._input_names = default_names(
+            input_names or None, self._model.n_inputs, "u", "input_names"
+        )
         self._key = jax.random.key(seed_of(seed))
         self._lock = threading.RLock()
         with precision_of(algorithm):
@@ -93,8 +100,9 @@ class Stream:
         """Take one sample.
 
         Args:
-            y: one number for each column; NaN and what a masked array hides = missing.
-            u: inputs of this step, for a model that has inputs.
+            y: one number for each column; NaN and what a masked array hides = missing, None = all are. A row
+                of a frame is read by the names in its index.
+            u: inputs of this step, for a model that has inputs, in the same form; all of them are known.
             dt: time since the sample before, for a model in continuous time; default its interval. The first
                 sample, which has none before it, does not use it.
 
@@ -136,7 +144,8 @@ class Stream:
 
         Args:
             horizon: number of steps, at least 1.
-            future_inputs: inputs of those steps `(horizon, input)`, for a model that has inputs.
+            future_inputs: inputs of those steps `(horizon, input)`, for a model that has inputs; the columns
+                of a frame are found by name.
             dt: length of each step, for a model in continuous time; default the median of the latest
                 steps, as of `Fit.forecast`, and the interval of the model before there is any.
 
@@ -154,6 +163,9 @@ class Stream:
             raise RekalError("a stream can forecast after its first sample")
         step = self._step(dt)
         step = usual if step is None else step
+        if self._input_names and future_inputs is not None:
+            known = Known(self._labels.names, self._labels.time_name)
+            future_inputs = ordered(future_inputs, self._input_names, "future_inputs", known)
         with precision_of(self._algorithm):
             made = forecast_from(
                 self._source(),
@@ -163,6 +175,7 @@ class Stream:
                 future_inputs=self._standardiser.apply_inputs(future_inputs),
                 dt=step,
                 origin=at - 1,
+                input_names=self._input_names,
             )
         raw = made.rescale(self._standardiser.location, self._standardiser.scale)
         if not self._continuous:
@@ -262,7 +275,13 @@ class Stream:
 
     def _sample(self, y: Any) -> tuple[np.ndarray, Bool[np.ndarray, " obs"]]:
         """A sample in raw units, and which of its entries are there."""
-        values = np.atleast_1d(numeric_array(y, f"sample {self.step + 1}"))
+        what = f"sample {self.step + 1}"
+        if y is None:
+            y = np.full(self._model.observations, np.nan)
+        named = ordered(
+            y, self._labels.names, what, Known(self._input_names, self._labels.time_name)
+        )
+        values = np.atleast_1d(numeric_array(named, what))
         if values.shape != (self._model.observations,):
             raise RekalError(
                 f"a sample has {self._model.observations} columns, but {values.shape} was given"
@@ -284,6 +303,8 @@ class Stream:
             if u is not None:
                 raise RekalError("the model takes no inputs, so leave u out")
             return None
+        names, known = self._input_names, Known(self._labels.names, self._labels.time_name)
+        u = None if u is None else ordered(u, names, "inputs", known)
         given = None if u is None else np.atleast_1d(numeric_array(u, "inputs"))
         if given is None or given.shape != (count,):
             raise RekalError(f"the model has {count} inputs, which every sample must bring")

@@ -15,6 +15,7 @@ from rekal.filters.choice import Filtering
 from rekal.filters.gaussian import GaussianFilter
 from rekal.first_state import first_state
 from rekal.fit import Fit
+from rekal.fit_base import Data
 from rekal.fit_network import NetworkFit
 from rekal.forecast import Labels
 from rekal.history import History
@@ -37,7 +38,7 @@ from rekal.sequences import Sequences
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.standardiser import Standardiser
 from rekal.sequences.volume import log_volume
-from rekal.train_checks import Learner, check_arguments, check_data, check_learner, check_model
+from rekal.train_checks import Learner, check_arguments, check_learner, check_model, read_data
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
@@ -48,7 +49,7 @@ Kind = TypeVar("Kind", Fit, NetworkFit)
 
 
 def fit(
-    data: Sequences,
+    data: Data,
     model: str | StateSpaceModel | Structure = "em-rnn",
     learner: Learner | None = None,
     *,
@@ -69,7 +70,8 @@ def fit(
     """Learn the dynamics under one or several noisy series.
 
     Args:
-        data: what was measured; missing entries and ragged series are fine.
+        data: what was measured, as `Sequences`, or as a frame of pandas or a list of frames, which
+            `Sequences.from_pandas` reads; missing entries and ragged series are fine.
         model: "em-rnn", "driven-rnn" (a network with inputs that is to simulate freely), "rbf" or "linear",
             which standardise the data and start by themselves; "rkn", "lstm", "gru" or "elman", recurrent
             networks that forecast the next row and do the same; a
@@ -113,7 +115,7 @@ def fit(
         KeyboardInterrupt: Ctrl-C before anything was learned. Later it ends the training with the best so
             far, and the diagnosis of a finished training at once, without its diagnostics.
     """
-    check_data(data)
+    data = read_data(data)
     seed = seed_of(seed)
     check_learnable(data, "the data")
     check_model(model)

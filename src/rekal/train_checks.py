@@ -19,6 +19,7 @@ from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.models.structures import Structure
 from rekal.sequences import Sequences
+from rekal.sequences.numeric import holds_tables
 from rekal.suggest import choices
 from rekal.train_driven import DrivenOptions
 from rekal.train_network import NetworkOptions, RBFOptions
@@ -31,17 +32,20 @@ MOST = {"kernels": 10_000, "units": 10_000, "restarts": 10_000, "trial_iteration
 Learner = EM | MaximumLikelihood | SimulationError | Backprop
 
 
-def check_data(data: Any) -> None:
-    """Refuse what is no `Sequences`.
+def read_data(data: Any) -> Sequences:
+    """The data as `Sequences`: frames are read by their names and time stamps.
 
     Raises:
-        RekalError: it is something else.
+        RekalError: neither `Sequences` nor frames, or frames that cannot be read.
     """
-    if not isinstance(data, Sequences):
-        raise RekalError(
-            f"rekal.fit learns from Sequences, not from {type(data).__name__}: make some with "
-            "Sequences.from_arrays; networks that watch Frames are trained by Backprop.run"
-        )
+    if isinstance(data, Sequences):
+        return data
+    if holds_tables(data):
+        return Sequences.from_pandas(data)
+    raise RekalError(
+        f"rekal.fit learns from Sequences or frames, not from {type(data).__name__}: make some with "
+        "Sequences.from_arrays; networks that watch Frames are trained by Backprop.run"
+    )
 
 
 def check_model(model: Any) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rekal.fit import Fit
     from rekal.fit_network import NetworkFit
     from rekal.sequences import Sequences
+    from rekal.sequences.table import Table
 
 
 def delimiter(sep: str | None) -> str | None:
@@ -83,25 +84,23 @@ def read_inputs(
     path: Path,
     names: Sequence[str],
     steps: int,
-    batch: int = 1,
     *,
     sep: str | None = None,
     decimal: str = ".",
     encoding: str | None = None,
-) -> np.ndarray:
+) -> Table:
     """Inputs of steps to come, from a CSV or Parquet file with a row for each step.
 
     Args:
         path: the file.
         names: the input columns of the model.
-        steps: how many rows are needed.
-        batch: number of series, which all get the same inputs.
+        steps: how many steps there are, each with a row (of each series, where a column tells them apart).
         sep: what separates the columns.
         decimal: the decimal mark.
         encoding: encoding of a CSV file; None = found out.
 
     Returns:
-        Inputs `(batch, steps, input)` in raw units.
+        The table, whose columns the model finds by name.
 
     Raises:
         RekalError: a column is missing, a cell holds no number, or there are too few rows.
@@ -117,7 +116,7 @@ def read_inputs(
         else read_csv(path, delimiter(sep), decimal, encoding=encoding)
     )
     columns = [table.column(known(table.names, name, where)).checked(where) for name in names]
-    if len(table.frame) != steps:
+    if len(table.frame) == 0 or len(table.frame) % steps:
         raise RekalError(
             f"{where}: the inputs have {len(table.frame)} rows, but {steps} steps need {steps}."
         )
@@ -127,7 +126,7 @@ def read_inputs(
         raise RekalError(
             f"{where}: row {row + 1} of the input column '{names[column]}' is missing."
         )
-    return np.broadcast_to(values, (batch, *values.shape))
+    return table
 
 
 def open_model(path: Path, seed: int | None = None) -> Fit | NetworkFit:

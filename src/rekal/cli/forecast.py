@@ -98,7 +98,7 @@ def forecast(
     if rolling:
         frame = _scores(fitted, data, horizon, quiet)
     else:
-        inputs = _future(fitted, future_inputs, horizon, data.batch, reading)
+        inputs = _future(fitted, future_inputs, horizon, reading)
         frame = tabulate(fitted.forecast(data, horizon, inputs), levels)
     if out is not None:
         write_frame(out, frame)
@@ -140,7 +140,6 @@ def _future(
     fitted: Fit | NetworkFit,
     path: Path | None,
     horizon: int,
-    batch: int,
     reading: dict[str, Any],
 ) -> Any:
     """Inputs of the steps to come, or None for a model without inputs."""
@@ -155,7 +154,7 @@ def _future(
             f"The model needs its inputs ({', '.join(fitted.input_names)}) for the {horizon} steps "
             "to come: give a file with --future-inputs."
         )
-    return read_inputs(path, fitted.input_names, horizon, batch, **reading)
+    return read_inputs(path, fitted.input_names, horizon, **reading)
 
 
 def tabulate(made: Forecast, levels: list[float]) -> pd.DataFrame:

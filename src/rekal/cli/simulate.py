@@ -62,7 +62,7 @@ def simulate(
             names = ", ".join(fitted.input_names)
             raise RekalError(f"The model needs its inputs ({names}): give them with --input-file.")
         reading = {"sep": sep, "decimal": decimal, "encoding": encoding}
-        inputs = read_inputs(input_file, fitted.input_names, steps, batch, **reading)
+        inputs = read_inputs(input_file, fitted.input_names, steps, **reading)
     elif input_file is not None:
         raise RekalError("The model takes no inputs, so leave out --input-file.")
     more = {}

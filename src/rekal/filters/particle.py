@@ -160,7 +160,7 @@ class ParticleFilter(eqx.Module):
 
         Args:
             belief: before the observation (`init` or `predict`).
-            y: one number for each column; NaN is missing.
+            y: one number for each column; NaN is missing, None = all are.
             u: inputs of this step, for a model that has inputs.
             mask: True where observed; default where `y` is no NaN.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from rekal.errors import RekalError
+from rekal.sequences.numeric import numeric_array
 
 Row = tuple[Float[Array, "one obs"], Bool[Array, "one obs"], Float[Array, "one input"] | None]
 
@@ -20,7 +22,7 @@ def observation_row(model: Any, dtype: Any, y: Any, u: Any = None, mask: Any = N
     Args:
         model: what is filtered; says how many columns and inputs there are.
         dtype: of the belief.
-        y: one number for each observed column; NaN is missing.
+        y: one number for each observed column; NaN and what a masked array hides is missing, None = all are.
         u: inputs of this step, for a model that has inputs.
         mask: True where observed; default where `y` is no NaN.
 
@@ -28,8 +30,8 @@ def observation_row(model: Any, dtype: Any, y: Any, u: Any = None, mask: Any = N
         RekalError: a wrong number of columns or inputs, or an infinite value (as far as values can be looked
             at: not while they are traced).
     """
-    values = jnp.atleast_1d(jnp.asarray(y, dtype))
     p, k = model.observations, model.n_inputs
+    values = jnp.full(p, jnp.nan, dtype) if y is None else _row(y, dtype, "y")
     if values.shape != (p,):
         raise RekalError(f"y has shape {values.shape}, but the model observes {p} columns: ({p},)")
     known = ~jnp.isnan(values)
@@ -51,9 +53,15 @@ def observation_row(model: Any, dtype: Any, y: Any, u: Any = None, mask: Any = N
         )
     if u is None:
         return (*row, None)
-    drive = jnp.atleast_1d(jnp.asarray(u, dtype))
+    drive = _row(u, dtype, "u")
     if drive.shape != (k,):
         raise RekalError(f"u has shape {drive.shape}, but the model has {k} inputs: ({k},)")
     if not isinstance(drive, Tracer) and not np.isfinite(np.asarray(drive)).all():
         raise RekalError("an input is missing or infinite: inputs must be known")
     return (*row, drive[None])
+
+
+def _row(data: Any, dtype: Any, what: str) -> Array:
+    """Numbers of one step, NaN where one is missing."""
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(data))
+    return jnp.atleast_1d(jnp.asarray(data if traced else numeric_array(data, what), dtype))

@@ -10,6 +10,7 @@ import numpy as np
 
 from rekal.errors import RekalError
 from rekal.memory import check_memory
+from rekal.sequences.named import ordered
 from rekal.sequences.numeric import numeric_array
 
 BYTES_OF_HORIZON = 300.0
@@ -55,7 +56,8 @@ class Drive:
             width: how many inputs the model has.
             starts: first step of `inputs` and `dt`, `(batch,)`.
             ends: the step after the last one of the data, `(batch,)`.
-            inputs: `(steps, input)` or `(batch, steps, input)` from `starts` on, or None.
+            inputs: `(steps, input)` or `(batch, steps, input)` from `starts` on, frames with columns called
+                as the inputs, or None.
             future_inputs: the same from `ends` on, or None.
             dt: `(steps,)` or `(batch, steps)` from `starts` on, or None.
             names: names of the inputs, or none.
@@ -70,10 +72,11 @@ class Drive:
         named = tuple(names) or (("u",) if width == 1 else tuple(f"u{k + 1}" for k in range(width)))
         rows = [np.zeros((0, width)) for _ in range(batch)]
         if inputs is not None:
-            past = _batched(inputs, batch, width, "inputs")
+            past = _batched(ordered(inputs, named, "inputs"), batch, width, "inputs")
             rows = [r[: e - s] for r, s, e in zip(past, starts, ends, strict=True)]
         if future_inputs is not None:
-            future = _batched(future_inputs, batch, width, "future_inputs")
+            named_rows = ordered(future_inputs, named, "future_inputs")
+            future = _batched(named_rows, batch, width, "future_inputs")
             if future.shape[1] > ahead:
                 raise RekalError(
                     f"future_inputs have {future.shape[1]} rows, but {ahead} steps are forecast: give the "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rekal.sequences.calendar import to_dates
+from rekal.sequences.timeaxis import stamps_of
 
 if TYPE_CHECKING:
     from rekal.sequences import Sequences
@@ -27,6 +27,7 @@ class Labels:
         time_unit: unit of the time stamps.
         time_kind: "step" (no stamps), "number" or "date".
         time_origin: ISO date that is zero of the stamps, for dates.
+        time_zone: name of their time zone, or None.
         interval: sampling interval in `time_unit`.
     """
 
@@ -38,6 +39,7 @@ class Labels:
     time_kind: str = "step"
     time_origin: str | None = None
     interval: int | float = 1.0
+    time_zone: str | None = None
 
     @classmethod
     def plain(cls, observations: int) -> Labels:
@@ -56,13 +58,16 @@ class Labels:
             time_unit=data.time_unit,
             time_kind=data.time_kind,
             time_origin=data.time_origin,
+            time_zone=data.time_zone,
             interval=data.interval or 1.0,
         )
 
     @property
     def axis(self) -> str:
-        """Title of the time axis, with its unit where that is not part of the name."""
+        """Title of the time axis, with its unit where that is not part of the name, or its time zone."""
         name = self.time_name or ("step" if self.time_kind == "step" else "time")
+        if self.time_zone is not None and self.time_kind == "date":
+            return f"{name} ({self.time_zone})"
         if self.time_kind != "number" or self.time_unit is None or _says(name, self.time_unit):
             return name
         return f"{name} ({self.time_unit})"
@@ -78,13 +83,8 @@ class Labels:
 
     def stamps(self, numbers: np.ndarray) -> pd.Index:
         """Time stamps as a person writes them: dates, numbers or step numbers."""
-        if self.time_kind == "date":
-            origin = pd.Timestamp(self.time_origin or 0)
-            assert isinstance(origin, pd.Timestamp)
-            return to_dates(numbers, self.time_unit or "s", origin)
-        if np.all(numbers == np.round(numbers)):
-            return pd.Index(numbers.astype(np.int64))
-        return pd.Index(numbers)
+        clock = (self.time_kind, self.time_unit, self.time_origin, self.time_zone)
+        return stamps_of(numbers, *clock)
 
 
 def _says(name: str, unit: str) -> bool:

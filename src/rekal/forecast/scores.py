@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from rekal import metrics
 from rekal.errors import RekalError
+from rekal.sequences.named import Known, ordered
 from rekal.sequences.numeric import numeric_array
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def pair(
 
     Args:
         forecast: made on these data.
-        values: `(steps, obs)`, or `(batch, steps, obs)` for several series; NaN = missing.
+        values: `(steps, obs)`, or `(batch, steps, obs)` for several series; NaN = missing. Columns of a frame
+            are found by name.
         mask: True = observed, in the same form (False in the padding of ragged series).
 
     Returns:
@@ -36,7 +38,8 @@ def pair(
     Raises:
         RekalError: the values do not fit the forecast.
     """
-    numbers = numeric_array(values, "values")
+    known = Known(time=forecast.labels.time_name)
+    numbers = numeric_array(ordered(values, forecast.names, "values", known), "values")
     seen = ~np.isnan(numbers)
     if mask is not None:
         known = np.asarray(mask)

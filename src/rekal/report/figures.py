@@ -28,9 +28,10 @@ from rekal.sequences import Sequences
 
 
 def clock(one: Sequences, ahead: int = 0) -> np.ndarray:
-    """Time stamps of a single series as numbers; dates as milliseconds since 1970."""
+    """Time stamps of a single series as numbers; dates as milliseconds since 1970, by their own clock."""
     index = one.index(0, ahead=ahead)
     if isinstance(index, pd.DatetimeIndex):
+        index = index.tz_localize(None)
         return index.as_unit("ms").asi8.astype(np.float64)
     return np.asarray(index, np.float64)
 

@@ -126,5 +126,4 @@ def describe(
         "units": tuple(unit_of(name) for name in named) if units is None else tuple(units),
         "input_names": default_names(input_names, n_inputs, "u", "input_names"),
         "series_names": default_names(series_names, batch, "", "series_names"),
-        "time_kind": "step" if arrays["times"] is None else "number",
     }

@@ -11,25 +11,21 @@ if TYPE_CHECKING:
     from rekal.sequences.container import Sequences
 
 DAY = 86400.0
-SECONDS = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "min": 60.0,
-    "h": 3600.0,
-    "hr": 3600.0,
-    "d": DAY,
-    "day": DAY,
-    "days": DAY,
-    "business day": DAY,
-    "week": 7 * DAY,
-    "month": 365.2425 / 12 * DAY,
-    "yr": 365.2425 * DAY,
-    "year": 365.2425 * DAY,
-    "years": 365.2425 * DAY,
+_SIZES = {
+    1e-9: "ns nanosecond nanoseconds",
+    1e-6: "us \u00b5s \u03bcs microsecond microseconds",
+    1e-3: "ms msec millisecond milliseconds",
+    1.0: "s sec secs second seconds",
+    60.0: "min mins minute minutes",
+    3600.0: "h hr hrs hour hours",
+    DAY: "d day days",
+    7 * DAY: "week weeks",
+    365.2425 / 12 * DAY: "month months",
+    365.2425 * DAY: "yr year years",
 }
-"""Lengths of the units of time; of months and years the mean."""
+SECONDS = {name: size for size, names in _SIZES.items() for name in names.split()}
+"""Lengths of the units of time by all their names; of months and years the mean."""
+SECONDS["business day"] = DAY
 
 
 def ratio(unit: str | None, other: str | None) -> float:

@@ -1,6 +1,6 @@
 """The one data container: noisy series, as many as there are, missing entries and all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,10 +12,12 @@ from jaxtyping import Bool, Float, Int
 from rekal.sequences import labels, slicing
 from rekal.sequences.building import describe
 from rekal.sequences.gridding import assemble
+from rekal.sequences.numeric import holds_tables
 from rekal.sequences.options import ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from rekal.sequences.standardiser import Standardiser
 
@@ -46,7 +48,9 @@ class Sequences(eqx.Module):
         time_name: what the time axis is called.
         time_unit: unit of `times`, `dt` and `interval`: "s", "year", "business day", ...
         time_kind: "step" (no stamps), "number" or "date".
-        time_origin: ISO date that is zero of `times`, for dates.
+        time_origin: ISO date that is zero of `times`, for dates; with its offset from UTC in a time zone.
+        time_zone: name of the time zone of dates, or None. Days and longer units follow its clock, hours
+            and shorter ones the time that goes by.
         interval: sampling interval (the median); None = unknown, one step.
         notes: what was assumed while reading, one sentence each.
     """
@@ -66,6 +70,7 @@ class Sequences(eqx.Module):
     time_unit: str | None = eqx.field(static=True, default=None)
     time_kind: str = eqx.field(static=True, default="step")
     time_origin: str | None = eqx.field(static=True, default=None)
+    time_zone: str | None = eqx.field(static=True, default=None)
     interval: float | None = eqx.field(static=True, default=None)
     notes: tuple[str, ...] = eqx.field(static=True, default=())
 
@@ -118,12 +123,14 @@ class Sequences(eqx.Module):
 
         Args:
             values: one series (time,) or (time, obs), several equally long ones
-                (batch, time, obs), or a list of series of any lengths. NaN = missing.
+                (batch, time, obs), or a list of series of any lengths. NaN = missing. Frames are
+                read as by `from_pandas`, with their names and time stamps.
             inputs: known inputs in the same form; no NaN.
             mask: True = observed, in the same form; NaN is missing anyway.
             targets: what is wanted, in the same form; NaN = unknown.
-            times: stamps (time,), (batch, time) or a list of (time,). They must increase and
-                lie on a regular grid; missing rows are put into gaps, where inputs hold.
+            times: stamps (time,), (batch, time) or a list of (time,): numbers, dates, or time spans,
+                which are counted in seconds. They must increase and lie on a regular grid; missing
+                rows are put into gaps, where inputs hold.
             dt: steps in the form of `times`; makes the sampling irregular.
             interval: sampling interval, where there are neither `times` nor `dt`.
             irregular: take the steps between `times` as `dt` instead of a regular grid.
@@ -141,24 +148,38 @@ class Sequences(eqx.Module):
             RekalError: infinite values, missing inputs, shapes that do not match, stamps
                 that go backwards, repeat or are irregular.
         """
+        if holds_tables(values):
+            from rekal.sequences.loose import read_loose
+
+            told = {
+                **{"mask": mask, "times": times, "dt": dt, "interval": interval, "names": names},
+                **{"units": units, "input_names": input_names, "series_names": series_names},
+                **{"time_name": time_name, "time_unit": time_unit},
+            }
+            return read_loose(values, inputs, targets, irregular, told)
         arrays = assemble(
             values, inputs, mask, targets, times, dt, interval, irregular, series_names, time_unit
         )
         described = describe(arrays, names, units, input_names, series_names)
-        return cls(**arrays, **described, time_name=time_name, time_unit=time_unit)
+        return cls(**arrays, **described, time_name=time_name)
 
     @classmethod
     def from_pandas(
-        cls, frames: "pd.DataFrame | Sequence[pd.DataFrame]", **how: Unpack[ReadOptions]
+        cls,
+        frames: "pd.DataFrame | pd.Series | Sequence[pd.DataFrame | pd.Series]",
+        **how: Unpack[ReadOptions],
     ) -> "Sequences":
         """Make sequences of one data frame, or of a list with a frame for each series.
 
+        An index of dates, time spans or rising numbers is the time, unless another column is.
+
         Args:
-            frames: a row for each step.
+            frames: a row for each step; a series of pandas is a frame of one column.
             **how: which column is what, see `rekal.sequences.options.ReadOptions`.
 
         Raises:
             RekalError: what cannot be read, with row and column.
+            TypeError: there is no such argument.
         """
         from rekal.sequences.frames import read_frames
 
@@ -189,8 +210,10 @@ class Sequences(eqx.Module):
         Raises:
             RekalError: what cannot be read, with file, row and column.
         """
+        from rekal.sequences.options import check_options
         from rekal.sequences.tables import read_csv, sequences_of_files
 
+        check_options(how, ("sep", "decimal", "pandas", "encoding"))
         return sequences_of_files(
             lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **how
         )
@@ -200,23 +223,54 @@ class Sequences(eqx.Module):
         cls, path: "str | Path | Sequence[str | Path]", **how: Unpack[ReadOptions]
     ) -> "Sequences":
         """Read a Parquet file, or a list of files; `how` as for `from_pandas`."""
+        from rekal.sequences.options import check_options
         from rekal.sequences.tables import read_parquet, sequences_of_files
 
+        check_options(how)
         return sequences_of_files(read_parquet, path, **how)
 
     def valid(self) -> Bool[np.ndarray, "batch time"]:
         """True for real steps, False for padding."""
         return np.arange(self.steps) < np.asarray(self.lengths)[:, None]
 
-    def window(self, start: int, stop: int | None = None) -> "Sequences":
-        """The steps start to stop (excluded) of every series; negative counts from its end."""
+    def __len__(self) -> int:
+        """Number of series."""
+        return self.batch
+
+    def __iter__(self) -> "Iterator[Sequences]":
+        """The series one by one, without padding."""
+        return (self.series(i) for i in range(self.batch))
+
+    def __getitem__(self, which: int | str) -> "Sequences":
+        """The same as `series`."""
+        return self.series(which)
+
+    def plot(self, series: int | str | None = None) -> "go.Figure":
+        """The data over time, a panel for each observation and input; default all series."""
+        from rekal.sequences.plotting import plot
+
+        return plot(self if series is None else self.series(series))
+
+    def window(self, start: "slicing.Place", stop: "slicing.Place | None" = None) -> "Sequences":
+        """The steps start to stop (excluded) of every series.
+
+        Args:
+            start: a step, negative counts from the end; or a date (ISO text, `datetime`, pandas or
+                NumPy), which means the first step not before it.
+            stop: likewise; default the end.
+        """
         return slicing.window(self, start, stop)
 
-    def split(self, at: int | float | np.number) -> "tuple[Sequences, Sequences]":
-        """Cut every series in two at a step (int) or a fraction of its length (float).
+    def split(self, at: "slicing.Place | float | np.floating") -> "tuple[Sequences, Sequences]":
+        """Cut every series in two.
+
+        Args:
+            at: a step or a date as for `window`, or a fraction of the length (float): -12 leaves the
+                last twelve steps to the second part, "2020-01-01" all from that day on.
 
         Raises:
-            RekalError: a part of a series would be empty, here as in `window`.
+            RekalError: a part of a series would be empty, here as in `window`; a date where the
+                time stamps are none.
         """
         return slicing.split(self, at)
 

@@ -3,12 +3,13 @@
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
+from rekal.sequences.offsets import Dates, zoned
 
 _TIME = (
     r"(?P<gap>T|,?\s+)(?P<clock>\d{1,2}:\d{2}(?P<seconds>:\d{2}(?P<fraction>[.,]\d{1,9})?)?)"
@@ -34,19 +35,6 @@ _LENGTHS = frozenset([(4, 1), (4, 2), (1, 4), (2, 4), (2, 2), (1, 2)])
 """Digits of the first and third number of a date."""
 
 _SPOKEN = {"ymd": "year-month-day", "dmy": "day-month-year", "mdy": "month-day-year"}
-
-
-@dataclass(frozen=True)
-class Dates:
-    """Dates read from text.
-
-    Attributes:
-        stamps: in UTC without time zone; NaT where a cell holds no date.
-        note: how day, month and year were told apart where the numbers leave it open, or None.
-    """
-
-    stamps: pd.DatetimeIndex
-    note: str | None = None
 
 
 def look_like_dates(cells: list[str | None]) -> bool:
@@ -81,7 +69,7 @@ def _seconds(cell: str) -> float:
 
 
 def read_dates(cells: list[str | None], date_format: str | None = None) -> Dates:
-    """Read dates.
+    """Read dates, in the time zone that their offsets from UTC say.
 
     Where the numbers leave open which is the day, that order of day, month and year is taken under
     which the dates rise, among these one under which they are regular, and among these the one that is
@@ -91,12 +79,16 @@ def read_dates(cells: list[str | None], date_format: str | None = None) -> Dates
         cells: stripped text, None = missing.
         date_format: as for `datetime.strptime`, such as "%d/%m/%Y"; None = found out.
     """
+    return zoned(_in_utc(cells, date_format), cells)
+
+
+def _in_utc(cells: list[str | None], date_format: str | None) -> Dates:
     column = pd.Series(cells, dtype=object)
     if date_format is not None:
         return Dates(_index(_strptime(column, date_format)))
     shape = _usual_shape([cell for cell in cells if cell is not None])
     if shape is None:
-        return Dates(_index(_by_pandas(column)))
+        return _in_words(column)
     orders = _orders(shape)
     if len(orders) == 1:
         return Dates(_index(_by_shape(column, orders[0])))
@@ -111,11 +103,7 @@ def read_dates(cells: list[str | None], date_format: str | None = None) -> Dates
         return Dates(readings[valid[0]])
     chosen = min(valid, key=lambda order: _implausible(readings[order]))
     cell = next(cell for cell in cells if cell)
-    note = (
-        f"holds dates such as {cell}, which were read as {_SPOKEN[chosen]}; say the format "
-        "(date_format=, --date-format) if that is wrong"
-    )
-    return Dates(readings[chosen], note)
+    return Dates(readings[chosen], _noted(cell, _SPOKEN[chosen]))
 
 
 def compact_dates(numbers: np.ndarray) -> pd.DatetimeIndex | None:
@@ -225,14 +213,34 @@ def _strptime(column: pd.Series, layout: str) -> pd.Series:
             raise RekalError(f"'{layout}' is no format of dates; one is '%d/%m/%Y'.") from None
 
 
-def _by_pandas(column: pd.Series) -> pd.Series:
-    """Dates of any other form, such as 3 Jan 2020; the month comes first where that is open."""
+def _in_words(column: pd.Series) -> Dates:
+    """Dates of any other form, such as 3 Jan 2020, or 3 1 2020 of which the order may be open."""
+    first = {"month-day-year": False, "day-month-year": True}
+    few = column.dropna().iloc[:: max(1, len(column) // 50)]
+    if _by_pandas(few).equals(_by_pandas(few, day_first=True)):
+        return Dates(_index(_by_pandas(column)))
+    readings = {name: _index(_by_pandas(column, day_first=days)) for name, days in first.items()}
+    fewest = min(int(stamps.isna().sum()) for stamps in readings.values())
+    valid = [name for name in readings if int(readings[name].isna().sum()) == fewest]
+    chosen = min(valid, key=lambda name: _implausible(readings[name]))
+    return Dates(readings[chosen], _noted(str(few.iloc[0]), chosen) if len(valid) > 1 else None)
+
+
+def _noted(cell: str, order: str) -> str:
+    return (
+        f"holds dates such as {cell}, which were read as {order}; say the format "
+        "(date_format=, --date-format) if that is wrong"
+    )
+
+
+def _by_pandas(column: pd.Series, day_first: bool = False) -> pd.Series:
+    """Dates as pandas reads them, where the order is open with the day or the month first."""
+    how: dict[str, Any] = {"errors": "coerce", "utc": True, "dayfirst": day_first}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stamps = pd.Series(pd.to_datetime(column, errors="coerce", utc=True))
+        stamps = pd.Series(pd.to_datetime(column, **how))
         if stamps.isna().any() and column.nunique() <= 10_000:
-            mixed = pd.to_datetime(column, errors="coerce", utc=True, format="mixed")
-            stamps = pd.Series(mixed)
+            stamps = pd.Series(pd.to_datetime(column, **how, format="mixed"))
     return stamps
 
 

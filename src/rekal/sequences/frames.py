@@ -4,20 +4,22 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
 from rekal.sequences import timecolumn
-from rekal.sequences.calendar import to_numbers
 from rekal.sequences.checks import check_learnable
 from rekal.sequences.columns import known
 from rekal.sequences.container import Sequences
-from rekal.sequences.options import ReadOptions
+from rekal.sequences.indices import with_index
+from rekal.sequences.numeric import tabular
+from rekal.sequences.options import ReadOptions, as_names, check_options
 from rekal.sequences.sampling import common_interval, regular_grid, steps_between
 from rekal.sequences.table import Table
+from rekal.sequences.timeaxis import axis_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Piece:
 
 
 def read_frames(
-    frames: pd.DataFrame | Table | Sequence[pd.DataFrame | Table],
+    frames: Any,
     sources: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     **options: Unpack[ReadOptions],
@@ -53,7 +55,8 @@ def read_frames(
     """Make sequences of data frames.
 
     Args:
-        frames: one frame, or a list with a frame for each series.
+        frames: one frame or series of pandas, table of another library or `Table`, or a list with one for
+            each series.
         sources: what messages call each frame, such as its file.
         labels: what the series are called, one for each frame; default 1, 2, ...
         **options: which column is what.
@@ -63,9 +66,12 @@ def read_frames(
 
     Raises:
         RekalError: what cannot be read, with row (1 is the first after the header) and column.
+        TypeError: an argument that there is not.
     """
-    single = isinstance(frames, pd.DataFrame | Table)
-    given = [frames] if isinstance(frames, pd.DataFrame | Table) else list(frames)
+    check_options(options)
+    options = as_names(options)
+    single = isinstance(frames, Table) or tabular(frames) is not None
+    given: list[Any] = [frames] if single else list(frames)  # pyright: ignore[reportArgumentType]
     if not given:
         raise RekalError("There is no table to read.")
     count = len(given)
@@ -73,7 +79,7 @@ def read_frames(
         sources = [f"table {i + 1}" for i in range(count)] if count > 1 else ["the table"]
     where = options.get("where") or (sources[0] if count == 1 else f"{sources[0]} and others")
     sources = [where] if count == 1 else sources
-    tables = [_table(item, source) for item, source in zip(given, sources, strict=True)]
+    tables = [_table(item, source, options) for item, source in zip(given, sources, strict=True)]
     roles = assign_roles(tables[0], options)
     pieces, notes = [], []
     for i, table in enumerate(tables):
@@ -195,25 +201,19 @@ def _join(
     options: ReadOptions,
 ) -> Sequences:
     """Put the series on one time axis and into one container."""
-    unit, origin, kind, times = None, None, "step", None
+    axis = None
     irregular = options.get("irregular", False)
     if roles.time is not None:
-        stamps = [piece.stamps for piece in pieces]
-        if all(isinstance(stamp, pd.DatetimeIndex) for stamp in stamps):
-            times, unit, first = to_numbers([pd.DatetimeIndex(stamp) for stamp in stamps])
-            kind, origin = "date", first.isoformat()
-        elif any(isinstance(stamp, pd.DatetimeIndex) for stamp in stamps):
-            raise RekalError(f"{where}: some tables have dates as time and others numbers.")
-        else:
-            times, kind = [np.asarray(stamp) for stamp in stamps], "number"
-            unit = units.get(roles.time) or pieces[0].time_unit
+        unit = units.get(roles.time) or _one_unit(pieces, roles.time, where)
+        stamps = [piece.stamps for piece in pieces if piece.stamps is not None]
+        axis = axis_of(stamps, unit, where)
         intervals = []
-        for piece, time in zip(pieces, times, strict=True):
+        for piece, time in zip(pieces, axis.times, strict=True):
             details = (time, piece.source, piece.stamps, piece.rows.tolist())
             if irregular:
                 steps_between(*details)
             else:
-                intervals.append(regular_grid(*details, unit).interval)
+                intervals.append(regular_grid(*details, axis.unit).interval)
         if not irregular:
             common_interval(intervals, [piece.label for piece in pieces], where)
     elif irregular:
@@ -226,52 +226,76 @@ def _join(
         stacked(roles.observed),
         inputs=stacked(roles.inputs),
         targets=stacked(roles.targets),
-        times=times,
+        times=None if axis is None else axis.times,
         irregular=irregular,
         names=[str(name) for name in roles.observed],
         input_names=[str(name) for name in roles.inputs] or None,
         series_names=[piece.label for piece in pieces],
         time_name=None if roles.time is None else str(roles.time),
-        time_unit=unit,
+        time_unit=None if axis is None else axis.unit,
     )
     named = zip(sequences.names, sequences.units, strict=True)
     sequences = dataclasses.replace(
         sequences,
         units=tuple(units.get(name, unit) for name, unit in named),
-        time_kind=kind,
-        time_origin=origin,
         notes=(*roles.notes, *sequences.notes),
     )
+    if axis is not None:
+        clock = {"time_kind": axis.kind, "time_origin": axis.origin, "time_zone": axis.zone}
+        sequences = dataclasses.replace(sequences, **clock, notes=(*sequences.notes, *axis.notes))
     if options.get("learnable", True):
         check_learnable(sequences, where)
     return sequences
 
 
-def _table(item: pd.DataFrame | Table, source: str) -> Table:
+def _one_unit(pieces: list[Piece], column: str, where: str) -> str | None:
+    """The unit of the time stamps of all series.
+
+    Raises:
+        RekalError: two series have different units.
+    """
+    first = pieces[0].time_unit
+    other = next((piece for piece in pieces if piece.time_unit != first), None)
+    if other is not None:
+        raise RekalError(
+            f"{where}: the time column '{column}' is in {other.time_unit or 'no unit'} in {other.source} and "
+            f"in {first or 'no unit'} in {pieces[0].source}; give all series one unit."
+        )
+    return first
+
+
+def _table(item: Any, source: str, options: ReadOptions) -> Table:
     """A table that has rows and columns of different names.
 
     Raises:
         RekalError: it has not.
     """
-    if not isinstance(item, pd.DataFrame | Table):
+    given = item if isinstance(item, Table) else tabular(item)
+    if given is None:
         raise RekalError(f"{source} must be a pandas DataFrame, not a {type(item).__name__}.")
-    table = item if isinstance(item, Table) else Table(item)
-    table = dataclasses.replace(table, frame=_with_index(table.frame), source=source, _columns={})
-    if len(table.frame) == 0 or len(table.frame.columns) == 0:
+    if isinstance(given, pd.Series):
+        given = given.to_frame("y" if given.name is None else given.name)
+    table = given if isinstance(given, Table) else Table(given)
+    frame = table.frame.set_axis([str(name) for name in table.frame.columns], axis=1)
+    table = dataclasses.replace(table, frame=frame, _columns={})
+    if len(frame) == 0 or len(frame.columns) == 0:
         raise RekalError(f"{source}: there are no rows in it.")
-    if not table.frame.columns.is_unique:
-        twice = table.frame.columns[table.frame.columns.duplicated()][0]
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
         raise RekalError(f"{source}: two columns are called '{twice}'.")
-    return table
+
+    def timed() -> bool:
+        asked = options.get("time") is not None
+        return asked or timecolumn.find(table, _free(table, options)) is not None
+
+    frame, notes = with_index(frame, source, timed, options.get("irregular", False))
+    return dataclasses.replace(
+        table, frame=frame, source=source, notes=(*table.notes, *notes), _columns={}
+    )
 
 
-def _with_index(table: pd.DataFrame) -> pd.DataFrame:
-    """Make columns of an index that carries something: dates, or a name."""
-    index = table.index
-    dated = isinstance(index, pd.DatetimeIndex | pd.PeriodIndex)
-    named = any(name is not None for name in index.names)
-    if not dated and not named:
-        return table.reset_index(drop=True)
-    if not named:
-        table = table.rename_axis("time")
-    return table.reset_index()
+def _free(table: Table, options: ReadOptions) -> list[str]:
+    """The columns that were not asked for as anything."""
+    roles = (options.get(name) or () for name in ("columns", "inputs", "targets"))
+    used = {options.get("series"), *(name for names in roles for name in names)}
+    return [name for name in table.names if name not in used]

@@ -17,6 +17,7 @@ from rekal.sequences.building import (
 )
 from rekal.sequences.padding import as_series, pad, padding_note
 from rekal.sequences.sampling import common_interval, regular_grid, steps_between, typical
+from rekal.sequences.timeaxis import read_times
 
 
 def assemble(
@@ -34,7 +35,7 @@ def assemble(
     """Turn the arguments of `Sequences.from_arrays` into padded arrays.
 
     Returns:
-        The arrays of a `Sequences` by name, with "interval", and "notes" on the shape and on
+        The arrays of a `Sequences` by name, with its clock, and "notes" on the shape and on
         filled gaps.
 
     Raises:
@@ -47,7 +48,10 @@ def assemble(
     wanted = None if targets is None else matching(targets, series, "targets")
     if wanted is not None and any(np.isinf(each).any() for each in wanted):
         raise RekalError(f"{where}: a target is infinite: give NaN where it is unknown.")
-    stamps = None if times is None else scalars(times, series, "times")
+    axis = None if times is None else read_times(times, unit)
+    unit = unit if axis is None else axis.unit
+    given = times if axis is None else axis.times
+    stamps = None if times is None else scalars(given, series, "times")
     steps = None if dt is None else scalars(dt, series, "dt")
     notes = shape_note(values, series)
     if driven is not None:
@@ -89,8 +93,12 @@ def assemble(
         "targets": None if wanted is None else pad(wanted),
         "dt": None if steps is None else pad(steps, interval or 1.0),
         "times": None if stamps is None else run_on(stamps, interval or 1.0),
+        "time_kind": "step" if stamps is None else "number" if axis is None else axis.kind,
+        "time_unit": unit,
+        "time_origin": None if axis is None else axis.origin,
+        "time_zone": None if axis is None else axis.zone,
         "interval": interval,
-        "notes": notes,
+        "notes": notes if axis is None else (*axis.notes, *notes),
     }
 
 

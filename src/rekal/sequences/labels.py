@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rekal.errors import RekalError
-from rekal.sequences.calendar import to_dates
+from rekal.sequences.timeaxis import stamps_of
 
 if TYPE_CHECKING:
     from rekal.sequences.container import Sequences
@@ -21,18 +21,14 @@ def index(sequences: "Sequences", which: int = 0, ahead: int = 0) -> pd.Index:
     known = np.asarray(sequences.times)[which, :length]
     future = known[-1] + (sequences.interval or 1.0) * np.arange(1, ahead + 1)
     numbers = np.concatenate([known, future])
-    if sequences.time_kind == "date":
-        origin = pd.Timestamp(sequences.time_origin or 0)
-        assert isinstance(origin, pd.Timestamp)
-        try:
-            return to_dates(numbers, sequences.time_unit or "s", origin).rename(name)
-        except (OverflowError, ValueError):  # pandas raises either beyond the years that it knows
-            raise RekalError(
-                f"{ahead} steps after the end lie beyond the dates that can be written; take fewer steps."
-            ) from None
-    if np.all(numbers == np.round(numbers)) and np.all(np.abs(numbers) < 2.0**53):
-        return pd.Index(numbers.astype(np.int64), name=name or "time")
-    return pd.Index(numbers, name=name or "time")
+    clock = (sequences.time_kind, sequences.time_unit, sequences.time_origin, sequences.time_zone)
+    try:
+        found = stamps_of(numbers, *clock)
+    except (OverflowError, ValueError):  # pandas raises either beyond the years that it knows
+        raise RekalError(
+            f"{ahead} steps after the end lie beyond the dates that can be written; take fewer steps."
+        ) from None
+    return found.rename(name if sequences.time_kind == "date" else name or "time")
 
 
 def to_frame(sequences: "Sequences") -> pd.DataFrame:

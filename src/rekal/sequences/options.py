@@ -1,7 +1,9 @@
 """Which column of a table is what."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from rekal.suggest import choices
 
 
 class ReadOptions(TypedDict, total=False):
@@ -35,3 +37,33 @@ class ReadOptions(TypedDict, total=False):
     learnable: bool
     date_format: str | None
     where: str | None
+
+
+def check_options(given: Mapping[str, Any], more: Sequence[str] = ()) -> None:
+    """Refuse arguments that no reader of tables knows.
+
+    Args:
+        given: the arguments by name.
+        more: names that a reader knows besides those of `ReadOptions`.
+
+    Raises:
+        TypeError: the first such argument; names the nearest that there is.
+    """
+    known = [*ReadOptions.__annotations__, *more]
+    for name in given:
+        if name not in known:
+            raise TypeError(f"there is no argument '{name}': {choices(name, known)}")
+
+
+def as_names(given: Mapping[str, Any]) -> ReadOptions:
+    """The same options with names of columns as text, and a single one as a list of one."""
+    options: dict[str, Any] = dict(given)
+    for name in ("time", "series"):
+        if options.get(name) is not None:
+            options[name] = str(options[name])
+    for name in ("columns", "inputs", "targets"):
+        if options.get(name) is not None:
+            alone = isinstance(options[name], str) or not isinstance(options[name], Iterable)
+            several = [options[name]] if alone else options[name]
+            options[name] = [str(each) for each in several]
+    return ReadOptions(**options)

@@ -1,10 +1,13 @@
 """Parts of sequences: pieces in time, single series, some columns, fewer entries."""
 
 import dataclasses
+import datetime
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from rekal.arguments import real, seed_of, whole
 from rekal.errors import RekalError
@@ -13,6 +16,10 @@ from rekal.sequences.padding import cut
 
 if TYPE_CHECKING:
     from rekal.sequences.container import AnyArray, Sequences
+
+
+Place = int | np.integer | str | datetime.date | np.datetime64
+"""A step or a date at which to cut."""
 
 
 def pieces(sequences: "Sequences", starts: np.ndarray, stops: np.ndarray) -> "Sequences":
@@ -48,18 +55,16 @@ def pieces(sequences: "Sequences", starts: np.ndarray, stops: np.ndarray) -> "Se
     )
 
 
-def window(sequences: "Sequences", start: int, stop: int | None) -> "Sequences":
+def window(sequences: "Sequences", start: Place, stop: Place | None) -> "Sequences":
     """See `Sequences.window`."""
     lengths = np.asarray(sequences.lengths)
-
-    def place(step: int) -> np.ndarray:
-        step = whole("a step", step, -(2**62), 2**62)
-        return np.clip(step + lengths if step < 0 else np.full_like(lengths, step), 0, lengths)
-
-    return pieces(sequences, place(start), lengths if stop is None else place(stop))
+    end = lengths if stop is None else _places(sequences, stop, "a step")
+    return pieces(sequences, _places(sequences, start, "a step"), end)
 
 
-def split(sequences: "Sequences", at: int | float | np.number) -> "tuple[Sequences, Sequences]":
+def split(
+    sequences: "Sequences", at: "Place | float | np.floating"
+) -> "tuple[Sequences, Sequences]":
     """See `Sequences.split`."""
     lengths = np.asarray(sequences.lengths)
     if isinstance(at, float | np.floating):
@@ -67,10 +72,41 @@ def split(sequences: "Sequences", at: int | float | np.number) -> "tuple[Sequenc
             raise RekalError(f"A fraction to split at lies between 0 and 1, and {at} does not.")
         places = np.round(at * lengths).astype(lengths.dtype)
     else:
-        places = np.clip(
-            np.full_like(lengths, whole("a step to split at", at, 0, 2**62)), 0, lengths
-        )
+        places = _places(sequences, at, "a step to split at")
     return pieces(sequences, np.zeros_like(lengths), places), pieces(sequences, places, lengths)
+
+
+def _places(sequences: "Sequences", at: Place, what: str) -> np.ndarray:
+    """The step of each series that a number or a date means, between 0 and its length."""
+    lengths = np.asarray(sequences.lengths)
+    if isinstance(at, str | datetime.date | np.datetime64):
+        found = [_first_from(sequences, i, at, what) for i in range(len(lengths))]
+        return np.array(found, lengths.dtype)
+    step = whole(what, at, -(2**62), 2**62)
+    return np.clip(step + lengths if step < 0 else np.full_like(lengths, step), 0, lengths)
+
+
+def _first_from(
+    sequences: "Sequences", i: int, at: str | datetime.date | np.datetime64, what: str
+) -> int:
+    """The first step of a series that is not before a date."""
+    if sequences.time_kind != "date":
+        raise RekalError(
+            f"{what} must be a number where the time stamps are no dates, but is {at!r}"
+        )
+    iso = not isinstance(at, str) or re.match(r"\d{4}(-\d\d?)?(-|Q|T|$)", at)
+    try:
+        date = pd.Timestamp(at) if iso else pd.NaT
+    except (ValueError, OverflowError):
+        date = pd.NaT
+    if not isinstance(date, pd.Timestamp):
+        raise RekalError(f"{at!r} is no date that can be read; write it as 2016-02-01.")
+    zone = sequences.time_zone
+    if zone is None and date.tzinfo is not None:
+        raise RekalError(f"The time stamps are in no time zone, so give {at!r} without one.")
+    if zone is not None:
+        date = date.tz_localize(zone) if date.tzinfo is None else date.tz_convert(zone)
+    return int(np.sum(np.asarray(sequences.index(i) < date)))
 
 
 def series(sequences: "Sequences", which: int | str) -> "Sequences":

@@ -26,7 +26,7 @@ class Stamps:
     """The time stamps of a table.
 
     Attributes:
-        values: numbers, NaN = missing, shape (time,); or dates without time zone (those with one as UTC).
+        values: numbers, NaN = missing, shape (time,); or dates, in their time zone if they have one.
         unit: the unit of numbers, where the column tells one.
         note: what was assumed of them, one sentence, or None.
     """
@@ -51,7 +51,7 @@ def find(table: Table, candidates: Sequence[str]) -> str | None:
     A column called t, time, date, year, timestamp and the like counts if it mostly rises, so
     that a wrong order is noticed later and not taken for data; one that only begins or ends
     so (`t_s` is plain t with a unit, `t_start` is not) must rise throughout. Then the first
-    column of dates counts, then an unnamed first column that rises throughout.
+    column of dates counts, or of time spans that rise, then an unnamed first column that rises throughout.
 
     Args:
         table: the table.
@@ -66,7 +66,8 @@ def find(table: Table, candidates: Sequence[str]) -> str | None:
         if (exactly or _AFFIX.search(called)) and _rises(table, name, strictly=not exactly):
             return name
     for name in candidates:
-        if holds_dates(table, name):
+        spans = pd.api.types.is_timedelta64_dtype(table.column(name).cells)
+        if holds_dates(table, name) or (spans and _rises(table, name, strictly=True)):
             return name
     first = candidates[0] if candidates else ""
     if str(first).startswith("Unnamed:") and _rises(table, first, strictly=True):
@@ -89,7 +90,7 @@ def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
     if pd.api.types.is_timedelta64_dtype(column.cells):
         return Stamps(pd.TimedeltaIndex(column.cells).total_seconds().to_numpy(), "s")
     if _is_dated(column.cells):
-        return Stamps(_without_zone(column.cells))
+        return Stamps(_as_index(column.cells))
     numbers = column.numbers
     if date_format is None and not numbers.wrong.any():
         compact = None
@@ -135,11 +136,10 @@ def _is_dated(column: pd.Series) -> bool:
     return pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
 
 
-def _without_zone(column: pd.Series) -> pd.DatetimeIndex:
+def _as_index(column: pd.Series) -> pd.DatetimeIndex:
     if isinstance(column.dtype, pd.PeriodDtype):
         return pd.DatetimeIndex(column.dt.to_timestamp())
-    stamps = pd.DatetimeIndex(column)
-    return stamps if stamps.tz is None else stamps.tz_convert("UTC").tz_localize(None)
+    return pd.DatetimeIndex(column)
 
 
 def _rises(table: Table, name: str, strictly: bool) -> bool:
@@ -147,6 +147,8 @@ def _rises(table: Table, name: str, strictly: bool) -> bool:
     if holds_dates(table, name):
         return True
     column = table.column(name)
+    if pd.api.types.is_timedelta64_dtype(column.cells):
+        return column.cells.is_monotonic_increasing and column.cells.is_unique
     if column.numbers.wrong.any():
         return text_dates.are_clock_times(column.texts) or not (strictly or column.is_text)
     with np.errstate(over="ignore", invalid="ignore"):
