@@ -242,6 +242,26 @@ def test_a_covariance_of_one_factor(data_root):
     assert along.value > along.log_likelihood[0]
 
 
+@pytest.mark.parametrize("initial", ["given", "diffuse"])
+def test_the_gradient_where_gains_settle_after_a_gap(initial):
+    """Missing entries make C and R change in time: steps that are skipped count for their noise, too."""
+    one = np.eye(1)
+    y = np.random.default_rng(0).normal(size=(1, 60, 1))
+    y[0, 5:8] = np.nan
+    groups = groups_of(as_batch(Sequences.from_arrays(y)))
+
+    @jax.jit
+    def value(theta):
+        blocks = (theta[0] * one, theta[1] * one, theta[2] * one, theta[3] * one)
+        return total_log_likelihood(LinearGaussian.create(*blocks, initial=initial), groups)
+
+    at = jnp.array([0.7, 0.9, 0.09, 0.04])
+    slope = np.asarray(jax.grad(value)(at))
+    steps = 1e-6 * np.eye(4)
+    numeric = [float(value(at + step) - value(at - step)) / 2e-6 for step in steps]
+    np.testing.assert_allclose(slope, numeric, rtol=1e-5)
+
+
 def test_the_gradient_has_no_jumps():
     """While the gains are settled steps are skipped: how many, all sums must agree on, at every rounding."""
     nile = load_example("nile")

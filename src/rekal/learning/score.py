@@ -118,7 +118,10 @@ def _spread(
         )
 
     like = (system.A, system.Q, system.C, system.noise, system.P)
-    return curvatures(system, found, sink, Spread(*map(jnp.zeros_like, like)))[0]
+    spread, where = curvatures(system, found, sink, Spread(*map(jnp.zeros_like, like)))
+    # Where a block is given step by step, skipped steps have the share of the one they were skipped at.
+    every = lambda sums: sums if sums.shape[0] == 1 else sums[where]  # noqa: E731
+    return spread._replace(C=every(spread.C), noise=every(spread.noise))
 
 
 def _sunk(
