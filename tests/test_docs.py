@@ -29,8 +29,9 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_the_page_on_nonlinear_models_runs(capsys):
-    assert run("nonlinear.md") == 2
-    assert "0.045" in capsys.readouterr().out
+    assert run("nonlinear.md") == 3
+    printed = capsys.readouterr().out
+    assert "0.045" in printed and "f.mu 0.904384 (standard error 0.061)" in printed
 
 
 def test_the_page_on_driven_systems_runs(capsys):
@@ -58,6 +59,11 @@ def test_the_page_on_recurrent_kalman_networks_runs(capsys):
 
 def test_the_example_of_irregular_sampling_runs():
     assert run("linear.md", "irregular=True") == 1
+
+
+def test_the_example_of_a_function_of_parameters_runs(capsys):
+    assert run("linear.md", "ParametricModel") == 1
+    assert "r 18976 (standard error 2.8e+03)" in capsys.readouterr().out
 
 
 def test_the_example_of_intervals_runs(capsys):

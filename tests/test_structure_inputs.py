@@ -267,17 +267,8 @@ def test_a_variance_at_the_boundary_is_taken_out():
     assert np.isnan(errors[2])
 
 
-@pytest.mark.parametrize("kind", ["nonlinear", "varying", "own"])
-def test_models_without_a_learner_are_refused_in_one_sentence(kind):
+def test_models_without_a_learner_are_refused_in_one_sentence():
     """They ended in an AttributeError."""
-    one = np.eye(1)
-    made = {
-        "nonlinear": lambda: rekal.NonlinearGaussian.create(
-            lambda x, u, dt: x, lambda x, u: x, one, one, np.zeros(1), one
-        ),
-        "varying": lambda: rekal.LinearTimeVarying.create(one, one, one, one[None], varying=("R",)),
-        "own": StochasticVolatility,
-    }
     data = Sequences.from_arrays(np.random.default_rng(0).normal(size=40))
     with pytest.raises(RekalError, match="cannot be learned yet, only filtered"):
-        rekal.fit(data, made[kind](), progress=False)
+        rekal.fit(data, StochasticVolatility(), progress=False)

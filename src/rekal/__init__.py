@@ -29,6 +29,7 @@ from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
+from rekal.models.parametric import ParametricModel
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.residuals import angle_residual
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -105,6 +106,7 @@ __all__ = [
     "Network",
     "NetworkFit",
     "NonlinearGaussian",
+    "ParametricModel",
     "ParticleFilter",
     "Particles",
     "PatchDecoder",

@@ -26,6 +26,7 @@ from rekal.learning.uncertainty import Uncertainty, model_uncertainty
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
 from rekal.models.serial import model_arrays, model_config
+from rekal.models.time_varying import LinearTimeVarying
 from rekal.posterior import Posterior
 from rekal.precision import in_own_precision
 from rekal.printable import printable, printable_line
@@ -51,7 +52,7 @@ class Fit(BaseFit):
         labels: names, units and clock of the training data.
         input_names: names of its inputs.
         kind: what `rekal.fit` was asked for: "em-rnn", "rbf", "linear", the name of a structure, or "own".
-        parameters: those of a structure with their standard errors, in raw units.
+        parameters: of a structure, in raw units, or of a model written as functions, with standard errors.
         uncertainty: of a linear model learned by maximum likelihood, else None.
         first: of a model with a diffuse start, the law of the state at the first step of the training data.
     """
@@ -214,6 +215,11 @@ class Fit(BaseFit):
         lines += self.history.lines()
         width = max([15, *(len(each.name) for each in self.parameters)])
         lines += [f"{each.name:<{width}} {each}" for each in self.parameters]
+        if isinstance(self.model, LinearTimeVarying):
+            told = (
+                "The matrices change from step to step: there is no one set of dynamics to tell of."
+            )
+            return printable("\n".join([*lines, "", told]))
         return printable("\n".join([*lines, "", self.identify(data).summary()]))
 
     @in_own_precision

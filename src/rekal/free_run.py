@@ -20,6 +20,7 @@ from rekal.arguments import seed_of, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import as_batch
 from rekal.learning.least_squares import Local, levenberg_marquardt
+from rekal.learning.likelihood import in_double
 from rekal.learning.simulation_error import seen_from, simulated
 from rekal.models.gaussian import GaussianModel
 from rekal.sequences import Sequences
@@ -47,8 +48,7 @@ def free_run(
     if not 1 <= whole("warm_up", warm_up) <= shortest:
         raise RekalError(f"warm_up must lie between 1 and {shortest} samples, but is {warm_up}")
     with jax.enable_x64(True):
-        wide = lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64)  # noqa: E731
-        model, batch = jax.tree.map(wide, model), as_batch(data, model)
+        model, batch = in_double(model), in_double(as_batch(data, model))
         draws = np.random.default_rng(seed_of(seed)).normal(size=(DRAWS - 1, model.states))
         try:
             root = np.linalg.cholesky(np.asarray(model.P))
@@ -60,8 +60,8 @@ def free_run(
         starts = np.vstack([np.zeros(model.states), draws]) @ root.T + np.asarray(model.m)
         runs = []
         for i in range(data.batch):
-            inputs = None if batch.inputs is None else wide(batch.inputs[i])
-            head = wide(batch.values[i, :warm_up]), batch.mask[i, :warm_up]
+            inputs = None if batch.inputs is None else batch.inputs[i]
+            head = batch.values[i, :warm_up], batch.mask[i, :warm_up]
             first = _first_state(model, starts, *head, inputs)
             driven = None if inputs is None else inputs[None, : data.steps]
             states = simulated(model, jnp.asarray(first)[None], driven, data.steps)

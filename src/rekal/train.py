@@ -29,6 +29,8 @@ from rekal.models.base import StateSpaceModel
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
+from rekal.models.nonlinear import NonlinearGaussian
+from rekal.models.parametric import ParametricModel
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.models.structure_units import with_one_scale
@@ -42,6 +44,7 @@ from rekal.train_checks import Learner, check_arguments, check_learner, check_mo
 from rekal.train_driven import DrivenOptions, train_driven
 from rekal.train_linear import LINEAR_EM, train_linear
 from rekal.train_network import RBF_EM, NetworkOptions, RBFOptions, train_network
+from rekal.train_own import train_own
 from rekal.train_recurrent import NETWORKS, USUAL, RecurrentOptions, train_recurrent
 from rekal.train_structure import STRUCTURES, StructureOptions, structure_of, train_structure
 
@@ -50,7 +53,7 @@ Kind = TypeVar("Kind", Fit, NetworkFit)
 
 def fit(
     data: Data,
-    model: str | StateSpaceModel | Structure = "em-rnn",
+    model: str | StateSpaceModel | Structure | ParametricModel = "em-rnn",
     learner: Learner | None = None,
     *,
     states: int | None = None,
@@ -77,13 +80,13 @@ def fit(
             networks that forecast the next row and do the same; a
             structure: "local-level", "local-linear-trend", "seasonal", "oscillator", "constant-velocity",
             "constant-acceleration" or "ar"; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
-            `LinearContinuous` or `Structure` of your own to start from, whose parameters are taken to be
+            `LinearContinuous`, `NonlinearGaussian` (two functions), `ParametricModel` (a function of
+            parameters) or `Structure` of your own to start from, whose parameters are taken to be
             in the raw units of the data. Series that are sampled irregularly need a `LinearContinuous`,
             a structure that has a form in continuous time, or a network.
         learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
-            linear models and models in continuous time, `SimulationError` for "driven-rnn", `Backprop`
-            for recurrent networks; default
-            with settings that fit the model.
+            linear models, models in continuous time and models written as functions, `SimulationError` for
+            "driven-rnn", `Backprop` for recurrent networks; default with settings that fit the model.
         states: number of state variables of "em-rnn" (default 5), "rbf" (default 2) and "linear" (default:
             the number with the least BIC), number of lags of "ar" (default 2), size of the latent
             observation of recurrent networks (default 10).
@@ -102,7 +105,8 @@ def fit(
         period: steps per season of "seasonal", or where the search of "oscillator" begins.
         filtering: what filters the trained model, and so forecasts and follows a stream: "kalman",
             "extended", "unscented", "particles", or a `Filtering` with settings of your own. Default: the
-            Kalman filter for linear models, particles for "em-rnn", the unscented filter for "rbf".
+            Kalman filter for linear models, particles for "em-rnn", the unscented filter for "rbf" and
+            `NonlinearGaussian`, whose likelihood by this filter is what is maximised.
         checkpoint: folder for a checkpoint after each epoch of a recurrent network; the same call
             continues from there.
         seed: start of all randomness; the same seed gives the same fit.
@@ -155,6 +159,9 @@ def fit(
             found = train_structure(
                 prepared, structure, learner, standardiser, filtering, report, own=own
             )
+        elif isinstance(model, ParametricModel | NonlinearGaussian):
+            assert not isinstance(learner, EM | SimulationError)
+            found = train_own(prepared, model, learner, filtering, report)
         elif isinstance(model, LinearGaussian | LinearContinuous) or model == "linear":
             start = model if isinstance(model, LinearGaussian | LinearContinuous) else None
             assert not isinstance(learner, SimulationError)

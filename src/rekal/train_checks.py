@@ -15,9 +15,12 @@ from rekal.learning.simulation_error import SimulationError
 from rekal.models.base import StateSpaceModel
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
+from rekal.models.nonlinear import NonlinearGaussian
+from rekal.models.parametric import ParametricModel
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.models.structures import Structure
+from rekal.models.time_varying import LinearTimeVarying
 from rekal.sequences import Sequences
 from rekal.sequences.numeric import holds_tables
 from rekal.suggest import choices
@@ -58,10 +61,16 @@ def check_model(model: Any) -> None:
         if model not in MODELS:
             raise RekalError(f"unknown model {model!r}: {choices(model, MODELS)}")
         return
-    learned = (StochasticRNN, RBFNetwork, LinearGaussian, LinearContinuous, Structure)
+    learned = (StochasticRNN, RBFNetwork, LinearGaussian, LinearContinuous, NonlinearGaussian,
+               ParametricModel, Structure)  # fmt: skip
     if isinstance(model, learned):
         return
     names = ", ".join(kind.__name__ for kind in learned)
+    if isinstance(model, LinearTimeVarying):
+        raise RekalError(
+            "a LinearTimeVarying does not say which of its stacks are to be learned: write it as a "
+            "function of parameters (rekal.ParametricModel.create)"
+        )
     if isinstance(model, StateSpaceModel):
         raise RekalError(
             f"a {type(model).__name__} cannot be learned yet, only filtered, smoothed and simulated: "
@@ -96,6 +105,10 @@ def check_learner(model: Any, learner: Learner | None) -> None:
     if isinstance(model, LinearContinuous) and isinstance(learner, EM):
         raise RekalError(
             "a model in continuous time has no closed-form M-step: use MaximumLikelihood"
+        )
+    if isinstance(model, ParametricModel | NonlinearGaussian) and isinstance(learner, EM):
+        raise RekalError(
+            f"a {type(model).__name__} has no closed-form M-step: use MaximumLikelihood"
         )
     structure = isinstance(model, Structure) or model in STRUCTURES
     if structure and isinstance(learner, EM):

@@ -15,6 +15,7 @@ from rekal.learning.em import EMResult, Progress
 from rekal.learning.estimate import Estimate
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.uncertainty import estimated
+from rekal.models.linear_model import LinearModel
 from rekal.models.structural import (
     autoregression,
     constant_acceleration,
@@ -133,6 +134,7 @@ def train_structure(
             report("training", progress)
 
     found = learner.run(start, batch, told)
+    assert isinstance(found.model, LinearModel)
     diffuse = len(found.model.diffuse)
     volume = float(
         log_volume(np.asarray(prepared.mask), np.asarray(standardiser.scale), diffuse).sum()
@@ -196,7 +198,7 @@ def _start(data: Sequences, structure: Structure) -> Structure:
 def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter, ...]:
     """The estimates and their standard errors in raw units."""
     structure = found.structure
-    assert structure is not None
+    assert isinstance(structure, Structure)
     free = [structure.names.index(name) for name in found.names]
     M, b = raw_parameters(structure, standardiser)
     values = (M @ np.asarray(structure.natural, float) + b)[free]

@@ -19,8 +19,9 @@ from scipy.special import ndtri
 from rekal.errors import RekalError
 from rekal.learning.information import Information
 from rekal.learning.parameters import Parameters
-from rekal.models.continuous import LinearContinuous
-from rekal.models.linear import LinearGaussian
+from rekal.models.bounds import interval
+from rekal.models.linear_model import LinearModel
+from rekal.models.parametric import Made, ParametricModel
 from rekal.models.structures import Structure
 
 VANISHED = (
@@ -32,8 +33,8 @@ class Estimate(eqx.Module):
     """A maximum-likelihood estimate.
 
     Attributes:
-        model: the linear model of the estimate.
-        structure: the structure it was built of, or None.
+        model: the model of the estimate.
+        structure: the structure or parametric model it was built of, or None.
         log_likelihood: in nats, after each iteration; the last is that of the estimate.
         stopped: "converged", "iterations", "no better point" or "interrupted".
         seconds: wall time.
@@ -49,8 +50,8 @@ class Estimate(eqx.Module):
         vector: their values without bounds.
     """
 
-    model: LinearGaussian | LinearContinuous
-    structure: Structure | None
+    model: Made
+    structure: Structure | ParametricModel | None
     log_likelihood: Float[np.ndarray, " iterations"]
     stopped: str = eqx.field(static=True)
     seconds: float = eqx.field(static=True)
@@ -79,7 +80,7 @@ class Estimate(eqx.Module):
             RekalError: these directions were not worked out.
         """
         free = len(self.names) if self.structure is not None else self._known.rank
-        return free + len(self.model.diffuse)
+        return free + (len(self.model.diffuse) if isinstance(self.model, LinearModel) else 0)
 
     @property
     def aic(self) -> float:
@@ -102,15 +103,11 @@ class Estimate(eqx.Module):
     ) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, " parameters"]]:
         """Lower and upper ends of confidence intervals of the parameters, in natural units.
 
-        A positive parameter has an interval on its logarithm, so that both ends are positive.
+        A positive parameter has an interval on its logarithm, so that both ends are positive; one between
+        two bounds has it on its logit.
         """
         z = float(ndtri(0.5 + level / 2))
-        value, error = self.estimates, self.standard_errors
-        positive = np.array(self.parameters.positive, bool)
-        spread = np.where(positive, error / np.where(positive, np.maximum(value, 1e-300), 1.0), 0.0)
-        low = np.where(positive, value * np.exp(-z * spread), value - z * error)
-        high = np.where(positive, value * np.exp(z * spread), value + z * error)
-        return low, high
+        return interval(self.parameters.bounds, self.estimates, self.standard_errors, z)
 
     def standard_error_of(
         self, function: Callable[[Any], Float[Array, "*shape"]]

@@ -1,7 +1,8 @@
-r"""Maximum likelihood: L-BFGS over the free parameters of a structure or a linear model, then Newton steps.
+r"""Maximum likelihood: L-BFGS over the free parameters of a model, then Newton steps.
 
-The likelihood is exact and its gradient closed form (`score.py`), so that an evaluation costs about two
-passes of the filter. Everything is computed in double precision, whatever the precision of the data.
+The likelihood of a linear model is exact and its gradient closed form (`score.py`), so that an evaluation
+costs about two passes of the filter; that of a model of two functions is what its filter reports
+(`total.py`). Everything is computed in double precision, whatever the precision of the data.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from scipy.optimize import minimize
 
 from rekal.arguments import real, whole
 from rekal.errors import RekalError
+from rekal.filters.choice import Filtering
 from rekal.learning.batch import Batch, check_width
 from rekal.learning.em import Progress
 from rekal.learning.estimate import VANISHED, Estimate
+from rekal.learning.function_parameters import function_parameters
 from rekal.learning.information import (
     Information,
     at_the_boundary,
@@ -35,14 +38,22 @@ from rekal.learning.parameters import (
     model_parameters,
     structure_parameters,
 )
+from rekal.learning.parametric import ParametricParameters, parametric_parameters
 from rekal.learning.total import Group, groups_of, value_and_gradient
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
+from rekal.models.linear_model import LinearModel
+from rekal.models.nonlinear import NonlinearGaussian
+from rekal.models.parametric import ParametricModel
 from rekal.models.structures import Structure
 from rekal.precision import modelling_dtype
 
 POLISH = 30  # iterations at least that are left for Newton steps
+STEEP = 1.0  # slope in nats, above which a start that no step improves is no maximum
+HOLLOW = (
+    -0.1
+)  # share of the largest eigenvalue of the information below which a point is no maximum
 ROUNDING = 1e-9  # share of a log-likelihood that is not told from its rounding
 
 
@@ -52,12 +63,15 @@ class MaximumLikelihood(eqx.Module):
     Attributes:
         iterations: at most so many.
         tolerance: stop when a Newton step promises less than this, in nats.
-        freeze: of a structure, names of parameters that keep their value; of a linear model, blocks. None
-            keeps nothing of a structure, and m and P of a linear model: with few series `P` collapses.
-        fixed: for a block of weights of a linear model, an array that is True where an entry keeps its
-            value.
-        process_noise: "full" or "diagonal" `Q` of a linear model, or "scaled", one factor of the model's.
-            Directions without noise stay so in every shape.
+        freeze: of a structure or a parametric model, names of parameters that keep their value; of a linear
+            model, blocks; of one of two functions, Q, R, m, P or arrays in the functions. None keeps
+            nothing of the first two, m and P of a linear model, P of two functions: with few series it
+            collapses.
+        fixed: for a block of weights of a linear model, or an array in the functions of another, an array
+            that is True where an entry keeps its value.
+        process_noise: "full" or "diagonal" `Q` of a linear model or one of two functions, or "scaled", one
+            factor of the model's; None is diagonal where the model's is, else full. Directions without
+            noise stay so in every shape.
         observation_noise: the same of `R`.
         errors: work standard errors out, and end with Newton steps; both take two gradients for every
             parameter. Without, the search ends where L-BFGS does.
@@ -67,8 +81,8 @@ class MaximumLikelihood(eqx.Module):
     tolerance: int | float = eqx.field(static=True, default=1e-5)
     freeze: tuple[str, ...] | None = eqx.field(static=True, default=None)
     fixed: Mapping[str, Any] | None = None
-    process_noise: LinearNoise = eqx.field(static=True, default="full")
-    observation_noise: LinearNoise = eqx.field(static=True, default="full")
+    process_noise: LinearNoise | None = eqx.field(static=True, default=None)
+    observation_noise: LinearNoise | None = eqx.field(static=True, default=None)
     errors: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
@@ -77,13 +91,21 @@ class MaximumLikelihood(eqx.Module):
 
     def run(
         self,
-        model: Structure | LinearGaussian | LinearContinuous,
+        model: Structure | ParametricModel | LinearGaussian | LinearContinuous | NonlinearGaussian,
         batch: Batch,
         report: Callable[[Progress], None] | None = None,
+        filtering: Filtering | None = None,
     ) -> Estimate:
         """Search from a model for the parameters that make the series most likely.
 
         An interrupt (Ctrl-C) ends the search with the best found so far.
+
+        Args:
+            model: where the search begins.
+            batch: the series.
+            report: told after each iteration.
+            filtering: of a model of two functions, the filter whose likelihood counts; default the
+                unscented one.
 
         Raises:
             RekalError: shapes do not fit, nothing is free, or the likelihood of the start is not finite.
@@ -92,31 +114,54 @@ class MaximumLikelihood(eqx.Module):
         outside = modelling_dtype()
         with jax.enable_x64(True):
             model, batch = in_double(model), in_double(batch)
-            if isinstance(model, Structure):
-                parameters = structure_parameters(model, self.freeze or ())
-            else:
-                parameters = self._of_model(model)
-            check_fit(parameters.build(parameters.vector), batch)
-            estimate = self._search(parameters, batch, report)
-            cast = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), tree)  # noqa: E731
+            parameters = self.parameters(model)
+            start = parameters.build(parameters.vector)
+            check_fit(start, batch)
+            exact = isinstance(start, LinearModel)
+            filtering = None if exact else filtering or Filtering("unscented")
+            estimate = self._search(parameters, batch, report, filtering)
+            cast = lambda leaf: leaf.astype(outside) if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
             return eqx.tree_at(
                 lambda e: (e.model, e.structure),
                 estimate,
-                (cast(estimate.model), cast(estimate.structure)),
+                jax.tree.map(cast, (estimate.model, estimate.structure)),
                 is_leaf=lambda leaf: leaf is None,
             )
 
-    def _of_model(self, model: LinearGaussian | LinearContinuous) -> Parameters:
-        freeze = ("m", "P") if self.freeze is None else self.freeze
-        return model_parameters(
-            model, freeze, self.fixed, self.process_noise, self.observation_noise
-        )
+    def parameters(
+        self,
+        model: Structure | ParametricModel | LinearGaussian | LinearContinuous | NonlinearGaussian,
+    ) -> Parameters:
+        """What is free of a model.
+
+        Raises:
+            RekalError: an unknown name, a setting that the model has no use for, or nothing is free.
+        """
+        shapes = (self.fixed, self.process_noise, self.observation_noise)
+        if isinstance(model, Structure | ParametricModel):
+            for name in ("fixed", "process_noise", "observation_noise"):
+                if getattr(self, name) is not None:
+                    raise RekalError(
+                        f"{name} is of no use to a {type(model).__name__}, whose parameters have names: "
+                        "use freeze"
+                    )
+            of = structure_parameters if isinstance(model, Structure) else parametric_parameters
+            return of(model, self.freeze or ())  # pyright: ignore[reportArgumentType]
+        if isinstance(model, NonlinearGaussian):
+            freeze = ("P",) if self.freeze is None else self.freeze
+            return function_parameters(model, freeze, *shapes)
+        return model_parameters(model, ("m", "P") if self.freeze is None else self.freeze, *shapes)
 
     def _search(
-        self, parameters: Parameters, batch: Batch, report: Callable[[Progress], None] | None
+        self,
+        parameters: Parameters,
+        batch: Batch,
+        report: Callable[[Progress], None] | None,
+        filtering: Filtering | None,
     ) -> Estimate:
         began = time.perf_counter()
-        climb = _Climb(parameters, groups_of(batch), report, self.iterations)
+        groups = groups_of(batch, by_length=filtering is not None)
+        climb = _Climb(parameters, groups, report, self.iterations, filtering)
         start = np.asarray(parameters.vector, float)
         first = climb.evaluate(start)[0]
         if not np.isfinite(first):
@@ -141,6 +186,8 @@ class MaximumLikelihood(eqx.Module):
             )
             reasons = {0: "converged", 1: "iterations"}
             stopped = reasons.get(int(found.status), "no better point")
+            if not np.isfinite(climb.evaluate(found.x)[0]):
+                stopped = "no better point"
             if self.errors:
                 stopped = climb.polish(float(self.tolerance))
         except KeyboardInterrupt:
@@ -149,15 +196,23 @@ class MaximumLikelihood(eqx.Module):
             stopped = "interrupted"
         vector = climb.best
         slope = climb.evaluate(vector)[1]
+        if stopped == "converged" and np.array_equal(vector, start) and np.abs(slope).max() > STEEP:
+            stopped = "no better point"
         information, edge = None, np.zeros(vector.size, bool)
         if self.errors:
             try:
                 information = climb.information()
                 edge = at_the_boundary(information, np.array(parameters.logarithms, bool))
                 information = without(information, edge)
+                hollow = (
+                    information.values.size
+                    and information.values[0] < HOLLOW * information.values[-1]
+                )
+                if stopped == "converged" and hollow:
+                    stopped = "no better point"
             except KeyboardInterrupt:  # the search is done: without standard errors
                 information = None
-        model, natural, jacobian = _described(parameters, jnp.asarray(vector))
+        natural, jacobian = _described(parameters, jnp.asarray(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)
         if information is not None:
@@ -168,9 +223,9 @@ class MaximumLikelihood(eqx.Module):
         edge = variances & (edge | (errors > VANISHED * estimates))
         errors = np.where(edge, np.nan, errors)
         return Estimate(
-            model=model,
+            model=parameters.build(jnp.asarray(vector)),
             structure=_structure_of(parameters, vector),
-            log_likelihood=np.array(climb.history),
+            log_likelihood=np.array(climb.history[: int(np.argmax(climb.history)) + 1]),
             stopped=stopped,
             seconds=time.perf_counter() - began,
             names=parameters.names,
@@ -186,19 +241,13 @@ class MaximumLikelihood(eqx.Module):
 
 
 @eqx.filter_jit
-def _described(
-    parameters: Parameters, vector: Float[Array, " parameters"]
-) -> tuple[LinearGaussian | LinearContinuous, Array, Array]:
-    """The model of a vector, its natural parameters and their Jacobian."""
-    return (
-        parameters.build(vector),
-        parameters.natural(vector),
-        jax.jacfwd(parameters.natural)(vector),
-    )
+def _described(parameters: Parameters, vector: Float[Array, " parameters"]) -> tuple[Array, Array]:
+    """The natural parameters of a vector and their Jacobian."""
+    return parameters.natural(vector), jax.jacfwd(parameters.natural)(vector)
 
 
-def _structure_of(parameters: Parameters, vector: np.ndarray) -> Structure | None:
-    if isinstance(parameters, StructureParameters):
+def _structure_of(parameters: Parameters, vector: np.ndarray) -> Structure | ParametricModel | None:
+    if isinstance(parameters, StructureParameters | ParametricParameters):
         return parameters.structure(jnp.asarray(vector))
     return None
 
@@ -212,8 +261,9 @@ class _Climb:
         groups: tuple[Group, ...],
         report: Callable[[Progress], None] | None,
         iterations: int,
+        filtering: Filtering | None,
     ) -> None:
-        self.parameters, self.groups = parameters, groups
+        self.parameters, self.groups, self.filtering = parameters, groups, filtering
         self.report, self.iterations = report, iterations
         self.history: list[float] = []
         self.best = np.zeros(0)
@@ -229,7 +279,8 @@ class _Climb:
         return self._known[key]
 
     def _evaluated(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = value_and_gradient(self.parameters, jnp.asarray(vector), self.groups)
+        at = jnp.asarray(vector)
+        value, slope = value_and_gradient(self.parameters, at, self.groups, self.filtering)
         return float(value), np.asarray(slope, float)
 
     def loss(self, vector: np.ndarray, entries: int) -> tuple[float, np.ndarray]:
@@ -264,6 +315,8 @@ class _Climb:
     def accept(self, vector: np.ndarray) -> None:
         """An iteration has ended here."""
         value = self.evaluate(vector)[0]
+        if self.history and not np.isfinite(value):
+            return  # a step into what has no likelihood
         if not self.history or value >= max(self.history):
             self.best = np.array(vector, float)
         self.history.append(value)
@@ -272,12 +325,13 @@ class _Climb:
 
 
 def in_double(tree: Any) -> Any:
-    """The same in double precision."""
-    wide = lambda leaf: (  # noqa: E731
-        jnp.asarray(np.asarray(leaf), jnp.float64)
-        if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating)
-        else leaf
-    )
+    """The same in double precision; what is no array of numbers stays."""
+
+    def wide(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array | np.ndarray) and jnp.issubdtype(leaf.dtype, jnp.floating):
+            return jnp.asarray(np.asarray(leaf), jnp.float64)
+        return leaf
+
     return jax.tree.map(wide, tree)
 
 

@@ -1,8 +1,10 @@
-r"""The posterior of a structure's parameters by the No-U-Turn sampler (Hoffman and Gelman 2014).
+r"""The posterior of named parameters by the No-U-Turn sampler (Hoffman and Gelman 2014).
 
 States are integrated out exactly: the sampler sees only the parameters, through the exact likelihood and
-its closed-form gradient. Priors are weak, normal on the parameters without bounds, and scaled by the data;
-`s` is the standard deviation of the steps of the data:
+its closed-form gradient. Priors are normal on the parameters without bounds. Those of a parametric model are
+given with it (`priors`); without, one bound has `N(start, 3^2)`, two have `N(0, 1.5^2)`, close to a uniform
+law between them, and an unbounded parameter is refused, for nothing says on what scale it lives. Those of a
+structure are weak and scaled by the data; `s` is the standard deviation of the steps of the data:
 
 * a log variance: `N(2 log s - 2, 3^2)`, 95 % of it over five orders of magnitude; of a moving point the
   same, centred where the search for its noise begins;
@@ -30,8 +32,11 @@ from rekal.errors import RekalError
 from rekal.learning.batch import Batch
 from rekal.learning.likelihood import check_fit, in_double
 from rekal.learning.parameters import StructureParameters, structure_parameters
+from rekal.learning.parametric import ParametricParameters, parametric_parameters
 from rekal.learning.total import groups_of, total_log_likelihood
 from rekal.models.components import TINY, raised
+from rekal.models.linear_model import LinearModel
+from rekal.models.parametric import ParametricModel
 from rekal.models.structures import Structure
 from rekal.precision import modelling_dtype
 
@@ -40,10 +45,10 @@ if TYPE_CHECKING:
 
 
 class Draws(eqx.Module):
-    """Draws from the posterior of a structure's parameters.
+    """Draws from the posterior of named parameters.
 
     Attributes:
-        structure: the structure at the posterior mean of the free parameters.
+        structure: the structure or parametric model at the posterior mean of the free parameters.
         names: names of the parameters.
         vectors: the free parameters without bounds `(chains, draws, parameters)`.
         values: the parameters in natural units, same shape.
@@ -52,13 +57,13 @@ class Draws(eqx.Module):
         parameters: how a structure is built of a vector.
     """
 
-    structure: Structure
+    structure: Structure | ParametricModel
     names: tuple[str, ...] = eqx.field(static=True)
     vectors: Float[np.ndarray, "chains draws parameters"]
     values: Float[np.ndarray, "chains draws parameters"]
     log_likelihood: Float[np.ndarray, "chains draws"]
     divergences: int = eqx.field(static=True)
-    parameters: StructureParameters
+    parameters: StructureParameters | ParametricParameters
 
     @property
     def mean(self) -> dict[str, float]:
@@ -112,7 +117,7 @@ class Draws(eqx.Module):
 
 
 class NUTS(eqx.Module):
-    """The No-U-Turn sampler on the parameters of a structure.
+    """The No-U-Turn sampler on the parameters of a structure or a parametric model.
 
     Attributes:
         draws: kept draws of each chain.
@@ -135,16 +140,17 @@ class NUTS(eqx.Module):
         if not 0 < self.target < 1:
             raise RekalError(f"target must lie between 0 and 1, but is {self.target}")
 
-    def run(self, structure: Structure, batch: Batch, key: PRNGKeyArray) -> Draws:
+    def run(self, structure: Structure | ParametricModel, batch: Batch, key: PRNGKeyArray) -> Draws:
         """Draw from the posterior of the parameters.
 
         Args:
-            structure: where the chains start (`structure.start(y)`).
+            structure: where the chains start (`structure.start(y)`), or a parametric model that is linear.
             batch: the series.
             key: the randomness.
 
         Raises:
-            RekalError: NumPyro or ArviZ is not installed, or shapes do not fit.
+            RekalError: NumPyro or ArviZ is not installed, shapes do not fit, the model is not linear, or an
+                unbounded parameter has no prior.
         """
         try:
             import arviz  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -157,10 +163,21 @@ class NUTS(eqx.Module):
         outside = modelling_dtype()
         with jax.enable_x64(True):
             structure, batch = in_double(structure), in_double(batch)
-            parameters = structure_parameters(structure, self.freeze)
-            check_fit(parameters.build(parameters.vector), batch)
+            if isinstance(structure, ParametricModel):
+                parameters = parametric_parameters(structure, self.freeze)
+                priors = own_priors(parameters)
+            else:
+                parameters = structure_parameters(structure, self.freeze)
+                priors = weak_priors(parameters, batch)
+            first = parameters.build(parameters.vector)
+            if not isinstance(first, LinearModel):
+                raise RekalError(
+                    "NUTS samples by an exact likelihood, which only a linear model has: use "
+                    "MaximumLikelihood"
+                )
+            check_fit(first, batch)
             groups = groups_of(batch)
-            center, width = (jnp.asarray(leaf) for leaf in weak_priors(parameters, batch))
+            center, width = (jnp.asarray(leaf) for leaf in priors)
 
             def likelihood(scaled: Float[jax.Array, " parameters"]) -> jax.Array:
                 return total_log_likelihood(parameters.build(center + width * scaled), groups)
@@ -177,8 +194,8 @@ class NUTS(eqx.Module):
             scatter_key, run_key = jax.random.split(key)
             start = (parameters.vector - center) / width
             scatter = 0.1 * jax.random.normal(scatter_key, (self.chains, start.size), start.dtype)
-            first = start + scatter
-            sampler.run(run_key, init_params=first[0] if self.chains == 1 else first)
+            begin = start + scatter
+            sampler.run(run_key, init_params=begin[0] if self.chains == 1 else begin)
             vectors = center + width * sampler.get_samples(group_by_chain=True)
             flat = vectors.reshape(-1, start.size)
             values = jax.jit(jax.vmap(parameters.natural))(flat).reshape(vectors.shape)
@@ -195,6 +212,28 @@ class NUTS(eqx.Module):
             )
             structure = jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), outcome.structure)
             return eqx.tree_at(lambda d: d.structure, outcome, structure)
+
+
+def own_priors(
+    parameters: ParametricParameters,
+) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, " parameters"]]:
+    """Centres and standard deviations of the priors of a parametric model (see the module text).
+
+    Raises:
+        RekalError: an unbounded parameter has no prior.
+    """
+    rows = []
+    start = np.asarray(parameters.vector, float)
+    for i, name in enumerate(parameters.names):
+        given, ends = parameters.base.priors[parameters.chosen[i]], parameters.bounds[i].ends
+        if given is None and not ends:
+            raise RekalError(
+                f"{name!r} has no bounds and no prior, which NUTS needs: give ParametricModel.create "
+                f"priors={{{name!r}: (centre, standard deviation)}}, or freeze it"
+            )
+        rows.append(given or ((start[i], 3.0) if ends == 1 else (0.0, 1.5)))
+    center, width = np.array(rows, float).T
+    return center, width
 
 
 def weak_priors(

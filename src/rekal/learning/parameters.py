@@ -19,11 +19,15 @@ from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
 from rekal.learning.constraints import check_flat_columns, constrain, shape_of
+from rekal.learning.function_arrays import block_of
 from rekal.learning.linear_maximise import LinearNoise
+from rekal.learning.parametric import ParametricParameters
 from rekal.learning.statistics import observation_blocks, transition_blocks
 from rekal.learning.support import Support, support_of
+from rekal.models.bounds import Bounds
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
+from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.structures import Structure
 
 COVARIANCES = ("Q", "R", "P")
@@ -51,9 +55,9 @@ class StructureParameters(eqx.Module):
         return self.base.vector[np.array(self.chosen, int)]
 
     @property
-    def positive(self) -> tuple[bool, ...]:
-        """Which parameters are positive; their logarithm is in the vector, or that of what is left."""
-        return tuple(self.base.positive[i] for i in self.chosen)
+    def bounds(self) -> tuple[Bounds, ...]:
+        """Bounds of the parameters in natural units, within which their intervals lie."""
+        return tuple(Bounds(low=0.0) if self.base.positive[i] else Bounds() for i in self.chosen)
 
     @property
     def variances(self) -> tuple[bool, ...]:
@@ -79,7 +83,7 @@ class StructureParameters(eqx.Module):
 
 
 class ModelParameters(eqx.Module):
-    """The free parameters of a linear model.
+    """The free parameters of a linear model, or of one of two functions.
 
     Attributes:
         base: the model where the search begins.
@@ -88,7 +92,7 @@ class ModelParameters(eqx.Module):
         supports: range of each free covariance.
     """
 
-    base: LinearGaussian | LinearContinuous
+    base: LinearGaussian | LinearContinuous | NonlinearGaussian
     chosen: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
     supports: dict[str, Support] = eqx.field(default_factory=dict)
 
@@ -100,15 +104,18 @@ class ModelParameters(eqx.Module):
             if name in self.supports:
                 places = self._places(name)[list(entries) or [0]]
             else:
-                shape = getattr(self.base, name).shape
-                places = np.indices(shape).reshape(len(shape), -1).T[list(entries)]
-            names.extend(f"{name}[{', '.join(str(i + 1) for i in place)}]" for place in places)
+                every = list(np.ndindex(*block_of(self.base, name).shape))
+                places = [every[i] for i in entries]
+            names.extend(
+                f"{name}[{', '.join(str(i + 1) for i in place)}]" if len(place) else name
+                for place in places
+            )
         return tuple(names)
 
     @property
-    def positive(self) -> tuple[bool, ...]:
-        """Which parameters get an interval on their logarithm: none."""
-        return (False,) * len(self.names)
+    def bounds(self) -> tuple[Bounds, ...]:
+        """Bounds of the parameters: entries of matrices have symmetric intervals."""
+        return (Bounds(),) * len(self.names)
 
     @property
     def logarithms(self) -> tuple[bool, ...]:
@@ -137,21 +144,23 @@ class ModelParameters(eqx.Module):
         """Where the search begins."""
         return jnp.concatenate([self._start(name, entries) for name, entries in self.chosen])
 
-    def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian | LinearContinuous:
-        """The linear model of a vector."""
+    def build(
+        self, vector: Float[Array, " parameters"]
+    ) -> LinearGaussian | LinearContinuous | NonlinearGaussian:
+        """The model of a vector."""
         first, blocks = 0, []
         for name, entries in self.chosen:
             count = len(entries) or 1
             blocks.append(self._block(name, entries, vector[first : first + count]))
             first += count
         names = [name for name, _ in self.chosen]
-        return eqx.tree_at(lambda m: [getattr(m, name) for name in names], self.base, blocks)
+        return eqx.tree_at(lambda m: [block_of(m, name) for name in names], self.base, blocks)
 
     def natural(self, vector: Float[Array, " parameters"]) -> Float[Array, " parameters"]:
         """The entries of the blocks themselves."""
         model, pieces = self.build(vector), []
         for name, entries in self.chosen:
-            block = getattr(model, name)
+            block = block_of(model, name)
             if name in self.supports:
                 rows, columns = self._places(name)[list(entries) or [0]].T
                 pieces.append(block[rows, columns])
@@ -165,14 +174,14 @@ class ModelParameters(eqx.Module):
         return np.array(support.pivots, int)[_lower(support.rank)]
 
     def _start(self, name: str, entries: tuple[int, ...]) -> Float[Array, " free"]:
-        block = getattr(self.base, name)
+        block = block_of(self.base, name)
         if name not in self.supports:
             return block.reshape(-1)[np.array(entries, int)]
         S = self.supports[name].inner(block)
         return _unbounded(S)[np.array(entries, int)] if entries else jnp.log(S[:1, 0])
 
     def _block(self, name: str, entries: tuple[int, ...], part: Float[Array, " free"]) -> Array:
-        old = getattr(self.base, name)
+        old = block_of(self.base, name)
         if name not in self.supports:
             return old.reshape(-1).at[np.array(entries, int)].set(part).reshape(old.shape)
         support = self.supports[name]
@@ -183,7 +192,7 @@ class ModelParameters(eqx.Module):
         return support.outer(_covariance(flat, support.rank))
 
 
-Parameters = StructureParameters | ModelParameters
+Parameters = StructureParameters | ModelParameters | ParametricParameters
 
 
 def structure_parameters(structure: Structure, freeze: tuple[str, ...] = ()) -> StructureParameters:
@@ -207,8 +216,8 @@ def model_parameters(
     model: LinearGaussian | LinearContinuous,
     freeze: tuple[str, ...] = (),
     fixed: Mapping[str, Any] | None = None,
-    process_noise: LinearNoise = "full",
-    observation_noise: LinearNoise = "full",
+    process_noise: LinearNoise | None = None,
+    observation_noise: LinearNoise | None = None,
 ) -> ModelParameters:
     """The parameters of a linear model.
 
@@ -217,7 +226,8 @@ def model_parameters(
         freeze: blocks that keep their value; m and P are also kept where the start does not use them.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
         process_noise: "full" or "diagonal" `Q` (the model's must be so already), or "scaled", which learns
-            one factor of the model's. Directions without noise stay so in every shape.
+            one factor of the model's; None is diagonal where the model's is, else full. Directions without
+            noise stay so in every shape.
         observation_noise: the same of `R`.
 
     Raises:
@@ -229,13 +239,37 @@ def model_parameters(
     check_flat_columns(model, constraints)
     if model.initial != "given":
         freeze = (*freeze, "m", "P")
-    shapes: dict[str, LinearNoise] = {"Q": process_noise, "R": observation_noise, "P": "full"}
+    weights = (*transition_blocks(model), *observation_blocks(model), "m")
+    return free_of(model, weights, freeze, fixed or {}, process_noise, observation_noise)
+
+
+def free_of(
+    model: LinearGaussian | LinearContinuous | NonlinearGaussian,
+    weights: tuple[str, ...],
+    freeze: tuple[str, ...],
+    fixed: Mapping[str, Any],
+    process_noise: LinearNoise | None,
+    observation_noise: LinearNoise | None,
+) -> ModelParameters:
+    """What is left free of some blocks of weights and of the covariances.
+
+    Args:
+        model: where the search begins.
+        weights: names of the blocks of weights.
+        freeze: names of blocks that keep their value.
+        fixed: for a block of weights, an array that is True where an entry keeps its value.
+        process_noise: shape of `Q`, as for `model_parameters`.
+        observation_noise: the same of `R`.
+
+    Raises:
+        RekalError: a free covariance that is not diagonal where it should be, or nothing is left free.
+    """
+    shapes = {"Q": process_noise, "R": observation_noise, "P": "full"}
     chosen: list[tuple[str, tuple[int, ...]]] = []
     supports: dict[str, Support] = {}
-    weights = (*transition_blocks(model), *observation_blocks(model), "m")
     for name in weights:
-        block = np.asarray(getattr(model, name))
-        free = ~np.asarray((fixed or {}).get(name, np.zeros(block.shape)), bool).reshape(-1)
+        block = np.asarray(block_of(model, name))
+        free = ~np.asarray(fixed.get(name, np.zeros(block.shape)), bool).reshape(-1)
         if name not in freeze and free.any():
             chosen.append((name, tuple(np.flatnonzero(free).tolist())))
     for name in COVARIANCES:

@@ -1,4 +1,8 @@
-r"""The exact log-likelihood of many series, grouped so that what they share is worked out once."""
+r"""The log-likelihood of many series, grouped so that what they share is worked out once.
+
+That of a linear model is exact, with its gradient in closed form. That of a model of two functions is the one
+that an extended or unscented filter reports, and automatic differentiation goes through the filter.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from rekal.filters.choice import Filtering
 from rekal.filters.kalman import Kalman
+from rekal.filters.nonlinear import NonlinearFilter
 from rekal.filters.system import linear_system
 from rekal.learning.batch import Batch
 from rekal.learning.parameters import Parameters
 from rekal.learning.score import log_likelihood
+from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
 
 
@@ -25,8 +32,13 @@ class Group(eqx.Module):
     dt: Float[Array, "batch steps"] | None = None
 
 
-def groups_of(batch: Batch) -> tuple[Group, ...]:
-    """Complete series by their lengths, cut to them; the others together, padded as they are."""
+def groups_of(batch: Batch, by_length: bool = False) -> tuple[Group, ...]:
+    """Complete series by their lengths, cut to them; the others together, padded as they are.
+
+    Args:
+        batch: the series.
+        by_length: cut the others to their lengths, too: a function of the user may run away on padding.
+    """
     valid, mask = np.asarray(batch.valid), np.asarray(batch.mask)
     lengths = valid.sum(1)
     complete = (mask == valid[..., None]).all((1, 2))
@@ -39,26 +51,47 @@ def groups_of(batch: Batch) -> tuple[Group, ...]:
         rows = np.flatnonzero(complete & (lengths == steps))
         rest = (cut(leaf, rows, steps) for leaf in (batch.inputs, batch.dt))
         groups.append(Group(batch.values[rows, :steps], None, *rest))
-    if not complete.all():
-        rows, steps = np.flatnonzero(~complete), int(lengths[~complete].max())
+    gappy = np.flatnonzero(~complete)
+    longest = int(lengths[gappy].max(initial=0))
+    for steps in sorted({int(n) for n in lengths[gappy]} - {0}) if by_length else [longest]:
+        rows = gappy[lengths[gappy] == steps] if by_length else gappy
+        if not rows.size:
+            continue
         rest = (cut(leaf, rows, steps) for leaf in (batch.inputs, batch.dt))
         groups.append(Group(batch.values[rows, :steps], batch.mask[rows, :steps], *rest))
     return tuple(groups)
 
 
-def total_log_likelihood(model: LinearModel, groups: tuple[Group, ...]) -> Float[Array, ""]:
-    """Sum over all series, in nats; differentiable in every block of the model."""
-    form = Kalman(model).arithmetic
+def total_log_likelihood(
+    model: GaussianModel, groups: tuple[Group, ...], filtering: Filtering | None = None
+) -> Float[Array, ""]:
+    """Sum over all series, in nats; differentiable in every array of the model.
 
-    def one(row: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
-        return log_likelihood(linear_system(model, *row), form)
+    Args:
+        model: a linear model, or any with additive Gaussian noise.
+        groups: the series.
+        filtering: the Gaussian filter of a model that is not linear.
+    """
+    if isinstance(model, LinearModel):
+        form = Kalman(model).arithmetic
+
+        def one(row: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
+            return log_likelihood(linear_system(model, *row), form)
+    else:
+        assert filtering is not None
+        algorithm = filtering.of(model)
+        assert isinstance(algorithm, NonlinearFilter)
+
+        def one(row: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
+            return algorithm.sweep(*row).log_evidence.sum()
 
     total = jnp.zeros((), model.Q.dtype)
     for group in groups:
         rows = (group.values, group.mask, group.inputs, group.dt)
-        alone = group.values.shape[0] == 1
-        if group.mask is None:
-            each = one(jax.tree.map(lambda leaf: leaf[0], rows)) if alone else jax.vmap(one)(rows)
+        if group.values.shape[0] == 1:
+            each = one(jax.tree.map(lambda leaf: leaf[0], rows))
+        elif group.mask is None or not isinstance(model, LinearModel):
+            each = jax.vmap(one)(rows)
         else:
             each = jax.lax.map(one, rows)
         total = total + each.sum()
@@ -67,7 +100,11 @@ def total_log_likelihood(model: LinearModel, groups: tuple[Group, ...]) -> Float
 
 @eqx.filter_jit
 def value_and_gradient(
-    parameters: Parameters, vector: Float[Array, " parameters"], groups: tuple[Group, ...]
+    parameters: Parameters,
+    vector: Float[Array, " parameters"],
+    groups: tuple[Group, ...],
+    filtering: Filtering | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, " parameters"]]:
     """The log-likelihood and its slope in the free parameters."""
-    return jax.value_and_grad(lambda v: total_log_likelihood(parameters.build(v), groups))(vector)
+    total = lambda v: total_log_likelihood(parameters.build(v), groups, filtering)  # noqa: E731
+    return jax.value_and_grad(total)(vector)

@@ -35,6 +35,7 @@ from rekal.learning.total import Group, groups_of
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
+from rekal.models.linear_model import LinearModel
 from rekal.sequences import Sequences
 
 BLOCKS = ("A", "B", "C", "D", "Q", "R")
@@ -110,8 +111,11 @@ def uncertainty_of(
 
 
 def estimated(found: Estimate, interval: int | float | None) -> Uncertainty | None:
-    """The uncertainty of a maximum-likelihood estimate, if its standard errors were worked out."""
-    if found.information is None:
+    """The uncertainty of a linear maximum-likelihood estimate, if its standard errors were worked out.
+
+    A model whose matrices change from step to step has none.
+    """
+    if found.information is None or not isinstance(found.model, LinearGaussian | LinearContinuous):
         return None
     return uncertainty_of(found.parameters, found.vector, found.information, interval or 1.0)
 
@@ -178,6 +182,7 @@ def _innovations(
 ) -> tuple[Float[Array, " entries"], Float[Array, " entries"]]:
     """White innovations of all entries, each given all before it, and the logarithms of their variances."""
     model = parameters.build(vector)
+    assert isinstance(model, LinearModel)
     form = Kalman(model).arithmetic
 
     def one(row: Any) -> tuple[Array, Array]:

@@ -17,6 +17,7 @@ from rekal.models.continuous import LinearContinuous
 from rekal.models.defaults import Initial
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
+from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.precision import stored_precision
@@ -41,6 +42,11 @@ def model_config(model: GaussianModel) -> dict[str, Any]:
             cannot hold.
     """
     name = type(model).__name__
+    if isinstance(model, NonlinearGaussian):
+        raise RekalError(
+            "a NonlinearGaussian cannot be saved: its functions are code, and model files hold none; keep "
+            "the numbers (fit.parameters) beside the program that makes the functions"
+        )
     if name not in ARRAYS:
         raise RekalError(f"a {name} cannot be saved: a file holds one of {', '.join(ARRAYS)}")
     config: dict[str, Any] = {"type": name}

@@ -9,6 +9,7 @@ import numpy as np
 
 from rekal.fit import Fit
 from rekal.forecast.labels import Labels
+from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import (
@@ -225,7 +226,7 @@ def add_settings(page: Page, fit: Fit) -> None:
 
 
 def _usual_filter(fit: Fit) -> str:
-    if isinstance(fit.model, RBFNetwork):
+    if isinstance(fit.model, RBFNetwork | NonlinearGaussian):
         return "unscented"
     if fit.kind == "driven-rnn":
         return "extended"

@@ -151,7 +151,7 @@ def _model(fit: Fit | NetworkFit) -> tuple[str, str]:
     by = {"kalman": "the Kalman filter, which is exact for it", "particles": "particles"}
     exact = f"followed by {by.get(fit.filtering.kind, f'the {fit.filtering.kind} Kalman filter')}."
     if fit.parameters:
-        name = "a structural model" if fit.kind == "own" else f"the structure {text(fit.kind)}"
+        name = "a model of your own" if fit.kind == "own" else f"the structure {text(fit.kind)}"
         return name, f"{count} state{plural}, fitted by maximum likelihood and {exact}"
     return "a linear model", f"{count} state{plural}, trained on all data at once and {exact}"
 

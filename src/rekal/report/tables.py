@@ -13,6 +13,7 @@ from rekal.fit import Fit
 from rekal.forecast.labels import Labels
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
+from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import Calibration
@@ -171,6 +172,8 @@ def structure_table(fit: Fit) -> str:
         for each in fit.parameters
     ]
     caption = "<b>Parameters of the structure</b>, in the units of the data."
+    if fit.kind == "own":
+        caption = "<b>Parameters of the model</b>, in the units in which it was written."
     return table(["parameter", "estimate", "standard error"], rows, caption)
 
 
@@ -179,14 +182,20 @@ def _meaning(model: GaussianModel) -> dict[str, str]:
     if isinstance(model, LinearContinuous):
         first = {"F": "drift", "G": "input weights", "g": "offset of the drift"}
         process = "covariance of the noise that a unit of time adds"
+    elif isinstance(model, NonlinearGaussian):
+        first, process = {}, "covariance of the process noise"
     else:
         first = {"A": "transition", "B": "input weights", "c": "offset of the transition"}
         process = "covariance of the process noise"
     if isinstance(model, RBFNetwork):
         first["H"] = "weights of the kernels"
         first["kernels.centers"] = "centres of the kernels, over states and inputs"
+    if not isinstance(model, NonlinearGaussian):
+        first |= {
+            "C": "observation", "D": "direct input weights", "d": "offset of the observation",
+        }  # fmt: skip
     return {
-        **first, "C": "observation", "D": "direct input weights", "d": "offset of the observation",
+        **first,
         "Q": process, "R": "covariance of the observation noise",
         "m": "mean of the first state", "P": "covariance of the first state",
     }  # fmt: skip
@@ -195,6 +204,12 @@ def _meaning(model: GaussianModel) -> dict[str, str]:
 def _formula(fit: Fit) -> str:
     """The equations of the model."""
     model = fit.model
+    if isinstance(model, NonlinearGaussian):
+        drive, direct = (", u", ", u") if model.n_inputs else ("", "")
+        return (
+            f"x = f(x<sub>t-1</sub>{drive}) + w, y = h(x{direct}) + v, with functions of your own; w has the "
+            "covariance Q, v the covariance R."
+        )
     if isinstance(model, LinearContinuous):
         drive, direct = (" + G u", " + D u") if model.n_inputs else ("", "")
         return (

@@ -1,0 +1,82 @@
+"""Training of models of one's own that are written as functions: of parameters, or of the state."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from rekal.errors import RekalError
+from rekal.filters.choice import Filtering, chosen
+from rekal.learning.batch import as_batch, check_moments_memory
+from rekal.learning.em import EMResult, Progress
+from rekal.learning.estimate import Estimate
+from rekal.learning.function_arrays import FUNCTIONS
+from rekal.learning.likelihood import MaximumLikelihood
+from rekal.learning.uncertainty import MOST, estimated
+from rekal.models.linear_model import LinearModel
+from rekal.models.nonlinear import NonlinearGaussian
+from rekal.models.parametric import ParametricModel
+from rekal.progress import Report
+from rekal.sequences import Sequences
+from rekal.trained import Parameter, Trained
+
+
+def train_own(
+    prepared: Sequences,
+    model: ParametricModel | NonlinearGaussian,
+    learner: MaximumLikelihood | None,
+    filtering: str | Filtering | None,
+    report: Report | None,
+) -> Trained:
+    """Find the parameters that make the data most likely, in the units of the model.
+
+    Args:
+        prepared: the data.
+        model: where the search begins.
+        learner: how; default `MaximumLikelihood`, with standard errors of up to 150 parameters.
+        filtering: what filters the fitted model, and whose likelihood is climbed; default the Kalman filter
+            where the model is linear, else the unscented one.
+        report: told after each iteration.
+
+    Raises:
+        RekalError: the filter has no likelihood with a gradient, or cannot filter the model; the data do not
+            fit; or as for `MaximumLikelihood.run`.
+    """
+    built = model.build() if isinstance(model, ParametricModel) else model
+    linear = isinstance(built, LinearModel)
+    following = chosen(filtering, Filtering("kalman" if linear else "unscented"))
+    if not linear and following.kind == "particles":
+        raise RekalError(
+            "the likelihood of a particle filter has no gradient to climb: learn with filtering='unscented' "
+            "or 'extended', and give the trained model to a ParticleFilter"
+        )
+    following.of(built)  # refused before the work, not after
+    with jax.enable_x64(True):
+        batch = as_batch(prepared, built)
+        if learner is None:
+            count = len(MaximumLikelihood().parameters(model).names)
+            learner = MaximumLikelihood(errors=count <= MOST)
+    check_moments_memory(built.states, batch)
+
+    def told(progress: Progress) -> None:
+        if report is not None:
+            report("training", progress)
+
+    found = learner.run(model, batch, told, None if linear else following)
+    result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
+    criteria: tuple[tuple[str, float], ...] = ()
+    if found.structure is not None or found.information is not None:
+        criteria = (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
+    uncertainty = estimated(found, prepared.interval)
+    return Trained(result, following, (), _told(found), criteria, uncertainty)
+
+
+def _told(found: Estimate) -> tuple[Parameter, ...]:
+    """The estimates with their standard errors; of very many, those that are no arrays of a function."""
+    rows = zip(found.names, found.estimates, found.standard_errors, strict=True)
+    few = len(found.names) <= MOST
+    return tuple(
+        Parameter(name, float(value), float(error), name in found.boundary)
+        for name, value, error in rows
+        if few or "[" not in name or not name.startswith(tuple(f"{each}." for each in FUNCTIONS))
+    )
