@@ -155,7 +155,7 @@ def test_too_many_parameters_are_said_in_a_sentence(fitted, driven):
     big = LinearGaussian.create(
         0.5 * np.eye(n),
         np.ones((1, n)),
-        np.eye(n),
+        np.eye(n) + 0.1,
         np.eye(1),
         B=np.ones((n, 1)),
         D=np.zeros((1, 1)),
