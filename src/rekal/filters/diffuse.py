@@ -38,6 +38,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rekal.filters.forms import RootForm, Updated, summed_up
 from rekal.filters.rounding import (
+    product_without_rounding,
     row_norms,
     rows_without_rounding,
     safe_sqrt,
@@ -87,17 +88,6 @@ class DiffuseUpdate(NamedTuple):
 def moved_basis(E: Float[Array, "n d"], A: Float[Array, "n n"]) -> Float[Array, "n d"]:
     """The basis after a transition."""
     return product_without_rounding(A, E)
-
-
-def product_without_rounding(C: Float[Array, "*p n"], E: Float[Array, "n d"]) -> Array:
-    """`C E`, zero in each entry that is no more than the rounding of its terms.
-
-    Entry by entry: each column has the unit of its coordinate, and a small entry may count as much as a large
-    one.
-    """
-    floor = 16 * len(E) * jnp.finfo(E.dtype).eps * (jnp.abs(C) @ jnp.abs(E))
-    e = C @ E
-    return jnp.where(jnp.abs(e) <= floor, 0.0, e)
 
 
 def diffuse_update(

@@ -56,6 +56,9 @@ UNROLLED = 4  # scalars written out one by one, which runs fastest
 LOOPED = 32  # scalars in a loop, which compiles faster; more go through one Cholesky factor
 PRECISE = 1e-4  # noise variances below this part of the predicted one go by scalars, however many
 
+UNSEEN = 256
+"""Units in the last place that a root may hold of earlier updates: what sees no more sees nothing."""
+
 
 class Updated(NamedTuple):
     """What an update leaves.
@@ -196,7 +199,8 @@ class RootForm:
     ) -> Scalar:
         """One scalar observation."""
         q = c @ S
-        q = jnp.where((q * q).sum() > (4 * jnp.finfo(S.dtype).eps) ** 2 * loss * terms, q, 0.0)
+        least = (UNSEEN * jnp.finfo(S.dtype).eps) ** 2 * loss * terms
+        q = jnp.where((q * q).sum() > least, q, 0.0)
         spread = (q * q).sum()
         f = spread + noise
         Sq = S @ q

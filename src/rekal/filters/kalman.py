@@ -30,13 +30,14 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath, beyond
 from rekal.errors import RekalError
-from rekal.filters.diffuse import diffuse_update, moved_basis, product_without_rounding
+from rekal.filters.diffuse import diffuse_update, moved_basis
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gains import Gains, gains
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.means import Means, means
 from rekal.filters.parallel import parallel_adjoint, parallel_gains, parallel_means
 from rekal.filters.paths import linear_path, smoothed_path
+from rekal.filters.rounding import product_without_rounding
 from rekal.filters.system import (
     LinearSystem,
     check_inputs,
@@ -163,7 +164,7 @@ class Kalman(GaussianFilter):
         offset = blocks.d[0] if evidence.u is None else blocks.d[0] + blocks.D[0] @ evidence.u
         shape, noise = decorrelate_seen(blocks.R[0], evidence.mask)
         seen = difference(evidence.y, offset)
-        C, y = shape @ blocks.C[0], shape @ seen
+        C, y = product_without_rounding(shape, blocks.C[0]), shape @ seen
         form, basis = RootForm if belief.root else CovarianceForm, None
         if belief.basis is None:
             new = form.update(belief.carry, C, noise)

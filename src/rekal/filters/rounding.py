@@ -58,6 +58,29 @@ def rows_without_rounding(
     return jnp.where(there[:, None], S, 0.0)
 
 
+def product_without_rounding(
+    left: Float[Array, "*p n"], right: Float[Array, "*steps n m"]
+) -> Array:
+    """A product, zero in each entry that is no more than the rounding of its terms.
+
+    Entry by entry: each column may have a unit of its own, and a small entry may count as much as a large
+    one.
+    """
+    return cleared(left @ right, jnp.abs(left) @ jnp.abs(right), right.shape[-2])
+
+
+def cleared(sums: Float[Array, "*shape"], sizes: Float[Array, "*shape"], count: int) -> Array:
+    """Sums, zero where they are no more than rounding; their slopes stay.
+
+    Args:
+        sums: of `count` terms each.
+        sizes: the sums of the absolute values of these terms.
+        count: number of terms.
+    """
+    floor = 16 * count * jnp.finfo(sums.dtype).eps * sizes
+    return sums - jax.lax.stop_gradient(jnp.where(jnp.abs(sums) <= floor, sums, 0.0))
+
+
 def inverse(f: Float[Array, ""]) -> Float[Array, ""]:
     """`1 / f`, or zero for what has no variance."""
     return jnp.where(f > 0, 1 / jnp.where(f > 0, f, 1.0), 0.0)

@@ -21,6 +21,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from rekal.errors import RekalError
+from rekal.filters.rounding import cleared
 from rekal.models.linear_model import Blocks, LinearModel
 
 UNROLLED = 12
@@ -99,11 +100,14 @@ def linear_system(
         seen = mask.sum(1).astype(values.dtype)
     if changing:
         settled = jnp.asarray(steps)
+    # What correlated noise makes of two rows may see nothing of a state: exactly nothing.
+    C = _times(shape, blocks.C)
+    C = cleared(C, _times(jnp.abs(shape), jnp.abs(blocks.C)), p)
     m, P = model.initial_moments()
     return LinearSystem(
         A=blocks.A,
         Q=blocks.Q,
-        C=_times(shape, blocks.C),
+        C=C,
         noise=noise,
         y=_applied(shape, residual)[:, :, None],
         drift=drift[:, :, None],

@@ -39,7 +39,7 @@ from rekal.learning.parameters import (
     structure_parameters,
 )
 from rekal.learning.parametric import ParametricParameters, parametric_parameters
-from rekal.learning.total import Group, groups_of, value_and_gradient
+from rekal.learning.total import Group, form_of, groups_of, value_and_gradient
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
@@ -264,6 +264,7 @@ class _Climb:
         filtering: Filtering | None,
     ) -> None:
         self.parameters, self.groups, self.filtering = parameters, groups, filtering
+        self.form = form_of(parameters.build(parameters.vector))
         self.report, self.iterations = report, iterations
         self.history: list[float] = []
         self.best = np.zeros(0)
@@ -280,7 +281,9 @@ class _Climb:
 
     def _evaluated(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         at = jnp.asarray(vector)
-        value, slope = value_and_gradient(self.parameters, at, self.groups, self.filtering)
+        value, slope = value_and_gradient(
+            self.parameters, at, self.groups, self.filtering, self.form
+        )
         return float(value), np.asarray(slope, float)
 
     def loss(self, vector: np.ndarray, entries: int) -> tuple[float, np.ndarray]:

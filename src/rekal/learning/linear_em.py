@@ -23,6 +23,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from rekal.errors import RekalError
+from rekal.filters.forms import Form
+from rekal.filters.kalman import Kalman
 from rekal.learning.batch import Batch, like_lengths
 from rekal.learning.constraints import check_flat_columns, constrain_linear
 from rekal.learning.em import EMResult, Progress
@@ -88,7 +90,7 @@ def linear_em(
     )
     check_flat_columns(model, constraints)
     groups = like_lengths(batch)
-    shapes = tuple(shape_of(group) for group in groups)
+    shapes, form = tuple(shape_of(group) for group in groups), Kalman(model).arithmetic
     gain = jnp.asarray(tolerance * int(batch.mask.sum()), model.A.dtype)
 
     start = model
@@ -97,14 +99,14 @@ def linear_em(
     try:
         priors = no_priors(model)
         if strength is not None:
-            priors = strength.priors(_e_step(model, groups, shapes)[0])
+            priors = strength.priors(_e_step(model, groups, shapes, form)[0])
         stretch = 1
         while len(history) < iterations:
             stretch = min(stretch, iterations - len(history))
             since = time.perf_counter()
             before = jnp.asarray(history[-1] if history else -jnp.inf, model.A.dtype)
             new, values, count, settled = _stretch(
-                model, groups, priors, constraints, shapes, gain, jnp.asarray(stretch), before
+                model, groups, priors, constraints, shapes, form, gain, jnp.asarray(stretch), before
             )
             found = np.asarray(values, np.float64)[: int(count)]
             for value in found:
@@ -153,11 +155,15 @@ def shape_of(batch: Batch) -> tuple[bool, bool]:
 
 @eqx.filter_jit
 def _e_step(
-    model: LinearGaussian, groups: tuple[Batch, ...], shapes: tuple[tuple[bool, bool], ...]
+    model: LinearGaussian,
+    groups: tuple[Batch, ...],
+    shapes: tuple[tuple[bool, bool], ...],
+    form: Form,
 ) -> tuple[Any, Array]:
     """Statistics of all groups, and their log-likelihood."""
     each = [
-        linear_e_step(model, batch, *shape) for batch, shape in zip(groups, shapes, strict=True)
+        linear_e_step(model, batch, *shape, form)
+        for batch, shape in zip(groups, shapes, strict=True)
     ]
     return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *each)
 
@@ -169,6 +175,7 @@ def _stretch(
     priors: Priors,
     constraints: LinearConstraints,
     shapes: tuple[tuple[bool, bool], ...],
+    form: Form,
     gain: Float[Array, ""],
     limit: Int[Array, ""],
     before: Float[Array, ""],
@@ -183,7 +190,7 @@ def _stretch(
     def iterate(state: State) -> State:
         arrays, values, i, last, _ = state
         current = eqx.combine(arrays, rest)
-        statistics, value = _e_step(current, groups, shapes)
+        statistics, value = _e_step(current, groups, shapes, form)
         new = maximise_linear(current, statistics, priors, constraints)
         settled = jnp.abs(value - last) < gain
         return eqx.filter(new, eqx.is_array), values.at[i].set(value), i + 1, value, settled

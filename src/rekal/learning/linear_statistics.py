@@ -58,7 +58,7 @@ class Moments(NamedTuple):
 
 
 def linear_e_step(
-    model: LinearGaussian, batch: Batch, complete: bool, even: bool
+    model: LinearGaussian, batch: Batch, complete: bool, even: bool, form: Form | None = None
 ) -> tuple[Statistics, Float[Array, ""]]:
     """Statistics summed over all series, and their exact log-likelihood in nats.
 
@@ -67,8 +67,10 @@ def linear_e_step(
         batch: the series, padded at their ends.
         complete: no entry of a real step is missing; the settled covariance is then worked out once.
         even: all series are equally long; they are then filtered side by side.
+        form: how covariances are carried; None asks the model, which cannot tell while it is traced whether
+            its observations are free of noise.
     """
-    form = Kalman(model).arithmetic
+    form = Kalman(model).arithmetic if form is None else form
     lengths = batch.valid.sum(1)
     first = jax.tree.map(lambda leaf: leaf[0], batch)
     shared = None

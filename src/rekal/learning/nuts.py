@@ -33,7 +33,7 @@ from rekal.learning.batch import Batch
 from rekal.learning.likelihood import check_fit, in_double
 from rekal.learning.parameters import StructureParameters, structure_parameters
 from rekal.learning.parametric import ParametricParameters, parametric_parameters
-from rekal.learning.total import groups_of, total_log_likelihood
+from rekal.learning.total import form_of, groups_of, total_log_likelihood
 from rekal.models.components import TINY, raised
 from rekal.models.linear_model import LinearModel
 from rekal.models.parametric import ParametricModel
@@ -176,11 +176,12 @@ class NUTS(eqx.Module):
                     "MaximumLikelihood"
                 )
             check_fit(first, batch)
-            groups = groups_of(batch)
+            groups, form = groups_of(batch), form_of(first)
             center, width = (jnp.asarray(leaf) for leaf in priors)
 
             def likelihood(scaled: Float[jax.Array, " parameters"]) -> jax.Array:
-                return total_log_likelihood(parameters.build(center + width * scaled), groups)
+                model = parameters.build(center + width * scaled)
+                return total_log_likelihood(model, groups, form=form)
 
             def potential(scaled: Float[jax.Array, " parameters"]) -> jax.Array:
                 value = likelihood(scaled) - 0.5 * (scaled**2).sum()

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rekal.filters.choice import Filtering
+from rekal.filters.forms import Form
 from rekal.filters.kalman import Kalman
 from rekal.filters.nonlinear import NonlinearFilter
 from rekal.filters.system import linear_system
@@ -62,8 +63,16 @@ def groups_of(batch: Batch, by_length: bool = False) -> tuple[Group, ...]:
     return tuple(groups)
 
 
+def form_of(model: GaussianModel) -> Form | None:
+    """How a linear model's covariances are carried, looked up before it is traced; None for any other."""
+    return Kalman(model).arithmetic if isinstance(model, LinearModel) else None
+
+
 def total_log_likelihood(
-    model: GaussianModel, groups: tuple[Group, ...], filtering: Filtering | None = None
+    model: GaussianModel,
+    groups: tuple[Group, ...],
+    filtering: Filtering | None = None,
+    form: Form | None = None,
 ) -> Float[Array, ""]:
     """Sum over all series, in nats; differentiable in every array of the model.
 
@@ -71,12 +80,14 @@ def total_log_likelihood(
         model: a linear model, or any with additive Gaussian noise.
         groups: the series.
         filtering: the Gaussian filter of a model that is not linear.
+        form: how covariances are carried (`form_of`); None asks the model, which cannot tell while it is
+            traced whether its observations are free of noise.
     """
     if isinstance(model, LinearModel):
-        form = Kalman(model).arithmetic
+        how = Kalman(model).arithmetic if form is None else form
 
         def one(row: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
-            return log_likelihood(linear_system(model, *row), form)
+            return log_likelihood(linear_system(model, *row), how)
     else:
         assert filtering is not None
         algorithm = filtering.of(model)
@@ -104,7 +115,11 @@ def value_and_gradient(
     vector: Float[Array, " parameters"],
     groups: tuple[Group, ...],
     filtering: Filtering | None = None,
+    form: Form | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, " parameters"]]:
     """The log-likelihood and its slope in the free parameters."""
-    total = lambda v: total_log_likelihood(parameters.build(v), groups, filtering)  # noqa: E731
+
+    def total(v: Array) -> Array:
+        return total_log_likelihood(parameters.build(v), groups, filtering, form)
+
     return jax.value_and_grad(total)(vector)

@@ -22,8 +22,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
+from rekal.filters.forms import Form
 from rekal.filters.gains import gains
-from rekal.filters.kalman import Kalman
 from rekal.filters.means import means
 from rekal.filters.system import linear_system
 from rekal.learning.batch import as_batch
@@ -31,7 +31,7 @@ from rekal.learning.estimate import Estimate
 from rekal.learning.information import LEAK, SMALLEST, STEP, Information, decomposed
 from rekal.learning.likelihood import check_fit, in_double
 from rekal.learning.parameters import Parameters, model_parameters
-from rekal.learning.total import Group, groups_of
+from rekal.learning.total import Group, form_of, groups_of
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
@@ -155,9 +155,11 @@ def _information(
     parameters: Parameters, vector: Float[np.ndarray, " parameters"], groups: tuple[Group, ...]
 ) -> Information:
     """That of the innovations, by central differences."""
+    form = form_of(parameters.build(jnp.asarray(vector)))
+    assert form is not None
 
     def at(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        white, log_f = _innovations(parameters, jnp.asarray(v), groups)
+        white, log_f = _innovations(parameters, jnp.asarray(v), groups, form)
         return np.asarray(white), np.asarray(log_f)
 
     white = at(vector)[0]
@@ -178,12 +180,14 @@ def _information(
 
 @eqx.filter_jit
 def _innovations(
-    parameters: Parameters, vector: Float[Array, " parameters"], groups: tuple[Group, ...]
+    parameters: Parameters,
+    vector: Float[Array, " parameters"],
+    groups: tuple[Group, ...],
+    form: Form,
 ) -> tuple[Float[Array, " entries"], Float[Array, " entries"]]:
     """White innovations of all entries, each given all before it, and the logarithms of their variances."""
     model = parameters.build(vector)
     assert isinstance(model, LinearModel)
-    form = Kalman(model).arithmetic
 
     def one(row: Any) -> tuple[Array, Array]:
         system = linear_system(model, *row)

@@ -33,18 +33,39 @@ def triangular(wide: Float[Array, "*batch n m"]) -> Float[Array, "*batch n n"]:
     return (upper * sign[..., :, None]).mT
 
 
-def compressed(wide: Float[Array, "n m"]) -> Float[Array, "n n"]:
-    """An `S` with `S S' = W W'` that has no more columns than `W`, counting those that are not zero.
+def compressed(W: Float[Array, "n m"]) -> Float[Array, "n n"]:
+    """An `S` with `S S' = W W'` that has as many columns that are not zero as `W` has rank.
 
-    A QR factor of a matrix of lower rank would hold rounding in place of the columns that are not there.
+    A QR factor of a matrix of lower rank holds rounding in place of the columns that are not there. A row
+    that the rows above it determine to the last digits brings no column of its own.
     """
-    n = wide.shape[0]
-    there = (wide != 0).any(0)
+    n, m = W.shape
+    there = (W != 0).any(0)
 
     def packed() -> Array:
-        return wide[:, jnp.argsort(~there)[:n]]
+        return W[:, jnp.argsort(~there)[:n]]
 
-    return jax.lax.cond(there.sum() < n, packed, lambda: triangular(wide))
+    def factored() -> Array:
+        L = triangular(W)
+        least = 4 * m * jnp.finfo(W.dtype).eps * jnp.linalg.norm(L, axis=1)
+        determined = (jnp.abs(jnp.diagonal(L)) <= least).any()
+        return jax.lax.cond(determined, lambda: _of_full_rank(L, least), lambda: L)
+
+    return jax.lax.cond(there.sum() < n, packed, factored)
+
+
+def _of_full_rank(S: Float[Array, "n n"], least: Float[Array, " n"]) -> Float[Array, "n n"]:
+    """The same root in orthonormal directions, one for each row with something new (Gram-Schmidt, twice)."""
+    n = S.shape[0]
+
+    def direction(j: Array, directions: Array) -> Array:
+        rest = S[j] - (directions @ S[j]) @ directions
+        rest = rest - (directions @ rest) @ directions
+        size = jnp.linalg.norm(rest)
+        there = size > least[j]
+        return directions.at[j].set(jnp.where(there, rest / jnp.where(there, size, 1.0), 0.0))
+
+    return jnp.tril(S @ jax.lax.fori_loop(0, n, direction, jnp.zeros_like(S)).T)
 
 
 def semidefinite_root(P: Float[Array, "n n"]) -> Float[Array, "n n"]:

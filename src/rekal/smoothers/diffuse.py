@@ -44,10 +44,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from rekal.filters.diffuse import DiffusePhase, product_without_rounding
+from rekal.filters.diffuse import DiffusePhase
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains
 from rekal.filters.means import Means
+from rekal.filters.rounding import product_without_rounding
 from rekal.filters.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
 
