@@ -20,6 +20,7 @@ settings.register_profile(
     "rekal",
     max_examples=50,
     deadline=None,
+    derandomize=True,  # the same examples at every run; `-m nightly` draws new ones
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("rekal")

@@ -157,23 +157,22 @@ class Diagnostics:
         pit = f"(Kolmogorov-Smirnov {_p(self.uniformity_p)})"
         places = 2 if self.nis_high - self.nis_low > 0.1 else 3
         nis, low, high = (f"{v:.{places}f}" for v in (self.nis, self.nis_low, self.nis_high))
-        told = verdict(self.nis, self.nis_low, self.nis_high)
-        told = (
-            "errors are as large as the filter says" if self.right_size else f"the filter is {told}"
-        )
-        held = []
+        size = "errors are as large as the filter says"
+        if not self.right_size:
+            size = f"the filter is {verdict(self.nis, self.nis_low, self.nis_high)}"
+        baseline = []
         if self.score is not None and self.hold_score is not None:
-            held = [
+            baseline = [
                 f"score           {self.score:.3f} nats per value; holding the last value has "
                 f"{self.hold_score:.3f}"
             ]
         return "\n".join(
             [
                 f"innovations     white: {_word(self.whiteness_p)} {white}",
-                f"mean NIS        {nis}, 95 % band {low} to {high}: {told}",
+                f"mean NIS        {nis}, 95 % band {low} to {high}: {size}",
                 f"intervals       the 50 % interval holds {100 * self.coverage(50):.0f} %, that of "
                 f"90 % {100 * self.coverage(90):.0f} %; PIT uniform: {_word(self.uniformity_p)} {pit}",
-                *held,
+                *baseline,
                 f"verdict         {self.verdict}",
             ]
         )

@@ -53,8 +53,8 @@ class Scored(eqx.Module):
                 "diagnostics need a model with additive Gaussian noise, whose innovations have a known law"
             )
         white = np.asarray(self.white)
-        held = scores(self.data, self.log_evidence, np.isfinite(white))
-        return diagnose(white, np.asarray(self.pit), self.data.names, held)
+        beside = scores(self.data, self.log_evidence, np.isfinite(white))
+        return diagnose(white, np.asarray(self.pit), self.data.names, beside)
 
     def _lines(self, what: str) -> list[str]:
         """What was found, and whether the filter keeps what it promises, in a few lines."""

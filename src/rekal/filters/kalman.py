@@ -37,7 +37,7 @@ from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.means import Means, means
 from rekal.filters.parallel import parallel_adjoint, parallel_gains, parallel_means
 from rekal.filters.paths import linear_path, smoothed_path
-from rekal.filters.rounding import product_without_rounding
+from rekal.filters.rounding import cleared, product_without_rounding
 from rekal.filters.system import (
     LinearSystem,
     check_inputs,
@@ -140,7 +140,9 @@ class Kalman(GaussianFilter):
         form = RootForm if belief.root else CovarianceForm
         carry = form.predict(belief.carry, A, form.enter(noise))
         basis = None if belief.basis is None else moved_basis(belief.basis, A)
-        return Gaussian(A @ belief.mean + drift, carry, t, basis, root=belief.root)
+        terms = jnp.abs(A) @ jnp.abs(belief.mean) + jnp.abs(drift)
+        mean = cleared(A @ belief.mean + drift, terms, len(drift) + 1)
+        return Gaussian(mean, carry, t, basis, root=belief.root)
 
     def encode(
         self,
@@ -172,10 +174,11 @@ class Kalman(GaussianFilter):
             new, basis, *_ = diffuse_update(belief.carry, belief.basis, C, noise)
         innovation = y - C @ belief.mean
         white = new.whitener @ innovation
-        mean = belief.mean + new.gain @ innovation
+        # What these sums are made of. A mean that is rounding is zero: a later zero would contradict it.
+        terms = jnp.abs(shape) @ jnp.abs(seen) + jnp.abs(C) @ jnp.abs(belief.mean)
+        moved = jnp.abs(belief.mean) + jnp.abs(new.gain) @ terms
+        mean = cleared(belief.mean + new.gain @ innovation, moved, len(C) + len(moved))
         density = -0.5 * (white @ white + new.log_f + LOG_2PI * (evidence.mask.sum() - new.void))
-        # What the numbers compared below were summed from.
-        moved = jnp.abs(belief.mean) + jnp.abs(new.gain) @ jnp.abs(innovation)
         size = jnp.abs(shape) @ jnp.abs(seen) + jnp.abs(C) @ moved
         refused = (noise == 0) & (jnp.abs(y - C @ mean) > jnp.finfo(y.dtype).eps ** (1 / 3) * size)
         density = jnp.where(refused.any(), -jnp.inf, density)

@@ -69,9 +69,9 @@ def _sentences(told: Diagnostics) -> str:
     )
     if not np.isfinite(told.whiteness_p):
         white = "are too few to be tested for whiteness"
-    held = ""
+    baseline = ""
     if told.score is not None and told.hold_score is not None:
-        held = (
+        baseline = (
             f" One step ahead it scores {told.score:.3f} nats per value, where holding the last value "
             f"has {told.hold_score:.3f}."
         )
@@ -80,7 +80,7 @@ def _sentences(told: Diagnostics) -> str:
         f"{told.nis:.2f} per value in the mean, where those of a right model lie between "
         f"{told.nis_low:.2f} and {told.nis_high:.2f} in 95 of 100 cases. "
         f"{percent(told.nis_inside)} of the steps lie in their own 95 % interval. The innovations "
-        f"{white}.{held}</p>"
+        f"{white}.{baseline}</p>"
     )
 
 
