@@ -17,7 +17,6 @@ from conftest import FIGURES, fact, precision, ratio, temporary_mib
 from problem import cuthbert_functions, make_problem, ours, run_particles
 
 from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
 from rekal.smoothers.backward import smooth_backward
 from rekal.smoothers.marginal import smooth_marginal
 
@@ -38,7 +37,7 @@ def test_ours(contest, dtype: str, method: str) -> None:
     with precision(dtype):
         model, y, mask = ours(PROBLEM)
         algorithm = ParticleFilter(model, PARTICLES, "bootstrap")
-        path = jax.jit(run_filter)(algorithm, y, mask, None, None, jax.random.key(0))
+        path = jax.jit(ParticleFilter.run)(algorithm, y, mask, None, None, jax.random.key(0))
         valid = jnp.ones(STEPS, bool)
         if method == "marginal":
             call = jax.jit(
@@ -115,7 +114,7 @@ def test_simulation_cost_is_flat(contest, particles: int) -> None:
     steps = {1_000: 1000, 10_000: 300, 100_000: 60, 1_000_000: 12}[particles]
     model, y, mask = ours(make_problem(steps))
     algorithm = ParticleFilter(model, particles, "bootstrap")
-    path = jax.jit(run_filter)(algorithm, y, mask, None, None, jax.random.key(0))
+    path = jax.jit(ParticleFilter.run)(algorithm, y, mask, None, None, jax.random.key(0))
     valid = jnp.ones(steps, bool)
     call = jax.jit(
         lambda path, key: smooth_backward(model, path, None, None, valid, particles, key, "mcmc")

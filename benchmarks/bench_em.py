@@ -11,7 +11,6 @@ from conftest import precision, ratio, temporary_mib
 from problem import make_problem, ours
 
 from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
 from rekal.learning.maximise import Constraints, Priors, maximise
 from rekal.learning.particle_statistics import expected_statistics
 from rekal.learning.priors import PriorStrength
@@ -58,7 +57,7 @@ def test_parts(contest, dtype: str, part: str) -> None:
         model, y, mask = ours(make_problem(STEPS))
         proposal = part.split(":")[0] if "filter" in part else "bootstrap"
         algorithm = ParticleFilter(model, PARTICLES, proposal)
-        run = jax.jit(lambda key: run_filter(algorithm, y, mask, None, None, key))
+        run = jax.jit(lambda key: algorithm.run(y, mask, None, None, key))
         call = functools.partial(run, jax.random.key(0))
         if part == "backward pass":
             path, valid = call(), jnp.ones(STEPS, bool)

@@ -11,7 +11,6 @@ from conftest import FIGURES, fact, precision, ratio
 from problem import make_problem, ours, run_particles
 
 from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
 
 STEPS = {1_000: 1000, 10_000: 300, 100_000: 50, 1_000_000: 10}
 
@@ -27,7 +26,7 @@ def test_ours(contest, dtype: str, particles: int) -> None:
     with precision(dtype):
         model, y, mask = ours(make_problem(STEPS[particles]))
         algorithm = ParticleFilter(model, particles, "bootstrap")
-        call = jax.jit(lambda key: run_filter(algorithm, y, mask, None, None, key).log_likelihood)
+        call = jax.jit(lambda key: algorithm.run(y, mask, None, None, key).log_likelihood)
         group, name = group_of(particles), f"rekal {dtype}"
         total = contest(group, name, functools.partial(call, jax.random.key(0)), rounds=9)
         fact(group, name, log_likelihood=float(total))

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from problem import make_problem, ours
 
 from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
 from rekal.smoothers.backward import smooth_backward
 
 STEPS, PARTICLES = 1000, 100_000
@@ -30,7 +29,7 @@ def main() -> None:
     model, y, mask = ours(make_problem(STEPS))
     start = time.perf_counter()
     algorithm = ParticleFilter(model, PARTICLES, "bootstrap")
-    path = jax.jit(run_filter)(algorithm, y, mask, None, None, jax.random.key(0))
+    path = jax.jit(ParticleFilter.run)(algorithm, y, mask, None, None, jax.random.key(0))
     jax.block_until_ready(path)
     filtered, filter_peak = time.perf_counter(), peak_gib()
     smooth = jax.jit(

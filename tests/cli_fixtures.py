@@ -1,6 +1,7 @@
 """Folders to work in for the tests of the command line."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,35 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
         os.environ["XDG_CACHE_HOME"] = before
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the folders of all tests begin with, made once."""
+    folder = tmp_path_factory.mktemp("prepared")
+    plain, with_input = folder / "plain", folder / "driven"
+    for each in (plain, with_input):
+        each.mkdir()
+    write_csv(plain / "y.csv", oscillation())
+    make_model(Sequences.from_csv(plain / "y.csv")).save(plain / "y.rekal")
+    write_csv(with_input / "d.csv", oscillation(driven=True))
+    write_csv(with_input / "f.csv", oscillation(5, driven=True)[["u"]])
+    data = Sequences.from_csv(with_input / "d.csv", inputs=["u"])
+    make_model(data).save(with_input / "d.rekal")
+    return folder
+
+
 @pytest.fixture
-def here(own_cache: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(own_cache: None, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with the data `y.csv` and its model `y.rekal`."""
+    shutil.copytree(prepared / "plain", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    write_csv(tmp_path / "y.csv", oscillation())
-    make_model(Sequences.from_csv("y.csv")).save("y.rekal")
     return tmp_path
 
 
 @pytest.fixture
-def driven(own_cache: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def driven(
+    own_cache: None, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """The same with an input column: `d.csv`, `d.rekal`, and the inputs of 5 more steps `f.csv`."""
+    shutil.copytree(prepared / "driven", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    write_csv(tmp_path / "d.csv", oscillation(driven=True))
-    write_csv(tmp_path / "f.csv", oscillation(5, driven=True)[["u"]])
-    make_model(Sequences.from_csv("d.csv", inputs=["u"])).save("d.rekal")
     return tmp_path

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from rekal.cli import app
 from rekal.filters.choice import Filtering
-from rekal.fit import Fit, History
-from rekal.forecast.labels import Labels
+from rekal.fit_result import Fit, History
+from rekal.forecasting.labels import Labels
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.sequences import Sequences
 from rekal.sequences.standardiser import Standardiser

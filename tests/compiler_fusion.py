@@ -8,7 +8,8 @@ between 32,768 and some 130,000 numbers:
 
 is wrong from row 10,922 = 32,768 / 3 on. `x[:, None, :] * M`, `x @ M.T` and sums written out are right, and
 so is everything with XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type= (empty). Run this with the flags that
-users have (none); it prints one JSON object. `tests/test_compiler_fusion.py` reads it.
+users have (none); it prints one JSON object. `tests/test_compiler_fusion.py` reads it. With the argument
+"all" it tries more sizes and models, which takes three times as long.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from naive import JointGaussian
 
 import rekal
-from rekal.filters.recursion import run_filter
 from rekal.precision import single_precision
 
 
@@ -46,6 +47,11 @@ def linear(n: int, p: int) -> rekal.LinearGaussian:
     return rekal.LinearGaussian.create(A, rng.normal(size=(p, n)), 0.3 * np.eye(n), 0.4 * np.eye(p))
 
 
+def exact(n: int, p: int, y) -> JointGaussian:
+    """The joint law of states and observations `y`, in double precision."""
+    return JointGaussian(linear(n, p), np.asarray(y, float), np.ones(y.shape, bool), None)
+
+
 def draws(count: int, n: int, p: int, steps: int = 5) -> dict[str, float]:
     """Mean and variance of the last draws of the simulation smoother, in standard errors."""
     with single_precision():
@@ -53,9 +59,8 @@ def draws(count: int, n: int, p: int, steps: int = 5) -> dict[str, float]:
         y = jnp.asarray(np.random.default_rng(1).normal(size=(steps, p)), jnp.float32)
         x = rekal.simulation_smoother(model, y, None, None, jax.random.key(0), count)
         assert x.dtype == jnp.float32
-        smoothed = rekal.Kalman(model).smooth(y, None)[1]
-    mean, cov = (np.asarray(v, float) for v in (smoothed.mean, smoothed.cov))
-    var = np.stack([c.diagonal() for c in cov])
+    mean, cov = exact(n, p, y).given(steps)
+    var = np.stack([cov[t, :, t].diagonal() for t in range(steps)])
     last = np.asarray(x, float)[count // 2 :]
     off = np.abs(last.mean(0) - mean) / np.sqrt(var / len(last))
     wide = np.abs(last.var(0) / var - 1) / np.sqrt(2 / len(last))
@@ -76,35 +81,36 @@ def particles(count: int, n: int, p: int, proposal: str, kind: str, steps: int =
             )
             model = rekal.NonlinearGaussian.create(f, h, Q, R, jnp.zeros(n), jnp.eye(n))
         y = jnp.asarray(np.random.default_rng(1).normal(size=(steps, p)), jnp.float32)
-        exact = rekal.Kalman(linear(n, p)).run(y, None).log_likelihood
+        right = exact(n, p, y).log_likelihood()
         algorithm = rekal.ParticleFilter(model, count, proposal)
-        run = eqx.filter_jit(
-            lambda key: run_filter(algorithm, y, y == y, None, None, key).log_likelihood
-        )
-        runs = [float(run(jax.random.key(seed)) - exact) for seed in range(3)]
+        run = eqx.filter_jit(lambda key: algorithm.run(y, y == y, None, None, key).log_likelihood)
+        runs = [float(run(jax.random.key(seed))) - right for seed in range(3)]
     return float(np.mean(np.exp(runs)) - 1)
 
 
-def main() -> None:
-    found = {
+FEW_DRAWS = ((20_000, 3, 2),)
+FEW_PARTICLES = (
+    (20_000, 3, 2, "guided", "network"),
+    (20_000, 3, 3, "bootstrap", "own functions"),
+)
+MORE_DRAWS = ((100_000, 3, 2), (20_000, 5, 1))
+MORE_PARTICLES = (
+    (20_000, 2, 3, "bootstrap", "network"),
+    (100_000, 3, 1, "guided", "linear"),
+)
+
+
+def main(every_case: bool) -> None:
+    draw_cases = FEW_DRAWS + MORE_DRAWS * every_case
+    particle_cases = FEW_PARTICLES + MORE_PARTICLES * every_case
+    errors = {
         "jaxlib": jax.lib.__version__,
         "smallest": smallest(),
-        "draws": {
-            f"{count} {n} {p}": draws(count, n, p)
-            for count, n, p in ((20_000, 3, 2), (100_000, 3, 2), (20_000, 5, 1))
-        },
-        "particles": {
-            f"{count} {n} {p} {proposal} {kind}": particles(count, n, p, proposal, kind)
-            for count, n, p, proposal, kind in (
-                (20_000, 3, 2, "guided", "network"),
-                (20_000, 3, 3, "bootstrap", "own functions"),
-                (20_000, 2, 3, "bootstrap", "network"),
-                (100_000, 3, 1, "guided", "linear"),
-            )
-        },
+        "draws": {" ".join(map(str, case)): draws(*case) for case in draw_cases},
+        "particles": {" ".join(map(str, case)): particles(*case) for case in particle_cases},
     }
-    json.dump(found, sys.stdout)
+    json.dump(errors, sys.stdout)
 
 
 if __name__ == "__main__":
-    main()
+    main(every_case="all" in sys.argv)

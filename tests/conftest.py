@@ -1,7 +1,9 @@
 """What all tests share: where real data lie, how hard hypothesis tries, room for compiled functions."""
 
 import gc
+import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +29,33 @@ settings.load_profile("rekal")
 
 HASTY = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 
-MAPPED = 30_000  # Linux allows a process 65,530 mapped regions by default; a compiled function holds some 16
+MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+RESIDENT = max(
+    2.5 * 2**30, MEMORY / 5
+)  # bytes of a worker from which on it forgets compiled functions
+REGIONS = (
+    0.7  # share of the regions allowed from which on it does so: a test compiles less than the rest
+)
+COMPILED = Path(__file__).resolve().parents[1] / ".pytest_cache" / "d" / "compiled"
+CACHE = {
+    "jax_compilation_cache_dir": str(COMPILED),
+    "jax_persistent_cache_min_compile_time_secs": 0,  # most functions are small: reading saves half of each
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+}
+LARGEST_CACHE = 4 * 2**30  # bytes of compiled functions on disk, from which a run begins with none
+
+
+def compile_in_haste() -> None:
+    """Set the flags of the tests, where no others are given."""
+    if "XLA_FLAGS" not in os.environ:  # workers inherit it
+        trial = [sys.executable, "-c", "import jax; jax.devices()"]
+        known = subprocess.run(trial, env={**os.environ, "XLA_FLAGS": HASTY}, capture_output=True)
+        os.environ["XLA_FLAGS"] = "" if known.returncode else HASTY
+    for name, value in CACHE.items():
+        if name.endswith("_dir") and name.upper() in os.environ:
+            continue  # another folder, kept in the same way
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,6 +63,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     `XLA_FLAGS=` tests what users run. A flag that XLA does not know ends the process, and flags come and go:
     they are tried in another process first. Tracing leaves much to the garbage collector: it comes seldom.
+
+    What one worker or an earlier run has compiled is read from disk, in a third of the time. JAX knows the
+    entries by program, flags and version; `pytest --cache-clear` removes them.
     """
     config.addinivalue_line("markers", "returns_nan(why): a public function may return NaN here")
     gc.set_threshold(50_000, 20, 50)
@@ -42,17 +73,19 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     ):  # a shell does that to what runs in its background
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if "XLA_FLAGS" not in os.environ:  # workers inherit it
-        trial = [sys.executable, "-c", "import jax; jax.devices()"]
-        known = subprocess.run(trial, env={**os.environ, "XLA_FLAGS": HASTY}, capture_output=True)
-        os.environ["XLA_FLAGS"] = "" if known.returncode else HASTY
+    compile_in_haste()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Watch what public functions return, once the type checks of the tests are in place."""
     workers = getattr(session.config.option, "numprocesses", None)
-    if not workers or hasattr(session.config, "workerinput"):
-        watch()
+    if not hasattr(session.config, "workerinput"):
+        if sum(each.stat().st_size for each in COMPILED.glob("*")) > LARGEST_CACHE:
+            shutil.rmtree(COMPILED)
+        if workers:
+            return
+    watch()
+    importlib.import_module("rekal.compiled_functions").FULL = REGIONS
 
 
 @pytest.fixture(autouse=True)
@@ -68,14 +101,13 @@ def every_result_is_finite(request: pytest.FixtureRequest) -> Iterator[None]:
         assert not seen, "not finite: " + "; ".join(seen[:10])
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def room_for_compiled_functions() -> Iterator[None]:
-    """Forget compiled functions between modules before the kernel refuses to map more of them."""
+    """Forget compiled functions between tests before the kernel refuses to map more of them."""
     yield
-    maps = Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > MAPPED:
-        jax.clear_caches()
-        gc.collect()
+    from rekal.compiled_functions import make_room  # not before the type checks are in place
+
+    make_room(RESIDENT)
 
 
 @pytest.fixture(scope="session")

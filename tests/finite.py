@@ -55,15 +55,15 @@ INFINITE = {
 VERBS = {
     "rekal.verbs": "filter smooth",
     "rekal.train": "fit",
-    "rekal.simulate": "simulate simulate_sequences",
-    "rekal.simulate_linear": "simulate_linear",
-    "rekal.simulate_network": "simulate_network",
+    "rekal.simulation": "simulate simulate_sequences",
+    "rekal.simulation_linear": "simulate_linear",
+    "rekal.simulation_filter": "simulate_filter",
     "rekal.free_run": "free_run",
-    "rekal.identify": "identify responses distance",
+    "rekal.identification": "identify responses distance",
     "rekal.filters.batch": "filter_batch",
     "rekal.adaptive": "fit_adaptive",
     "rekal.smoothers.simulation": "simulation_smoother",
-    "rekal.forecast": "forecast_from rolling_forecast",
+    "rekal.forecasting": "forecast_from rolling_forecast",
     "rekal.diagnostics": "diagnose",
 }
 METHODS = {

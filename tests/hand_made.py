@@ -5,7 +5,7 @@ import numpy as np
 
 import rekal
 from rekal.filters.choice import Filtering
-from rekal.forecast import Labels
+from rekal.forecasting import Labels
 from rekal.history import History
 from rekal.sequences.standardiser import Standardiser
 

@@ -10,13 +10,9 @@ from pathlib import Path
 SCRIPT = Path(__file__).with_name("training_process.py")
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-    """Start a run; one that was compiled for the same folder before is not compiled again."""
-    settings = {
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
+def start(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a run; what any test has compiled before is not compiled again (`conftest.py`)."""
+    settings = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *arguments],
         stdout=subprocess.PIPE,

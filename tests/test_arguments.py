@@ -147,15 +147,15 @@ def test_the_command_line_bounds_memory_and_names_the_nearest(here):
 def test_a_structure_of_an_example_knows_its_data(here):
     refused(call("forecast", "y.rekal"), "was not trained on an example")
     answer(call("fit", "nile", "--model", "local-level", "--no-report", "--json", "-q"))
-    out = call("forecast", "nile.rekal", "-n", 2, "--json")
+    out = call("forecast", "nile-local-level.rekal", "-n", 2, "--json")
     assert answer(out)["source"] == "nile"
     assert "trained on the example 'nile'" in out.stderr
     np.testing.assert_allclose(
         [row["mean"] for row in answer(out)["forecast"]], 798.37, atol=0.05
     )  # Durbin and Koopman 2012, section 2.5: the level of 1970
-    out = call("forecast", "nile.rekal", "nile", "--rolling", "-n", 1, "--json")
+    out = call("forecast", "nile-local-level.rekal", "nile", "--rolling", "-n", 1, "--json")
     assert "trained on these data" in out.stderr
     table = oscillation(100).rename(columns={"y_mm": "flow", "t_s": "year"})
     write_csv(here / "other.csv", table.assign(year=range(1871, 1971)))
-    out = call("forecast", "nile.rekal", "other.csv", "--rolling", "-n", 1, "--json")
+    out = call("forecast", "nile-local-level.rekal", "other.csv", "--rolling", "-n", 1, "--json")
     assert "trained on these data" not in out.stderr and out.exit_code == 0

@@ -47,7 +47,7 @@ def naive_training(network: Network, data: Frames, how: Backprop, window: int) -
     def gradient_of(parameters: Any, values: Any, mask: Any, targets: Any, belief: Any) -> Any:
         def loss(parameters: Any) -> Any:
             told = eqx.combine(parameters, rest).run(values, mask, start=belief)
-            return -jnp.mean(told.distribution.log_density(targets)), told.last
+            return -jnp.mean(told.distribution.log_prob(targets)), told.last
 
         return jax.grad(loss, has_aux=True)(parameters)
 
@@ -204,7 +204,7 @@ def test_the_best_epoch_is_handed_out_and_waited_for_only_so_long() -> None:
     short = dataclasses.replace(how, epochs=best + 1).run(network, data, other)
     same(found.network, short.network, rtol=0)
     told = found.network.run(jnp.asarray(other.values), jnp.asarray(other.mask))
-    loss = -float(told.distribution.log_density(jnp.asarray(other.targets)).mean())
+    loss = -float(told.distribution.log_prob(jnp.asarray(other.targets)).mean())
     assert found.validation[best] == pytest.approx(loss, rel=1e-5)
 
 
@@ -214,7 +214,7 @@ def test_ragged_series_with_gaps_train_a_forecasting_network_on_their_values() -
     series[0][1, 0] = series[1][3] = np.nan
     network = small_network(shape=(2,), targets=2, told="prior")
     found = Backprop(epochs=1, warmup=0).run(network, Sequences.from_arrays(series))
-    density_of = eqx.filter_jit(lambda v, seen: network.run(v, seen).distribution.log_density(v))
+    density_of = eqx.filter_jit(lambda v, seen: network.run(v, seen).distribution.log_prob(v))
     losses = []
     for values in series:
         told = jnp.asarray(values, jnp.float32)[None]

@@ -31,7 +31,7 @@ def close(path: Path, alone: BackpropResult) -> None:
 def test_eight_devices_train_as_one(tmp_path: Path, alone: BackpropResult) -> None:
     result = tmp_path / "result.npz"
     flags = "--xla_force_host_platform_device_count=8"
-    assert "8 devices" in finish(start(tmp_path, str(result), XLA_FLAGS=flags))
+    assert "8 devices" in finish(start(str(result), XLA_FLAGS=flags))
     close(result, alone)
 
 
@@ -41,7 +41,7 @@ def test_two_hosts_train_as_one(tmp_path: Path, alone: BackpropResult) -> None:
         port = str(free.getsockname()[1])
     result, checkpoint = tmp_path / "result.npz", str(tmp_path / "checkpoint")
     hosts = [
-        start(tmp_path, str(result), "--host", host, "--port", port, "--checkpoint", checkpoint)
+        start(str(result), "--host", host, "--port", port, "--checkpoint", checkpoint)
         for host in ("0", "1")
     ]
     for host in hosts:

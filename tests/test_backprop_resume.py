@@ -44,7 +44,7 @@ def test_a_killed_run_ends_bit_for_bit_as_if_it_had_not_been_killed(tmp_path: Pa
     def run(name: str) -> subprocess.Popen[bytes]:
         places = ("--checkpoint", str(tmp_path / name), "--metrics", str(tmp_path / f"{name}.csv"))
         result = str(tmp_path / f"{name}.npz")
-        return start(tmp_path, result, *places, "--epochs", str(EPOCHS))
+        return start(result, *places, "--epochs", str(EPOCHS))
 
     finish(run("whole"))
     random, killed = np.random.default_rng(), 0

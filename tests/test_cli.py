@@ -22,7 +22,7 @@ from cli_helpers import (
     write_csv,
 )
 
-import rekal.cli.cache
+from rekal import compilation_cache
 from rekal.datasets import load_example
 from rekal.learning import em
 from rekal.loading import load
@@ -38,7 +38,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 def test_help_lists_the_commands_and_imports_nothing_heavy():
     result = call("--help")
     assert result.exit_code == 0
-    for command in ("fit", "forecast", "simulate", "identify", "report", "study"):
+    for command in ("fit", "forecast", "simulate", "identify", "report", "study", "models"):
         assert command in result.stdout
         assert call(command, "--help").exit_code == 0
     alone = (
@@ -118,7 +118,7 @@ def test_fit_learns_radial_basis_functions(here):
     how = ("--model", "rbf", "--states", 1, "--kernels", 4, "--iterations", 2)
     told = answer(call("fit", "y.csv", *how, "--no-report", "--json", "-q"))
     assert (told["kind"], told["states"], told["filter"]) == ("rbf", 1, "unscented")
-    assert load("y.rekal").model.kernels.count == 4
+    assert load("y-rbf.rekal").model.kernels.count == 4
 
 
 def test_fit_takes_series_sampled_at_any_times(here):
@@ -132,7 +132,9 @@ def test_fit_takes_series_sampled_at_any_times(here):
     how = ("--model", "local-level", "--irregular", "--json", "-q")
     told = answer(call("fit", "walk.csv", *how))
     assert [each["name"] for each in told["parameters"]] == ["level variance", "noise variance"]
-    ahead = answer(call("forecast", "walk.rekal", "walk.csv", "-n", 2, "--json", "-q"))["forecast"]
+    ahead = answer(call("forecast", "walk-local-level.rekal", "walk.csv", "-n", 2, "--json", "-q"))[
+        "forecast"
+    ]
     typical = float(np.median(np.diff(times)))
     np.testing.assert_allclose(
         [row["time"] for row in ahead], times[-1] + typical * np.arange(1, 3)
@@ -150,7 +152,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):
 
     monkeypatch.setattr(em, "_iterate", interrupted)
     out = call("fit", "y.csv", *TINY, "--no-report", "--out", "cut.rekal")
-    assert out.exit_code == 0, out.stderr
+    assert out.exit_code == 130, out.stderr
     assert "Interrupted: cut.rekal holds the best model so far." in out.stderr
     fitted = load("cut.rekal")
     assert fitted.history.stopped == "interrupted"
@@ -325,11 +327,81 @@ def test_a_closed_pipe_is_no_error(here):
 
 def test_no_cache_folder_is_no_error(here, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(here / "y.csv" / "below a file"))
-    assert rekal.cli.cache._folder() is None
-    rekal.cli.cache.keep_compiled()
+    folder = compilation_cache._users_folder()
+    assert folder is None or not compilation_cache._writable(folder)
+    compilation_cache.keep_compiled()
 
 
 def test_the_module_runs_as_a_program(here):
     out = spawn("identify", "y.rekal", "--json", cwd=here)
     assert out.returncode == 0, out.stderr
     assert json.loads(out.stdout)["model"] == "y.rekal"
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        (("fit", "y.csv", "--out"), ".rekal"),
+        (("fit", "y.csv", "--report"), ".html or .htm"),
+        (("forecast", "y.rekal", "y.csv", "--out"), ".csv or .parquet or .pq"),
+        (("simulate", "y.rekal", "--out"), ".csv or .parquet or .pq"),
+        (("report", "y.rekal", "y.csv", "--out"), ".html or .htm"),
+        (("study", "em-rnn-synthetic", "--out"), ".json"),
+    ],
+)
+def test_a_name_does_not_promise_another_format(here, command, written):
+    refused(call(*command, "f.xlsx"), "f.xlsx: ", f"are written as {written}, not as .xlsx")
+    assert not (here / "f.xlsx").exists()
+
+
+def test_each_model_has_a_file_of_its_own(here):
+    before = (here / "y.rekal").read_bytes()
+    for model in ("local-level", "local-linear-trend"):
+        out = call("fit", "y.csv", "--model", model, "--no-report", "--iterations", 2, "-q")
+        assert out.exit_code == 0, out.stderr
+        assert load(f"y-{model}.rekal").kind == model
+    assert (here / "y.rekal").read_bytes() == before
+
+
+def test_decimal_commas_name_the_option(here):
+    rows = "\n".join(f"{i};{i % 7},5;word" for i in range(30))
+    (here / "comma.csv").write_text(f"t;x;x2\n{rows}")
+    refused(call("fit", "comma.csv", "--columns", "x", "-q"), "column 'x'", "--decimal ,")
+    (here / "one.csv").write_text("x\n" + "\n".join(f"{i % 7},5" for i in range(30)))
+    refused(call("fit", "one.csv", "-q"), "--decimal ,")
+
+
+def test_series_have_scales_of_their_own(here):
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{name},{i},{level + size * value}"
+        for name, level, size in (("a", 5, 0.5), ("b", 500, 50))
+        for i, value in enumerate(np.cumsum(0.3 * rng.normal(size=80)) + rng.normal(size=80))
+    ]
+    (here / "two.csv").write_text("shop,step,sales\n" + "\n".join(rows))
+    how = ("--model", "local-level", "--series", "shop", "--no-report", "-q")
+    assert call("fit", "two.csv", *how).exit_code == 0
+    ahead = answer(
+        call(
+            "forecast",
+            "two-local-level.rekal",
+            "two.csv",
+            "--series",
+            "shop",
+            "-n",
+            1,
+            "--json",
+            "-q",
+        )
+    )["forecast"]
+    widths = {row["series"]: row["upper_90"] - row["lower_90"] for row in ahead}
+    assert widths["b"] > 50 * widths["a"]
+    table = call(
+        "forecast", "two-local-level.rekal", "two.csv", "--series", "shop", "-n", 1, "--rolling"
+    )
+    assert table.exit_code == 0 and "series" in table.stdout
+    drawn = call("simulate", "two-local-level.rekal", "--steps", 3, "--like", "b")
+    assert drawn.exit_code == 0, drawn.stderr
+    refused(call("simulate", "two-local-level.rekal", "--steps", 3), "--like: a, b")
+    assert call("fit", "two.csv", *how, "--scale", "shared", "--out", "one.rekal").exit_code == 0
+    refused(call("simulate", "one.rekal", "--like", "a"), "leave out --like")

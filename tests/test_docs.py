@@ -71,6 +71,19 @@ def test_the_example_of_intervals_runs(capsys):
     assert "year (95 % interval 9.8" in capsys.readouterr().out
 
 
+def test_the_page_on_extending_runs(capsys):
+    assert run("extending.md") == 3
+    printed = capsys.readouterr().out
+    assert "(3,)" in printed and "smoothing (1, 3, 1)" in printed
+
+
+def test_the_page_of_models_says_what_the_methods_declare(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    from make_models_page import page
+
+    assert (ROOT / "docs" / "models.md").read_text() == page()
+
+
 def test_the_commands_of_the_readme_are_the_ones_that_are_run():
     readme = (ROOT / "README.md").read_text()
     for command in ("pip install . && rekal fit sunspots", 'pip install -e ".[test]"'):

@@ -30,7 +30,7 @@ def followed(algorithm, y=Y, mask=None):
     belief, total = algorithm.init(), []
     for t in range(len(y)):
         belief = algorithm.predict(belief, jnp.asarray(U[t])) if t else belief
-        belief, gain = algorithm.update(belief, y[t], U[t], None if mask is None else mask[t])
+        belief, gain = algorithm.update(belief, y[t], None if mask is None else mask[t], U[t])
         total.append(float(gain))
     return belief, np.array(total)
 
@@ -62,12 +62,13 @@ def test_a_particle_filter_takes_the_same():
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (([1.0], [0.0]), "y has shape \\(1,\\), but the model observes 2 columns"),
-        (([1.0, np.inf], [0.0]), "column 1 of y is infinite"),
+        (([1.0], None, [0.0]), "y has shape \\(1,\\), but the model observes 2 columns"),
+        (([1.0, np.inf], None, [0.0]), "column 1 of y is infinite"),
         (([1.0, 2.0],), "1 inputs, which every step must bring"),
-        (([1.0, 2.0], [1.0, 2.0]), "u has shape \\(2,\\)"),
-        (([1.0, 2.0], [np.nan]), "an input is missing"),
-        (([1.0, 2.0], [0.0], [True]), "the mask has shape \\(1,\\)"),
+        (([1.0, 2.0], None, [1.0, 2.0]), "u has shape \\(2,\\)"),
+        (([1.0, 2.0], None, [np.nan]), "an input is missing"),
+        (([1.0, 2.0], [True], [0.0]), "the mask has shape \\(1,\\)"),
+        (([1.0, 2.0], [0.0, 1.0], [0.0]), "the mask is of booleans"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, row, message):

@@ -9,7 +9,7 @@ from small_networks import small_frames, small_network
 from rekal.errors import RekalError
 from rekal.networks.network import Network
 from rekal.sequences.images import Frames
-from rekal.train_checks import read_data
+from rekal.train import read_data
 from rekal.verbs import check_filter
 
 PIXELS = np.zeros((2, 5, 4, 3, 1), np.uint8)

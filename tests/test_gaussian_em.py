@@ -22,7 +22,7 @@ from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.sequences import Sequences
-from rekal.simulate import simulate
+from rekal.simulation import simulate
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 

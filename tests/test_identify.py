@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rekal import RekalError
-from rekal.identify import identify
-from rekal.identify.attractor import attractor, find_period
-from rekal.identify.modes import fixed_points, modes
+from rekal.identification import identify
+from rekal.identification.attractor import attractor, find_period
+from rekal.identification.modes import fixed_points, modes
 from rekal.models.stochastic_rnn import StochasticRNN
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rekal.core.bernoulli import Bernoulli
 from rekal.datasets.gaps import hide
 from rekal.datasets.pendulum import pendulum
-from rekal.networks.distributions import Bernoulli
 from rekal.networks.patch_decoder import PatchDecoder
 from rekal.networks.recurrent import count_parameters
 from rekal.studies import STUDIES, imputation
@@ -60,7 +60,7 @@ def test_probabilities_of_the_frames_themselves_lose_their_entropy(film):
     inner = np.clip(y, 1e-9, 1 - 1e-9)
     entropy = -(y * np.log(inner) + (1 - y) * np.log1p(-inner)).sum((2, 3, 4))
     logits = (np.log(inner) - np.log1p(-inner)).astype(np.float32)
-    best = -np.asarray(Bernoulli(jnp.asarray(logits)).log_density(jnp.asarray(film.frames.targets)))
+    best = -np.asarray(Bernoulli(jnp.asarray(logits)).log_prob(jnp.asarray(film.frames.targets)))
     np.testing.assert_allclose(best, entropy, atol=1e-3)
     assert abs(entropy.mean() - 11.97) < 1.0  # that of the task, but of a few frames
 

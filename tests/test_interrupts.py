@@ -144,7 +144,8 @@ def test_a_report_that_fails_loses_no_training(here, monkeypatch):
     out = call("fit", "nile", "--model", "local-level", "--out", "m.rekal", "-q")
     assert out.exit_code == 1 and "Traceback" not in out.stderr
     assert (
-        "nile.html: it could not be written" in out.stderr and "m.rekal was written" in out.stderr
+        "nile-local-level.html: it could not be written" in out.stderr
+        and "m.rekal was written" in out.stderr
     )
     assert load("m.rekal").kind == "local-level"
 
@@ -236,7 +237,7 @@ def test_a_checkpoint_without_its_extra_is_refused_at_once(here, monkeypatch):
         raise AssertionError("it has begun to work")
 
     monkeypatch.setattr("rekal.datasets.open_data", work)
-    monkeypatch.setattr(rekal.train_recurrent.Standardiser, "of", work)
+    monkeypatch.setattr(rekal.train_scales.Standardiser, "of", work)
     out = call("fit", "y.csv", "--model", "elman", "--checkpoint", "kept", "-q")
     refused(out, "checkpoints need Orbax: pip install 'rekal[train]'")
     data = Sequences.from_arrays(oscillation(40)["y_mm"].to_numpy())

@@ -11,7 +11,7 @@ import pytest
 from cli_helpers import answer, call
 
 import rekal
-from rekal.identify.confidence import Z
+from rekal.identification.confidence import Z
 from rekal.learning.batch import as_batch
 from rekal.learning.uncertainty import Uncertainty, model_uncertainty
 from rekal.models.linear import LinearGaussian

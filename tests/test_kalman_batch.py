@@ -18,7 +18,7 @@ from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.time_varying import LinearTimeVarying
 from rekal.sequences import Sequences
-from rekal.simulate_linear import simulate_linear
+from rekal.simulation_linear import simulate_linear
 from rekal.smoothers.simulation import Noise, path_given, simulation_smoother
 
 STEPS = 6

@@ -15,7 +15,7 @@ from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.time_varying import LinearTimeVarying
 from rekal.sequences import Sequences
-from rekal.simulate import simulate
+from rekal.simulation import simulate
 
 ONE = np.eye(1)
 
@@ -56,7 +56,7 @@ def ahead(kalman: Kalman, path, steps: int):
         return found
 
     found = run(path.mean[-1], path.cov[-1])
-    return np.array([m for m, _ in found]), np.array([np.diag(S) for _, S in found])
+    return np.array([each.mean for each in found]), np.array([each.var for each in found])
 
 
 def test_a_seasonal_model_with_gaps():
@@ -176,7 +176,7 @@ def test_inputs_are_never_ignored():
     assert not np.allclose(kalman.run(y, None, u).mean, kalman.run(y, None, 0 * u).mean)
     belief = kalman.predict(kalman.init(), jnp.ones(1))
     assert float(belief.mean[0]) == 2.0
-    assert float(kalman.observe(belief, jnp.ones(1))[0][0]) == 5.0
+    assert float(kalman.observe(belief, jnp.ones(1)).mean[0]) == 5.0
     for call in (
         lambda: kalman.run(y, None),
         lambda: kalman.predict(kalman.init()),

@@ -61,7 +61,8 @@ def forecasts(kalman: Kalman, path, u, length):
     for h in range(AHEAD):
         row = None if u is None else u[length + h]
         belief = kalman.predict(belief, row)
-        ahead.append(kalman.observe(belief, row))
+        predicted = kalman.observe(belief, row)
+        ahead.append((predicted.mean, predicted.cov))
     return ahead
 
 

@@ -9,7 +9,7 @@ import pytest
 from naive import JointGaussian, random_linear, simulate_linear
 
 import rekal
-from rekal.identify import distance, responses
+from rekal.identification import distance, responses
 from rekal.learning.batch import as_batch
 from rekal.models.linear import LinearGaussian
 from rekal.sequences import Sequences
@@ -87,7 +87,7 @@ def test_a_forecast_is_the_law_of_what_follows():
         mean, cov = joint.given(8)
         algorithm = rekal.Kalman(model)
         path = algorithm.run(y[:8], mask[:8], u[:8])
-        from rekal.forecast import forecast_from
+        from rekal.forecasting import forecast_from
 
         made = forecast_from(algorithm, path, 4, jax.random.key(0), future_inputs=u[8:])
         C, D, d, R = (np.asarray(getattr(model, name)) for name in ("C", "D", "d", "R"))
@@ -186,7 +186,7 @@ def test_hidden_modes_are_named():
     ("arguments", "sentence"),
     [
         ({"model": "seasonal"}, "seasonal needs period"),
-        ({"model": "local-level", "states": 3}, "states is of no use to local-level"),
+        ({"model": "local-level", "states": 3}, "states is of no use to the model local-level"),
         ({"model": "linear", "restarts": 3}, "restarts is of no use to the model linear"),
         ({"model": "linear", "period": 12}, "period is of no use to the model linear"),
         ({"model": "local-level", "learner": rekal.EM()}, "use MaximumLikelihood"),

@@ -12,7 +12,7 @@ from hand_made import hand_made
 
 import rekal
 from rekal import RekalError, Sequences
-from rekal.forecast import Labels
+from rekal.forecasting import Labels
 
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
 AHEAD = pd.date_range("2024-02-10", periods=3, freq="D")

@@ -20,19 +20,21 @@ def test_a_network_goes_through_all_commands(here):
     assert len(told["history"]) == len(told["trained"]) == 2
     assert told["held_out"] == max(told["history"])
     assert told["diagnostics"]["entries"] == 60
-    page = (here / "y.html").read_text()
+    page = (here / "y-elman.html").read_text()
     for words in ("a network (elman)", "Calibration", "Is the filter consistent?", "epoch"):
         assert words in page
     assert "Dynamics without noise" not in page
 
-    rows = answer(call("forecast", "y.rekal", "y.csv", "-n", 3, "--json", "-q"))["forecast"]
+    rows = answer(call("forecast", "y-elman.rekal", "y.csv", "-n", 3, "--json", "-q"))["forecast"]
     assert len(rows) == 3 and all(row["lower_90"] < row["mean"] < row["upper_90"] for row in rows)
-    scores = answer(call("forecast", "y.rekal", "y.csv", "-n", 2, "--rolling", "--json", "-q"))
+    scores = answer(
+        call("forecast", "y-elman.rekal", "y.csv", "-n", 2, "--rolling", "--json", "-q")
+    )
     assert [row["count"] for row in scores["scores"]] == [59, 58]
-    drawn = answer(call("simulate", "y.rekal", "--steps", 4, "--json"))
+    drawn = answer(call("simulate", "y-elman.rekal", "--steps", 4, "--json"))
     assert np.shape(drawn["values"]["y_mm"]) == (1, 4)
-    answer(call("report", "y.rekal", "y.csv", "--out", "again.html", "--json", "-q"))
-    refused(call("identify", "y.rekal"), "no state equation")
+    answer(call("report", "y-elman.rekal", "y.csv", "--out", "again.html", "--json", "-q"))
+    refused(call("identify", "y-elman.rekal"), "no state equation")
 
 
 def test_training_continues_from_its_folder(here):
@@ -45,8 +47,11 @@ def test_training_continues_from_its_folder(here):
 
 def test_the_report_says_how_to_make_the_network_again(here):
     answer(call("fit", "y.csv", *HOW, "--no-report", "--json"))
-    page = report_html(load("y.rekal"), Sequences.from_csv("y.csv"))
-    assert "rekal.fit(data, &quot;elman&quot;, states=2, units=4, seed=0)" in page
+    page = report_html(load("y-elman.rekal"), Sequences.from_csv("y.csv"))
+    call_again = (
+        "rekal.fit(data, &quot;elman&quot;, states=2, units=4, transform=&quot;none&quot;, seed=0)"
+    )
+    assert call_again in page
 
 
 def test_options_of_other_models_are_refused(here):

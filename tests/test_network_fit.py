@@ -18,7 +18,7 @@ from rekal.errors import RekalError
 from rekal.learning.backprop import Backprop
 from rekal.learning.pieces import pieces
 from rekal.networks.table import flagged
-from rekal.simulate_network import simulate_network
+from rekal.simulation_filter import simulate_filter
 
 QUICK = Backprop(epochs=3, batch=8, blackouts=0.2)
 
@@ -61,23 +61,23 @@ def irregular() -> rekal.NetworkFit:
 
 def naive(trained: rekal.NetworkFit, data: rekal.Sequences, until: int) -> tuple[Any, np.ndarray]:
     """The belief after `until` rows and their log densities in raw units, one verb after the other."""
-    network, scale, mean = (
-        trained.table.network,
-        trained.standardiser.scale,
-        trained.standardiser.location,
-    )
-    belief, densities = network.init(), []
-    for t in range(until):
-        y = np.where(data.mask[0, t], (data.values[0, t] - mean) / scale, np.nan)
-        if t:
-            belief = network.predict(belief, *drive(trained, data, t))
-        told = network.observe(belief)
-        each = -0.5 * (np.log(2 * np.pi * told.var) + (y - told.mean) ** 2 / told.var)
-        densities.append(np.nansum(np.where(np.isnan(y), 0, each - np.log(scale))))
-        missing = np.isnan(y)
-        row = np.where(missing, 0, y) if len(y) == 1 else [*np.where(missing, 0, y), *(1 * missing)]
-        evidence = network.encode(jnp.asarray(row, jnp.float32), jnp.asarray(not missing.all()))
-        belief, _ = network.update(belief, evidence)
+    table = trained.table
+    scale, mean = trained.standardiser.scale, trained.standardiser.location
+    densities = []
+    with jax.enable_x64(True):
+        belief = table.init()
+        for t in range(until):
+            y = np.where(data.mask[0, t], (data.values[0, t] - mean) / scale, np.nan)
+            there, u = ~np.isnan(y), drive(trained, data, t)[0]
+            if t:
+                belief = table.predict(belief, *drive(trained, data, t))
+            predicted = table.observe(belief, u)
+            center, cov = np.asarray(predicted.mean), np.asarray(predicted.cov)
+            gap, S = (y - center)[there], cov[np.ix_(there, there)]
+            each = gap @ np.linalg.solve(S, gap) + np.linalg.slogdet(2 * np.pi * S)[1]
+            densities.append(-0.5 * each - np.log(scale)[there].sum())
+            row = jnp.asarray(np.where(there, y, 0)), jnp.asarray(there)
+            belief, _ = table.update(belief, *row, u)
     return belief, np.array(densities)
 
 
@@ -89,7 +89,7 @@ def drive(trained: rekal.NetworkFit, data: rekal.Sequences, t: int) -> tuple[Any
             / trained.standardiser.input_scale
         )
     if data.dt is not None:
-        dt = jnp.asarray(data.dt[0, t] / trained.labels.interval)
+        dt = jnp.asarray(data.dt[0, t])
     return u, dt
 
 
@@ -111,17 +111,19 @@ def test_forecasts_are_naive_predictions_that_see_nothing(name, request):
     at = 30
     made = trained.roll(data, (1, 3), origins=[at])
     belief, _ = naive(trained, data, at + 1)
-    network, told = trained.table.network, []
-    for t in range(at + 1, at + 4):
-        belief = network.predict(belief, *drive(trained, data, t))
-        told.append(network.observe(belief))
-        belief = network.skip(belief)
+    table, told = trained.table, []
+    with jax.enable_x64(True):
+        for t in range(at + 1, at + 4):
+            belief = table.predict(belief, *drive(trained, data, t))
+            told.append(table.observe(belief, drive(trained, data, t)[0]))
+            belief = table.skip(belief)
     scale, mean = trained.standardiser.scale, trained.standardiser.location
     for j, h in enumerate((0, 2)):
         np.testing.assert_allclose(
             made.mean[0, j], told[h].mean * scale + mean, rtol=1e-3, atol=1e-3
         )
-        np.testing.assert_allclose(made.std[0, j], np.sqrt(told[h].var) * scale, rtol=1e-3)
+        deviation = told[h].std * scale
+        np.testing.assert_allclose(made.std[0, j], deviation, rtol=1e-3)
 
 
 def test_a_forecast_uses_nothing_after_its_origin(driven):
@@ -194,9 +196,10 @@ def test_a_file_with_other_arrays_is_refused_by_their_names(driven, tmp_path):
 def test_drawn_series_are_what_the_network_expects(driven):
     """Filtered by the network they were drawn from, errors are independent standard normal numbers."""
     inputs = np.random.default_rng(0).normal(size=(60, 40, 1))
-    y = simulate_network(driven.table, 40, jax.random.key(3), 60, inputs)
-    path = driven.table.run(y, jnp.ones(y.shape, bool), jnp.asarray(inputs, jnp.float32))
-    white = np.asarray((y - path.mean) / jnp.sqrt(path.var))
+    y = simulate_filter(driven.table, 40, jax.random.key(3), 60, inputs)
+    white = np.asarray(
+        driven.table.run_batch(y, jnp.ones(y.shape, bool), jnp.asarray(inputs)).white
+    )
     assert abs(white.mean()) < 4 / np.sqrt(white.size)
     assert abs((white**2).mean() - 1) < 4 * np.sqrt(2 / white.size)
     drawn = driven.simulate(5, 2, inputs=np.zeros((5, 1)))
@@ -254,6 +257,19 @@ def test_flags_tell_missing_entries_from_zeros():
     np.testing.assert_array_equal(seen, [True, False])
 
 
+def test_an_interrupt_of_the_calibration_keeps_the_network(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rekal.train_recurrent.calibrate", interrupted)
+    data = rekal.Sequences.from_arrays(np.random.default_rng(0).normal(size=80).cumsum())
+    learner = rekal.Backprop(epochs=1, batch=8, rate=1e-3)
+    fit = rekal.fit(data, "gru", learner, states=2, units=4, progress=False)
+    assert fit.history.stopped == "epochs"
+    assert "warning         the calibration was interrupted" in fit.summary()
+    assert np.isfinite(np.asarray(fit.forecast(data, 3).mean)).all()
+
+
 def test_an_interrupt_keeps_what_there_is():
     def stop(stage: str, progress: Any) -> None:
         assert np.isfinite(progress.log_likelihood)
@@ -275,8 +291,12 @@ def test_an_interrupt_keeps_what_there_is():
         ("gru", {"units": 1}, "units >= 2"),
         ("gru", {"filtering": "kalman"}, "a network is its own filter"),
         ("gru", {"hold_out": 1.0}, "hold_out must lie between 0 and 1"),
-        ("gru", {"learner": rekal.EM()}, "Backprop trains rkn, lstm, gru, elman"),
-        ("linear", {"learner": QUICK}, "Backprop trains rkn, lstm, gru, elman"),
+        (
+            "gru",
+            {"learner": rekal.EM()},
+            "EM trains em-rnn, rbf, linear, not the model gru: use Back",
+        ),
+        ("linear", {"learner": QUICK}, "Backprop trains rkn, lstm, gru, elman, not the"),
         ("linear", {"checkpoint": "x"}, "checkpoint is of no use to the model linear"),
         ("gru", {"learner": dataclasses.replace(QUICK, hold_out=0.1)}, "give that of fit instead"),
     ],

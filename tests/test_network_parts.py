@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_networks import small_network
 
+from rekal.core.bernoulli import Bernoulli
+from rekal.core.gaussian import DiagonalGaussian
 from rekal.errors import RekalError
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.dense import MLP, Dense, LayerNorm
-from rekal.networks.distributions import Bernoulli, DiagonalGaussian
 from rekal.networks.encoders import BYTE, DenseEncoder
 from rekal.networks.positive import POSITIVE, positive
 
@@ -97,13 +98,13 @@ def test_gaussian_density_against_scipy():
     told = DiagonalGaussian(jnp.asarray(mean, jnp.float32), jnp.asarray(var, jnp.float32))
     expected = scipy.stats.norm.logpdf(target, mean, np.sqrt(var))
     wanted = jnp.asarray(target, jnp.float32)
-    np.testing.assert_allclose(told.log_density(wanted), expected.sum(-1), atol=1e-4)
+    np.testing.assert_allclose(told.log_prob(wanted), expected.sum(-1), atol=1e-4)
     low, high = told.interval(0.9)
     exact = scipy.stats.norm.interval(0.9, mean, np.sqrt(var))
     np.testing.assert_allclose(low, exact[0], atol=1e-5)
     np.testing.assert_allclose(high, exact[1], atol=1e-5)
     assert told.reshape((6,)).mean.shape == (6, 4)
-    with pytest.raises(RekalError, match="between 0 and 1, not 90"):
+    with pytest.raises(RekalError, match="between 0 and 1, but is 90"):
         told.interval(90)
 
 
@@ -114,8 +115,8 @@ def test_bernoulli_density_against_the_cross_entropy():
     expected = (t * np.log(p) + (1 - t) * np.log(1 - p)).sum((1, 2, 3))
     told = Bernoulli(jnp.asarray(logits, jnp.float32))
     soft = jnp.asarray(t, jnp.float32)
-    np.testing.assert_allclose(told.log_density(jnp.asarray(pixels)), expected, rtol=1e-5)
-    np.testing.assert_allclose(told.log_density(soft), expected, rtol=1e-5)
+    np.testing.assert_allclose(told.log_prob(jnp.asarray(pixels)), expected, rtol=1e-5)
+    np.testing.assert_allclose(told.log_prob(soft), expected, rtol=1e-5)
     np.testing.assert_allclose(told.mean, p, rtol=1e-5)
     np.testing.assert_allclose(told.var, p * (1 - p), rtol=1e-5)
     assert told.reshape((5, 1)).logits.shape == (5, 1, 4, 4, 1)
@@ -123,14 +124,14 @@ def test_bernoulli_density_against_the_cross_entropy():
 
 def test_bernoulli_density_is_stable_in_the_far():
     told = Bernoulli(jnp.asarray([[1e4, -1e4, 1e4]]), axes=1)
-    np.testing.assert_allclose(told.log_density(jnp.asarray([[1.0, 0.0, 0.0]])), [-1e4])
+    np.testing.assert_allclose(told.log_prob(jnp.asarray([[1.0, 0.0, 0.0]])), [-1e4])
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "bernoulli"])
 def test_unknown_targets_count_nothing(kind):
     def density(x, target):
         told = DiagonalGaussian(x, jnp.exp(x)) if kind == "gaussian" else Bernoulli(x, axes=1)
-        return told.log_density(target).sum()
+        return told.log_prob(target).sum()
 
     x, target = jnp.asarray([[0.3, -0.2, 0.5]]), jnp.asarray([[0.1, np.nan, 0.9]])
     value, gradient = jax.value_and_grad(density)(x, target)

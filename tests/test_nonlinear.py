@@ -20,7 +20,7 @@ from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.residuals import angle_residual
 from rekal.sequences import Sequences
-from rekal.simulate import simulate
+from rekal.simulation import simulate
 
 FORMS = ("covariance", "square-root")
 PATH = ("mean", "cov", "prior_mean", "prior_cov", "log_evidence", "white")
@@ -107,10 +107,9 @@ def test_a_linear_model_is_filtered_and_smoothed_exactly(kind, form):
         found, wanted = getattr(smoothed, name), getattr(expected_smooth, name)
         np.testing.assert_allclose(found, wanted, atol=1e-11)
     ahead = eqx.filter_jit(lambda a: a.observe(a.predict(a.init(), u[1]), u[1]))
-    y_mean, y_cov = ahead(algorithm)
-    wanted = ahead(Kalman(linear))
-    np.testing.assert_allclose(y_mean, wanted[0], atol=1e-12)
-    np.testing.assert_allclose(y_cov, wanted[1], atol=1e-12)
+    predicted, wanted = ahead(algorithm), ahead(Kalman(linear))
+    np.testing.assert_allclose(predicted.mean, wanted.mean, atol=1e-12)
+    np.testing.assert_allclose(predicted.cov, wanted.cov, atol=1e-12)
 
 
 def test_repeated_linearisation_does_not_count_the_prior_twice():

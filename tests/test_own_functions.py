@@ -195,7 +195,7 @@ def test_a_search_that_gets_nowhere_says_so():
         np.array([1.2, 0.0]), 0.01 * np.eye(2),
     )  # fmt: skip
     for errors in (False, True):
-        found = MaximumLikelihood(errors=errors).run(start, as_batch(y))
+        found = MaximumLikelihood(errors=errors, starts=1).run(start, as_batch(y))
         assert found.stopped == "no better point" and len(found.log_likelihood) == 1
         assert np.isfinite(found.value) and np.isnan(found.standard_errors).all()
 

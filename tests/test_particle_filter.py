@@ -18,9 +18,8 @@ from volatility import StochasticVolatility, on_grid
 from rekal.beliefs import Particles
 from rekal.errors import RekalError
 from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
 
-filter_jit = jax.jit(run_filter)
+filter_jit = jax.jit(ParticleFilter.run)
 
 
 @functools.partial(jax.jit, static_argnames="runs")
@@ -28,7 +27,7 @@ def many_runs(algorithm, y, mask, u, runs: int):
     """Log-likelihood, filtered mean and variance of independent runs."""
 
     def one(key):
-        path = run_filter(algorithm, y, mask, u, None, key)
+        path = algorithm.run(y, mask, u, None, key)
         return path.log_likelihood, path.mean, path.var
 
     return jax.lax.map(one, jax.random.split(jax.random.key(7), runs))
@@ -153,7 +152,7 @@ def test_streaming_step_by_step_has_the_law_of_the_whole(proposal):
         for t in range(6):
             if t:
                 belief = algorithm.predict(belief, u[t])
-            belief, gain = algorithm.update(belief, y[t], u[t], mask[t])
+            belief, gain = algorithm.update(belief, y[t], mask[t], u[t])
             total += gain
         return total, belief.mean
 
@@ -174,8 +173,7 @@ def test_any_model_with_densities_can_be_filtered():
     agrees(np.exp(np.asarray(log_likelihood, float) - exact), 1.0, floor=1e-3)
     agrees(means[..., 0], filtered, floor=0.005)
     with pytest.raises(NotImplementedError, match="proposal='bootstrap'"):
-        run_filter(
-            ParticleFilter(model, 10), jnp.asarray(y), jnp.asarray(mask), None, None,
+        ParticleFilter(model, 10).run(jnp.asarray(y), jnp.asarray(mask), None, None,
             jax.random.key(0),
         )  # fmt: skip
 
@@ -187,7 +185,7 @@ def test_float32_and_a_tiny_observation_noise():
     mask = jnp.ones_like(mask)
     # A gap of 0.005, told to 2e-7 in float32, has a log density told to 0.2: compiled in haste (conftest.py),
     # it is worked out more than once and rounded otherwise each time. This is what users run.
-    compiled = jax.jit(run_filter, compiler_options={"xla_backend_optimization_level": 3})
+    compiled = jax.jit(ParticleFilter.run, compiler_options={"xla_backend_optimization_level": 3})
     path = compiled(ParticleFilter(model, 100), y, mask, None, None, jax.random.key(0))
     assert jnp.isfinite(path.log_evidence).all()
     np.testing.assert_allclose(jnp.exp(path.log_weights).sum(-1), 1, atol=1e-4)

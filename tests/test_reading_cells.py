@@ -80,7 +80,9 @@ def test_a_point_in_a_file_with_decimal_commas_stands_between_thousands(tmp_path
 
 def test_a_comma_is_refused_where_it_is_not_settled(tmp_path):
     for cells in (["1,234", *T[1:]], ["0,5", *T[1:]], [f"1,{i}" for i in range(N)]):
-        with pytest.raises(RekalError, match=r"row 1 of column 'x' .*say decimal=','"):
+        with pytest.raises(
+            RekalError, match=r"row 1 of column 'x' .*say so \(decimal=',' or --decimal ,\)"
+        ):
             column(tmp_path, cells)
 
 

@@ -8,10 +8,11 @@ from browser import look
 
 from rekal.datasets import load_example
 from rekal.errors import RekalError
-from rekal.fit import Fit
+from rekal.fit_result import Fit
 from rekal.learning.em import EM
 from rekal.report import report_html, write_report
 from rekal.report.evidence import (
+    CHUNK,
     calibrate,
     choose_horizons,
     fan_series,
@@ -235,7 +236,7 @@ class TestEvidence:
         monkeypatch.setattr("rekal.report.evidence.OVERLAP", 40)
         pieces = filter_series(model, one)
         assert pieces.mean.shape == whole.mean.shape
-        width = np.asarray(model.standardiser.scale)
+        width = np.asarray(model.standardiser.alone(one).scale)
         assert (np.abs(pieces.mean[70:] - whole.mean[70:]) < 0.7 * width).all()
 
     def test_forecasts_are_scored_where_something_was_observed(self, several):
@@ -285,11 +286,13 @@ class TestThinning:
 
     def test_a_long_report_stays_small(self, several):
         model, _ = several
-        steps = 30_000
+        steps = 3 * CHUNK
         y = np.stack([10 + 3 * wave(steps, 1), 1e-3 * wave(steps, 2)], 1)
         names, units = [SCRIPT_NAME, "b & c"], ["mm", IMAGE_NAME]
         data = Sequences.from_arrays(y, names=names, units=units, interval=0.1, time_unit="s")
-        page = report_html(model, data)
+        with pytest.raises(RekalError, match="no scale of the series 1"):
+            report_html(model, data)
+        page = report_html(model.with_series(data), data)
         assert len(page) < 7e6
         assert "Of long data only the last steps are scored" in page
 

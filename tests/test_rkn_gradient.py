@@ -180,7 +180,7 @@ def test_frames_of_nan_poison_none_of_a_network():
     slope = eqx.filter_jit(
         eqx.filter_grad(
             lambda network, values: (
-                network.run(values, jnp.asarray(seen)).distribution.log_density(targets).sum()
+                network.run(values, jnp.asarray(seen)).distribution.log_prob(targets).sum()
             )
         )
     )

@@ -13,7 +13,6 @@ import scipy.stats
 
 import rekal
 from rekal.errors import RekalError
-from rekal.filters.recursion import run_filter
 from rekal.models.gaussian import noise_coordinates
 from rekal.precision import single_precision
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
@@ -36,15 +35,18 @@ def linear(Q, P):
     return rekal.LinearGaussian.create(F, C, Q, R, m=M, P=P)
 
 
-def nonlinear(Q, P, residual=None):
+# One pair of functions for all models: they share what is compiled of them.
+def move(x, u, dt):
+    return jnp.asarray(F, x.dtype) @ x
+
+
+def first_state(x, u):
+    return x[:1]
+
+
+def nonlinear(Q, P, residual=None, noise=R):
     return rekal.NonlinearGaussian.create(
-        lambda x, u, dt: jnp.asarray(F, x.dtype) @ x,
-        lambda x, u: x[:1],
-        Q,
-        R,
-        M,
-        P,
-        state_residual=residual,
+        move, first_state, Q, noise, M, P, state_residual=residual
     )
 
 
@@ -62,7 +64,7 @@ def many_runs(algorithm, y, runs: int):
     mask = jnp.ones(y.shape, bool).at[2].set(False)
 
     def one(key):
-        path = run_filter(algorithm, y, mask, None, None, key)
+        path = algorithm.run(y, mask, None, None, key)
         return path.log_likelihood, path.mean
 
     return jax.lax.map(one, jax.random.split(jax.random.key(3), runs))
@@ -167,6 +169,29 @@ def test_the_coordinates_of_a_regular_noise_are_its_inverse_factor():
     assert not np.asarray(frame).any()
 
 
+@eqx.filter_jit
+def smoothed_moments(model, keys, particles: int, method: str):
+    """Means, variances and sums of weights of the smoothed particles, one row a key."""
+    y = jnp.asarray(Y, model.Q.dtype)
+    mask = jnp.ones(Y.shape, bool).at[2].set(False)
+    valid = jnp.ones(len(Y), bool)
+
+    def run(key):
+        keys = jax.random.split(key)
+        path = rekal.ParticleFilter(model, particles).run(y, mask, None, None, keys[0])
+        x = path.x
+        if method == "marginal":
+            smoothed = smooth_marginal(model, path, None, None, valid, x, x)
+        else:
+            x = smooth_backward(model, path, None, None, valid, particles, keys[1], method)
+            smoothed = trajectory_moments(x, x, valid)
+        centre = jnp.einsum("tn,tns->ts", smoothed.weights, x)
+        spread = jnp.einsum("tn,tns->ts", smoothed.weights, (x - centre[:, None]) ** 2)
+        return centre, spread, smoothed.weights.sum(1)
+
+    return jax.lax.map(run, keys)
+
+
 @pytest.mark.parametrize(
     ("law", "method", "x64"),
     [
@@ -182,31 +207,9 @@ def test_smoothed_moments_agree_with_the_kalman_smoother(law, method, x64):
     var = np.stack([c.diagonal() for c in cov])
     scale = np.sqrt(var) + 1e-3
     particles, runs = 400, 30
-
-    @eqx.filter_jit
-    def one(model, keys):
-        def run(key):
-            keys = jax.random.split(key)
-            y = jnp.asarray(Y, model.Q.dtype)
-            mask = jnp.ones(Y.shape, bool).at[2].set(False)
-            path = run_filter(rekal.ParticleFilter(model, particles), y, mask, None, None, keys[0])
-            valid = jnp.ones(len(Y), bool)
-            x = path.x
-            if method == "marginal":
-                smoothed = smooth_marginal(model, path, None, None, valid, x, x)
-            else:
-                x = smooth_backward(model, path, None, None, valid, particles, keys[1], method)
-                smoothed = trajectory_moments(x, x, valid)
-            centre = jnp.einsum("tn,tns->ts", smoothed.weights, x)
-            spread = jnp.einsum("tn,tns->ts", smoothed.weights, (x - centre[:, None]) ** 2)
-            return centre, spread, smoothed.weights.sum(1)
-
-        return jax.lax.map(run, keys)
-
     with precision(x64):
-        centre, spread, total = one(
-            nonlinear(*LAWS[law]), jax.random.split(jax.random.key(1), runs)
-        )
+        keys = jax.random.split(jax.random.key(1), runs)
+        centre, spread, total = smoothed_moments(nonlinear(*LAWS[law]), keys, particles, method)
     np.testing.assert_allclose(total, 1, atol=1e-4)
     for estimates, right in ((centre / scale, mean / scale), (spread / scale**2, var / scale**2)):
         estimates = np.asarray(estimates, float)
@@ -313,8 +316,7 @@ def test_nonlinear_filters_agree_with_kalman_or_say_what_is_wrong(algorithm, x64
         for Q, noise, P, y, sentence in cases:
             data = rekal.Sequences.from_arrays(y)
             right = rekal.LinearGaussian.create(F, C, Q, noise, m=M, P=P)
-            move = lambda x, u, dt: jnp.asarray(F, x.dtype) @ x  # noqa: E731
-            model = rekal.NonlinearGaussian.create(move, lambda x, u: x[:1], Q, noise, M, P)
+            model = nonlinear(Q, P, noise=noise)
             if sentence is not None:
                 with pytest.raises(RekalError, match=sentence):
                     rekal.filter(algorithm(model), data)

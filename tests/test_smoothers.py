@@ -16,12 +16,11 @@ from volatility import StochasticVolatility, on_grid
 from rekal.beliefs import Path
 from rekal.errors import RekalError
 from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
 from rekal.smoothers import backward
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import smooth_marginal
 
-filter_jit = jax.jit(run_filter)
+filter_jit = jax.jit(ParticleFilter.run)
 marginal_jit = jax.jit(smooth_marginal)
 smooth_jit = jax.jit(smooth_backward, static_argnames=("trajectories", "method", "mcmc_steps"))
 
@@ -80,7 +79,7 @@ def test_smoothers_approach_the_exact_gaussian_smoother(method):
     @jax.jit
     def one(key):
         keys = jax.random.split(key)
-        path = run_filter(ParticleFilter(model, particles), y, mask, u, None, keys[0])
+        path = ParticleFilter(model, particles).run(y, mask, u, None, keys[0])
         valid = everywhere(steps)
         if method == "marginal":
             smoothed = smooth_marginal(model, path, u, None, valid, path.x, path.x)

@@ -152,7 +152,7 @@ def test_the_likelihood_is_that_of_the_raw_data_everywhere(data_root):
     first, second = y[:60].copy(), y[40:].copy()
     first[:3] = second[1:4] = np.nan
     data = Sequences.from_arrays([first, second])
-    fit = rekal.fit(data, local_level(), progress=False)
+    fit = rekal.fit(data, local_level(), scale="shared", progress=False)
     value = fit.history.log_likelihood[-1]
     raw = MaximumLikelihood().run(
         local_level().start(second), as_batch(data)

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rekal
+from rekal import Sequences
 from rekal.errors import RekalError
 from rekal.models.stationary import coefficients
 from rekal.models.structural import (
@@ -154,3 +156,17 @@ def test_what_is_refused(make, sentence):
 
 def test_seasons_without_a_common_pattern_may_be_added():
     assert (seasonal(4) + seasonal(7)).build().states == 9
+
+
+def test_several_columns_are_refused_with_what_to_do():
+    data = Sequences.from_arrays(np.random.default_rng(0).normal(size=(60, 2)), names=["a", "b"])
+    for name in ("local-level", "seasonal", "oscillator", "ar"):
+        more = {"period": 12} if name == "seasonal" else {}
+        with pytest.raises(
+            RekalError, match=r"describes 1 column, but the data have 2 \(a, b\)"
+        ) as why:
+            rekal.fit(data, name, progress=False, **more)
+        assert "data.select(['a']), --columns a" in str(why.value)
+        assert "model linear" in str(why.value)
+    with pytest.raises(RekalError, match="describes 3 columns, but the data have 2"):
+        rekal.fit(data, rekal.constant_velocity(1.0, 3), progress=False)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 from typing import Any
-
-import numpy as np
 
 from rekal.errors import RekalError
 
@@ -26,9 +25,8 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
     Raises:
         RekalError: it is none, or out of bounds.
     """
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_):
+    value = _scalar(value)
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise RekalError(f"{name} must be a whole number, but is {_shown(value)}")
     number = int(value)
     if number < least:
@@ -52,11 +50,10 @@ def real(
     Raises:
         RekalError: it is no number, not finite, or out of bounds.
     """
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+    value = _scalar(value)
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise RekalError(f"{name} must be a number, but is {_shown(value)}")
-    if not np.isfinite(float(value)):
+    if not math.isfinite(float(value)):
         raise RekalError(f"{name} must be a finite number, but is {value}")
     if above is not None and not float(value) > above:
         raise RekalError(f"{name} must be above {above:g}, but is {value}")
@@ -87,8 +84,14 @@ def probability(value: Any, name: str) -> float:
     return float(value)
 
 
+def _scalar(value: Any) -> Any:
+    """The number in an array of NumPy without axes, anything else as it is; NumPy is not imported."""
+    numpy = sys.modules.get("numpy")
+    return value[()] if numpy and isinstance(value, numpy.ndarray) and value.ndim == 0 else value
+
+
 def _is_real(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _shown(value: Any) -> str:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from rekal.beliefs import Gaussian, Particles
+from rekal.beliefs import GaussianBelief, Particles
 from rekal.errors import RekalError
 
 
@@ -20,7 +20,7 @@ def is_finite(belief: Any) -> Bool[Array, ""]:
     if isinstance(belief, Particles):
         weights = belief.log_weights
         leaves = [jnp.where(jnp.isneginf(weights), 0.0, weights), jnp.max(weights), belief.x]
-    elif isinstance(belief, Gaussian):
+    elif isinstance(belief, GaussianBelief):
         leaves = [*leaves, belief.mean, belief.cov]
     real = [leaf for leaf in leaves if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in real]).all()

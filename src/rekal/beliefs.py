@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from rekal.core.trajectory import Trajectory
 from rekal.precision import in_own_precision
 
 
@@ -31,6 +33,11 @@ class Particles(eqx.Module):
     pending: PyTree = None
 
     @property
+    def moments(self) -> tuple[Array, Array]:
+        """Positions and log weights."""
+        return self.x, self.log_weights
+
+    @property
     def weights(self) -> Float[Array, " particles"]:
         """Weights that sum to one."""
         return jnp.exp(self.log_weights)
@@ -52,7 +59,7 @@ class Particles(eqx.Module):
         return 1 / jnp.sum(self.weights**2)
 
 
-class Path(eqx.Module):
+class Path(Trajectory):
     """All particle clouds of a filtered series, the raw material of the smoothers.
 
     Attributes:
@@ -65,12 +72,12 @@ class Path(eqx.Module):
     x: Float[Array, "*batch steps particles states"]
     log_weights: Float[Array, "*batch steps particles"]
     ancestors: Int[Array, "*batch steps particles"]
-    log_evidence: Float[Array, "*batch steps"]
+    log_evidence: Float[Array, "*batch steps"]  # pyright: ignore[reportIncompatibleMethodOverride]
 
     @property
-    def log_likelihood(self) -> Float[Array, "*batch"]:
-        """Sum of the one-step predictive log densities over the observed entries."""
-        return self.log_evidence.sum(-1)
+    def moments(self) -> tuple[Array, Array]:
+        """Positions and log weights."""
+        return self.x, self.log_weights
 
     @property
     def mean(self) -> Float[Array, "*batch steps states"]:
@@ -85,7 +92,7 @@ class Path(eqx.Module):
         return jnp.einsum("...n,...ns->...s", jnp.exp(self.log_weights), centred**2)
 
 
-class Gaussian(eqx.Module):
+class GaussianBelief(eqx.Module):
     """A Gaussian belief about the state.
 
     Attributes:
@@ -102,6 +109,12 @@ class Gaussian(eqx.Module):
     step: Int[Array, "*batch"]
     basis: Float[Array, "*batch states unknown"] | None = None
     root: bool = eqx.field(static=True, default=False)
+
+    @property
+    @in_own_precision
+    def moments(self) -> tuple[Array, ...]:
+        """Mean and covariance; of a diffuse start that of the known directions, and a basis."""
+        return (self.mean, self.cov) if self.basis is None else (self.mean, self.known, self.basis)
 
     @property
     @in_own_precision
@@ -125,7 +138,7 @@ class DiffuseMoments(NamedTuple):
     prior_basis: Float[Array, "*#steps states unknown"]
 
 
-class GaussianPath(eqx.Module):
+class GaussianPath(Trajectory):
     """The beliefs of all steps of a filtered series, or of several.
 
     Several series that share their covariances hold them once, with a leading axis of one.
@@ -147,16 +160,24 @@ class GaussianPath(eqx.Module):
     cov: Float[Array, "*#steps states states"]
     prior_mean: Float[Array, "*steps states"]
     prior_cov: Float[Array, "*#steps states states"]
-    log_evidence: Float[Array, "*steps"]
+    log_evidence: Float[Array, "*steps"]  # pyright: ignore[reportIncompatibleMethodOverride]
     white: Float[Array, "*steps obs"]
     judged: Bool[Array, "*#steps obs"] | None = None
     diffuse: DiffuseMoments | None = None
 
     @property
-    @in_own_precision
-    def log_likelihood(self) -> Float[Array, "*batch"]:
-        """Sum of the one-step predictive log densities over the observed entries."""
-        return self.log_evidence.sum(-1)
+    def moments(self) -> tuple[Array, ...]:
+        """Mean and covariance; of a diffuse start that of the known directions, and a basis."""
+        if self.diffuse is None:
+            return self.mean, self.cov
+        return self.mean, self.diffuse.cov, self.diffuse.basis
+
+    @property
+    def determined(self) -> Bool[np.ndarray, "*#steps"] | None:
+        """After which steps every direction of a diffuse start is known."""
+        if self.diffuse is None:
+            return None
+        return (np.asarray(self.diffuse.basis) == 0).all((-2, -1))
 
     @property
     @in_own_precision
@@ -168,6 +189,8 @@ class GaussianPath(eqx.Module):
 class SmoothedPath(eqx.Module):
     """Moments of the states given a whole series.
 
+    Several series that share their covariances hold them once, with a leading axis of one.
+
     Attributes:
         mean: `(steps, states)`.
         cov: `(steps, states, states)`.
@@ -175,8 +198,8 @@ class SmoothedPath(eqx.Module):
     """
 
     mean: Float[Array, "*steps states"]
-    cov: Float[Array, "*steps states states"]
-    lag: Float[Array, "*steps states states"]
+    cov: Float[Array, "*#steps states states"]
+    lag: Float[Array, "*#steps states states"]
 
 
 def reported(

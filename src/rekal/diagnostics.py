@@ -152,6 +152,10 @@ class Diagnostics:
 
     def summary(self) -> str:
         """A few lines in words; the last is the verdict."""
+        return "\n".join([*self.lines(), f"verdict         {self.verdict}"])
+
+    def lines(self) -> list[str]:
+        """The tests one by one, in words."""
         several = f" for {len(self.columns)} columns together" if len(self.columns) > 1 else ""
         white = f"(Ljung-Box {_p(self.whiteness_p)}{several}, {self.lags} lags)"
         pit = f"(Kolmogorov-Smirnov {_p(self.uniformity_p)})"
@@ -166,16 +170,13 @@ class Diagnostics:
                 f"score           {self.score:.3f} nats per value; holding the last value has "
                 f"{self.hold_score:.3f}"
             ]
-        return "\n".join(
-            [
-                f"innovations     white: {_word(self.whiteness_p)} {white}",
-                f"mean NIS        {nis}, 95 % band {low} to {high}: {size}",
-                f"intervals       the 50 % interval holds {100 * self.coverage(50):.0f} %, that of "
-                f"90 % {100 * self.coverage(90):.0f} %; PIT uniform: {_word(self.uniformity_p)} {pit}",
-                *baseline,
-                f"verdict         {self.verdict}",
-            ]
-        )
+        return [
+            f"innovations     white: {_word(self.whiteness_p)} {white}",
+            f"mean NIS        {nis}, 95 % band {low} to {high}: {size}",
+            f"intervals       the 50 % interval holds {100 * self.coverage(50):.0f} %, that of "
+            f"90 % {100 * self.coverage(90):.0f} %; PIT uniform: {_word(self.uniformity_p)} {pit}",
+            *baseline,
+        ]
 
     def to_frame(self) -> pd.DataFrame:
         """One row a column."""

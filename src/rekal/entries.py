@@ -116,13 +116,21 @@ class Entries:
             raise RekalError(f"{self._named(name)} is {value}, which cannot be")
         return value
 
-    def items(self, name: str, *kinds: type, length: int | None = None) -> tuple[Any, ...]:
+    def items(
+        self, name: str, *kinds: type, length: int | None = None, default: Any = _REQUIRED
+    ) -> tuple[Any, ...]:
         """A list of one kind of thing, of a known length if one is given.
+
+        Args:
+            name: of the entry.
+            kinds: what each thing may be.
+            length: how many there are; default any number.
+            default: what stands for an entry that older files lack; without one it is required.
 
         Raises:
             RekalError: it is none.
         """
-        values = self.take(name, list)
+        values = self.take(name, list, default=default)
         for value in values:
             if not is_one(value, kinds):
                 wanted = " or ".join(KINDS[kind] for kind in kinds)
@@ -132,7 +140,7 @@ class Entries:
         return tuple(values)
 
     def rows(
-        self, name: str, *kinds: type, least: int | None = None
+        self, name: str, *kinds: type, least: int | None = None, default: Any = _REQUIRED
     ) -> tuple[tuple[Any, ...], ...]:
         """A list of rows, each with one thing of each kind.
 
@@ -140,10 +148,13 @@ class Entries:
             name: of the entry.
             kinds: of the things in a row.
             least: how many of them a row has at least (files of earlier versions have fewer); default all.
+            default: what stands for an entry that older files lack; without one it is required.
 
         Raises:
             RekalError: it is none.
         """
+        if name not in self._left and default is not _REQUIRED:
+            return default
         rows = self.items(name, list)
         for row in rows:
             enough = (len(kinds) if least is None else least) <= len(row) <= len(kinds)

@@ -3,11 +3,12 @@
 from rekal.printable import printable
 
 
-class RekalError(Exception):
+class RekalError(ValueError):
     """What was asked cannot be done, said in one clear sentence.
 
     Every refusal of rekal is of this class, so that a program can catch it and the
-    command line can print it without a traceback and end with exit code 2. Control characters in names that
+    command line can print it without a traceback and end with exit code 2. It is a `ValueError`, which
+    programs that know nothing of rekal catch. Control characters in names that
     the sentence quotes are written out, so that it can be printed anywhere.
     """
 

@@ -19,29 +19,39 @@ WIDE = 1e8  # variances beyond this many times that of the data: they do not det
 
 
 class FirstState(eqx.Module):
-    """The law of the state at the first step, given all data; several series are one law.
+    """The law of the state at the first step, given all data; several series on one scale are one law.
 
     Attributes:
-        mean: its mean.
-        cov: its covariance.
+        mean: its mean; of series with scales of their own, that of each, `(series, states)`.
+        cov: its covariance, likewise.
     """
 
-    mean: Float[AnyArray, " states"]
-    cov: Float[AnyArray, "states states"]
+    mean: Float[AnyArray, "*series states"]
+    cov: Float[AnyArray, "*series states states"]
 
-    def of(self, model: LinearModel) -> LinearModel:
-        """A model that starts with this law."""
+    def of(self, model: LinearModel, which: int = 0) -> LinearModel:
+        """A model that starts with this law.
+
+        Args:
+            model: the model.
+            which: the series, where each has a law of its own.
+        """
         dtype = model.m.dtype
-        moments = {"m": jnp.asarray(self.mean, dtype), "P": jnp.asarray(self.cov, dtype)}
+        law = (self.mean, self.cov)
+        mean, cov = law if np.ndim(self.mean) == 1 else (part[which] for part in law)
+        moments = {"m": jnp.asarray(mean, dtype), "P": jnp.asarray(cov, dtype)}
         return dataclasses.replace(model, **moments, initial="given", flat=())
 
 
-def first_state(algorithm: GaussianFilter, prepared: Sequences) -> FirstState | None:
+def first_state(
+    algorithm: GaussianFilter, prepared: Sequences, each: bool = False
+) -> FirstState | None:
     """The smoothed first state of some series; None where they do not determine it.
 
     Args:
         algorithm: the filter of a linear model with a diffuse start.
         prepared: the series, in the units of the model.
+        each: every series has a law of its own.
     """
     try:
         smoothed = smooth(algorithm, prepared)
@@ -50,8 +60,11 @@ def first_state(algorithm: GaussianFilter, prepared: Sequences) -> FirstState | 
     mean, cov = np.asarray(smoothed.mean[:, 0], float), np.asarray(smoothed.cov[:, 0], float)
     center = mean.mean(0)
     apart = mean - center
-    pooled = cov.mean(0) + apart.T @ apart / len(mean)
+    center, pooled = (mean, cov) if each else (center, cov.mean(0) + apart.T @ apart / len(mean))
     level = float(np.mean(np.asarray(prepared.values)[np.asarray(prepared.mask)] ** 2))
-    if not (np.isfinite(pooled).all() and np.diagonal(pooled).max() < WIDE * max(level, 1e-300)):
+    if not (
+        np.isfinite(pooled).all()
+        and np.diagonal(pooled, axis1=-2, axis2=-1).max() < WIDE * max(level, 1e-300)
+    ):
         return None
     return FirstState(center, pooled)

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -16,23 +16,22 @@ from jaxtyping import Float
 
 from rekal.archive import save_archive
 from rekal.arguments import positive_time
-from rekal.beliefs import GaussianPath, Path
+from rekal.core.filter import Filter
+from rekal.core.trajectory import Trajectory
 from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.particle import ParticleFilter
-from rekal.forecast import Forecast, Labels, forecast_from, rolling_forecast
-from rekal.forecast.checks import check_steps
-from rekal.forecast.future import future_rows
-from rekal.forecast.rolling import Source
+from rekal.forecasting import Forecast, Labels, forecast_from, rolling_forecast
+from rekal.forecasting.checks import check_steps
+from rekal.forecasting.future import future_rows
 from rekal.history import History
-from rekal.networks.table import TableNetwork, TablePath
 from rekal.posterior import Scored
 from rekal.precision import in_own_precision
+from rekal.printable import printable_line
 from rekal.sequences import Sequences
 from rekal.sequences.clocks import in_unit, ratio
 from rekal.sequences.named import Known, ordered
 from rekal.sequences.numeric import holds_tables
+from rekal.sequences.panel import Panel
 from rekal.sequences.slicing import with_steps
 from rekal.sequences.standardiser import Standardiser
 from rekal.sequences.volume import log_volume
@@ -40,6 +39,8 @@ from rekal.stream import Stream
 
 Data = Sequences | pd.DataFrame | pd.Series | list[pd.DataFrame] | list[pd.Series]
 """What the methods of a trained model take: frames are read by the names of its columns."""
+
+Own = TypeVar("Own", bound="BaseFit")
 
 FAN_PARTICLES = (
     2000  # a forecast beyond the data is one origin: smooth quantiles cost nothing there
@@ -52,7 +53,7 @@ class BaseFit(eqx.Module):
     The model speaks of standardised data; every method takes and returns raw units.
 
     Attributes:
-        standardiser: from raw to standardised units and back.
+        standardiser: from raw to standardised units and back; a `Panel` where each series has its own.
         history: how the model was found.
         seed: start of all randomness.
         labels: names, units and clock of the training data.
@@ -60,7 +61,7 @@ class BaseFit(eqx.Module):
         kind: what `rekal.fit` was asked for.
     """
 
-    standardiser: eqx.AbstractVar[Standardiser]
+    standardiser: eqx.AbstractVar[Standardiser | Panel]
     history: eqx.AbstractVar[History]
     seed: eqx.AbstractVar[int]
     labels: eqx.AbstractVar[Labels]
@@ -74,11 +75,11 @@ class BaseFit(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def algorithm(self) -> ParticleFilter | GaussianFilter | TableNetwork:
+    def algorithm(self) -> Filter:
         """What follows the data, in standardised units."""
 
     @abc.abstractmethod
-    def paths(self, data: Data) -> Path | GaussianPath | TablePath:
+    def paths(self, data: Data) -> Trajectory:
         """Beliefs about every series of the data, in standardised units."""
 
     @abc.abstractmethod
@@ -86,7 +87,15 @@ class BaseFit(eqx.Module):
         """One-step predictions of the data and what they were worth, in raw units."""
 
     @abc.abstractmethod
-    def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
+    def simulate(
+        self,
+        steps: int,
+        batch: int = 1,
+        seed: int = 0,
+        inputs: Any = None,
+        *,
+        series: str | None = None,
+    ) -> Sequences:
         """Draw new series from the model, in raw units."""
 
     @abc.abstractmethod
@@ -138,9 +147,18 @@ class BaseFit(eqx.Module):
         """Standardise data of the kind the model was trained on.
 
         Raises:
-            RekalError: other columns, units or inputs, or another sampling interval; no data.
+            RekalError: other columns, units or inputs, or another sampling interval; no data; a series whose
+                scale is not known, of a model where each has its own.
         """
         data = self.read(data)
+        self._check_kind(data)
+        if self.continuous:
+            own = in_unit(data, self.labels.time_unit)
+            return self.standardiser.apply(with_steps(own, self.labels.interval))
+        return self.standardiser.apply(data)
+
+    def _check_kind(self, data: Sequences) -> None:
+        """Refuse other columns, units or inputs, and another sampling interval."""
         for expected, found, what in (
             (self.labels.names, data.names, "columns"),
             (self.input_names, data.input_names, "input columns"),
@@ -156,10 +174,8 @@ class BaseFit(eqx.Module):
                     f"the model was trained on '{name}' in {unit}, but the data have it in {own}"
                 )
         check_steps(self.labels, data, any_length=self.continuous)
-        if self.continuous:
-            own = in_unit(data, self.labels.time_unit)
-            return self.standardiser.apply(with_steps(own, self.labels.interval))
-        return self.standardiser.apply(data)
+        if isinstance(self.standardiser, Panel):
+            self.standardiser.check_numbered(data)
 
     @in_own_precision
     def diagnose(self, data: Data) -> Diagnostics:
@@ -180,7 +196,9 @@ class BaseFit(eqx.Module):
     ) -> Forecast:
         """Forecast `horizon` steps beyond the end of every series, in raw units.
 
-        A step is the sampling interval; that of irregular series is their median step.
+        A step is the sampling interval; that of irregular series is their median step. Where each series
+        has a scale of its own, that of a series unseen in the training comes from the data given here, all of
+        which lie before what is forecast.
 
         Args:
             data: what has been observed so far.
@@ -199,12 +217,15 @@ class BaseFit(eqx.Module):
                 is not positive or that the model does not take.
         """
         data = self.read(data)
-        return self._forecast(data, self.paths(data), horizon, future_inputs, dt)
+        scales = self._scales(data)
+        same = scales is self.standardiser
+        able = self if same else dataclasses.replace(self, standardiser=scales)
+        return able._forecast(data, able.paths(data), horizon, future_inputs, dt)
 
     def _forecast(
         self,
         data: Sequences,
-        path: Path | GaussianPath | TablePath,
+        path: Trajectory,
         horizon: int,
         future_inputs: Any,
         dt: int | float | None,
@@ -215,7 +236,7 @@ class BaseFit(eqx.Module):
             raise RekalError("the model runs in equal steps: leave dt out")
         length = self._label_step(data, step)
         made = forecast_from(
-            self._source(),
+            self.algorithm,
             path,
             horizon,
             self._key(1),
@@ -225,8 +246,7 @@ class BaseFit(eqx.Module):
             particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
-        raw = made.rescale(self.standardiser.location, self.standardiser.scale)
-        return raw.label(data, length)
+        return self._raw(made, data).label(data, length)
 
     @in_own_precision
     def roll(self, data: Data, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
@@ -243,7 +263,7 @@ class BaseFit(eqx.Module):
         data = self.read(data)
         prepared = self.prepare(data)
         made = rolling_forecast(
-            self._source(),
+            self.algorithm,
             self.paths(data),
             horizons,
             self._key(1),
@@ -254,19 +274,63 @@ class BaseFit(eqx.Module):
             input_names=data.input_names,
             step=self._model_step(data, data.interval),
         )
-        return made.rescale(self.standardiser.location, self.standardiser.scale).label(data)
+        return self._raw(made, data).label(data)
 
     @in_own_precision
-    def stream(self) -> Stream:
-        """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`)."""
+    def stream(self, series: str | None = None) -> Stream:
+        """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`).
+
+        Args:
+            series: which series they continue, for a model where each has a scale of its own.
+
+        Raises:
+            RekalError: no series is named where each has its scale, one that is not known, or one where all
+                share a scale.
+        """
+        own = self.standardiser.named(series)
+
+        def stored() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+            config, arrays = self.stored()
+            return config if series is None else {**config, "series": series}, arrays
+
         return Stream(
             self.algorithm,
-            self.standardiser,
+            own,
             self.labels,
             self.seed,
-            stored=self.stored,
+            stored=stored,
             input_names=self.input_names,
         )
+
+    def with_series(self: Own, past: Data) -> Own:
+        """The same model, which also knows the scales of series that it was not trained on.
+
+        They come from what is given here alone, so that `roll`, `filter` and `diagnose` of later data do not
+        look ahead.
+
+        Args:
+            past: the new series, at least five values in each column; known ones keep their scale.
+
+        Raises:
+            RekalError: all series of the model share one scale, a series is too short or never varies, or
+                the data are others than the model was trained on.
+        """
+        if isinstance(self.standardiser, Standardiser):
+            raise RekalError("all series of the model share one scale: it takes new ones as it is")
+        past = self.read(past)
+        return dataclasses.replace(self, standardiser=self._scales(past))
+
+    def _scales(self, data: Sequences) -> Standardiser | Panel:
+        """The scales of the model, and of series unseen in the training from these data."""
+        if isinstance(self.standardiser, Standardiser):
+            return self.standardiser
+        self._check_kind(data)
+        return self.standardiser.extended(data)
+
+    def _raw(self, made: Forecast, data: Sequences) -> Forecast:
+        """A forecast of standardised data in raw units."""
+        rows = self.standardiser.rows(data)
+        return made.rescale(*rows.of_rows(made.series)).inverted(rows.transform)
 
     def _model_step(self, data: Sequences, step: float | None) -> float | None:
         """A step in the unit of the model's time; None where it runs in equal steps, or in its own."""
@@ -284,20 +348,22 @@ class BaseFit(eqx.Module):
 
     def _own_interval(self) -> float:
         """Length of a step where none is given, of a model in continuous time."""
-        algorithm = self.algorithm
-        own = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
-        return getattr(own, "interval", None) or self.labels.interval
-
-    def _source(self) -> Source:
-        algorithm = self.algorithm
-        return algorithm.model if isinstance(algorithm, ParticleFilter) else algorithm
+        return self.algorithm.interval or self.labels.interval
 
     def _key(self, stream: int) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), stream)
 
     def _volume(self, data: Sequences) -> Float[np.ndarray, "batch steps"]:
         """What to subtract from log densities of standardised rows to get those of raw ones."""
-        return log_volume(np.asarray(data.mask), np.asarray(self.standardiser.scale))
+        return log_volume(self.standardiser.rows(data), data).sum(-1)
+
+    def _transform_lines(self) -> list[str]:
+        """What a summary says of the transform."""
+        transform = self.standardiser.transform
+        if transform is None:
+            return []
+        described = transform.described(tuple(map(printable_line, self.labels.names)))
+        return [f"transform       the model describes {described}"]
 
     def _inputs_of_run(self, inputs: Any) -> Any:
         """Inputs of a simulation, columns of a frame by name."""
@@ -306,9 +372,9 @@ class BaseFit(eqx.Module):
         known = Known(self.labels.names, self.labels.time_name)
         return ordered(inputs, self.input_names, "inputs", known)
 
-    def _drawn(self, y: Any, inputs: Any) -> Sequences:
+    def _drawn(self, y: Any, inputs: Any, own: Standardiser) -> Sequences:
         """Simulated series in raw units, with the names of the training data."""
-        values = np.asarray(self.standardiser.invert(np.asarray(y, np.float64)))
+        values = np.asarray(own.invert(np.asarray(y, np.float64)))
         if inputs is not None:
             inputs = np.broadcast_to(inputs, (*values.shape[:2], np.shape(inputs)[-1]))
         return Sequences.from_arrays(
@@ -328,6 +394,7 @@ class BaseFit(eqx.Module):
             "labels": dataclasses.asdict(self.labels),
             "input_names": self.input_names,
             "model_kind": self.kind,
+            **({"scales": self.standardiser.names} if isinstance(self.standardiser, Panel) else {}),
         }
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -337,4 +404,6 @@ class BaseFit(eqx.Module):
             value = getattr(self.standardiser, name)
             if value is not None:
                 arrays[f"standardiser.{name}"] = np.asarray(value)
+        if self.standardiser.transform is not None:
+            arrays["standardiser.power"] = np.asarray(self.standardiser.transform.power)
         return arrays

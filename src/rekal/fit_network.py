@@ -10,18 +10,23 @@ import numpy as np
 
 from rekal.arguments import seed_of
 from rekal.errors import RekalError
+from rekal.filters.corrected import CorrectedTable
 from rekal.fit_base import BaseFit, Data
-from rekal.forecast import Labels
+from rekal.forecasting import Labels
 from rekal.history import History
 from rekal.learning.batch import as_batch
+from rekal.models.serial import model_arrays, model_config
 from rekal.networks.recurrent import count_parameters
 from rekal.networks.serial import network_arrays, network_config
 from rekal.networks.table import TableNetwork, TablePath
+from rekal.placing import first_steps
 from rekal.posterior import Predictions
+from rekal.precision import in_own_precision
 from rekal.printable import printable, printable_line
 from rekal.sequences import Sequences
+from rekal.sequences.panel import Panel
 from rekal.sequences.standardiser import Standardiser
-from rekal.simulate_network import simulate_network
+from rekal.simulation_filter import simulate_filter
 
 
 class NetworkFit(BaseFit):
@@ -40,7 +45,7 @@ class NetworkFit(BaseFit):
     """
 
     table: TableNetwork
-    standardiser: Standardiser
+    standardiser: Standardiser | Panel
     history: History
     seed: int = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
@@ -60,27 +65,40 @@ class NetworkFit(BaseFit):
     @property
     def parameters(self) -> int:
         """How many numbers were trained."""
-        return count_parameters(self.table)
+        return count_parameters(self.table.network)
 
+    @in_own_precision
     def paths(self, data: Data) -> TablePath:
         """Beliefs about every series of the data and one-step predictions, in standardised units."""
         data = self.read(data)
         batch = as_batch(self.prepare(data), self.table)
-        path = self.table.run(batch.values, batch.mask, batch.inputs, batch.dt)
-        return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
+        path = self.table.run_batch(batch.values, batch.mask, batch.inputs, batch.dt)
+        return first_steps(path, data.steps)
 
+    @in_own_precision
     def filter(self, data: Data) -> Predictions:
         """What the network says of every step before it sees it, in raw units."""
         data = self.read(data)
-        path = self.paths(data)
+        path, rows = self.paths(data), self.standardiser.rows(data)
         return Predictions.of(
-            np.asarray(self.standardiser.invert(np.asarray(path.mean, np.float64))),
-            np.asarray(self.standardiser.invert_var(np.asarray(path.var, np.float64))),
+            np.asarray(rows.unscale(np.asarray(path.mean, np.float64))),
+            np.asarray(rows.unscale_var(np.asarray(path.var, np.float64))),
             np.asarray(path.log_evidence, np.float64) - self._volume(data),
             data,
+            None if path.white is None else np.asarray(path.white, np.float64),
+            rows.transform,
         )
 
-    def simulate(self, steps: int, batch: int = 1, seed: int = 0, inputs: Any = None) -> Sequences:
+    @in_own_precision
+    def simulate(
+        self,
+        steps: int,
+        batch: int = 1,
+        seed: int = 0,
+        inputs: Any = None,
+        *,
+        series: str | None = None,
+    ) -> Sequences:
         """Draw new series, in raw units: each step from its prediction, which then has seen the step.
 
         Args:
@@ -89,14 +107,17 @@ class NetworkFit(BaseFit):
             seed: start of the randomness.
             inputs: `(steps, input)` or `(batch, steps, input)`, for a network with inputs; or a frame for
                 all series, a list with one for each, whose columns are found by name.
+            series: in whose units, for a model where each series has a scale of its own.
 
         Raises:
-            RekalError: a size below 1, or inputs that do not fit.
+            RekalError: a size below 1, inputs that do not fit, or as for `stream`.
         """
+        own = self.standardiser.named(series)
         inputs = self._inputs_of_run(inputs)
         u = self.standardiser.apply_inputs(inputs)
         key = jax.random.key(seed_of(seed))
-        return self._drawn(simulate_network(self.table, steps, key, batch, u, burn_in=100), inputs)
+        drawn = simulate_filter(self.table, steps, key, batch, u, burn_in=100)
+        return self._drawn(drawn, inputs, own)
 
     def identify(self, data: Data | None = None) -> Any:
         """Refuse: what a network has learned is spread over its parameters.
@@ -119,7 +140,7 @@ class NetworkFit(BaseFit):
             f"model           {self.kind}, {names}{driven}",
             f"network         {self.size()}",
         ]
-        return printable("\n".join([*lines, *self.history.lines()]))
+        return printable("\n".join([*lines, *self._transform_lines(), *self.history.lines()]))
 
     def size(self) -> str:
         """The size of the network in words."""
@@ -143,4 +164,10 @@ class NetworkFit(BaseFit):
         arrays = self._arrays()
         found = network_arrays(self.table.network)
         arrays.update({f"network.{name}": array for name, array in found.items()})
+        if isinstance(self.table, CorrectedTable):
+            linear = self.table.kalman.model
+            config["linear"] = model_config(linear)
+            arrays.update({f"linear.{name}": array for name, array in model_arrays(linear).items()})
+            for name in ("gate", "factor", "bounds"):
+                arrays[f"correction.{name}"] = np.asarray(getattr(self.table, name))
         return config, arrays

@@ -19,12 +19,17 @@ from jaxtyping import Array, Bool, Float
 from rekal.arguments import seed_of, whole
 from rekal.errors import RekalError
 from rekal.learning.batch import as_batch
-from rekal.learning.least_squares import Local, levenberg_marquardt
+from rekal.learning.least_squares import GROW, SHRINK
 from rekal.learning.likelihood import in_double
 from rekal.learning.simulation_error import seen_from, simulated
+from rekal.learning.stability import linear_block, spectral_radius
 from rekal.models.gaussian import GaussianModel
+from rekal.models.linear import LinearGaussian
+from rekal.models.rbf import RBFNetwork
+from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.sequences import Sequences
 
+GROWTH = 10.0  # of a deviation over the whole run; more is a run that runs away
 DRAWS = 16  # first states that the search begins from
 STEPS = 50  # of each search
 
@@ -42,11 +47,12 @@ def free_run(
 
     Raises:
         RekalError: `warm_up` is not between 1 and the shortest series, the data do not fit the
-            model, or its start is diffuse.
+            model, its start is diffuse, or it is unstable and would run away over so many steps.
     """
     shortest = int(np.min(data.lengths))
     if not 1 <= whole("warm_up", warm_up) <= shortest:
         raise RekalError(f"warm_up must lie between 1 and {shortest} samples, but is {warm_up}")
+    _check_stable(model, data.steps)
     with jax.enable_x64(True):
         model, batch = in_double(model), in_double(as_batch(data, model))
         draws = np.random.default_rng(seed_of(seed)).normal(size=(DRAWS - 1, model.states))
@@ -64,9 +70,31 @@ def free_run(
             head = batch.values[i, :warm_up], batch.mask[i, :warm_up]
             first = _first_state(model, starts, *head, inputs)
             driven = None if inputs is None else inputs[None, : data.steps]
-            states = simulated(model, jnp.asarray(first)[None], driven, data.steps)
-            runs.append(np.asarray(seen_from(model, states, driven)[0]))
+            runs.append(np.asarray(_run(model, jnp.asarray(first)[None], driven, data.steps)[0]))
     return np.stack(runs)
+
+
+def _check_stable(model: GaussianModel, steps: int) -> None:
+    """Refuse a linear part whose deviations grow by more than `GROWTH` over the run.
+
+    Raises:
+        RekalError: they do.
+    """
+    if not isinstance(model, LinearGaussian | StochasticRNN | RBFNetwork):
+        return
+    radius = spectral_radius(linear_block(model))
+    if radius > 1 and steps * np.log(radius) > np.log(GROWTH):
+        raise RekalError(
+            f"the model is unstable (spectral radius {radius:.4g}): a free run of {steps} steps would run "
+            "away. Run it over fewer steps, or train the model driven-rnn, which is stable"
+        )
+
+
+@eqx.filter_jit
+def _run(
+    model: GaussianModel, first: Array, inputs: Array | None, steps: int
+) -> Float[Array, "one steps obs"]:
+    return seen_from(model, simulated(model, first, inputs, steps), inputs)
 
 
 def _first_state(
@@ -77,34 +105,47 @@ def _first_state(
     inputs: Float[Array, "all input"] | None,
 ) -> Float[np.ndarray, " states"]:
     u = None if inputs is None else inputs[: values.shape[0]]
-    told = (values, mask, u)
-
-    def around(x: np.ndarray) -> Local:
-        value, slope, curvature = _around(model, jnp.asarray(x), *told)
-        return Local(float(value), np.asarray(slope), np.asarray(curvature))
-
-    value = lambda x: float(_around(model, jnp.asarray(x), *told)[0])  # noqa: E731
-    found = [levenberg_marquardt(around, value, start, STEPS, 1e-8) for start in starts]
-    costs = [each.values[-1] for each in found]
+    points, costs = map(np.asarray, _search(model, jnp.asarray(starts), values, mask, u))
     if not np.isfinite(costs).any():
         raise RekalError("the simulation is not finite over the first samples: the model explodes")
-    return found[int(np.nanargmin(costs))].point
+    return points[int(np.nanargmin(np.where(np.isfinite(costs), costs, np.nan)))]
 
 
 @eqx.filter_jit
-def _around(
-    model: GaussianModel, first: Array, values: Array, mask: Array, u: Array | None
-) -> tuple[Float[Array, ""], Float[Array, " states"], Float[Array, "states states"]]:
-    def scaled(first: Array) -> tuple[Array, Array]:
-        inputs = None if u is None else u[None]
+def _search(
+    model: GaussianModel, starts: Array, values: Array, mask: Array, u: Array | None
+) -> tuple[Float[Array, "draws states"], Float[Array, " draws"]]:
+    """Levenberg and Marquardt's method from all starts at once, one damping tried in each step."""
+    inputs = None if u is None else u[None]
+    noise, start = jnp.linalg.cholesky(model.R), jnp.linalg.cholesky(model.P)
+
+    def residuals(first: Array) -> tuple[Array, Array]:
         states = simulated(model, first[None], inputs, values.shape[0])
         gap = jnp.where(mask, values - seen_from(model, states, inputs)[0], 0.0)
-        weighed = jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(model.R), gap.T, lower=True)
-        prior = jax.scipy.linalg.solve_triangular(
-            jnp.linalg.cholesky(model.P), first - model.m, lower=True
-        )
+        weighed = jax.scipy.linalg.solve_triangular(noise, gap.T, lower=True)
+        prior = jax.scipy.linalg.solve_triangular(start, first - model.m, lower=True)
         error = jnp.concatenate([weighed.ravel(), prior])
         return error, error
 
-    jacobian, error = jax.jacfwd(scaled, has_aux=True)(first)
-    return (error**2).sum(), jacobian.T @ error, jacobian.T @ jacobian
+    def step(_: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        x, cost, damping = carry
+        jacobian, error = jax.jacfwd(residuals, has_aux=True)(x)
+        curvature = jacobian.T @ jacobian
+        scale = jnp.diag(jnp.maximum(jnp.diagonal(curvature), 1e-8))
+        moved = x - jnp.linalg.solve(curvature + damping * scale, jacobian.T @ error)
+        lower = (residuals(moved)[0] ** 2).sum()
+        better = lower < cost  # false where it is no number
+        return (
+            jnp.where(better, moved, x),
+            jnp.where(better, lower, cost),
+            jnp.where(
+                better, jnp.maximum(damping / SHRINK, 1e-9), jnp.minimum(damping * GROW, 1e9)
+            ),
+        )
+
+    def one(x: Array) -> tuple[Array, Array]:
+        begun = (x, (residuals(x)[0] ** 2).sum(), jnp.asarray(1e-2, x.dtype))
+        x, cost, _ = jax.lax.fori_loop(0, STEPS, step, begun)
+        return x, cost
+
+    return jax.vmap(one)(starts)

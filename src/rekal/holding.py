@@ -2,7 +2,8 @@ r"""What predicting each value by the last one is worth: the baseline that any m
 
 A random walk seen without noise, `y_t = y_s + e`, `e ~ N(0, (t - s) sigma^2)`, `s` being the step of the last
 value of the column (times instead of steps for irregular series). Its one parameter, the variance of a step,
-is that of the data themselves.
+is that of the data themselves: of each series and column its own, so that a series that hardly moves is not
+judged by one that moves a lot. A series with fewer than ten moves takes the variance of all series.
 """
 
 from __future__ import annotations
@@ -15,6 +16,25 @@ from jaxtyping import Bool, Float
 from rekal.sequences import AnyArray, Sequences
 
 
+def last_seen(mask: Bool[np.ndarray, "batch steps obs"]) -> np.ndarray:
+    """Step of the last value of each column up to each step, same shape; -1 where there is none."""
+    steps = np.arange(mask.shape[1])[None, :, None]
+    return np.maximum.accumulate(np.where(mask, steps, -1), 1)
+
+
+def seen_before(mask: Bool[np.ndarray, "batch steps obs"]) -> np.ndarray:
+    """Step of the last value of each column before each step, same shape; -1 where there is none."""
+    last = last_seen(mask)
+    return np.concatenate([np.full_like(last[:, :1], -1), last[:, :-1]], 1)
+
+
+def clock_of(data: Sequences) -> Float[np.ndarray, "batch steps"]:
+    """Number of each step, or its time in irregular series."""
+    if data.dt is not None:
+        return np.cumsum(np.asarray(data.dt, np.float64), 1)
+    return np.broadcast_to(np.arange(data.steps, dtype=np.float64), (data.batch, data.steps))
+
+
 def moves(data: Sequences) -> tuple[np.ndarray, np.ndarray]:
     """What each value differs from the last one of its column, and how long ago that was.
 
@@ -23,20 +43,17 @@ def moves(data: Sequences) -> tuple[np.ndarray, np.ndarray]:
         time for irregular series, same shape.
     """
     mask, values = np.asarray(data.mask), np.asarray(data.values)
-    batch, steps, _ = values.shape
-    clock = np.broadcast_to(np.arange(steps, dtype=float), (batch, steps))
-    if data.dt is not None:
-        clock = np.cumsum(np.asarray(data.dt), 1)
-    row = np.where(mask, np.arange(steps)[None, :, None], -1)
-    last = np.maximum.accumulate(row, 1)
-    before = np.concatenate([np.full_like(last[:, :1], -1), last[:, :-1]], 1)
+    before = seen_before(mask)
     known = mask & (before >= 0)
     place = np.maximum(before, 0)
+    clock = np.broadcast_to(clock_of(data)[..., None], values.shape)
     moved = values - np.take_along_axis(values, place, 1)
-    elapsed = clock[..., None] - np.take_along_axis(
-        np.broadcast_to(clock[..., None], values.shape), place, 1
-    )
+    elapsed = clock - np.take_along_axis(clock, place, 1)
     return np.where(known, moved, np.nan), np.where(known, elapsed, np.nan)
+
+
+FEWEST = 10
+"""Moves of a series from which it has a variance of its own."""
 
 
 class Scores(NamedTuple):
@@ -76,13 +93,21 @@ def scores(
     if not count:
         return Scores()
     moved, elapsed = np.where(usable, moved, 0.0), np.where(usable, elapsed, 1.0)
-    each = usable.sum((0, 1))
-    variance = (moved**2 / elapsed).sum((0, 1)) / np.maximum(each, 1)
+    variance = _variances(moved, elapsed, usable)
     own = np.asarray(log_evidence, float)[whole]
-    if (variance[each > 0] <= 0).any():
+    if (variance <= 0).any():
         return Scores(float(own.sum() / count))
-    spread = elapsed * np.where(each > 0, variance, 1.0)
+    spread = elapsed * variance[:, None]
     density = -0.5 * (np.log(2 * np.pi * spread) + moved**2 / spread)
     held = np.where(usable, density, 0.0).sum(-1)[whole]
     error = np.std(held - own) * np.sqrt(len(own)) / count
     return Scores(float(own.sum() / count), float(held.sum() / count), float(error))
+
+
+def _variances(moved: np.ndarray, elapsed: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Variance of a step of each series and column `(batch, obs)`; 1 where there is no move."""
+    squares, each = (moved**2 / elapsed).sum(1), usable.sum(1)
+    pooled, total = squares.sum(0), each.sum(0)
+    few = each < FEWEST
+    squares, number = np.where(few, pooled, squares), np.where(few, total, each)
+    return np.where(each > 0, squares / np.maximum(number, 1), 1.0)

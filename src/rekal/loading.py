@@ -12,21 +12,24 @@ import numpy as np
 
 from rekal.archive import load_archive
 from rekal.arguments import LARGEST_SEED
-from rekal.diagnostics import ColumnDiagnostics, Diagnostics
 from rekal.entries import Entries, floats, reading
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering, Kind
+from rekal.filters.corrected import GROUPS, CorrectedTable
 from rekal.first_state import FirstState
-from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
-from rekal.forecast import Labels
+from rekal.fit_result import Fit
+from rekal.forecasting import Labels
 from rekal.frame_stream import FRAME_STREAM, FrameStream
-from rekal.history import ARRAYS, REASONS, History
-from rekal.holding import Scores
+from rekal.history_entries import read_history
 from rekal.learning.uncertainty import BLOCKS, Uncertainty
+from rekal.models.linear_model import LinearModel
 from rekal.models.serial import model_from
+from rekal.networks.network import Network
 from rekal.networks.serial import KIND, network_from
 from rekal.networks.table import TableNetwork
+from rekal.sequences.box_cox import BoxCox
+from rekal.sequences.panel import Panel
 from rekal.sequences.standardiser import Standardiser
 from rekal.stream import STREAM, Stream
 from rekal.trained import Parameter
@@ -86,7 +89,8 @@ def _stream(config: Entries, arrays: dict[str, np.ndarray]) -> Stream | FrameStr
         _refuse_rest(arrays, "")
         stream = FrameStream(network)
     else:
-        stream = _fit_of(config.take("fit", str), config, arrays).stream()
+        series = config.take("series", str, type(None), default=None)
+        stream = _fit_of(config.take("fit", str), config, arrays).stream(series)
     stream.resume(step, own)
     return stream
 
@@ -95,10 +99,13 @@ def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | 
     """Rebuild a trained model of what its file holds."""
     labels = _labels(config.part("labels"))
     inputs = config.items("input_names", str)
-    standardiser = _standardiser(_part(arrays, "standardiser."), len(labels.names), len(inputs))
+    named = config.take("scales", list, type(None), default=None)  # older files have none
+    scales = None if named is None else _scale_names(named)
+    sizes = (len(labels.names), len(inputs))
+    standardiser = _standardiser(_part(arrays, "standardiser."), scales, *sizes)
     common = {
         "standardiser": standardiser,
-        "history": _history(config.part("history"), arrays, labels.names),
+        "history": read_history(config.part("history"), arrays, labels.names),
         "seed": config.count("seed", 0, LARGEST_SEED),
         "labels": labels,
         "input_names": inputs,
@@ -109,9 +116,8 @@ def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | 
         interval = config.take("interval", float, type(None))
         if interval is not None and not 0 < interval < np.inf:
             raise RekalError(f"'interval' is {interval}, which cannot be")
-        table = TableNetwork(
-            network, len(labels.names), None if interval is None else float(interval)
-        )
+        interval = None if interval is None else float(interval)
+        table = _table(network, len(labels.names), interval, config, arrays)
         fitted: Fit | NetworkFit = NetworkFit(table=table, **common)
     else:
         fitted = Fit(
@@ -132,6 +138,28 @@ def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | 
         )
     _check_widths(fitted)
     return fitted
+
+
+def _table(
+    network: Network,
+    columns: int,
+    interval: float | None,
+    config: Entries,
+    arrays: dict[str, np.ndarray],
+) -> TableNetwork:
+    """A network on tables, with its linear part where the file has one: older files have none."""
+    linear = config.take("linear", dict, type(None), default=None)
+    if linear is None:
+        return TableNetwork(network, columns, interval)
+    model = model_from(linear, _part(arrays, "linear."))
+    if not isinstance(model, LinearModel) or model.diffuse or model.observations != columns:
+        raise RekalError("'linear' is no linear model of these columns with a start that is given")
+    own, shapes = _part(arrays, "correction."), {"gate": GROUPS, "factor": GROUPS, "bounds": 2}
+    tables = {name: floats(own, name, (n, columns), "correction.") for name, n in shapes.items()}
+    if not (tables["factor"] > 0).all():
+        raise RekalError("the array 'correction.factor' holds a value that is not above 0")
+    _refuse_rest(own, "correction.")
+    return CorrectedTable.of(network, model, interval, **tables)
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -166,68 +194,35 @@ def _labels(config: Entries) -> Labels:
     return labels
 
 
-def _standardiser(arrays: dict[str, np.ndarray], observations: int, inputs: int) -> Standardiser:
-    shapes = {"location": observations, "scale": observations}
+def _scale_names(named: list[Any]) -> tuple[str, ...]:
+    """Names of the series that have scales of their own."""
+    if not (
+        named and all(isinstance(name, str) for name in named) and len(set(named)) == len(named)
+    ):
+        raise RekalError("'scales' is no list of different names")
+    return tuple(named)
+
+
+def _standardiser(
+    arrays: dict[str, np.ndarray], scales: tuple[str, ...] | None, observations: int, inputs: int
+) -> Standardiser | Panel:
+    own = (observations,) if scales is None else (len(scales), observations)
+    shapes: dict[str, tuple[int, ...]] = {"location": own, "scale": own}
     if inputs:
-        shapes |= {"input_location": inputs, "input_scale": inputs}
-    taken = {name: floats(arrays, name, (n,), "standardiser.") for name, n in shapes.items()}
+        shapes |= {"input_location": (inputs,), "input_scale": (inputs,)}
+    taken = {name: floats(arrays, name, shape, "standardiser.") for name, shape in shapes.items()}
     for name in ("scale", "input_scale"):
         if name in taken and not (taken[name] > 0).all():
             raise RekalError(f"the array 'standardiser.{name}' holds a value that is not above 0")
+    transform = None
+    if "power" in arrays:  # older files have none, nor have fits without a transform
+        transform = BoxCox(floats(arrays, "power", (observations,), "standardiser."))
+        if not ((transform.power >= 0) & (transform.power <= 1)).all():
+            raise RekalError("the array 'standardiser.power' holds a value beyond 0 to 1")
     _refuse_rest(arrays, "standardiser.")
-    return Standardiser(**taken)
-
-
-def _history(config: Entries, arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> History:
-    series = {}
-    for name in ARRAYS:
-        if name not in arrays:  # files of earlier versions have one only
-            continue
-        series[name] = arrays.pop(name)
-        if series[name].ndim != 1 or not np.issubdtype(series[name].dtype, np.floating):
-            raise RekalError(f"the array '{name}' is no list of floating-point numbers")
-    if "log_likelihood" not in series:
-        raise RekalError("the array 'log_likelihood' is missing")
-    told = config.take("diagnostics", dict, type(None), default=None)
-    history = History(
-        **series,
-        trials=tuple((name, float(score)) for name, score in config.rows("trials", str, float)),
-        stopped=config.take("stopped", str, one_of=REASONS),
-        seconds=config.number("seconds", least=0),
-        entries=config.count("entries", 1),
-        criteria=tuple((name, float(value)) for name, value in config.rows("criteria", str, float)),
-        diagnostics=None
-        if told is None
-        else _diagnostics(Entries(told, "history.diagnostics"), names),
-    )
-    config.end()
-    return history
-
-
-def _diagnostics(config: Entries, names: tuple[str, ...]) -> Diagnostics:
-    numbers = ("nis", "nis_low", "nis_high", "nis_inside")
-    whole: dict[str, Any] = {name: config.take(name, float) for name in numbers}
-    whole |= {name: config.count(name) for name in ("entries", "lags")}
-    whole |= {name: config.take(name, float, type(None), default=None) for name in Scores._fields}
-    columns = []
-    for values in config.items("columns", dict, length=len(names)):
-        column = Entries(values, "history.diagnostics.columns")
-        each: dict[str, Any] = {
-            name: column.take(name, float)
-            for name in ColumnDiagnostics.__dataclass_fields__
-            if name not in ("name", "entries")
-        }
-        for name in ("whiteness_p", "uniformity_p", "coverage_50", "coverage_90"):
-            if each[name] < 0 or each[name] > 1:  # NaN where there was nothing to judge
-                raise RekalError(
-                    f"'history.diagnostics.columns.{name}' is {each[name]:g}: no probability"
-                )
-        columns.append(
-            {"name": column.take("name", str), "entries": column.count("entries"), **each}
-        )
-        column.end()
-    config.end()
-    return Diagnostics.of({**whole, "columns": columns})
+    if scales is None:
+        return Standardiser(**taken, transform=transform)
+    return Panel(scales, **taken, transform=transform)
 
 
 def _filtering(config: Entries) -> Filtering:
@@ -262,9 +257,9 @@ def _first_state(arrays: dict[str, np.ndarray]) -> FirstState | None:
     if not arrays:
         return None
     mean = floats(arrays, "mean", None, "first.")
-    if mean.ndim != 1:
+    if mean.ndim not in (1, 2):
         raise RekalError("the array 'first.mean' is no list of numbers")
-    cov = floats(arrays, "cov", (len(mean), len(mean)), "first.")
+    cov = floats(arrays, "cov", (*mean.shape, mean.shape[-1]), "first.")
     _refuse_rest(arrays, "first.")
     return FirstState(mean, cov)
 
@@ -276,6 +271,14 @@ def _refuse_rest(arrays: Mapping[str, np.ndarray], what: str) -> None:
         )
 
 
+def _fits(first: FirstState, fitted: Fit) -> bool:
+    """Whether the law of the first state is of the states of the model, and of each of its series."""
+    states, shape = fitted.model.states, first.mean.shape
+    if isinstance(fitted.standardiser, Standardiser):
+        return shape == (states,)
+    return len(shape) == 2 and shape[1] == states and shape[0] <= len(fitted.standardiser.names)
+
+
 def _check_widths(fitted: Fit | NetworkFit) -> None:
     """The model has the columns and inputs that the labels name, and its filter makes a step.
 
@@ -284,14 +287,13 @@ def _check_widths(fitted: Fit | NetworkFit) -> None:
     """
     columns, inputs = len(fitted.labels.names), len(fitted.input_names)
     algorithm: Any = fitted.algorithm  # refuses a filter that cannot follow the model
-    model = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
-    if (model.observations, model.n_inputs) != (columns, inputs):
+    if (algorithm.observations, algorithm.n_inputs) != (columns, inputs):
         raise RekalError(
-            f"the model has {model.observations} columns and {model.n_inputs} inputs, but the names are "
-            f"those of {columns} and {inputs}"
+            f"the model has {algorithm.observations} columns and {algorithm.n_inputs} inputs, but the names "
+            f"are those of {columns} and {inputs}"
         )
     first = fitted.first if isinstance(fitted, Fit) else None
-    if isinstance(fitted, Fit) and first is not None and first.mean.shape != (fitted.model.states,):
+    if isinstance(fitted, Fit) and first is not None and not _fits(first, fitted):
         raise RekalError("the array 'first.mean' does not fit the model")
     if isinstance(fitted, Fit) and fitted.uncertainty is not None:
         states = fitted.model.states
@@ -304,12 +306,7 @@ def _check_widths(fitted: Fit | NetworkFit) -> None:
     def step() -> Any:
         u = jnp.zeros(inputs) if inputs else None
         belief = algorithm.predict(algorithm.init(jax.random.key(0)), u)
-        y, seen = jnp.zeros((1, columns)), jnp.ones((1, columns), bool)
-        if isinstance(algorithm, TableNetwork):
-            evidence = algorithm.encode(y, seen, None if u is None else u[None])
-            belief = algorithm.update(belief, jax.tree.map(lambda leaf: leaf[0], evidence))
-        else:
-            belief = algorithm.update(belief, y[0], u)
+        belief = algorithm.update(belief, jnp.zeros(columns), jnp.ones(columns, bool), u)
         return belief, algorithm.observe(algorithm.init(jax.random.key(0)), u)
 
     jax.eval_shape(step)  # traces the step and computes nothing

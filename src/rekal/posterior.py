@@ -15,8 +15,10 @@ from rekal.diagnostics import Diagnostics, diagnose
 from rekal.errors import RekalError
 from rekal.holding import scores
 from rekal.innovations import Nees, nees
+from rekal.inverse_mixtures import inverse_moments
 from rekal.printable import printable_line
 from rekal.sequences import AnyArray, Sequences
+from rekal.sequences.box_cox import BoxCox
 from rekal.sequences.numeric import numeric_array
 
 Kind = Literal["filtered", "smoothed"]
@@ -85,7 +87,7 @@ class Predictions(Scored):
         var: its variances.
         log_evidence: one-step predictive log densities `(batch, steps)` in nats; zero in padding.
         data: the series that were filtered.
-        white: errors in units of their standard deviation, NaN where nothing was observed.
+        white: errors scaled to unit covariance, NaN where nothing was observed.
         pit: probability integral transform of each entry, same shape.
     """
 
@@ -103,13 +105,28 @@ class Predictions(Scored):
         var: Float[np.ndarray, "batch steps obs"],
         log_evidence: Float[np.ndarray, "batch steps"],
         data: Sequences,
+        white: Float[np.ndarray, "batch steps obs"] | None = None,
+        transform: BoxCox | None = None,
     ) -> Predictions:
-        """Compare independent Gaussian predictions with the data, in the units of the data."""
-        observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
-        white = (observed - mean) / np.sqrt(var)
+        """Compare Gaussian predictions with the data.
+
+        Args:
+            mean: of each entry, in the units of the transform, raw ones where there is none.
+            var: its variances.
+            log_evidence: log densities of the rows, in raw units.
+            data: the series.
+            white: errors scaled to unit covariance; default for independent entries.
+            transform: of the observations; mean and variance are then those of its inverse.
+        """
+        curved = data if transform is None else transform.apply_to(data)
+        observed = np.where(np.asarray(curved.mask), np.asarray(curved.values), np.nan)
+        error = (observed - mean) / np.sqrt(var)
+        white = error if white is None else white
+        if transform is not None:
+            mean, var = inverse_moments(mean, var, np.asarray(transform.power))
         evidence = np.where(data.valid(), log_evidence, 0.0)
         return cls(
-            mean=mean, var=var, log_evidence=evidence, data=data, white=white, pit=ndtr(white)
+            mean=mean, var=var, log_evidence=evidence, data=data, white=white, pit=ndtr(error)
         )
 
     def summary(self) -> str:
@@ -135,7 +152,8 @@ class Posterior(Scored):
     Attributes:
         mean: `(batch, steps, states)`.
         cov: covariances `(batch, steps, states, states)`.
-        observed_mean: mean of what the state says of the observations `(batch, steps, obs)`.
+        observed_mean: mean of what the state says of the observations `(batch, steps, obs)`; where they were
+            transformed (`rekal.fit(transform=...)`) the median.
         log_evidence: one-step predictive log densities `(batch, steps)` in nats; zero in padding.
         kind: "filtered" (given the data up to each step) or "smoothed" (given all).
         precision: "float64" or "float32", in which it was computed.

@@ -15,15 +15,18 @@ Report = Callable[[str, Progress], None]
 
 
 @contextmanager
-def progress_bar(show: bool | Report, volume: float = 0.0) -> Generator[Report | None]:
+def progress_bar(
+    show: bool | Report, volume: float = 0.0, prefix: str = ""
+) -> Generator[Report | None]:
     """What to call after each iteration with the name of the stage, or None for silence.
 
     Args:
         show: True for a bar, False for none, or a function of your own.
         volume: subtracted from the log-likelihood, to show it in raw units.
+        prefix: what the names of the stages begin with.
     """
     if not isinstance(show, bool):
-        yield show
+        yield lambda stage, progress: show(prefix + stage, progress)
         return
     if not show:
         yield None
@@ -40,7 +43,7 @@ def progress_bar(show: bool | Report, volume: float = 0.0) -> Generator[Report |
 
         def report(stage: str, progress: Progress) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=progress.iterations, value="...")
+                tasks[stage] = bar.add_task(prefix + stage, total=progress.iterations, value="...")
             value = f"{progress.log_likelihood - volume:.1f}"
             bar.update(tasks[stage], completed=progress.iteration, value=value)  # pyright: ignore
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +20,9 @@ from jaxtyping import Array, Bool
 from rekal.archive import save_archive
 from rekal.arguments import positive_time, seed_of
 from rekal.belief_arrays import belief_arrays, belief_from, is_finite
-from rekal.beliefs import Gaussian, Particles
+from rekal.core.filter import Belief, Filter
 from rekal.errors import RekalError
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.particle import ParticleFilter
-from rekal.forecast import Forecast, Labels, forecast_from
-from rekal.forecast.rolling import Source
-from rekal.models.linear_model import LinearModel
-from rekal.models.time_varying import LinearTimeVarying
-from rekal.networks.beliefs import Factorised, Hidden
-from rekal.networks.table import TableNetwork
+from rekal.forecasting import Forecast, Labels, forecast_from
 from rekal.precision import precision_name, precision_of
 from rekal.sequences.building import default_names
 from rekal.sequences.named import Known, ordered
@@ -36,7 +30,6 @@ from rekal.sequences.numeric import numeric_array
 from rekal.sequences.sampling import typical
 from rekal.sequences.standardiser import Standardiser
 
-Belief = Particles | Gaussian | Factorised | Hidden
 Stored = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 STREAM = "stream"
@@ -64,7 +57,7 @@ class Stream:
 
     def __init__(
         self,
-        algorithm: ParticleFilter | GaussianFilter | TableNetwork,
+        algorithm: Filter,
         standardiser: Standardiser,
         labels: Labels,
         seed: int = 0,
@@ -82,11 +75,12 @@ class Stream:
             input_names: names of the inputs; default u, or u1, u2, ...
         """
         self._algorithm = algorithm
-        self._model = algorithm if isinstance(algorithm, TableNetwork) else algorithm.model
+        # Of an Equinox module, a property costs as much as an update: they are looked up once.
+        self._observations, self._n_inputs = algorithm.observations, algorithm.n_inputs
+        self._continuous, self._interval = algorithm.continuous, algorithm.interval or 1.0
+        self._limited = _is_limited(algorithm)
         self._standardiser, self._labels, self._stored = standardiser, labels, stored
-        self._input_names = default_names(
-            input_names or None, self._model.n_inputs, "u", "input_names"
-        )
+        self._input_names = default_names(input_names or None, self._n_inputs, "u", "input_names")
         self._key = jax.random.key(seed_of(seed))
         self._lock = threading.RLock()
         with precision_of(algorithm):
@@ -94,7 +88,7 @@ class Stream:
         self.step, self.log_likelihood = 0, 0.0
         # Of a model in continuous time: time since the first sample, and the latest steps.
         self._elapsed, self._lengths = 0.0, deque(maxlen=RECENT)
-        self._diffuse = len(self._model.diffuse) if isinstance(self._model, LinearModel) else 0
+        self._diffuse = algorithm.unknown
 
     def update(self, y: Any, u: Any = None, dt: int | float | None = None) -> None:
         """Take one sample.
@@ -114,20 +108,26 @@ class Stream:
         with self._lock, precision_of(self._algorithm):
             values, seen = self._sample(y)
             inputs, step = self._inputs(u), self._step(dt)
-            if isinstance(self._model, LinearTimeVarying):
-                self._model.check_steps(self.step + 1)
-            scale = np.asarray(self._standardiser.scale, np.float64)
+            if self._limited:
+                self._algorithm.check_steps(self.step + 1)
+            transform, scale = self._standardiser.transform, np.asarray(self._standardiser.scale)
+            curved, slope = values, np.zeros(len(values))
+            if transform is not None:
+                place = f"sample {self.step + 1}"
+                transform.check(values, seen, self._labels.names, lambda _: place)
+                curved, slope = transform.apply(values), transform.log_derivative(values)
             with np.errstate(over="ignore"):  # what is beyond the numbers is refused below
-                scaled = np.where(seen, (values - self._standardiser.location) / scale, 0.0)
+                scaled = np.where(seen, (curved - self._standardiser.location) / scale, 0.0)
                 row = jnp.asarray(scaled, jnp.result_type(float))
             first = self.step == 0
             drive = (inputs, None if step is None else jnp.asarray(step, jnp.result_type(float)))
             belief, gain, finite = _advance(
                 self._algorithm, self.belief, row, jnp.asarray(seen), drive, first
             )
-            # The flat law of a diffuse start is in raw units: the first entries serve to find it.
+            # The flat law of a diffuse start is not in standardised units (`sequences/volume.py`).
             counted = np.cumsum(seen) > self._diffuse
-            total = self.log_likelihood + float(gain) - float(np.sum(np.log(scale)[seen & counted]))
+            volume = np.sum(np.log(scale)[seen & counted]) - np.sum(slope[seen])
+            total = self.log_likelihood + float(gain) - float(volume)
             if not (bool(finite) and math.isfinite(total)):
                 raise RekalError(self._too_far(scaled))
             if not first and self._continuous:
@@ -168,7 +168,7 @@ class Stream:
             future_inputs = ordered(future_inputs, self._input_names, "future_inputs", known)
         with precision_of(self._algorithm):
             made = forecast_from(
-                self._source(),
+                self._algorithm,
                 belief,
                 horizon,
                 jax.random.fold_in(self._key, at),
@@ -177,7 +177,8 @@ class Stream:
                 origin=at - 1,
                 input_names=self._input_names,
             )
-        raw = made.rescale(self._standardiser.location, self._standardiser.scale)
+        own = self._standardiser
+        raw = made.rescale(own.location, own.scale).inverted(own.transform)
         if not self._continuous:
             labels = dataclasses.replace(
                 self._labels, time_kind="step", time_name=None, interval=1.0
@@ -263,28 +264,18 @@ class Stream:
     def __setstate__(self, held: dict[str, Any]) -> None:
         vars(self).update(held, _lock=threading.RLock())
 
-    @property
-    def _continuous(self) -> bool:
-        model = self._model
-        return isinstance(model, LinearModel | TableNetwork) and model.continuous
-
-    @property
-    def _interval(self) -> float:
-        """Length of a step of a model in continuous time where none is given."""
-        return float(getattr(self._model, "interval", None) or 1.0)
-
     def _sample(self, y: Any) -> tuple[np.ndarray, Bool[np.ndarray, " obs"]]:
         """A sample in raw units, and which of its entries are there."""
         what = f"sample {self.step + 1}"
         if y is None:
-            y = np.full(self._model.observations, np.nan)
+            y = np.full(self._observations, np.nan)
         named = ordered(
             y, self._labels.names, what, Known(self._input_names, self._labels.time_name)
         )
         values = np.atleast_1d(numeric_array(named, what))
-        if values.shape != (self._model.observations,):
+        if values.shape != (self._observations,):
             raise RekalError(
-                f"a sample has {self._model.observations} columns, but {values.shape} was given"
+                f"a sample has {self._observations} columns, but {values.shape} was given"
             )
         if np.isinf(values).any():
             raise RekalError(f"sample {self.step + 1} holds an infinite value")
@@ -294,11 +285,11 @@ class Stream:
         if dt is None:
             return None
         if not self._continuous:
-            raise RekalError(f"a {type(self._model).__name__} runs in equal steps: leave dt out")
+            raise RekalError("the model runs in equal steps: leave dt out")
         return positive_time(dt, "dt")
 
     def _inputs(self, u: Any) -> Array | None:
-        count = self._model.n_inputs
+        count = self._n_inputs
         if count == 0:
             if u is not None:
                 raise RekalError("the model takes no inputs, so leave u out")
@@ -323,7 +314,7 @@ class Stream:
 
     def _after(self, belief: Any, first: bool) -> Any:
         """Shapes of the belief after a sample."""
-        obs, count = self._model.observations, self._model.n_inputs
+        obs, count = self._observations, self._n_inputs
         dtype = jnp.dtype(precision_name(self._algorithm))
         row, seen = jax.ShapeDtypeStruct((obs,), dtype), jax.ShapeDtypeStruct((obs,), bool)
         u = jax.ShapeDtypeStruct((count,), dtype) if count else None
@@ -332,14 +323,19 @@ class Stream:
                 _advance, self._algorithm, belief, row, seen, (u, None), first
             )[0]
 
-    def _source(self) -> Source:
-        algorithm = self._algorithm
-        return algorithm.model if isinstance(algorithm, ParticleFilter) else algorithm
+
+def _is_limited(algorithm: Filter) -> bool:
+    """Whether there is a step beyond which the filter is not defined."""
+    try:
+        algorithm.check_steps(sys.maxsize)
+    except RekalError:
+        return True
+    return False
 
 
 @eqx.filter_jit
 def _advance(
-    algorithm: Any,
+    algorithm: Filter,
     belief: Belief,
     row: Array,
     seen: Array,
@@ -349,9 +345,5 @@ def _advance(
     """The belief after a sample, its log density, and whether the belief is finite."""
     u, dt = drive
     moved = belief if first else algorithm.predict(belief, u, dt)
-    if not isinstance(algorithm, TableNetwork):
-        after, gain = algorithm.update(moved, row, u, seen)
-        return after, gain, is_finite(after)
-    evidence = algorithm.encode(row[None], seen[None], None if u is None else u[None])
-    after, gain = algorithm.update(moved, jax.tree.map(lambda leaf: leaf[0], evidence))
-    return after, gain, is_finite(after)
+    after, log_prob = algorithm.update(moved, row, seen, u)
+    return after, log_prob, is_finite(after)

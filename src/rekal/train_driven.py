@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from collections.abc import Callable
+import contextlib
+import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.filters.choice import Filtering, chosen
-from rekal.learning.batch import as_batch
-from rekal.learning.em import EM, Progress
+from rekal.filters.choice import Filtering
+from rekal.learning.batch import Batch, as_batch
+from rekal.learning.driven_choice import best_driven
+from rekal.learning.driven_networks import Shape
+from rekal.learning.em import EM, EMResult, Progress
+from rekal.learning.held_out import Choice
+from rekal.learning.likelihood import in_double
 from rekal.learning.priors import PriorStrength
-from rekal.learning.simulation_error import SimulationError
-from rekal.learning.simulation_starts import simulation_start
+from rekal.learning.simulation_error import SimulationError, with_noise
+from rekal.models.mean_network import mean_network, member_order
 from rekal.progress import Report
 from rekal.sequences import Sequences
 from rekal.trained import Trained
@@ -43,75 +47,92 @@ NOISE = EM(
 """How the noise is learned; its priors are weak, for sensors and simulations may be very precise."""
 
 
-@dataclasses.dataclass(frozen=True)
-class DrivenOptions:
-    """What the training of "driven-rnn" can be told.
-
-    Attributes:
-        states: number of linear units.
-        units: number of bounded units.
-        restarts: number of random starts; the one with the least training loss is taken.
-    """
-
-    states: int = 3
-    units: int = 8
-    restarts: int = 8
-
-
 def train_driven(
     prepared: Sequences,
-    learner: SimulationError | None,
-    options: DrivenOptions,
-    filtering: str | Filtering | None,
+    learner: SimulationError,
+    shapes: tuple[Shape, ...],
+    restarts: int,
+    following: Filtering,
     seed: int,
     report: Report | None,
 ) -> Trained:
-    """Train a `StochasticRNN` with linear units on its free simulation.
+    """Train a model that simulates, a network or the linear model where that is no worse.
 
-    The simulation fixes the dynamics. `Q` and `R` are then learned by EM with the dynamics held fast, so that
-    what a filter says of the next sample is as sure as it should be.
+    Linear simulation models and networks that begin as one compete on held-out stretches of simulation
+    (`learning/driven_choice.py`). What wins is trained on everything and delivered as one `StochasticRNN`.
+    `Q` and `R` are then learned by EM with the dynamics held fast, so that what a filter says of the next
+    sample is as sure as it should be.
 
     Args:
         prepared: standardised data with inputs.
-        learner: how to train; default `SimulationError()`.
-        options: what the network is, and how many starts there are.
-        filtering: what filters the trained network; default the extended filter.
+        learner: how to train.
+        shapes: sizes of the networks that are tried.
+        restarts: random starts of each.
+        following: what filters the trained network.
         seed: start of all randomness.
-        report: told after each iteration.
+        report: told after each start, and after each iteration of EM.
 
     Raises:
-        RekalError: the data have no inputs.
+        RekalError: the data have no inputs, or not even a linear model of them has a bounded response.
+        KeyboardInterrupt: Ctrl-C before the linear models were learned; later the best so far is returned.
     """
     if not prepared.n_inputs:
         raise RekalError(
             "the model driven-rnn runs by its inputs, but the data have none: name input columns, or use "
             "em-rnn"
         )
-    following = chosen(filtering, Filtering("extended"))
+    began = time.perf_counter()
     batch = as_batch(prepared)
-    starts: list[Any] = [
-        simulation_start(
-            "rnn",
-            options.states,
-            prepared.observations,
-            prepared.n_inputs,
-            options.units,
-            int(np.random.SeedSequence([seed, i]).generate_state(1)[0]),
-        )
-        for i in range(options.restarts)
-    ]
-    following.of(starts[0])  # refused before the work, not after
+    choice = simulation_choice(prepared, learner, shapes, restarts, seed, report)
+    with jax.enable_x64(True):
+        model = delivered(choice, in_double(batch))
+    dtype = batch.values.dtype
+    with jax.enable_x64(True):
+        model = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), dtype), model)
+    following.of(model)  # refused before the noise is learned
 
-    def told(name: str) -> Callable[[Progress], None] | None:
-        return None if report is None else functools.partial(report, name)
+    def learned(progress: Progress) -> None:
+        if report is not None:
+            report("noise", progress)
 
-    found = (learner or SimulationError()).search(starts, batch, told("simulation"))
-    best = found[0]
-    if any(each.stopped == "interrupted" for each in found):
-        return Trained(best._replace(stopped="interrupted"), following)
-    try:
-        result = NOISE.run(best.model, batch, jax.random.key(seed), told("noise"))
-    except KeyboardInterrupt:  # before its first iteration: the dynamics were learned
-        return Trained(best._replace(stopped="interrupted"), following)
-    seconds = result.seconds + sum(each.seconds for each in found)
-    return Trained(result._replace(seconds=seconds), following)
+    error = choice.errors[choice.name]
+    result = EMResult(model, np.array([-0.5 * error**2]), "interrupted", 0.0)
+    if not choice.interrupted:
+        with contextlib.suppress(KeyboardInterrupt):  # before its first iteration
+            result = NOISE.run(model, batch, jax.random.key(seed), learned)
+    return Trained(result._replace(seconds=time.perf_counter() - began), following)
+
+
+def simulation_choice(
+    prepared: Sequences,
+    learner: SimulationError,
+    shapes: tuple[Shape, ...],
+    restarts: int,
+    seed: int,
+    report: Report | None = None,
+) -> Choice:
+    """What simulates best, without the noise; `train_driven` says what the arguments are.
+
+    Raises:
+        RekalError: not even a linear model has a bounded response.
+        KeyboardInterrupt: Ctrl-C before the linear models were learned.
+    """
+    seeds = [int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) for i in range(restarts)]
+
+    def after(done: int, total: int, error: float) -> None:
+        if report is not None:
+            report("simulation", Progress(done, total, -0.5 * error**2))
+
+    with jax.enable_x64(True):
+        batch = in_double(as_batch(prepared))
+        return best_driven(batch, shapes, seeds, learner, after)
+
+
+def delivered(choice: Choice, batch: Batch) -> Any:
+    """What was chosen as one network, with the noise and the law of states of its simulation."""
+    models = [member.model for member in choice.members]
+    joint = mean_network(models, choice.weights)
+    firsts = np.concatenate([member.firsts for member in choice.members], 1)
+    if len(models) > 1:
+        firsts = firsts[:, member_order(models)]
+    return with_noise(joint, jnp.asarray(firsts), batch)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.filters.choice import Filtering, chosen
+from rekal.filters.choice import Filtering
 from rekal.learning.batch import as_batch, check_moments_memory
 from rekal.learning.em import EM, EMResult, Progress
 from rekal.learning.likelihood import MaximumLikelihood
@@ -25,22 +25,13 @@ from rekal.progress import Report
 from rekal.sequences import Sequences
 from rekal.trained import Trained
 
-LINEAR_EM: dict[str, Any] = {
-    "iterations": 300,
-    "tolerance": 1e-6,
-    "process_noise": "full",
-    "observation_noise": "full",
-    "strength": SAFEGUARD,
-}
-"""Settings of EM that fit a linear model."""
-
 
 def train_linear(
     prepared: Sequences,
     model: LinearGaussian | LinearContinuous | None,
-    learner: EM | MaximumLikelihood | None,
+    learner: EM | MaximumLikelihood,
     states: int | None,
-    filtering: str | Filtering | None,
+    following: Filtering,
     report: Report | None,
 ) -> Trained:
     """Train a linear Gaussian model by EM, or by maximum likelihood, as one in continuous time is.
@@ -50,10 +41,9 @@ def train_linear(
         model: where to begin, or None for a subspace start.
         learner: how to train; the particles of EM are of no use here.
         states: number of states of the subspace start, or None for the number with the least BIC.
-        filtering: what filters the trained model; default the Kalman filter.
+        following: what filters the trained model.
         report: told after each iteration.
     """
-    following = chosen(filtering, Filtering("kalman"))
 
     def told(progress: Progress) -> None:
         if report is not None:
@@ -67,43 +57,33 @@ def train_linear(
             start = linear_start(prepared, states)
         else:
             start = choose_order(batch).by_bic.model
-        uncertainty = None
+        uncertainty, starts = None, ()
         following.of(start)  # refused before the work, not after
         check_moments_memory(start.states, batch)
-        if isinstance(start, LinearContinuous):
-            learner = MaximumLikelihood() if learner is None else learner
         if isinstance(learner, MaximumLikelihood):
             found = learner.run(start, batch, told)
             uncertainty = estimated(found, prepared.interval)
             result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
+            starts = found.starts
         else:
             assert isinstance(start, LinearGaussian)
-            em = _learner(model, learner)
             if model is None:
-                start = _shaped(start, em)
+                start = _shaped(start, learner)
+            usual = SAFEGUARD if model is None else None
             result = linear_em(
                 start,
                 batch,
-                iterations=em.iterations,
-                tolerance=em.tolerance,
-                freeze=em.freeze,
-                fixed=em.fixed,
-                process_noise=em.process_noise,
-                observation_noise=em.observation_noise,
-                strength=None if isinstance(em.strength, str) else em.strength,
+                iterations=learner.iterations,
+                tolerance=learner.tolerance,
+                freeze=learner.freeze,
+                fixed=learner.fixed,
+                process_noise=learner.process_noise,
+                observation_noise=learner.observation_noise,
+                strength=usual if isinstance(learner.strength, str) else learner.strength,
                 report=told,
             )
     result = result._replace(model=_in(modelling_dtype(), result.model))
-    return Trained(result, following, uncertainty=uncertainty)
-
-
-def _learner(model: LinearGaussian | LinearContinuous | None, learner: EM | None) -> EM:
-    """What trains: by default with full covariances, those of a model of one's own as that model has them."""
-    if learner is not None:
-        return learner
-    if model is None:
-        return EM(**LINEAR_EM)
-    return EM(**{**LINEAR_EM, "process_noise": None, "observation_noise": None})
+    return Trained(result, following, uncertainty=uncertainty, starts=starts)
 
 
 def _shaped(start: LinearGaussian, em: EM) -> LinearGaussian:

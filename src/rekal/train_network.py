@@ -1,10 +1,9 @@
-"""Training of stochastic networks and of radial basis functions: starts that compete, EM, one winner."""
+"""Training of stochastic networks and of radial basis functions: restarts selected on held-out data, EM."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -12,10 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.filters.choice import Filtering, chosen
+from rekal.filters.choice import Filtering
 from rekal.learning.batch import Batch, as_batch
 from rekal.learning.em import EM
-from rekal.learning.rbf_start import rbf_starts
 from rekal.learning.restarts import Trial, hide_after, try_starts
 from rekal.learning.subspace import subspace_start
 from rekal.models.activations import Activation
@@ -23,61 +21,24 @@ from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.progress import Report
 from rekal.sequences import Sequences
-from rekal.sequences.standardiser import Standardiser
+from rekal.train_warnings import network_warnings
 from rekal.trained import Trained
+
+Starts = Callable[[Batch, PRNGKeyArray], Sequence[tuple[str, StochasticRNN | RBFNetwork]]]
+"""What makes starts for some data: each with its name."""
 
 START_SCALE = 0.3  # standard deviation of the states at the start: tanh bends, but only a little
 
 
-@dataclasses.dataclass(frozen=True)
-class NetworkOptions:
-    """What the training of a network by name can be told.
-
-    Attributes:
-        states: number of hidden units.
-        restarts: number of starts that compete on held-out likelihood.
-        hold_out: share of each series that judges them.
-        trial_iterations: EM iterations of each trial.
-        activation: elementwise function of the hidden units.
-        linear_observation: the outputs read `C x` instead of `C f(x)`.
-    """
-
-    states: int = 5
-    restarts: int = 3
-    hold_out: float = 0.2
-    trial_iterations: int = 40
-    activation: Activation = "tanh"
-    linear_observation: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class RBFOptions:
-    """What the training of a network of radial basis functions by name can be told.
-
-    Attributes:
-        states: number of states.
-        kernels: number of kernels.
-        hold_out: share of each series that judges its two starts.
-        trial_iterations: EM iterations of each trial.
-    """
-
-    states: int = 2
-    kernels: int = 10
-    hold_out: float = 0.2
-    trial_iterations: int = 40
-
-
-RBF_EM: dict[str, Any] = {"smoother": "gaussian", "window": 5, "average": 1}
-"""Settings of EM that fit a network of radial basis functions: its steps are not random."""
-
-
 def train_network(
     prepared: Sequences,
-    model: StochasticRNN | RBFNetwork | None,
+    start: StochasticRNN | RBFNetwork | Starts,
     em: EM,
-    options: NetworkOptions | RBFOptions,
-    standardiser: Standardiser,
-    filtering: str | Filtering | None,
+    *,
+    hold_out: float,
+    trial_iterations: int,
+    volume: Float[np.ndarray, "batch steps obs"],
+    following: Filtering,
     seed: int,
     report: Report | None,
 ) -> Trained:
@@ -85,80 +46,58 @@ def train_network(
 
     Args:
         prepared: data in the units of the model.
-        model: where to begin, or None for starts that compete.
+        start: a network to begin with, or what makes several, of which held-out likelihood selects one.
         em: how to train.
-        options: say, of a network by name, what it is and how its starts compete.
-        standardiser: how the data were prepared, to tell held-out scores in raw units.
-        filtering: what filters the trained network; default what filtered it in the training.
+        hold_out: share of each series that selects the start.
+        trial_iterations: EM iterations of each start before one is selected.
+        volume: of the data (`log_volume`), for held-out scores in raw units.
+        following: what filters the trained network, and the starts on held-out data.
         seed: start of all randomness.
-        report: told after each iteration.
+        report: called after each iteration.
 
     Raises:
         KeyboardInterrupt: Ctrl-C before anything was learned; later it ends the training with the best so
             far.
     """
-    batch = as_batch(prepared, model)
+    own = isinstance(start, StochasticRNN | RBFNetwork)
+    batch = as_batch(prepared, start if own else None)
     start_key, trial_key, run_key = jax.random.split(jax.random.key(seed), 3)
     trials: tuple[tuple[str, float], ...] = ()
     ranked: list[Trial] = []
     interrupted: Trial | None = None
-    starts: Sequence[tuple[str, StochasticRNN | RBFNetwork]]
-    if model is not None:
-        starts = [("own", model)]
-    elif isinstance(options, RBFOptions):
-        starts = rbf_starts(
-            np.asarray(prepared.values),
-            np.asarray(prepared.mask),
-            options.states,
-            options.kernels,
-            inputs=None if prepared.inputs is None else np.asarray(prepared.inputs),
-            lengths=np.asarray(prepared.lengths),
-        )
-    else:
-        starts = make_starts(
-            prepared,
-            batch,
-            options.states,
-            options.restarts,
-            start_key,
-            activation=options.activation,
-            linear_observation=options.linear_observation,
-        )
+    starts = [("own", start)] if own else start(batch, start_key)
     best = starts[0][1]
-    if isinstance(best, RBFNetwork):
-        usual = Filtering(em.approximation)
-    else:
-        usual = Filtering("particles", max(em.particles, 300), em.proposal)
-    following = chosen(filtering, usual)
     following.of(best)  # refused before the work, not after
     if len(starts) > 1:
-        iterations = min(options.trial_iterations, em.iterations)
+        iterations = min(trial_iterations, em.iterations)
         trial = dataclasses.replace(em, iterations=iterations)
-        ranked = try_starts(
-            trial, starts, batch, options.hold_out, trial_key, report, filtering=following
-        )
+        ranked = try_starts(trial, starts, batch, hold_out, trial_key, report, filtering=following)
         best = ranked[0].result.model
         judged = [
             trial for trial in ranked if np.isfinite(trial.held_out)
         ]  # Ctrl-C left one unjudged
-        trials = _in_raw_units(judged, batch, options.hold_out, standardiser)
+        trials = _in_raw_units(judged, batch, hold_out, volume)
         interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)
     if interrupted is not None:
         result = ranked[0].result._replace(stopped="interrupted")
     else:
-        told = None if report is None else lambda p: report("training", p)
+        each = None if report is None else lambda progress: report("training", progress)
         try:
-            result = em.run(best, batch, run_key, told)
+            result = em.run(best, batch, run_key, each)
         except (
             KeyboardInterrupt
         ):  # before its first iteration: there is still what the trials learned
             if not ranked:
                 raise
             result = ranked[0].result._replace(stopped="interrupted")
-    return Trained(result, following, trials)
+    score = None if not trials else trials[0][1]
+    warnings: tuple[str, ...] = ()
+    if isinstance(result.model, StochasticRNN):
+        warnings = network_warnings(prepared, hold_out, score, volume)
+    return Trained(result, following, trials, warnings=warnings)
 
 
-def make_starts(
+def random_starts(
     prepared: Sequences,
     batch: Batch,
     states: int,
@@ -178,7 +117,7 @@ def make_starts(
         prepared: standardised data.
         batch: the same as arrays.
         states: number of hidden units.
-        restarts: number of starts.
+        restarts: how many.
         key: randomness of the random ones.
         activation: elementwise function of the hidden units.
         linear_observation: the outputs read `C x` instead of `C f(x)`.
@@ -224,11 +163,10 @@ def rotate(model: StochasticRNN, U: Float[Array, "states states"]) -> Stochastic
 
 
 def _in_raw_units(
-    ranked: list[Trial], batch: Batch, hold_out: float, standardiser: Standardiser
+    ranked: list[Trial], batch: Batch, hold_out: float, volume: np.ndarray
 ) -> tuple[tuple[str, float], ...]:
     """Held-out log-likelihood per observed entry, in nats of the raw units."""
-    hidden = hide_after(batch, hold_out)[1]
-    counts = np.sum(np.asarray(batch.mask) & hidden[..., None], axis=(0, 1))
-    volume = float(np.sum(counts * np.log(np.asarray(standardiser.scale))))
-    entries = max(1, int(counts.sum()))
-    return tuple((trial.name, (trial.held_out - volume) / entries) for trial in ranked)
+    counted = np.asarray(batch.mask) & hide_after(batch, hold_out)[1][..., None]
+    total = float(volume[counted[:, : volume.shape[1]]].sum())
+    entries = max(1, int(counted.sum()))
+    return tuple((trial.name, (trial.held_out - total) / entries) for trial in ranked)

@@ -6,13 +6,14 @@ import jax
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.filters.choice import Filtering, chosen
+from rekal.filters.choice import Filtering
 from rekal.learning.batch import as_batch, check_moments_memory
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.estimate import Estimate
 from rekal.learning.function_arrays import FUNCTIONS
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.uncertainty import MOST, estimated
+from rekal.models.base import StateSpaceModel
 from rekal.models.linear_model import LinearModel
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.parametric import ParametricModel
@@ -24,8 +25,9 @@ from rekal.trained import Parameter, Trained
 def train_own(
     prepared: Sequences,
     model: ParametricModel | NonlinearGaussian,
+    built: StateSpaceModel,
     learner: MaximumLikelihood | None,
-    filtering: str | Filtering | None,
+    following: Filtering,
     report: Report | None,
 ) -> Trained:
     """Find the parameters that make the data most likely, in the units of the model.
@@ -33,18 +35,16 @@ def train_own(
     Args:
         prepared: the data.
         model: where the search begins.
+        built: the state-space model with the parameters where it begins.
         learner: how; default `MaximumLikelihood`, with standard errors of up to 150 parameters.
-        filtering: what filters the fitted model, and whose likelihood is climbed; default the Kalman filter
-            where the model is linear, else the unscented one.
+        following: what filters the fitted model, and whose likelihood is climbed.
         report: told after each iteration.
 
     Raises:
         RekalError: the filter has no likelihood with a gradient, or cannot filter the model; the data do not
             fit; or as for `MaximumLikelihood.run`.
     """
-    built = model.build() if isinstance(model, ParametricModel) else model
     linear = isinstance(built, LinearModel)
-    following = chosen(filtering, Filtering("kalman" if linear else "unscented"))
     if not linear and following.kind == "particles":
         raise RekalError(
             "the likelihood of a particle filter has no gradient to climb: learn with filtering='unscented' "
@@ -68,7 +68,7 @@ def train_own(
     if found.structure is not None or found.information is not None:
         criteria = (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
     uncertainty = estimated(found, prepared.interval)
-    return Trained(result, following, (), _told(found), criteria, uncertainty)
+    return Trained(result, following, (), _told(found), criteria, uncertainty, found.starts)
 
 
 def _told(found: Estimate) -> tuple[Parameter, ...]:

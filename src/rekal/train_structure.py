@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.filters.choice import Filtering, chosen
+from rekal.filters.choice import Filtering
 from rekal.learning.batch import as_batch, check_moments_memory
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.estimate import Estimate
 from rekal.learning.likelihood import MaximumLikelihood
+from rekal.learning.parameters import natural_slopes
 from rekal.learning.uncertainty import estimated
 from rekal.models.linear_model import LinearModel
-from rekal.models.structural import (
-    autoregression,
-    constant_acceleration,
-    constant_velocity,
-    local_level,
-    local_linear_trend,
-    oscillator,
-    seasonal,
-)
 from rekal.models.structure_units import raw_parameters, standardised
 from rekal.models.structures import Structure
 from rekal.progress import Report
@@ -33,80 +23,24 @@ from rekal.sequences.standardiser import Standardiser
 from rekal.sequences.volume import log_volume
 from rekal.trained import Parameter, Trained
 
-STRUCTURES = (
-    "local-level",
-    "local-linear-trend",
-    "seasonal",
-    "oscillator",
-    "constant-velocity",
-    "constant-acceleration",
-    "ar",
-)
-
-
-class StructureOptions(NamedTuple):
-    """What the training of a structure by name can be told.
-
-    Attributes:
-        states: number of lags of "ar"; default 2.
-        period: steps per season of "seasonal" (default: those of a year where dates are monthly or
-            quarterly, else needed), or where the search of "oscillator" begins.
-    """
-
-    states: int | None = None
-    period: float | None = None
-
-
-def structure_of(name: str, data: Sequences, options: StructureOptions) -> Structure:
-    """The structure that a name stands for.
-
-    Raises:
-        RekalError: an option is missing, or of no use to this structure.
-    """
-    if options.states is not None and name != "ar":
-        raise RekalError(f"states is of no use to {name}, whose structure says how many there are")
-    if options.period is not None and name not in ("seasonal", "oscillator"):
-        raise RekalError(f"period is of no use to {name}: leave it out")
-    if name == "seasonal":
-        period = _period_of_year(data) if options.period is None else options.period
-        if period is None:
-            raise RekalError("seasonal needs period, the number of steps after which it repeats")
-        if period != int(period):
-            raise RekalError(f"seasonal needs a whole number of steps, not {period:g}")
-        return local_level() + seasonal(int(period))
-    if name in ("constant-velocity", "constant-acceleration"):
-        make = constant_velocity if name == "constant-velocity" else constant_acceleration
-        return make(float(data.interval or 1.0), data.observations)
-    if name == "oscillator":
-        return oscillator(options.period)
-    if name == "ar":
-        return autoregression(2 if options.states is None else options.states)
-    return local_level() if name == "local-level" else local_linear_trend()
-
-
-def _period_of_year(data: Sequences) -> int | None:
-    """Steps per year of monthly or quarterly dates, else None."""
-    step = data.interval if data.time_kind == "date" and data.time_unit == "month" else None
-    return {1.0: 12, 3.0: 4}.get(step or 0.0)
-
 
 def train_structure(
-    prepared: Sequences,
+    data: Sequences,
     structure: Structure,
-    learner: MaximumLikelihood | None,
+    learner: MaximumLikelihood,
     standardiser: Standardiser,
-    filtering: str | Filtering | None,
+    following: Filtering,
     report: Report | None,
     own: bool = False,
 ) -> Trained:
     """Find the parameters that make the data most likely.
 
     Args:
-        prepared: the data in standardised units.
+        data: in raw units.
         structure: what is fitted.
-        learner: how; default `MaximumLikelihood()`.
-        standardiser: how they were standardised.
-        filtering: what filters the fitted model; default the Kalman filter.
+        learner: how.
+        standardiser: how they are to be standardised, all alike or each on a scale of its own (`Panel.rows`).
+        following: what filters the fitted model.
         report: told after each iteration.
         own: whether the structure holds values, in raw units, that frozen parameters keep.
 
@@ -114,16 +48,16 @@ def train_structure(
         RekalError: the series are sampled irregularly and the structure has no form in continuous time;
             the data have other inputs than the structure or too few samples, or the likelihood is not finite.
     """
+    prepared = standardiser.apply(data)
+    _check_columns(prepared, structure)
     structure = _driven(prepared, structure)
     if prepared.dt is not None and structure.interval is None:
         structure = structure.continuous(prepared.interval or 1.0)
-    learner = MaximumLikelihood() if learner is None else learner
     start = _start(prepared, structure)
     if own and learner.freeze:
         held = np.isin(np.array(structure.names), learner.freeze)
         given = standardised(structure, standardiser).vector
         start = start.replaced(jnp.where(held, given, start.vector))
-    following = chosen(filtering, Filtering("kalman"))
     built = start.build()
     following.of(built)  # refused before the work, not after
     batch = as_batch(prepared, built)
@@ -136,16 +70,30 @@ def train_structure(
     found = learner.run(start, batch, told)
     assert isinstance(found.model, LinearModel)
     diffuse = len(found.model.diffuse)
-    volume = float(
-        log_volume(np.asarray(prepared.mask), np.asarray(standardiser.scale), diffuse).sum()
-    )
+    volume = float(log_volume(standardiser, data, diffuse).sum())
     result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
-    criteria = tuple(
-        (name, value + 2 * volume)
-        for name, value in (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
-    )
+    criteria = tuple((name, value + 2 * volume) for name, value in _criteria(found, standardiser))
     parameters = _parameters(found, standardiser)
-    return Trained(result, following, (), parameters, criteria, estimated(found, prepared.interval))
+    uncertainty = estimated(found, prepared.interval)
+    return Trained(result, following, (), parameters, criteria, uncertainty, found.starts)
+
+
+def _check_columns(data: Sequences, structure: Structure) -> None:
+    """Refuse more or fewer columns than the structure describes, with what to do about it."""
+    described, given = structure.observations, data.observations
+    if described == given:
+        return
+    names, first = ", ".join(data.names), data.names[0]
+    cure = "give it as many"
+    if described == 1:
+        cure = (
+            f"fit each column by itself (data.select(['{first}']), --columns {first}), or take the model "
+            "linear, which learns how they move together"
+        )
+    raise RekalError(
+        f"the structure describes {described} column{'s' if described > 1 else ''}, but the data have "
+        f"{given} ({names}): {cure}"
+    )
 
 
 def _driven(data: Sequences, structure: Structure) -> Structure:
@@ -195,6 +143,18 @@ def _start(data: Sequences, structure: Structure) -> Structure:
     return structure.start(np.where(mask, values, np.nan)[:length], inputs)
 
 
+def _criteria(found: Estimate, standardiser: Standardiser) -> tuple[tuple[str, float], ...]:
+    """Information criteria; the scales of several series, but for one, are parameters as well."""
+    own = np.asarray(standardiser.scale)
+    more = len(own) - 1 if own.ndim > 1 else 0
+    if not more:
+        return (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
+    k, n = found.counted + more, found.steps
+    aic = -2 * found.value + 2 * k
+    aicc = aic + 2 * k * (k + 1) / (n - k - 1) if n > k + 1 else float("inf")
+    return (("AIC", aic), ("AICc", aicc), ("BIC", -2 * found.value + k * float(np.log(n))))
+
+
 def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter, ...]:
     """The estimates and their standard errors in raw units."""
     structure = found.structure
@@ -204,9 +164,8 @@ def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter,
     values = (M @ np.asarray(structure.natural, float) + b)[free]
     errors = found.standard_errors
     if found.information is not None:
-        natural = found.parameters.natural
         with jax.enable_x64(True):
-            slopes = np.asarray(jax.jit(jax.jacfwd(natural))(jnp.asarray(found.vector)))
+            slopes = np.asarray(natural_slopes(found.parameters, jnp.asarray(found.vector)))
         jacobian = M[np.ix_(free, free)] @ slopes
         largest = np.abs(jacobian).max(1)
         size = np.where(largest > 0, largest, 1.0)  # the square of a row may be beyond all numbers

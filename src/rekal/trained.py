@@ -46,6 +46,8 @@ class Trained(NamedTuple):
         parameters: those of a structure with standard errors, in raw units.
         criteria: names and values of information criteria, of raw data.
         uncertainty: of the model, where the training worked it out.
+        starts: (name, log-likelihood where its climb was left) of those of maximum likelihood, best first.
+        warnings: what held-out data say against the model, a sentence each.
     """
 
     result: EMResult
@@ -54,3 +56,5 @@ class Trained(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     criteria: tuple[tuple[str, float], ...] = ()
     uncertainty: Uncertainty | None = None
+    starts: tuple[tuple[str, float], ...] = ()
+    warnings: tuple[str, ...] = ()

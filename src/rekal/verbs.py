@@ -8,19 +8,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from rekal.arguments import seed_of
 from rekal.beliefs import GaussianPath, Path, SmoothedPath
 from rekal.errors import RekalError
-from rekal.filters.finite import check_finite, check_particles
+from rekal.filters.finite import check_finite, check_particles, is_sound
 from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.particle import ParticleFilter
 from rekal.filters.predictive import Predictive, gaussian_predictive, particle_predictive
-from rekal.filters.recursion import run_filter
 from rekal.learning.batch import Batch, as_batch, check_moments_memory
 from rekal.memory import check_memory
 from rekal.models.gaussian import GaussianModel
+from rekal.placing import first_steps, placed, taken
 from rekal.posterior import Kind, Posterior
 from rekal.precision import in_double_here, in_single, precision_name, precision_of
 from rekal.sequences import Sequences
@@ -30,15 +30,6 @@ from rekal.smoothers.root import VAST
 Filter = TypeVar("Filter", bound=ParticleFilter | GaussianFilter)
 
 MANY = 10_000  # particles from which single precision is enough, and twice as fast
-
-
-@eqx.filter_jit
-def _run(algorithm: ParticleFilter, batch: Batch, keys: Key[Array, " batch"]) -> Path:
-    def one(row: tuple[Batch, PRNGKeyArray]) -> Path:
-        series, key = row
-        return run_filter(algorithm, series.values, series.mask, series.inputs, series.dt, key)
-
-    return jax.lax.map(one, (batch, keys))
 
 
 @eqx.filter_jit
@@ -53,24 +44,9 @@ def _smooth(algorithm: ParticleFilter, batch: Batch, path: Path) -> Array:
     return jax.lax.map(one, (batch, path))
 
 
-@eqx.filter_jit
-def _run_gaussian(algorithm: GaussianFilter, batch: Batch, complete: bool) -> GaussianPath:
-    def one(series: Batch) -> GaussianPath:
-        mask = None if complete else series.mask
-        return algorithm.run(series.values, mask, series.inputs, series.dt)
-
-    return jax.lax.map(one, batch)
-
-
-@eqx.filter_jit
-def _smooth_gaussian(
-    algorithm: GaussianFilter, batch: Batch, complete: bool
-) -> tuple[GaussianPath, SmoothedPath]:
-    def one(series: Batch) -> tuple[GaussianPath, SmoothedPath]:
-        mask, length = None if complete else series.mask, series.valid.sum()
-        return algorithm.smooth(series.values, mask, series.inputs, series.dt, length)
-
-    return jax.lax.map(one, batch)
+def _run_batch(algorithm: Any, batch: Batch, key: PRNGKeyArray | None = None) -> Any:
+    lengths = batch.valid.sum(1)
+    return algorithm.run_batch(batch.values, batch.mask, batch.inputs, batch.dt, key, lengths)
 
 
 def filter_paths(
@@ -81,20 +57,23 @@ def filter_paths(
     batch = as_batch(data, algorithm.model)
     if isinstance(algorithm, GaussianFilter):
         check_moments_memory(algorithm.model.states, batch)
-        path = _run_gaussian(algorithm, batch, is_complete(batch))
+        path = _run_batch(algorithm, batch)
         _check(algorithm, data, batch, path)
     else:
         check_path_memory(algorithm, batch)
-        path = _run(algorithm, batch, jax.random.split(key, data.batch))
+        path = _run_batch(algorithm, batch, key)
         _check_particles(data, path)
-    return jax.tree.map(lambda leaf: leaf[:, : data.steps], path)
+    return first_steps(path, data.steps)
 
 
 def _check(algorithm: GaussianFilter, data: Sequences, batch: Batch, path: GaussianPath) -> None:
     """Say where a filter broke down: compiled code cannot look at numbers."""
+    numbers = jax.tree.map(np.asarray, path)
+    if is_sound(algorithm.model, numbers):
+        return
     for i in range(data.batch):
-        one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path)  # noqa: B023
-        drive = (None if leaf is None else leaf[i] for leaf in (batch.inputs, batch.dt))
+        one = jax.tree.map(lambda leaf: leaf[i % len(leaf), : int(data.lengths[i])], numbers)  # noqa: B023
+        drive = (None if leaf is None else taken(leaf, i) for leaf in (batch.inputs, batch.dt))
         check_finite(algorithm.model, one, *drive)
 
 
@@ -107,8 +86,10 @@ def _vast(path: GaussianPath, smoothed: SmoothedPath) -> bool:
 
 
 def _check_particles(data: Sequences, path: Path) -> None:
+    numbers = jax.tree.map(np.asarray, path)
     for i in range(data.batch):
-        check_particles(jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], path))  # noqa: B023
+        one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], numbers)  # noqa: B023
+        check_particles(one)
 
 
 def check_filter(algorithm: Any) -> None:
@@ -150,18 +131,14 @@ def check_path_memory(algorithm: ParticleFilter, batch: Batch) -> None:
     )
 
 
-def is_complete(batch: Batch) -> bool:
-    """Whether nothing is missing but padding, which lies after all that matters."""
-    return bool((batch.mask | ~batch.valid[..., None]).all())
-
-
 def filtered_posterior(
     algorithm: ParticleFilter | GaussianFilter, data: Sequences, path: Path | GaussianPath
 ) -> Posterior:
     """Moments of the filtered beliefs."""
     if isinstance(path, Path):
         assert isinstance(algorithm, ParticleFilter)
-        return _posterior(algorithm, data, path, jnp.exp(path.log_weights), "filtered")
+        weights = placed(np.exp(np.asarray(path.log_weights)))
+        return _posterior(algorithm, data, path, weights, "filtered")
     assert isinstance(algorithm, GaussianFilter)
     return _gaussian_posterior(algorithm, data, path, path.mean, path.cov, "filtered")
 
@@ -201,17 +178,18 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
 
 def _smoothed(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int) -> Posterior:
     batch = as_batch(data, algorithm.model)
-    cut = lambda tree: jax.tree.map(lambda leaf: leaf[:, : data.steps], tree)  # noqa: E731
+    cut = lambda tree: first_steps(tree, data.steps)  # noqa: E731
     if isinstance(algorithm, GaussianFilter):
         check_moments_memory(algorithm.model.states, batch, smoothing=True)
-        path, smoothed = cut(_smooth_gaussian(algorithm, batch, is_complete(batch)))
+        rows = (batch.values, batch.mask, batch.inputs, batch.dt)
+        path, smoothed = cut(algorithm.smooth_batch(*rows, batch.valid.sum(1)))
         _check(algorithm, data, batch, path)
         sturdier = algorithm.sturdier()
         if sturdier is not None and _vast(path, smoothed):
             return _smoothed(sturdier, data, seed)
         return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
     check_path_memory(algorithm, batch)
-    path = _run(algorithm, batch, jax.random.split(jax.random.key(seed_of(seed)), data.batch))
+    path = _run_batch(algorithm, batch, jax.random.key(seed_of(seed)))
     _check_particles(data, path)
     weights = _smooth(algorithm, batch, path)
     for i in range(data.batch):
@@ -226,21 +204,19 @@ def _posterior(
     weights: Array,
     kind: Kind,
 ) -> Posterior:
-    mean = jnp.einsum("btn,btns->bts", weights, path.x)
-    # Centred first: in float32 the difference of two second moments may have no digit left.
-    centred = path.x - mean[:, :, None]
-    each = _observed(algorithm, data, path.x)
+    steps = None if data.inputs is None else placed(np.asarray(data.inputs), path.x.dtype)
+    mean, cov, observed = _moments(algorithm, path.x, weights, steps)
     told = None
     if isinstance(algorithm.model, GaussianModel):
         values, inputs = _arrays(data)
-        dt = None if data.dt is None else jnp.asarray(np.asarray(data.dt), values.dtype)
+        dt = None if data.dt is None else placed(np.asarray(data.dt), values.dtype)
         key = jax.random.fold_in(jax.random.key(algorithm.seed), 1)
-        seen = jnp.asarray(np.asarray(data.mask))
+        seen = placed(np.asarray(data.mask))
         told = particle_predictive(algorithm.model, path, values, seen, inputs, dt, key)
     return Posterior(
         mean=np.asarray(mean),
-        cov=np.asarray(jnp.einsum("btn,btni,btnj->btij", weights, centred, centred)),
-        observed_mean=np.asarray(jnp.einsum("btn,btnp->btp", weights, each)),
+        cov=np.asarray(cov),
+        observed_mean=np.asarray(observed),
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
@@ -261,7 +237,7 @@ def _gaussian_posterior(
     told = gaussian_predictive(algorithm, path, values, inputs)
     return Posterior(
         mean=np.asarray(mean),
-        cov=np.asarray(cov),
+        cov=np.broadcast_to(np.asarray(cov), (*mean.shape, mean.shape[-1])),
         observed_mean=np.asarray(_signal(algorithm, mean, cov, inputs)),
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
@@ -283,8 +259,8 @@ def _scored(told: Predictive | None, known: np.ndarray) -> dict[str, np.ndarray]
 def _arrays(data: Sequences) -> tuple[Array, Array | None]:
     """Values and inputs in the computation's precision."""
     dtype = jnp.result_type(float)
-    inputs = None if data.inputs is None else jnp.asarray(np.asarray(data.inputs), dtype)
-    return jnp.asarray(np.asarray(data.values), dtype), inputs
+    inputs = None if data.inputs is None else placed(np.asarray(data.inputs), dtype)
+    return placed(np.asarray(data.values), dtype), inputs
 
 
 @eqx.filter_jit
@@ -292,16 +268,25 @@ def _signal(algorithm: GaussianFilter, mean: Array, cov: Array, inputs: Array | 
     """What each belief says of the observations, in the mean."""
 
     def step(mean: Array, cov: Array, t: Array, u: Array | None) -> Array:
-        return algorithm.observe(algorithm.belief(mean, cov, t), u)[0]
+        return algorithm.observe(algorithm.belief(mean, cov, t), u).mean
 
     one = lambda m, P, u: jax.vmap(step)(m, P, jnp.arange(len(m)), u)  # noqa: E731
+    if len(cov) < len(mean):  # all series share it
+        return jax.vmap(lambda m, u: one(m, cov[0], u))(mean, inputs)
     return jax.vmap(one)(mean, cov, inputs)
 
 
-def _observed(
+@eqx.filter_jit
+def _moments(
     algorithm: ParticleFilter,
-    data: Sequences,
     x: Float[Array, "batch steps particles states"],
-) -> Float[Array, "batch steps particles obs"]:
-    inputs = None if data.inputs is None else jnp.asarray(data.inputs, x.dtype)
-    return jax.vmap(jax.vmap(algorithm.model.observation_mean))(x, inputs)
+    weights: Float[Array, "batch steps particles"],
+    inputs: Float[Array, "batch steps input"] | None,
+) -> tuple[Array, Array, Array]:
+    """Mean and covariance of clouds, and the mean of what they say of the observations."""
+    mean = jnp.einsum("btn,btns->bts", weights, x)
+    # Centred first: in float32 the difference of two second moments may have no digit left.
+    centred = x - mean[:, :, None]
+    cov = jnp.einsum("btn,btni,btnj->btij", weights, centred, centred)
+    each = jax.vmap(jax.vmap(algorithm.model.observation_mean))(x, inputs)
+    return mean, cov, jnp.einsum("btn,btnp->btp", weights, each)

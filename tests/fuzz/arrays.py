@@ -33,7 +33,7 @@ from odd_arrays import STEPS, Odd, odd_array  # noqa: E402
 import rekal  # noqa: E402
 from rekal.errors import RekalError  # noqa: E402
 from rekal.filters.choice import Filtering  # noqa: E402
-from rekal.forecast import Labels  # noqa: E402
+from rekal.forecasting import Labels  # noqa: E402
 from rekal.history import History  # noqa: E402
 from rekal.sequences.standardiser import Standardiser  # noqa: E402
 

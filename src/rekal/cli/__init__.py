@@ -1,4 +1,4 @@
-"""The command line: `rekal fit|forecast|simulate|identify|report|study`.
+"""The command line: `rekal fit|forecast|simulate|identify|report|study|models`.
 
 Each command is a file of its own. They import the numerical part of rekal only when they run, so
 that `rekal --help` answers at once.

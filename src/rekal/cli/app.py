@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from rekal.cli.fit import fit
 from rekal.cli.forecast import forecast
 from rekal.cli.identify import identify
+from rekal.cli.models import models
 from rekal.cli.outcome import ends_well
 from rekal.cli.report import report
 from rekal.cli.simulate import simulate
@@ -57,7 +58,7 @@ app = typer.Typer(
 )
 """The command line as Typer has it."""
 
-for command in (fit, forecast, simulate, identify, report, study):
+for command in (fit, forecast, simulate, identify, report, study, models):
     app.command()(command)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit import Fit
     from rekal.fit_network import NetworkFit
+    from rekal.fit_result import Fit
     from rekal.sequences import Sequences
     from rekal.sequences.table import Table
 
@@ -70,11 +70,15 @@ def trained_on(fit: Fit | NetworkFit, data: Sequences) -> bool:
 
     A structure takes the mean from its data and leaves their deviation as it is: it keeps a scale of 1.
     """
+    from rekal.sequences.panel import Panel
     from rekal.sequences.standardiser import Standardiser
 
     if tuple(data.names) != tuple(fit.labels.names) or int(data.mask.sum()) != fit.history.entries:
         return False
-    here, there = Standardiser.of(data), fit.standardiser
+    there = fit.standardiser
+    if isinstance(there, Panel):
+        return there.is_of(data)
+    here = Standardiser.of(data, there.transform)
     same_mean = np.allclose(here.location, there.location, rtol=1e-6, atol=0)
     same_scale = np.allclose(here.scale, there.scale, rtol=1e-6, atol=0)
     return same_mean and (same_scale or bool(np.all(np.asarray(there.scale) == 1)))

@@ -5,63 +5,71 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rekal.cli import fit_options as told
-from rekal.cli import options
-from rekal.cli.outcome import after_writing
+import typer
+
+from rekal.cli import fit_options, options
+from rekal.cli.method_options import method_of
+from rekal.cli.outcome import INTERRUPTED, after_writing
 from rekal.cli.output import emit_json, emit_text, remark
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit import Fit
     from rekal.fit_network import NetworkFit
+    from rekal.fit_result import Fit
+    from rekal.methods.base import Method
     from rekal.sequences import Sequences
 
 
 def fit(
-    source: told.Source,
-    model: told.Model = "em-rnn",
-    states: told.States = None,
-    kernels: told.Kernels = None,
-    units: told.Units = None,
-    period: told.Period = None,
-    activation: told.Activation = None,
-    linear_observation: told.LinearObservation = False,
-    process_noise: told.ProcessNoise = None,
-    observation_noise: told.ObservationNoise = None,
-    freeze: told.Freeze = None,
-    filter: told.Filter = None,
-    filter_iterations: told.FilterIterations = None,
-    smoother: told.Smoother = None,
-    warm_start: told.WarmStart = None,
-    particles: told.Particles = None,
-    iterations: told.Iterations = None,
-    epochs: told.Epochs = None,
-    checkpoint: told.Checkpoint = None,
-    restarts: told.Restarts = None,
-    hold_out: told.HoldOut = None,
-    tolerance: told.Tolerance = None,
-    proposal: told.ParticleProposal = None,
-    time: told.Time = None,
-    irregular: told.Irregular = False,
-    columns: told.Columns = None,
-    inputs: told.Inputs = None,
+    source: fit_options.Source,
+    model: fit_options.Model = "em-rnn",
+    states: fit_options.States = None,
+    kernels: fit_options.Kernels = None,
+    units: fit_options.Units = None,
+    period: fit_options.Period = None,
+    activation: fit_options.Activation = None,
+    linear_observation: fit_options.LinearObservation = False,
+    process_noise: fit_options.ProcessNoise = None,
+    observation_noise: fit_options.ObservationNoise = None,
+    freeze: fit_options.Freeze = None,
+    scale: fit_options.Scale = None,
+    transform: fit_options.Transform = None,
+    filter: fit_options.Filter = None,
+    filter_iterations: fit_options.FilterIterations = None,
+    smoother: fit_options.Smoother = None,
+    warm_start: fit_options.WarmStart = None,
+    particles: fit_options.Particles = None,
+    iterations: fit_options.Iterations = None,
+    epochs: fit_options.Epochs = None,
+    checkpoint: fit_options.Checkpoint = None,
+    restarts: fit_options.Restarts = None,
+    hold_out: fit_options.HoldOut = None,
+    backtest: fit_options.Backtest = None,
+    tolerance: fit_options.Tolerance = None,
+    proposal: fit_options.ParticleProposal = None,
+    time: fit_options.Time = None,
+    irregular: fit_options.Irregular = False,
+    columns: fit_options.Columns = None,
+    inputs: fit_options.Inputs = None,
     series: options.Series = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
     encoding: options.Encoding = None,
     date_format: options.DateFormat = None,
-    out: told.Out = None,
-    report: told.Report = None,
-    no_report: told.NoReport = False,
+    out: fit_options.Out = None,
+    report: fit_options.Report = None,
+    no_report: fit_options.NoReport = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     seed: options.Seed = 0,
+    set_: fit_options.Set = None,
 ) -> None:
     """Learn the dynamics under a noisy series; write a model and a report.
 
-    Ctrl-C ends the training and keeps the best model so far; before anything was learned nothing is written.
+    Ctrl-C ends the training and keeps the best model so far, with exit code 130; before anything was learned
+    nothing is written.
     """
-    from rekal.cli.writing import check_targets, stem_of
+    from rekal.cli.writing import MODEL, PAGE, check_format, check_targets, stem_of
 
     if no_report and report is not None:
         raise RekalError("--report and --no-report exclude each other.")
@@ -69,12 +77,29 @@ def fit(
         from rekal.learning.checkpoints import check_checkpoints
 
         check_checkpoints(checkpoint)
-    model_path = out or Path(f"{stem_of(source)}.rekal")
-    report_path = None if no_report else report or Path(f"{stem_of(source)}.html")
+    method = method_of(
+        model,
+        {
+            "states": states,
+            "kernels": kernels,
+            "units": units,
+            "period": period,
+            "restarts": restarts,
+            "hold_out": hold_out,
+            "activation": activation,
+            "linear_observation": True if linear_observation else None,
+        },
+        set_ or (),
+    )
+    name = stem_of(source) if model == "em-rnn" else f"{stem_of(source)}-{_in_a_name(model)}"
+    model_path = out or Path(f"{name}.rekal")
+    report_path = None if no_report else report or Path(f"{name}.html")
     check_targets([model_path, report_path], [source])
+    check_format(out, MODEL, "models")
+    check_format(report, PAGE, "reports")
 
-    from rekal.cli.cache import keep_compiled
     from rekal.cli.data import delimiter
+    from rekal.compilation_cache import keep_compiled
     from rekal.datasets import open_data
 
     keep_compiled()
@@ -93,6 +118,7 @@ def fit(
     for note in data.notes:
         remark(note, quiet)
 
+    from rekal.backtesting import usual_share
     from rekal.interrupts import Interrupts
     from rekal.train import fit as train
 
@@ -108,22 +134,16 @@ def fit(
         "observation_noise": None if observation_noise is None else observation_noise.value,
         "freeze": None if freeze is None else tuple(options.listed(freeze) or ()),
     }
-    learner = _learner(model, settings, seed)
     with Interrupts() as interrupts:
         trained = train(
             data,
-            model,
-            learner=learner,
-            states=states,
-            kernels=kernels,
-            units=units,
-            period=period,
-            restarts=restarts,
-            hold_out=hold_out,
-            activation=activation,
-            linear_observation=True if linear_observation else None,
+            method,
+            learner=_learner(method, settings, seed),
             filtering=_filtering(filter, filter_iterations),
+            scale=None if scale is None else scale.value,
+            transform=_transform(transform),
             checkpoint=checkpoint,
+            backtest=usual_share(data) if backtest is None else backtest,
             seed=seed,
             progress=not quiet,
         )
@@ -148,6 +168,13 @@ def fit(
             emit_text(f"data            {_extent(data)}")
             emit_text(_summary(trained, data))
             emit_text(f"\nWrote {' and '.join(map(str, written))}.")
+    if not finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _in_a_name(model: str) -> str:
+    """A model in the name of a file: whatever was typed, no folder."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in model)
 
 
 def _filtering(kind: options.Filter | None, iterations: int | None) -> Any:
@@ -161,8 +188,16 @@ def _filtering(kind: options.Filter | None, iterations: int | None) -> Any:
     return Filtering(kind.value, iterations=iterations)
 
 
+def _transform(written: str | None) -> str | float | None:
+    """A power as a number, a name as it is."""
+    try:
+        return written if written is None else float(written)
+    except ValueError:
+        return written
+
+
 def _summary(trained: Fit | NetworkFit, data: Sequences) -> str:
-    from rekal.fit import Fit
+    from rekal.fit_result import Fit
 
     return (
         trained.summary(_linear(trained, data)) if isinstance(trained, Fit) else trained.summary()
@@ -174,15 +209,12 @@ def _linear(trained: Fit, data: Sequences) -> Sequences | None:
     return data if trained.kind == "linear" else None
 
 
-def _learner(model: str, settings: dict[str, Any], seed: int) -> Any:
+def _learner(method: Method, settings: dict[str, Any], seed: int) -> Any:
     """The learner that the options ask for, or None where none was given."""
-    from rekal.train import NETWORKS, default_learner
-
     given = {name: value for name, value in settings.items() if value is not None}
-    if not given:
-        return None
-    own = {"seed": seed} if model in NETWORKS else {}  # the fit gives other learners theirs
-    return default_learner(model, **given, **own)
+    if given and "seed" in method.settings():  # the fit gives other learners theirs
+        given["seed"] = seed
+    return method.default_learner(**given) if given else None
 
 
 def _extent(data: Sequences) -> str:
@@ -200,7 +232,7 @@ def _answer(
     model_path: Path,
     report_path: Path | None,
 ) -> dict[str, Any]:
-    history = trained.history
+    history, transform = trained.history, trained.standardiser.transform
     common = {
         "source": source,
         "model": str(model_path),
@@ -211,18 +243,23 @@ def _answer(
         "samples": int(data.lengths.sum()),
         "entries": history.entries,
         "notes": data.notes,
+        "transform": None if transform is None else transform.power,
         "stopped": history.stopped,
         "seconds": history.seconds,
         "seed": trained.seed,
         "kind": trained.kind,
         "diagnostics": None if history.diagnostics is None else history.diagnostics.to_dict(),
+        "backtest": None
+        if history.backtest is None
+        else {**history.backtest.to_dict(), "verdict": history.backtest.verdict},
+        "warnings": history.warnings,
     }
     return {**common, **_particular(trained, data)}
 
 
 def _particular(trained: Fit | NetworkFit, data: Sequences) -> dict[str, Any]:
     """What only a state-space model, or only a network, has to tell."""
-    from rekal.fit import Fit
+    from rekal.fit_result import Fit
 
     history = trained.history
     if not isinstance(trained, Fit):
@@ -230,6 +267,8 @@ def _particular(trained: Fit | NetworkFit, data: Sequences) -> dict[str, Any]:
             "network": trained.size(),
             "parameters": trained.parameters,
             "held_out": max(history.held_out, default=None),
+            "linear": history.linear,
+            "linear_held_out": history.linear_score,
             "history": history.held_out,
             "trained": history.trained,
         }
@@ -238,6 +277,8 @@ def _particular(trained: Fit | NetworkFit, data: Sequences) -> dict[str, Any]:
         "log_likelihood": history.log_likelihood[-1] if len(history.log_likelihood) else None,
         "history": history.log_likelihood,
         "trials": [{"start": name, "held_out": score} for name, score in history.trials],
+        "starts": [{"start": name, "log_likelihood": value} for name, value in history.starts],
+        "objective": history.objective,
         "filter": trained.filtering.kind,
         "parameters": [each._asdict() for each in trained.parameters],
         "criteria": dict(history.criteria),

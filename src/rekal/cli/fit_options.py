@@ -6,24 +6,14 @@ from typing import Annotated
 import typer
 
 from rekal.cli import options
-
-NAMES = (
-    "em-rnn",
-    "driven-rnn",
-    "rbf",
-    "linear",
-    "rkn",
-    "lstm",
-    "gru",
-    "elman",
-    "local-level",
-    "local-linear-trend",
-    "seasonal",
-    "oscillator",
-    "constant-velocity",
-    "constant-acceleration",
-    "ar",
+from rekal.methods.describe import (
+    filter_defaults,
+    option_defaults,
+    setting_defaults,
+    transform_defaults,
 )
+from rekal.methods.registry import names
+
 MODEL = "Model"
 TRAINING = "Training"
 
@@ -32,13 +22,17 @@ Source = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option(metavar="NAME", help="One of " + ", ".join(NAMES) + ".", rich_help_panel=MODEL),
+    typer.Option(
+        metavar="NAME",
+        help="One of " + ", ".join(names()) + "; rekal models says more.",
+        rich_help_panel=MODEL,
+    ),
 ]
 States = Annotated[
     int | None,
     typer.Option(
         help="Number of state variables.",
-        show_default="5 for em-rnn, 3 for driven-rnn, 2 for rbf, by BIC for linear, 10 for rkn and its kind",
+        show_default=option_defaults("states"),
         rich_help_panel=MODEL,
     ),
 ]
@@ -46,14 +40,16 @@ Units = Annotated[
     int | None,
     typer.Option(
         help="driven-rnn: number of bounded units beside the linear ones; lstm, gru, elman: of hidden units.",
-        show_default="8; 4 for each state",
+        show_default=option_defaults("units"),
         rich_help_panel=MODEL,
     ),
 ]
 Kernels = Annotated[
     int | None,
     typer.Option(
-        help="rbf: number of radial basis functions.", show_default="10", rich_help_panel=MODEL
+        help="rbf: number of radial basis functions.",
+        show_default=option_defaults("kernels"),
+        rich_help_panel=MODEL,
     ),
 ]
 Period = Annotated[
@@ -61,6 +57,7 @@ Period = Annotated[
     typer.Option(
         metavar="STEPS",
         help="Steps per season (seasonal), or where the oscillator begins.",
+        show_default=option_defaults("period"),
         rich_help_panel=MODEL,
     ),
 ]
@@ -69,7 +66,7 @@ Activation = Annotated[
     typer.Option(
         metavar="NAME",
         help="em-rnn: function of the hidden units.",
-        show_default="tanh",
+        show_default=option_defaults("activation"),
         rich_help_panel=MODEL,
     ),
 ]
@@ -78,6 +75,15 @@ LinearObservation = Annotated[
     typer.Option(
         "--linear-observation",
         help="em-rnn: the outputs read C x instead of C f(x).",
+        rich_help_panel=MODEL,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any option of the model, as rekal models NAME lists them; may be given again.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -97,6 +103,24 @@ ObservationNoise = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Scale = Annotated[
+    options.Scale | None,
+    typer.Option(
+        help="Several series: each on a scale of its own, or all on one.",
+        show_default="series; with inputs shared",
+        rich_help_panel=MODEL,
+    ),
+]
+Transform = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Of positive columns whose variance grows with the level: log, a power between 0 and 1, auto "
+        "(the likeliest power of each column) or none.",
+        show_default=transform_defaults(),
+        rich_help_panel=MODEL,
+    ),
+]
 Freeze = Annotated[
     list[str] | None,
     typer.Option(
@@ -110,7 +134,7 @@ Filter = Annotated[
     typer.Option(
         "--filter",
         help="What filters and forecasts with the trained model.",
-        show_default="particles for em-rnn, extended for driven-rnn, unscented for rbf, else kalman",
+        show_default=filter_defaults(),
         rich_help_panel=MODEL,
     ),
 ]
@@ -149,7 +173,7 @@ Iterations = Annotated[
     int | None,
     typer.Option(
         help="At most so many iterations.",
-        show_default="150 for em-rnn and rbf, 60 for driven-rnn, 300 for linear, 500 for others",
+        show_default=setting_defaults("iterations"),
         rich_help_panel=TRAINING,
     ),
 ]
@@ -172,8 +196,8 @@ Checkpoint = Annotated[
 Restarts = Annotated[
     int | None,
     typer.Option(
-        help="em-rnn: starts that compete on held-out data; driven-rnn: on training loss.",
-        show_default="3; 8 for driven-rnn",
+        help="em-rnn: starts selected on held-out likelihood; driven-rnn: on held-out simulation.",
+        show_default=option_defaults("restarts"),
         rich_help_panel=TRAINING,
     ),
 ]
@@ -182,7 +206,17 @@ HoldOut = Annotated[
     typer.Option(
         metavar="SHARE",
         help="em-rnn, rbf: share of each series that judges the starts; rkn, lstm, gru, elman: the epochs.",
-        show_default="0.2",
+        show_default=option_defaults("hold_out"),
+        rich_help_panel=TRAINING,
+    ),
+]
+Backtest = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of the end of each series that one more model, trained without it, predicts: the "
+        "verdict comes from there; 0 = none.",
+        show_default="0.2 where that is enough to judge",
         rich_help_panel=TRAINING,
     ),
 ]
@@ -190,7 +224,7 @@ Tolerance = Annotated[
     float | None,
     typer.Option(
         help="Stop when the log-likelihood gains less than this per entry (nats); 0 = never.",
-        show_default="3e-4 for em-rnn and rbf, 1e-6 for linear",
+        show_default=setting_defaults("tolerance"),
         rich_help_panel=TRAINING,
     ),
 ]
@@ -239,14 +273,14 @@ Inputs = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Where the model goes; by default SOURCE.rekal in this folder.",
+        help="Where the model goes; by default SOURCE.rekal, or SOURCE-MODEL.rekal with --model.",
         rich_help_panel=options.OUTPUT,
     ),
 ]
 Report = Annotated[
     Path | None,
     typer.Option(
-        help="Where the report goes; by default SOURCE.html in this folder.",
+        help="Where the report goes; by default SOURCE.html, or SOURCE-MODEL.html with --model.",
         rich_help_panel=options.OUTPUT,
     ),
 ]

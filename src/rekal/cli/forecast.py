@@ -15,9 +15,9 @@ from rekal.errors import RekalError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rekal.fit import Fit
     from rekal.fit_network import NetworkFit
-    from rekal.forecast import Forecast
+    from rekal.fit_result import Fit
+    from rekal.forecasting import Forecast
     from rekal.sequences import Sequences
 
 MOST_NUMBERS = 20_000_000
@@ -71,15 +71,16 @@ def forecast(
     seed: options.ModelSeed = None,
 ) -> None:
     """Forecast the steps after the end of SOURCE, with intervals."""
-    from rekal.cli.writing import check_printed, check_targets, write_frame
+    from rekal.cli.writing import TABLE, check_format, check_printed, check_targets, write_frame
 
     check_targets([out], [model, source, future_inputs])
+    check_format(out, TABLE, "tables")
     if rolling and (level or future_inputs):
         raise RekalError("--rolling takes neither --level nor --future-inputs.")
 
-    from rekal.cli.cache import keep_compiled
     from rekal.cli.data import open_model
-    from rekal.forecast.drive import check_horizons
+    from rekal.compilation_cache import keep_compiled
+    from rekal.forecasting.drive import check_horizons
 
     check_horizons(horizon)
     if out is None and not rolling:
@@ -159,16 +160,7 @@ def _future(
 
 def tabulate(made: Forecast, levels: list[float]) -> pd.DataFrame:
     """A row for each series, step and column: time, mean, noise-free path and the intervals."""
-    import numpy as np
-
-    whole = made.to_frame()
-    kept = [name for name in ("series", "time", "column", "mean", "path") if name in whole]
-    frame = whole.filter(kept)
-    for level in levels:
-        lower, upper = made.interval(level)
-        frame[f"lower_{100 * level:g}"] = np.asarray(lower).ravel()
-        frame[f"upper_{100 * level:g}"] = np.asarray(upper).ravel()
-    return frame
+    return made.to_frame(levels).drop(columns=["origin", "horizon"])
 
 
 def _scores(fitted: Fit | NetworkFit, data: Sequences, horizon: int, quiet: bool) -> pd.DataFrame:
@@ -186,12 +178,18 @@ def _scores(fitted: Fit | NetworkFit, data: Sequences, horizon: int, quiet: bool
     for first in range(1, horizon + 1, at_once):
         ahead = range(first, min(first + at_once, horizon + 1))
         parts.append(fitted.roll(data, ahead).score(data.values, np.asarray(data.mask)))
-    return pd.concat(parts, ignore_index=True)
+    frame = pd.concat(parts, ignore_index=True)
+    if "series" not in frame:
+        return frame
+    order = {name: i for i, name in enumerate(frame["series"].unique())}  # parts are by horizon
+    return frame.sort_values(
+        "series", key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
 
 
 def _width(fitted: Fit | NetworkFit) -> int:
     """Numbers that a forecast holds for each entry: one for each particle, or mean and variances."""
-    from rekal.fit import Fit
+    from rekal.fit_result import Fit
 
     if isinstance(fitted, Fit) and fitted.filtering.kind == "particles":
         return fitted.filtering.particles
@@ -201,6 +199,7 @@ def _width(fitted: Fit | NetworkFit) -> int:
 def _show(frame: pd.DataFrame, levels: list[float], source: str) -> None:
     """The forecast as a table: intervals as `low to high`."""
     from rekal.cli.output import number, stamp
+    from rekal.forecasting.tables import ends_of
 
     several = len(set(frame["column"])) > 1
     names = [name for name in ("series", "time", "column") if name in frame.columns]
@@ -210,7 +209,7 @@ def _show(frame: pd.DataFrame, levels: list[float], source: str) -> None:
         row = [stamp(record[name]) for name in names]
         row.append(record["mean"])
         for level in levels:
-            ends = (record[f"{end}_{100 * level:g}"] for end in ("lower", "upper"))
+            ends = (record[name] for name in ends_of(level))
             row.append(" to ".join(number(end) for end in ends))
         rows.append(row)
     headers = [*names, "mean", *(f"{100 * level:g} % interval" for level in levels)]
@@ -221,7 +220,8 @@ def _show_scores(frame: pd.DataFrame, source: str) -> None:
     """The scores as a table; what else there is goes into the file and the JSON object."""
     several = len(set(frame["column"])) > 1
     names = ("rmse", "log_score", "crps", "coverage_50", "coverage_90", "width_90", "count")
-    kept = ["horizon", *(["column"] if several else []), *names]
+    by = ["series"] if "series" in frame else []
+    kept = [*by, "horizon", *(["column"] if several else []), *names]
     emit_table(
         [name.replace("_", " ") for name in kept],
         frame.filter(kept).itertuples(index=False),

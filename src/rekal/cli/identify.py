@@ -29,8 +29,8 @@ def identify(
     seed: options.ModelSeed = None,
 ) -> None:
     """Say what a model learned: attractor, period, amplitude, damping, noise levels."""
-    from rekal.cli.cache import keep_compiled
     from rekal.cli.data import open_for, open_model
+    from rekal.compilation_cache import keep_compiled
 
     keep_compiled()
     fitted = open_model(model, seed)

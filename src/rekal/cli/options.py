@@ -76,6 +76,13 @@ class Noise(StrEnum):
     full = "full"
 
 
+class Scale(StrEnum):
+    """How several series are standardised."""
+
+    series = "series"
+    shared = "shared"
+
+
 class Proposal(StrEnum):
     """How the particle filter moves its particles."""
 

@@ -38,13 +38,14 @@ def report(
     seed: options.ModelSeed = None,
 ) -> None:
     """Write the report of a model on data: fit, forecasts, dynamics, calibration."""
-    from rekal.cli.writing import check_targets, stem_of
+    from rekal.cli.writing import PAGE, check_format, check_targets, stem_of
 
     target = out or Path(f"{stem_of(model)}.html")
     check_targets([target], [model, source, held_out])
+    check_format(out, PAGE, "reports")
 
-    from rekal.cli.cache import keep_compiled
     from rekal.cli.data import open_for, open_model
+    from rekal.compilation_cache import keep_compiled
     from rekal.report import write_report
 
     keep_compiled()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from rekal.cli import options
 from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_text
 from rekal.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekal.fit_network import NetworkFit
+    from rekal.fit_result import Fit
 
 
 def simulate(
@@ -29,6 +33,13 @@ def simulate(
             show_default="the settled law; where there is none, where the training data began",
         ),
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SERIES",
+            help="In the units of this series, of a model whose series have scales of their own.",
+        ),
+    ] = None,
     sep: options.Sep = None,
     decimal: options.Decimal = ".",
     encoding: options.Encoding = None,
@@ -43,16 +54,17 @@ def simulate(
     seed: options.Seed = 0,
 ) -> None:
     """Draw new series from a model; they go to stdout as CSV."""
-    from rekal.cli.writing import check_targets, write_frame
+    from rekal.cli.writing import TABLE, check_format, check_targets, write_frame
 
     for name, value in (("steps", steps), ("batch", batch)):
         if value < 1:
             raise RekalError(f"--{name} must be at least 1, but is {value}.")
     state = _state(options.listed(start))
     check_targets([out], [model, input_file])
+    check_format(out, TABLE, "tables")
 
-    from rekal.cli.cache import keep_compiled
     from rekal.cli.data import open_model, read_inputs
+    from rekal.compilation_cache import keep_compiled
 
     keep_compiled()
     fitted = open_model(model)
@@ -67,12 +79,13 @@ def simulate(
         raise RekalError("The model takes no inputs, so leave out --input-file.")
     more = {}
     if state is not None:
-        from rekal.fit import Fit
+        from rekal.fit_result import Fit
 
         if not isinstance(fitted, Fit):
             raise RekalError("--start is for state-space models, and this is a network.")
         more = {"start": state}
-    drawn = fitted.simulate(steps, batch, seed=seed, inputs=inputs, **more)
+    _check_like(fitted, like)
+    drawn = fitted.simulate(steps, batch, seed=seed, inputs=inputs, series=like, **more)
     frame = drawn.to_frame().reset_index()
     if out is not None:
         write_frame(out, frame)
@@ -85,6 +98,22 @@ def simulate(
             emit_text(f"Wrote {out} ({len(frame)} rows).")
         else:
             emit_text(frame.to_csv(index=False).rstrip("\n"))
+
+
+def _check_like(fitted: Fit | NetworkFit, like: str | None) -> None:
+    """The series that `--like` names is known, and named where each has a scale of its own."""
+    from rekal.sequences.panel import Panel
+
+    if not isinstance(fitted.standardiser, Panel):
+        if like is not None:
+            raise RekalError("All series of the model share one scale, so leave out --like.")
+    elif like is None:
+        raise RekalError(
+            "The model has a scale of its own for each series, so say which with --like: "
+            f"{', '.join(fitted.standardiser.names[:10])}."
+        )
+    else:
+        fitted.standardiser.named(like)
 
 
 def _state(cells: list[str] | None) -> list[float] | None:

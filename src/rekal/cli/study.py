@@ -75,14 +75,15 @@ def study(
     if data is not None and not data.is_dir():
         raise RekalError(f"{data}: there is no such folder.")
 
-    from rekal.cli.cache import keep_compiled
-    from rekal.cli.writing import check_targets
+    from rekal.cli.writing import FIGURES, check_format, check_targets
+    from rekal.compilation_cache import keep_compiled
     from rekal.files import write_whole
     from rekal.interrupts import Interrupts
     from rekal.studies.base import StudyOptions
     from rekal.studies.known import Known
 
     check_targets([out], [known])
+    check_format(out, FIGURES, "figures")
     earlier = None if known is None else Known.read(known)
     keep_compiled()
     with Interrupts() as interrupts, _progress(not quiet) as show:

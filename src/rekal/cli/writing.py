@@ -40,6 +40,48 @@ def check_targets(targets: list[Path | None], sources: list[str | Path | None]) 
         check_writable(path)
 
 
+FOREIGN = (
+    *(
+        ".csv",
+        ".tsv",
+        ".parquet",
+        ".pq",
+        ".json",
+        ".html",
+        ".htm",
+        ".rekal",
+        ".xlsx",
+        ".xls",
+        ".xlsm",
+    ),
+    *(".ods", ".pdf", ".png", ".svg", ".pkl", ".pickle", ".npy", ".npz", ".feather", ".h5", ".zip"),
+)
+"""Endings that promise a format."""
+TABLE, MODEL, PAGE, FIGURES = (
+    (".csv", ".parquet", ".pq"),
+    (".rekal",),
+    (".html", ".htm"),
+    (".json",),
+)
+"""Endings of tables, models, reports and the figures of a study."""
+
+
+def check_format(path: Path | None, written: tuple[str, ...], what: str) -> None:
+    """Refuse a file whose name promises another format than is written.
+
+    Args:
+        path: the file, or None.
+        written: endings of what is written.
+        what: what that is, in the plural.
+
+    Raises:
+        RekalError: its ending is that of another format.
+    """
+    ending = "" if path is None else path.suffix.lower()
+    if ending in FOREIGN and ending not in written:
+        raise RekalError(f"{path}: {what} are written as {' or '.join(written)}, not as {ending}.")
+
+
 def check_printed(option: str, rows: int, json: bool) -> None:
     """Refuse to print what nobody reads and no memory holds as text.
 

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from rekal.errors import RekalError
 from rekal.sequences import Sequences
@@ -56,15 +57,9 @@ def load_benchmark(name: Benchmark, root: str | Path | None = None) -> Split:
     """
     if name not in FILES:
         raise RekalError(f"there is no benchmark {name!r}: use one of {', '.join(FILES)}")
-    if root is None and "REKAL_DATA" not in os.environ:
-        raise RekalError("the benchmark files are not passed on: say in which folder they are")
-    path = Path(os.environ["REKAL_DATA"] if root is None else root) / FILES[name]
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise RekalError(f"{path}: the benchmark cannot be read ({error})") from None
+    path, table = benchmark_table(FILES[name], root)
     if name == "drives":
-        y, u = _columns(path, table, ("z11", "z12")), _columns(path, table, ("u11", "u12"))
+        y, u = columns_of(path, table, ("z11", "z12")), columns_of(path, table, ("u11", "u12"))
         made = [
             _sequences(part(y), part(u), 0.02, ("speed", "ticks/s"), ("drive 1", "drive 2"))
             for part in (lambda v: v[:, :TRAINED], lambda v: v[:, TRAINED:])
@@ -72,7 +67,7 @@ def load_benchmark(name: Benchmark, root: str | Path | None = None) -> Split:
         return Split(*made)
     train, test = (
         _sequences(
-            _columns(path, table, (f"y{part}_V",)), _columns(path, table, (f"u{part}_V",)), 4.0,
+            columns_of(path, table, (f"y{part}_V",)), columns_of(path, table, (f"u{part}_V",)), 4.0,
             ("level", "V"), (f"tanks {label}",),
         )
         for part, label in (("Est", "training"), ("Val", "test"))
@@ -80,7 +75,33 @@ def load_benchmark(name: Benchmark, root: str | Path | None = None) -> Split:
     return Split(train, test)
 
 
-def _columns(path: Path, table: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+def benchmark_table(file: str, root: str | Path | None) -> tuple[Path, pd.DataFrame]:
+    """One file of the benchmarks, and where it is.
+
+    Args:
+        file: its path below the folder.
+        root: the folder that holds `sysid_ced` and `sysid_cascaded_tanks`; None = $REKAL_DATA.
+
+    Raises:
+        RekalError: no folder given, or a file that is not there.
+    """
+    if root is None and "REKAL_DATA" not in os.environ:
+        raise RekalError("the benchmark files are not passed on: say in which folder they are")
+    path = Path(os.environ["REKAL_DATA"] if root is None else root) / file
+    try:
+        return path, pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise RekalError(f"{path}: the benchmark cannot be read ({error})") from None
+
+
+def columns_of(
+    path: Path, table: pd.DataFrame, names: tuple[str, ...]
+) -> Float[np.ndarray, "columns steps"]:
+    """Some columns of it.
+
+    Raises:
+        RekalError: one is not there.
+    """
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise RekalError(f"{path}: there is no column {missing[0]!r}, so this is another file")

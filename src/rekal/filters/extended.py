@@ -25,7 +25,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rekal.beliefs import Gaussian
+from rekal.beliefs import GaussianBelief
+from rekal.core.gaussian import Gaussian
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
 from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
@@ -53,11 +54,11 @@ class ExtendedKalman(NonlinearFilter):
 
     def moved(
         self,
-        belief: Gaussian,
+        belief: GaussianBelief,
         noise: Float[Array, "states states"],
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None,
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """One step through time along the tangent."""
         m = belief.mean
         form = RootForm if belief.root else CovarianceForm
@@ -70,8 +71,8 @@ class ExtendedKalman(NonlinearFilter):
 
     @in_own_precision
     def absorb(
-        self, belief: Gaussian, evidence: Observed
-    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
+        self, belief: GaussianBelief, evidence: Observed
+    ) -> tuple[GaussianBelief, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
         m, carry = belief.mean, belief.carry
         form = RootForm if belief.root else CovarianceForm
@@ -104,19 +105,17 @@ class ExtendedKalman(NonlinearFilter):
         return self._belief(m + move, new.carry, belief.step), gain, white
 
     @in_own_precision
-    def observe(
-        self, belief: Gaussian, u: Float[Array, " input"] | None = None
-    ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
-        """Mean and covariance of `y`, observation noise included, along the tangent."""
+    def observe(self, belief: GaussianBelief, u: Float[Array, " input"] | None = None) -> Gaussian:
+        """The distribution of `y` along the tangent, observation noise included."""
         m = belief.mean[None]
         C = self.model.observation_jacobian(m, u)[0]
         cov = C @ belief.cov @ C.T + self.model.R
-        return self.model.observation_mean(m, u)[0], 0.5 * (cov + cov.T)
+        return Gaussian(self.model.observation_mean(m, u)[0], 0.5 * (cov + cov.T))
 
     def backward(
         self,
-        belief: Gaussian,
-        prior: Gaussian,
+        belief: GaussianBelief,
+        prior: GaussianBelief,
         noise: Float[Array, "states states"],
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None,

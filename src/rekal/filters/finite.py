@@ -16,6 +16,7 @@ from rekal.errors import RekalError
 from rekal.models.gaussian import GaussianModel
 from rekal.models.jacobians import transition_jacobian
 from rekal.models.linear_model import LinearModel
+from rekal.placing import placed
 
 
 def check_finite(
@@ -61,12 +62,12 @@ def check_finite(
     t = int(bad[0])
     u = None if inputs is None else inputs[t]
     if finite[:2, t].all():
-        x, what = path.prior_mean[t], f"observation at step {t}"
+        x, what = placed(path.prior_mean[t]), f"observation at step {t}"
         value, jacobian = model.observation_mean(x[None], u), model.observation_jacobian(x[None], u)
     elif t == 0:
         raise RekalError("the initial state of the model, m or P, is not finite")
     else:
-        x, what = path.mean[t - 1], f"transition into step {t}"
+        x, what = placed(path.mean[t - 1]), f"transition into step {t}"
         step = None if dt is None else dt[t]
         value = model.transition_mean(x[None], u, step)
         jacobian = transition_jacobian(model, x, u, step)
@@ -78,6 +79,17 @@ def check_finite(
         f"the belief is not finite at step {t} (counted from 0), after the {what}: the filter has "
         "diverged, or the data hold a value that is not finite"
     )
+
+
+def is_sound(model: GaussianModel, path: GaussianPath) -> bool:
+    """Whether `check_finite` would pass every one of several series: a look at all of them at once."""
+    evidence, white = np.asarray(path.log_evidence), np.asarray(path.white)
+    leaves = (path.prior_mean, path.prior_cov, path.mean, path.cov, evidence)
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves):
+        return False
+    if not np.abs(white).max(initial=0.0) <= np.sqrt(np.finfo(white.dtype).max):
+        return False
+    return isinstance(model, LinearModel) or not (_digits(evidence) > MEANINGLESS).any()
 
 
 def check_particles(path: Path) -> None:
@@ -95,7 +107,8 @@ def check_particles(path: Path) -> None:
     evidence = np.asarray(path.log_evidence)
     doubtful = ~np.isfinite(evidence) | (_digits(evidence) > MEANINGLESS)
     for t in np.flatnonzero(doubtful)[:1]:
-        check_evidence(path.x[t], path.log_evidence[t], f" at step {t} (counted from 0)")
+        there = placed(path.x[t]), placed(path.log_evidence[t])
+        check_evidence(*there, f" at step {t} (counted from 0)")
 
 
 def check_evidence(

@@ -12,33 +12,29 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
-from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
-from rekal.filters.sample import observation_row
+from rekal.beliefs import GaussianBelief, GaussianPath, SmoothedPath
+from rekal.core.gaussian import Gaussian
+from rekal.core.row import observation_row
+from rekal.filters.model_filter import ModelFilter
 from rekal.precision import in_own_precision
 
 
-class GaussianFilter(eqx.Module):
-    """A filter whose belief is a mean and a covariance.
-
-    Attributes:
-        model: the model that is filtered, a `GaussianModel`.
-    """
-
-    model: eqx.AbstractVar[Any]
+class GaussianFilter(ModelFilter):
+    """A filter of a `GaussianModel` whose belief is a mean and a covariance."""
 
     @abc.abstractmethod
-    def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
+    def init(self, key: PRNGKeyArray | None = None) -> GaussianBelief:
         """The belief about `x_1` before anything is observed (`key` is not used)."""
 
     @abc.abstractmethod
     def predict(
         self,
-        belief: Gaussian,
+        belief: GaussianBelief,
         u: Float[Array, " input"] | None = None,
         dt: Float[Array, ""] | None = None,
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """One step through time."""
 
     @abc.abstractmethod
@@ -53,25 +49,25 @@ class GaussianFilter(eqx.Module):
 
     @abc.abstractmethod
     def absorb(
-        self, belief: Gaussian, evidence: PyTree
-    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
+        self, belief: GaussianBelief, evidence: PyTree
+    ) -> tuple[GaussianBelief, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
 
     @in_own_precision
     def update(
         self,
-        belief: Gaussian,
+        belief: GaussianBelief,
         y: Any,
-        u: Any = None,
         mask: Any = None,
-    ) -> tuple[Gaussian, Float[Array, ""]]:
+        u: Any = None,
+    ) -> tuple[GaussianBelief, Float[Array, ""]]:
         """One observation enters a predicted belief.
 
         Args:
             belief: before the observation (`init` or `predict`).
             y: one number for each column; NaN is missing, None = all are.
-            u: inputs of this step, for a model that has inputs.
             mask: True where observed; default where `y` is no NaN.
+            u: inputs of this step, for a model that has inputs.
 
         Returns:
             The belief after the observation, and the log predictive density of `y` in nats.
@@ -79,15 +75,25 @@ class GaussianFilter(eqx.Module):
         Raises:
             RekalError: a wrong number of columns or inputs, or an infinite value.
         """
-        values, seen, drive = observation_row(self.model, belief.mean.dtype, y, u, mask)
-        evidence = self.encode(values, seen, drive)
+        values, seen, drive = observation_row(
+            self.observations, self.n_inputs, belief.mean.dtype, y, mask, u
+        )
+        self._check_step(belief)
+        return self._updated(belief, values, seen, drive)
+
+    @eqx.filter_jit
+    def _updated(
+        self, belief: GaussianBelief, y: Array, mask: Array | None, u: Array | None
+    ) -> tuple[GaussianBelief, Float[Array, ""]]:
+        evidence = self.encode(y, mask, u)
         return self.absorb(belief, jax.tree.map(lambda leaf: leaf[0], evidence))[:2]
 
+    def _check_step(self, belief: GaussianBelief) -> None:
+        """Refuse a belief beyond the end of a model whose matrices are given step by step."""
+
     @abc.abstractmethod
-    def observe(
-        self, belief: Gaussian, u: Float[Array, " input"] | None = None
-    ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
-        """Mean and covariance of `y`, observation noise included."""
+    def observe(self, belief: GaussianBelief, u: Float[Array, " input"] | None = None) -> Gaussian:
+        """The distribution of `y`, observation noise included."""
 
     @abc.abstractmethod
     def smooth(
@@ -100,18 +106,42 @@ class GaussianFilter(eqx.Module):
     ) -> tuple[GaussianPath, SmoothedPath]:
         """Filter and smooth one series; steps from `length` on are padding."""
 
+    def smooth_batch(
+        self,
+        values: Float[Array, "batch steps obs"],
+        mask: Bool[Array, "batch steps obs"],
+        inputs: Float[Array, "batch steps input"] | None = None,
+        dt: Float[Array, "batch steps"] | None = None,
+        lengths: Int[Array, " batch"] | None = None,
+    ) -> tuple[GaussianPath, SmoothedPath]:
+        """Filter and smooth several series, padded at their ends to one length."""
+        return _smooth_each(self, (values, mask, inputs, dt, lengths))
+
     @abc.abstractmethod
     def belief(
         self, mean: Float[Array, " states"], cov: Float[Array, "states states"], step: Array
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """A belief with given moments."""
+
+    def skip(self, belief: GaussianBelief) -> GaussianBelief:
+        """The belief itself: where nothing is observed, an update changes nothing."""
+        return belief
+
+    def moments(self, belief: GaussianBelief) -> PyTree:
+        """Mean and covariance, and a basis of what is unknown."""
+        return belief.moments
+
+    def restore(self, moments: PyTree, step: Array) -> GaussianBelief:
+        """The belief with given moments (`beliefs.GaussianPath.moments`)."""
+        mean, cov, *basis = moments
+        return self.belief(mean, cov, step, *basis)
 
     def sturdier(self) -> GaussianFilter | None:
         """The same filter in a form that keeps its digits where a variance is vast, or None if it does."""
         return None
 
     def determined(
-        self, belief: Gaussian, u: Float[Array, " input"] | None = None
+        self, belief: GaussianBelief, u: Float[Array, " input"] | None = None
     ) -> Bool[Array, " obs"]:
         """Whether the variance of each entry of `y` is finite (`u` is not used)."""
         return jnp.ones(self.model.observations, bool)
@@ -122,18 +152,19 @@ class GaussianFilter(eqx.Module):
         mask: Bool[Array, "steps obs"] | None,
         inputs: Float[Array, "steps input"] | None = None,
         dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
     ) -> GaussianPath:
-        """Filter one series: update with `y_1`, then predict and update to the end."""
+        """Filter one series: update with `y_1`, then predict and update to the end (`key` is not used)."""
         steps = values.shape[0]
         evidence = self.encode(values, mask, inputs, dt)
         prior = self.init()
         first, *seen = self.absorb(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
 
-        def row(prior: Gaussian, belief: Gaussian, seen: list[Array]) -> GaussianPath:
+        def row(prior: GaussianBelief, belief: GaussianBelief, seen: list[Array]) -> GaussianPath:
             gain, white = seen
             return GaussianPath(belief.mean, belief.cov, prior.mean, prior.cov, gain, white)
 
-        def step(belief: Gaussian, rows: PyTree) -> tuple[Gaussian, GaussianPath]:
+        def step(belief: GaussianBelief, rows: PyTree) -> tuple[GaussianBelief, GaussianPath]:
             evidence, u, dt = rows
             prior = self.predict(belief, u, dt)
             belief, *seen = self.absorb(prior, evidence)
@@ -143,3 +174,8 @@ class GaussianFilter(eqx.Module):
         _, rest = jax.lax.scan(step, first, rows, length=steps - 1)
         head = row(prior, first, seen)
         return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), head, rest)
+
+
+@eqx.filter_jit
+def _smooth_each(algorithm: GaussianFilter, rows: PyTree) -> tuple[GaussianPath, SmoothedPath]:
+    return jax.lax.map(lambda row: algorithm.smooth(*row), rows)

@@ -28,8 +28,10 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath, beyond
+from rekal.beliefs import GaussianBelief, GaussianPath, SmoothedPath, beyond
+from rekal.core.gaussian import Gaussian
 from rekal.errors import RekalError
+from rekal.filters.batch import filter_batch
 from rekal.filters.diffuse import diffuse_update, moved_basis
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gains import Gains, gains
@@ -52,6 +54,7 @@ from rekal.models.gaussian import LOG_2PI
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.precision import in_own_precision
 from rekal.smoothers.adjoint import smooth_linear, smoothed_moments
+from rekal.smoothers.batch import smooth_batch
 from rekal.smoothers.root import smooth_root
 
 LONG = 1000  # steps from which "auto" scans in parallel, on a GPU
@@ -116,21 +119,21 @@ class Kalman(GaussianFilter):
         return fits and jax.default_backend() == "gpu"
 
     @in_own_precision
-    def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
+    def init(self, key: PRNGKeyArray | None = None) -> GaussianBelief:
         """The belief about `x_1` before anything is observed."""
         m, P = self.model.initial_moments()
         basis = diffuse_basis(self.model) if self.model.diffuse else None
         root = self.arithmetic is RootForm
         carry = RootForm.enter(P) if root else P
-        return Gaussian(m, carry, jnp.asarray(0), basis, root=root)
+        return GaussianBelief(m, carry, jnp.asarray(0), basis, root=root)
 
     @in_own_precision
     def predict(
         self,
-        belief: Gaussian,
+        belief: GaussianBelief,
         u: Float[Array, " input"] | None = None,
         dt: Float[Array, ""] | None = None,
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """One step through time."""
         t = belief.step + 1
         blocks = self._blocks_at(t, u, dt)
@@ -142,7 +145,7 @@ class Kalman(GaussianFilter):
         basis = None if belief.basis is None else moved_basis(belief.basis, A)
         terms = jnp.abs(A) @ jnp.abs(belief.mean) + jnp.abs(drift)
         mean = cleared(A @ belief.mean + drift, terms, len(drift) + 1)
-        return Gaussian(mean, carry, t, basis, root=belief.root)
+        return GaussianBelief(mean, carry, t, basis, root=belief.root)
 
     def encode(
         self,
@@ -159,8 +162,8 @@ class Kalman(GaussianFilter):
 
     @in_own_precision
     def absorb(
-        self, belief: Gaussian, evidence: Evidence
-    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
+        self, belief: GaussianBelief, evidence: Evidence
+    ) -> tuple[GaussianBelief, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
         blocks = self._blocks_at(belief.step, evidence.u)
         offset = blocks.d[0] if evidence.u is None else blocks.d[0] + blocks.D[0] @ evidence.u
@@ -182,7 +185,7 @@ class Kalman(GaussianFilter):
         size = jnp.abs(shape) @ jnp.abs(seen) + jnp.abs(C) @ moved
         refused = (noise == 0) & (jnp.abs(y - C @ mean) > jnp.finfo(y.dtype).eps ** (1 / 3) * size)
         density = jnp.where(refused.any(), -jnp.inf, density)
-        return Gaussian(mean, new.carry, belief.step, basis, root=belief.root), density, white
+        return GaussianBelief(mean, new.carry, belief.step, basis, root=belief.root), density, white
 
     @in_own_precision
     def belief(
@@ -191,10 +194,10 @@ class Kalman(GaussianFilter):
         cov: Float[Array, "states states"],
         step: Array,
         basis: Float[Array, "states unknown"] | None = None,
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """A belief with given moments, of the known directions where there is a basis of unknown ones."""
         root = basis is not None
-        return Gaussian(mean, RootForm.enter(cov) if root else cov, step, basis, root=root)
+        return GaussianBelief(mean, RootForm.enter(cov) if root else cov, step, basis, root=root)
 
     def sturdier(self) -> Kalman | None:
         """The filter with square roots, or None if it has them."""
@@ -202,7 +205,7 @@ class Kalman(GaussianFilter):
 
     @in_own_precision
     def determined(
-        self, belief: Gaussian, u: Float[Array, " input"] | None = None
+        self, belief: GaussianBelief, u: Float[Array, " input"] | None = None
     ) -> Bool[Array, " obs"]:
         """Whether the variance of each entry is finite: it sees no unknown direction."""
         C = self._blocks_at(belief.step, u).C[0]
@@ -211,10 +214,8 @@ class Kalman(GaussianFilter):
         return (product_without_rounding(C, belief.basis) == 0).all(1)
 
     @in_own_precision
-    def observe(
-        self, belief: Gaussian, u: Float[Array, " input"] | None = None
-    ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
-        """Mean and covariance of `y`, observation noise included."""
+    def observe(self, belief: GaussianBelief, u: Float[Array, " input"] | None = None) -> Gaussian:
+        """The distribution of `y`, observation noise included."""
         blocks = self._blocks_at(belief.step, u)
         C, offset = blocks.C[0], blocks.d[0]
         if u is not None:
@@ -223,13 +224,20 @@ class Kalman(GaussianFilter):
         cov = 0.5 * (cov + cov.T)
         if belief.basis is not None:
             cov = beyond(cov, product_without_rounding(C, belief.basis))
-        return C @ belief.mean + offset, cov
+        return Gaussian(C @ belief.mean + offset, cov)
+
+    def _check_step(self, belief: GaussianBelief) -> None:
+        """Refuse a belief beyond the end of a model whose matrices are given step by step."""
+        self._check_time(belief.step)
+
+    def _check_time(self, t: Array) -> None:
+        if not isinstance(t, Tracer):
+            self.model.check_steps(int(t) + 1)
 
     def _blocks_at(self, t: Array, u: Array | None, dt: Array | None = None) -> Blocks:
         """The matrices of step `t`; beyond the end of a stack NaN where `t` is being traced."""
         check_inputs(self.model, u is not None)
-        if not isinstance(t, Tracer):
-            self.model.check_steps(int(t) + 1)
+        self._check_time(t)
         pick = lambda block: (  # noqa: E731
             block if block.shape[0] == 1 else block.at[t[None]].get(mode="fill", fill_value=jnp.nan)
         )
@@ -242,6 +250,7 @@ class Kalman(GaussianFilter):
         mask: Bool[Array, "steps obs"] | None,
         inputs: Float[Array, "steps input"] | None = None,
         dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
     ) -> GaussianPath:
         """Filter one series.
 
@@ -250,6 +259,7 @@ class Kalman(GaussianFilter):
             mask: True where observed; None when nothing is missing, which is faster.
             inputs: known inputs, for a model that takes them.
             dt: time since the step before, for a model in continuous time; the first is not used.
+            key: not used: nothing is drawn.
 
         Raises:
             RekalError: the series does not fit the model, or holds NaN where nothing says that an entry
@@ -257,6 +267,31 @@ class Kalman(GaussianFilter):
         """
         check_series(self.model, values, mask, inputs, dt)
         return self._run(values, mask, inputs, dt)
+
+    @in_own_precision
+    def run_batch(
+        self,
+        values: Float[Array, "batch steps obs"],
+        mask: Bool[Array, "batch steps obs"],
+        inputs: Float[Array, "batch steps input"] | None = None,
+        dt: Float[Array, "batch steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+        lengths: Int[Array, " batch"] | None = None,
+    ) -> GaussianPath:
+        """Filter several series (`filter_batch`): those with the same gaps share their covariances."""
+        return filter_batch(self, values, mask, inputs, lengths, dt)
+
+    @in_own_precision
+    def smooth_batch(
+        self,
+        values: Float[Array, "batch steps obs"],
+        mask: Bool[Array, "batch steps obs"],
+        inputs: Float[Array, "batch steps input"] | None = None,
+        dt: Float[Array, "batch steps"] | None = None,
+        lengths: Int[Array, " batch"] | None = None,
+    ) -> tuple[GaussianPath, SmoothedPath]:
+        """Filter and smooth several series (`smooth_batch`)."""
+        return smooth_batch(self, values, mask, inputs, lengths, dt)
 
     @in_own_precision
     def smooth(

@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rekal.beliefs import Gaussian, GaussianPath, SmoothedPath
+from rekal.beliefs import GaussianBelief, GaussianPath, SmoothedPath
 from rekal.errors import RekalError
 from rekal.filters.finite import check_finite
 from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.model_filter import noise_free_observations
 from rekal.filters.system import check_known, decorrelate
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
@@ -47,8 +48,8 @@ class Observed(NamedTuple):
 class Sweep(NamedTuple):
     """Beliefs of all steps of a series before and after each update."""
 
-    prior: Gaussian
-    posterior: Gaussian
+    prior: GaussianBelief
+    posterior: GaussianBelief
     log_evidence: Float[Array, " steps"]
     white: Float[Array, "steps obs"]
 
@@ -92,18 +93,18 @@ class NonlinearFilter(GaussianFilter):
     @abc.abstractmethod
     def moved(
         self,
-        belief: Gaussian,
+        belief: GaussianBelief,
         noise: Float[Array, "states states"],
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None,
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """One step through time; `noise` is `Q`, or a square root of it, as the belief carries it."""
 
     @abc.abstractmethod
     def backward(
         self,
-        belief: Gaussian,
-        prior: Gaussian,
+        belief: GaussianBelief,
+        prior: GaussianBelief,
         noise: Float[Array, "states states"],
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None,
@@ -111,7 +112,7 @@ class NonlinearFilter(GaussianFilter):
         """Smoother gain, and law of `x_t` given `x_{t+1}`, of a belief and the prediction made from it."""
 
     @in_own_precision
-    def init(self, key: PRNGKeyArray | None = None) -> Gaussian:
+    def init(self, key: PRNGKeyArray | None = None) -> GaussianBelief:
         """The belief about `x_1` before anything is observed (`key` is not used)."""
         model = self.model
         linear = isinstance(model, LinearModel)
@@ -121,17 +122,17 @@ class NonlinearFilter(GaussianFilter):
     @in_own_precision
     def belief(
         self, mean: Float[Array, " states"], cov: Float[Array, "states states"], step: Array
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """A belief with given moments."""
         return self._belief(mean, self._entered(cov), step)
 
     @in_own_precision
     def predict(
         self,
-        belief: Gaussian,
+        belief: GaussianBelief,
         u: Float[Array, " input"] | None = None,
         dt: Float[Array, ""] | None = None,
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """One step through time."""
         return self.moved(belief, self._entered(self.model.Q), u, dt)
 
@@ -162,8 +163,9 @@ class NonlinearFilter(GaussianFilter):
         mask: Bool[Array, "steps obs"] | None,
         inputs: Float[Array, "steps input"] | None = None,
         dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
     ) -> GaussianPath:
-        """Filter one series.
+        """Filter one series (`key` is not used).
 
         Raises:
             RekalError: an input that is not finite, or a Jacobian (see `finite.py`).
@@ -191,12 +193,7 @@ class NonlinearFilter(GaussianFilter):
         sweep = self.sweep(values, mask, inputs, dt)
         path = _path(sweep)
         check_finite(self.model, path, inputs, dt)
-        noise = self._entered(self.model.Q)
-        here = jax.tree.map(lambda leaf: leaf[:-1], sweep.posterior)
-        ahead = jax.tree.map(lambda leaf: leaf[1:], (sweep.prior, inputs, dt))
-        back = jax.vmap(lambda a, b: self.backward(a, b[0], noise, *b[1:]))(here, ahead)
-        residual = self.state_residual
-        return path, smooth_backwards(sweep, back, residual, self.arithmetic, length)
+        return path, self._smoothed(sweep, inputs, dt, length)
 
     @in_own_precision
     def sweep(
@@ -211,16 +208,43 @@ class NonlinearFilter(GaussianFilter):
         Each turn of the loop updates and then predicts, so that either is compiled once; the prediction
         beyond the end is thrown away.
         """
+        return self._sweep(values, mask, inputs, dt)
+
+    @eqx.filter_jit
+    def _sweep(
+        self, values: Array, mask: Array | None, inputs: Array | None, dt: Array | None
+    ) -> Sweep:
         evidence = self.encode(values, mask, inputs, dt)
         noise = self._entered(self.model.Q)
 
-        def step(prior: Gaussian, rows: PyTree) -> tuple[Gaussian, Sweep]:
+        def step(prior: GaussianBelief, rows: PyTree) -> tuple[GaussianBelief, Sweep]:
             evidence, u, dt = rows
             belief, *seen = self.absorb(prior, evidence)
             return self.moved(belief, noise, u, dt), Sweep(prior, belief, *seen)
 
         ahead = jax.tree.map(lambda leaf: jnp.concatenate([leaf[1:], leaf[-1:]]), (inputs, dt))
         return jax.lax.scan(step, self.init(), (evidence, *ahead))[1]
+
+    @in_own_precision
+    def noise_free(
+        self,
+        belief: GaussianBelief,
+        steps: int,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> Float[Array, "steps obs"]:
+        """The observations ahead if the state went on from its mean without noise."""
+        return noise_free_observations(self.model, belief.mean, steps, inputs, dt)
+
+    @eqx.filter_jit
+    def _smoothed(
+        self, sweep: Sweep, inputs: Array | None, dt: Array | None, length: Array | None
+    ) -> SmoothedPath:
+        noise = self._entered(self.model.Q)
+        here = jax.tree.map(lambda leaf: leaf[:-1], sweep.posterior)
+        ahead = jax.tree.map(lambda leaf: leaf[1:], (sweep.prior, inputs, dt))
+        back = jax.vmap(lambda a, b: self.backward(a, b[0], noise, *b[1:]))(here, ahead)
+        return smooth_backwards(sweep, back, self.state_residual, self.arithmetic, length)
 
     @property
     def state_residual(self) -> Residual:
@@ -237,8 +261,8 @@ class NonlinearFilter(GaussianFilter):
     def _entered(self, cov: Float[Array, "n n"]) -> Float[Array, "n n"]:
         return semidefinite_root(cov) if self.arithmetic is RootForm else cov
 
-    def _belief(self, mean: Array, carry: Array, step: Array) -> Gaussian:
-        return Gaussian(mean, carry, step, root=self.arithmetic is RootForm)
+    def _belief(self, mean: Array, carry: Array, step: Array) -> GaussianBelief:
+        return GaussianBelief(mean, carry, step, root=self.arithmetic is RootForm)
 
 
 def ruled_out(
@@ -257,6 +281,7 @@ def ruled_out(
     return ((noise == 0) & beyond).any()
 
 
+@eqx.filter_jit
 def _path(sweep: Sweep) -> GaussianPath:
     before, after = sweep.prior, sweep.posterior
     return GaussianPath(

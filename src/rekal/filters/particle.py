@@ -17,14 +17,16 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.arguments import real, whole
-from rekal.beliefs import Particles, normalise
+from rekal.beliefs import Particles, Path, normalise
+from rekal.core.mixture import GaussianMixture
+from rekal.core.row import observation_row
 from rekal.errors import RekalError
 from rekal.filters.finite import check_evidence
+from rekal.filters.model_filter import ModelFilter, noise_free_observations
 from rekal.filters.resampling import systematic
-from rekal.filters.sample import observation_row
 from rekal.memory import check_memory
 from rekal.models.base import Evidence, StateSpaceModel
 from rekal.models.checks import is_singular
@@ -32,6 +34,8 @@ from rekal.models.gaussian import GaussianModel
 from rekal.precision import in_own_precision
 
 Proposal = Literal["bootstrap", "guided"]
+MANY = 2048
+"""Particles from which one step's randomness is worth a call of its own."""
 
 
 class Draws(eqx.Module):
@@ -41,7 +45,7 @@ class Draws(eqx.Module):
     uniform: Float[Array, "*steps"]
 
 
-class ParticleFilter(eqx.Module):
+class ParticleFilter(ModelFilter):
     """A particle filter for any `StateSpaceModel`.
 
     Attributes:
@@ -153,16 +157,16 @@ class ParticleFilter(eqx.Module):
         self,
         belief: Particles,
         y: Any,
-        u: Any = None,
         mask: Any = None,
+        u: Any = None,
     ) -> tuple[Particles, Float[Array, ""]]:
         """One observation enters a predicted belief.
 
         Args:
             belief: before the observation (`init` or `predict`).
             y: one number for each column; NaN is missing, None = all are.
-            u: inputs of this step, for a model that has inputs.
             mask: True where observed; default where `y` is no NaN.
+            u: inputs of this step, for a model that has inputs.
 
         Returns:
             The belief after the observation, and the estimated log predictive density of `y` in nats.
@@ -170,9 +174,12 @@ class ParticleFilter(eqx.Module):
         Raises:
             RekalError: a wrong number of columns or inputs, or an infinite value; as for `update_encoded`.
         """
-        values, seen, drive = observation_row(self.model, belief.x.dtype, y, u, mask)
-        evidence = self.encode(values, seen, drive)
-        return self.update_encoded(belief, jax.tree.map(lambda leaf: leaf[0], evidence))
+        values, seen, drive = observation_row(
+            self.observations, self.n_inputs, belief.x.dtype, y, mask, u
+        )
+        after, log_evidence = _encode_and_weigh(self, belief, values, seen, drive)
+        check_evidence(after.x, log_evidence)
+        return after, log_evidence
 
     def update_encoded(
         self, belief: Particles, evidence: Evidence
@@ -184,21 +191,164 @@ class ParticleFilter(eqx.Module):
                 is not finite. In compiled code nothing can be raised: the log density is then -inf, and
                 the weights stay as they were.
         """
-        if self.proposal == "guided" and belief.pending is not None:
-            origin, noise, u, dt = belief.pending
-            x, gain = self.model.propose(noise, origin, evidence, u, dt)
-        else:
-            x, gain = belief.x, self.model.log_observation(evidence, belief.x)
-        log_weights, log_evidence = normalise(belief.log_weights + gain)
-        possible = jnp.isfinite(log_evidence)
-        log_weights = jnp.where(possible, log_weights, belief.log_weights)
-        log_evidence = jnp.where(possible, log_evidence, -jnp.inf)
-        check_evidence(x, log_evidence)
-        return Particles(x, log_weights, belief.ancestors, belief.key), log_evidence
+        after, log_evidence = _weigh(self, belief, evidence)
+        check_evidence(after.x, log_evidence)
+        return after, log_evidence
 
     @in_own_precision
     def observe(
         self, belief: Particles, u: Float[Array, " input"] | None = None
-    ) -> tuple[Float[Array, "particles obs"], Float[Array, " particles"]]:
-        """What the belief says of `y`: the mean given each particle, and the log weights."""
-        return self.model.observation_mean(belief.x, u), belief.log_weights
+    ) -> GaussianMixture:
+        """The distribution of `y`: a Gaussian around the mean given each particle.
+
+        Raises:
+            RekalError: the observation noise of the model is not Gaussian.
+        """
+        model = gaussian_noise(self.model)
+        return GaussianMixture(model.observation_mean(belief.x, u), model.R, belief.log_weights)
+
+    @property
+    def components(self) -> int:
+        """One Gaussian for each particle."""
+        return self.particles
+
+    def moments(self, belief: Particles) -> PyTree:
+        """Positions and log weights."""
+        return belief.moments
+
+    def restore(self, moments: PyTree, step: Array) -> Particles:
+        """The cloud with given positions and log weights, in equal places for the randomness."""
+        x, log_weights = moments
+        here = jnp.arange(x.shape[0], dtype=jnp.int32)
+        return Particles(x, log_weights, here, jax.random.key(self.seed))
+
+    @in_own_precision
+    def run(
+        self,
+        values: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"],
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Path:
+        """Filter one series.
+
+        Observations are encoded before the loop, and the randomness of few particles is drawn there;
+        that of many is drawn step by step, where it stays in the cache. Entries where `mask` is False
+        change nothing, whatever stands in `values`.
+        """
+        key = jax.random.key(self.seed) if key is None else key
+        steps = values.shape[0]
+        evidence = self.encode(values, mask, inputs, dt)
+        start_key, draw_key = jax.random.split(key)
+        ahead = self.particles < MANY
+        draws = self.draw(draw_key, steps - 1) if ahead else None
+        at = lambda tree, i: jax.tree.map(lambda leaf: leaf[i], tree)  # noqa: E731
+
+        belief, first = self.update_encoded(self.init(start_key), at(evidence, 0))
+
+        def step(belief: Particles, row: PyTree) -> tuple[Particles, PyTree]:
+            evidence, draws, u, dt = row
+            prior = self.predict(belief, u, dt, draws)
+            belief, gain = self.update_encoded(prior, evidence)
+            return belief, (belief.x, belief.log_weights, belief.ancestors, gain)
+
+        evidence, inputs, dt = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))
+        rows = (evidence, draws, inputs, dt)
+        _, (x, log_weights, ancestors, gains) = jax.lax.scan(step, belief, rows)
+        join = lambda head, tail: jnp.concatenate([head[None], tail])  # noqa: E731
+        return Path(
+            x=join(belief.x, x),
+            log_weights=join(belief.log_weights, log_weights),
+            ancestors=join(belief.ancestors, ancestors),
+            log_evidence=join(first, gains),
+        )
+
+    @in_own_precision
+    def forecast(
+        self,
+        belief: Particles,
+        steps: int,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+        particles: int | None = None,
+    ) -> GaussianMixture:
+        """Push the cloud through the noisy dynamics; the observation noise enters in closed form.
+
+        So quantiles are smooth even with a hundred particles.
+
+        Raises:
+            RekalError: the observation noise of the model is not Gaussian.
+        """
+        model, x, log_weights = gaussian_noise(self.model), belief.x, belief.log_weights
+        noise_key, uniform_key = jax.random.split(belief.key if key is None else key)
+        count = x.shape[0] if particles is None else particles
+        if count != x.shape[0]:
+            uniform = jax.random.uniform(uniform_key, (), x.dtype)
+            x = x[systematic(jnp.exp(log_weights), uniform, count)]
+            log_weights = jnp.full(count, -jnp.log(count), x.dtype)
+
+        def step(x: Array, row: PyTree) -> tuple[Array, Array]:
+            noise, u, dt = row
+            x = model.sample_transition(noise, x, u, dt)
+            return x, model.observation_mean(x, u)
+
+        rows = (model.draw(noise_key, steps, count), inputs, dt)
+        _, means = jax.lax.scan(step, x, rows)
+        return GaussianMixture(means, model.R, log_weights[None])
+
+    @in_own_precision
+    def noise_free(
+        self,
+        belief: Particles,
+        steps: int,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+    ) -> Float[Array, "steps obs"]:
+        """The observations ahead if the state went on from its mean without noise (Unkelbach et al. 2009)."""
+        model = gaussian_noise(self.model)
+        return noise_free_observations(model, belief.mean, steps, inputs, dt)
+
+
+def gaussian_noise(model: StateSpaceModel) -> GaussianModel:
+    """The model, if its observation noise is Gaussian.
+
+    Raises:
+        RekalError: it is not known to be.
+    """
+    if not isinstance(model, GaussianModel):
+        raise RekalError(
+            f"a forecast needs a model with Gaussian observation noise; {type(model).__name__} "
+            "has none that is known to be"
+        )
+    return model
+
+
+def _weigh(
+    algorithm: ParticleFilter, belief: Particles, evidence: Evidence
+) -> tuple[Particles, Float[Array, ""]]:
+    """One encoded observation enters; nothing is checked."""
+    if algorithm.proposal == "guided" and belief.pending is not None:
+        origin, noise, u, dt = belief.pending
+        x, gain = algorithm.model.propose(noise, origin, evidence, u, dt)
+    else:
+        x, gain = belief.x, algorithm.model.log_observation(evidence, belief.x)
+    log_weights, log_evidence = normalise(belief.log_weights + gain)
+    possible = jnp.isfinite(log_evidence)
+    log_weights = jnp.where(possible, log_weights, belief.log_weights)
+    log_evidence = jnp.where(possible, log_evidence, -jnp.inf)
+    return Particles(x, log_weights, belief.ancestors, belief.key), log_evidence
+
+
+@eqx.filter_jit
+def _encode_and_weigh(
+    algorithm: ParticleFilter,
+    belief: Particles,
+    y: Float[Array, "1 obs"],
+    mask: Bool[Array, "1 obs"],
+    u: Float[Array, "1 input"] | None,
+) -> tuple[Particles, Float[Array, ""]]:
+    """One observation enters, in one compiled function."""
+    evidence = algorithm.encode(y, mask, u)
+    return _weigh(algorithm, belief, jax.tree.map(lambda leaf: leaf[0], evidence))

@@ -66,18 +66,24 @@ def gaussian_predictive(
 
     def step(y: Array, mean: Array, moments: tuple[Array, ...], t: Array, u: Array | None) -> Array:
         prior = algorithm.belief(mean, moments[0], t, *moments[1:])
-        center, S = algorithm.observe(prior, u)
-        variances = jnp.diagonal(S)
+        predicted = algorithm.observe(prior, u)
+        variances = predicted.var
         there = (variances > 0) & algorithm.determined(prior, u)
         deviations = jnp.sqrt(jnp.where(there, variances, 1.0))
-        return jnp.where(there, jax.scipy.special.ndtr(residual(y, center) / deviations), jnp.nan)
+        return jnp.where(
+            there, jax.scipy.special.ndtr(residual(y, predicted.mean) / deviations), jnp.nan
+        )
 
     def one(y: Array, mean: Array, moments: tuple[Array, ...], u: Array | None) -> Array:
         return jax.vmap(step)(y, mean, moments, jnp.arange(len(y)), u)
 
     diffuse = path.diffuse
     prior = (path.prior_cov,) if diffuse is None else (diffuse.prior_cov, diffuse.prior_basis)
-    pit = jax.vmap(one)(values, path.prior_mean, prior, inputs)
+    if len(prior[0]) < len(values):  # all series share their covariances
+        prior = jax.tree.map(lambda leaf: leaf[0], prior)
+        pit = jax.vmap(lambda y, mean, u: one(y, mean, prior, u))(values, path.prior_mean, inputs)
+    else:
+        pit = jax.vmap(one)(values, path.prior_mean, prior, inputs)
     white = path.white if path.judged is None else jnp.where(path.judged, path.white, jnp.nan)
     return Predictive(white, pit)
 

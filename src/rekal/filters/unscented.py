@@ -37,7 +37,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal.beliefs import Gaussian
+from rekal.beliefs import GaussianBelief
+from rekal.core.gaussian import Gaussian
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
 from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
@@ -116,11 +117,11 @@ class UnscentedKalman(NonlinearFilter):
 
     def moved(
         self,
-        belief: Gaussian,
+        belief: GaussianBelief,
         noise: Float[Array, "states states"],
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None,
-    ) -> Gaussian:
+    ) -> GaussianBelief:
         """One step through time by sigma points."""
         mean, odd, even = self._ahead(belief, u, dt)
         if belief.root:
@@ -132,8 +133,8 @@ class UnscentedKalman(NonlinearFilter):
 
     @in_own_precision
     def absorb(
-        self, belief: Gaussian, evidence: Observed
-    ) -> tuple[Gaussian, Float[Array, ""], Float[Array, " obs"]]:
+        self, belief: GaussianBelief, evidence: Observed
+    ) -> tuple[GaussianBelief, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
         m, S = belief.mean, self._root(belief)
         form = RootForm if belief.root else CovarianceForm
@@ -157,18 +158,16 @@ class UnscentedKalman(NonlinearFilter):
         return self._belief(mean, carry, belief.step), gain, white
 
     @in_own_precision
-    def observe(
-        self, belief: Gaussian, u: Float[Array, " input"] | None = None
-    ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
-        """Mean and covariance of `y`, observation noise included."""
+    def observe(self, belief: GaussianBelief, u: Float[Array, " input"] | None = None) -> Gaussian:
+        """The distribution of `y`, observation noise included."""
         mean, odd, even = self._seen(belief.mean, self._root(belief), u)
         cov = odd @ odd.T + even @ even.T + self.model.R
-        return mean, 0.5 * (cov + cov.T)
+        return Gaussian(mean, 0.5 * (cov + cov.T))
 
     def backward(
         self,
-        belief: Gaussian,
-        prior: Gaussian,
+        belief: GaussianBelief,
+        prior: GaussianBelief,
         noise: Float[Array, "states states"],
         u: Float[Array, " input"] | None,
         dt: Float[Array, ""] | None,
@@ -180,10 +179,10 @@ class UnscentedKalman(NonlinearFilter):
             return backward_roots(S, odd, jnp.concatenate([even, noise], 1))
         return backward_covariance(belief.carry, rows_times(S, odd), prior.carry)
 
-    def _root(self, belief: Gaussian) -> Float[Array, "n n"]:
+    def _root(self, belief: GaussianBelief) -> Float[Array, "n n"]:
         return belief.carry if belief.root else semidefinite_root(belief.carry)
 
-    def _ahead(self, belief: Gaussian, u: Array | None, dt: Array | None) -> Image:
+    def _ahead(self, belief: GaussianBelief, u: Array | None, dt: Array | None) -> Image:
         function = lambda x: self.model.transition_mean(x, u, dt)  # noqa: E731
         residual = self.state_residual
         return self.image(function, residual, belief.mean, self._root(belief))

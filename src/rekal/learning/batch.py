@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from rekal.core.filter import Filter
 from rekal.errors import RekalError
 from rekal.memory import check_memory
 from rekal.models.base import StateSpaceModel
-from rekal.models.linear_model import LinearModel
 from rekal.models.time_varying import LinearTimeVarying
-from rekal.networks.table import TableNetwork
+from rekal.placing import placed, taken
 from rekal.sequences import Sequences
 
 
@@ -37,7 +38,7 @@ def padded_length(steps: int) -> int:
     return -(-steps // unit) * unit
 
 
-def as_batch(data: Sequences, model: StateSpaceModel | TableNetwork | None = None) -> Batch:
+def as_batch(data: Sequences, model: StateSpaceModel | Filter | None = None) -> Batch:
     """Arrays in the computation's precision, padded at the end.
 
     Args:
@@ -59,7 +60,7 @@ def as_batch(data: Sequences, model: StateSpaceModel | TableNetwork | None = Non
     dt, steps = None, padded_length(data.steps)
     if model is not None:
         check_width(model, data.observations, data.n_inputs)
-    if isinstance(model, LinearModel | TableNetwork) and model.continuous:
+    if model is not None and model.continuous:
         dt = data.dt
         if dt is None:
             _check_interval(model, data)
@@ -78,9 +79,9 @@ def as_batch(data: Sequences, model: StateSpaceModel | TableNetwork | None = Non
 
     return Batch(
         values=_numbers(pad(np.asarray(data.values)), "values"),
-        mask=jnp.asarray(pad(np.asarray(data.mask))),
+        mask=placed(pad(np.asarray(data.mask))),
         inputs=None if data.inputs is None else _numbers(pad(np.asarray(data.inputs)), "inputs"),
-        valid=jnp.asarray(pad(np.asarray(data.valid()))),
+        valid=placed(pad(np.asarray(data.valid()))),
         dt=None if dt is None else _numbers(pad(np.asarray(dt)), "steps of time"),
     )
 
@@ -120,9 +121,8 @@ def like_lengths(batch: Batch) -> tuple[Batch, ...]:
     for each in np.unique(kind):
         rows = np.flatnonzero(kind == each)
         steps = padded_length(int(lengths[rows].max()))
-        groups.append(
-            Batch(*(None if leaf is None else leaf[rows, :steps] for leaf in batch))  # pyright: ignore
-        )
+        cut = lambda leaf: taken(leaf, rows, slice(steps))  # noqa: B023, E731
+        groups.append(jax.tree.map(cut, batch))
     return tuple(groups)
 
 
@@ -139,10 +139,10 @@ def _numbers(array: np.ndarray, what: str) -> Array:
             f"the {what} go up to {largest:.3g}, beyond the numbers of {dtype.name} that are computed with: "
             "give them in a larger unit"
         )
-    return jnp.asarray(array, dtype)
+    return placed(array, dtype)
 
 
-def check_width(model: StateSpaceModel | TableNetwork, columns: int, inputs: int) -> None:
+def check_width(model: StateSpaceModel | Filter, columns: int, inputs: int) -> None:
     """Data have as many columns and inputs as the model.
 
     Raises:
@@ -155,8 +155,8 @@ def check_width(model: StateSpaceModel | TableNetwork, columns: int, inputs: int
         )
 
 
-def _check_interval(model: LinearModel | TableNetwork, data: Sequences) -> None:
-    interval = getattr(model, "interval", None)
+def _check_interval(model: StateSpaceModel | Filter, data: Sequences) -> None:
+    interval = model.interval
     if interval is None or data.interval is None:
         return
     if abs(data.interval - interval) > 1e-3 * interval:

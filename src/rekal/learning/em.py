@@ -32,9 +32,12 @@ from rekal.learning.linear_maximise import LinearNoise
 from rekal.learning.maximise import BLOCKS, Constraints, Priors, maximise
 from rekal.learning.particle_statistics import Inference, e_step
 from rekal.learning.priors import PriorStrength
+from rekal.learning.statistics import Statistics
 from rekal.memory import check_memory
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.placing import placed
+from rekal.precision import precision_of
 
 MOST_ITERATIONS = 10_000_000
 """Each needs a key of its own, and all keys are drawn beforehand."""
@@ -59,12 +62,15 @@ class EMResult(NamedTuple):
         log_likelihood: training log-likelihood in nats under the parameters before each iteration.
         stopped: why it stopped: "tolerance", "iterations" or "interrupted".
         seconds: wall time.
+        objective: what was raised, where that is not the log-likelihood but the log-likelihood plus the log
+            prior, in nats under the parameters before each iteration; else of length zero.
     """
 
     model: Any
     log_likelihood: Float[np.ndarray, " iterations"]
     stopped: str
     seconds: float
+    objective: Float[np.ndarray, " raised"] = np.zeros(0)
 
 
 class EM(eqx.Module):
@@ -86,7 +92,7 @@ class EM(eqx.Module):
         freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
         strength: the priors; None, of linear models only, for maximum likelihood. "auto" is
-            `PriorStrength()` for networks and none for linear models.
+            `PriorStrength()` for networks, `SAFEGUARD` for "linear", and none for linear models of one's own.
         smoother: "particles", or "gaussian": no randomness, for low noise (see the module text).
         approximation: which Gaussian smoother, "unscented" or "extended".
         warm_start: iterations with the Gaussian smoother before those with particles; they come on top of
@@ -180,7 +186,7 @@ class EM(eqx.Module):
                 start = gaussian_e_step(model, self.approximation, batch)[0]
             else:
                 start = e_step(model, how, batch, keys[-1])[0]
-            priors = strength.priors(start)
+            priors = _scaled(strength, start)
             for i in range(total):
                 warming = i < self.warm_start
                 if gaussian or warming:
@@ -246,7 +252,6 @@ class EM(eqx.Module):
         return constrain(model, self.freeze, self.fixed, **cast(Any, shapes))
 
 
-@eqx.filter_jit
 def _iterate(
     model: StochasticRNN,
     how: Inference,
@@ -256,10 +261,9 @@ def _iterate(
     constraints: Constraints,
 ) -> tuple[StochasticRNN, Float[Array, ""]]:
     statistics, log_likelihood = e_step(model, how, batch, key)
-    return maximise(model, statistics, priors, constraints), log_likelihood
+    return _maximised(model, statistics, priors, constraints), log_likelihood
 
 
-@eqx.filter_jit
 def _iterate_gaussian(
     model: Network,
     approximation: Approximation,
@@ -268,7 +272,20 @@ def _iterate_gaussian(
     constraints: Constraints,
 ) -> tuple[Network, Float[Array, ""]]:
     statistics, log_likelihood = gaussian_e_step(model, approximation, batch)
-    return maximise(model, statistics, priors, constraints), log_likelihood
+    return _maximised(model, statistics, priors, constraints), log_likelihood
+
+
+@eqx.filter_jit
+def _maximised(
+    model: Network, statistics: Statistics, priors: Priors, constraints: Constraints
+) -> Network:
+    """Compiled apart from the E-step, which scales the priors as well and is large."""
+    return maximise(model, statistics, priors, constraints)
+
+
+@eqx.filter_jit
+def _scaled(strength: PriorStrength, statistics: Statistics) -> Priors:
+    return strength.priors(statistics)
 
 
 def _check_finite(value: float, iteration: int, gaussian: bool) -> None:
@@ -284,5 +301,6 @@ def _check_finite(value: float, iteration: int, gaussian: bool) -> None:
 
 def _average(models: list[Network]) -> Network:
     arrays = [eqx.filter(model, eqx.is_array) for model in models]
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *arrays)
-    return eqx.combine(mean, models[-1])
+    mean = lambda *leaves: placed(sum(np.asarray(leaf) for leaf in leaves) / len(leaves))  # noqa: E731
+    with precision_of(models[-1]):
+        return eqx.combine(jax.tree.map(mean, *arrays), models[-1])

@@ -36,6 +36,8 @@ class Estimate(eqx.Module):
         model: the model of the estimate.
         structure: the structure or parametric model it was built of, or None.
         log_likelihood: in nats, after each iteration; the last is that of the estimate.
+        starts: those that were climbed, with the log-likelihood in nats where each climb was left; the first
+            went on to the estimate.
         stopped: "converged", "iterations", "no better point" or "interrupted".
         seconds: wall time.
         names: names of the free parameters.
@@ -53,6 +55,7 @@ class Estimate(eqx.Module):
     model: Made
     structure: Structure | ParametricModel | None
     log_likelihood: Float[np.ndarray, " iterations"]
+    starts: tuple[tuple[str, float], ...] = eqx.field(static=True)
     stopped: str = eqx.field(static=True)
     seconds: float = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)

@@ -159,5 +159,5 @@ def _judge(
         mixed = values.reshape(*at.shape, -1)[:, :, batch.places].reshape(values.shape)
         values = jnp.where(jnp.expand_dims(at, tuple(range(2, values.ndim))), mixed, values)
     told = network.run(values, seen, window.inputs, window.dt, belief)
-    density = jnp.where(wanted, told.distribution.log_density(window.targets), 0.0)
+    density = jnp.where(wanted, told.distribution.log_prob(window.targets), 0.0)
     return Judged(-density.sum(), wanted.sum(dtype=density.dtype)), told.last

@@ -55,6 +55,7 @@ def levenberg_marquardt(
     iterations: int,
     tolerance: float = 1e-5,
     after: Callable[[int, float], None] | None = None,
+    project: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> LeastSquares:
     """Lower a sum of squares.
 
@@ -65,6 +66,7 @@ def levenberg_marquardt(
         iterations: steps, at most.
         tolerance: ends the search when a step lowers the value by a smaller share.
         after: told the number of steps so far and the value.
+        project: moves a point into the set that is allowed; default leaves it.
 
     Returns:
         The best point. An interrupt (Ctrl-C) ends the search with what it has.
@@ -77,7 +79,7 @@ def levenberg_marquardt(
     try:
         for i in range(iterations):
             local = around(point)
-            moved, lower, damping = _step(local, value, point, damping)
+            moved, lower, damping = _step(local, value, point, damping, project)
             if moved is None:
                 stopped = "converged"
                 break
@@ -96,7 +98,11 @@ def levenberg_marquardt(
 
 
 def _step(
-    local: Local, value: Callable[[np.ndarray], float], point: np.ndarray, damping: float
+    local: Local,
+    value: Callable[[np.ndarray], float],
+    point: np.ndarray,
+    damping: float,
+    project: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray | None, float, float]:
     """A point that is better, its value and the next damping; None where none was found."""
     scale = np.diag(np.maximum(np.diagonal(local.curvature), LEAST_SCALE))
@@ -106,8 +112,9 @@ def _step(
         except np.linalg.LinAlgError:
             damping *= GROW
             continue
-        lower = value(point - step)
+        moved = point - step if project is None else project(point - step)
+        lower = value(moved)
         if np.isfinite(lower) and lower < local.value:
-            return point - step, lower, max(damping / SHRINK, 1e-9)
+            return moved, lower, max(damping / SHRINK, 1e-9)
         damping *= GROW
     return None, local.value, damping

@@ -1,4 +1,4 @@
-r"""Maximum likelihood: L-BFGS over the free parameters of a model, then Newton steps.
+r"""Maximum likelihood: L-BFGS over the free parameters of a model from several starts, then Newton steps.
 
 The likelihood of a linear model is exact and its gradient closed form (`score.py`), so that an evaluation
 costs about two passes of the filter; that of a model of two functions is what its filter reports
@@ -16,21 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.optimize import minimize
 
 from rekal.arguments import real, whole
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
 from rekal.learning.batch import Batch, check_width
+from rekal.learning.climb import Objective
 from rekal.learning.em import Progress
 from rekal.learning.estimate import VANISHED, Estimate
 from rekal.learning.function_parameters import function_parameters
-from rekal.learning.information import (
-    Information,
-    at_the_boundary,
-    observed_information,
-    without,
-)
+from rekal.learning.information import at_the_boundary, without
 from rekal.learning.linear_maximise import LinearNoise
 from rekal.learning.parameters import (
     Parameters,
@@ -39,7 +34,8 @@ from rekal.learning.parameters import (
     structure_parameters,
 )
 from rekal.learning.parametric import ParametricParameters, parametric_parameters
-from rekal.learning.total import Group, form_of, groups_of, value_and_gradient
+from rekal.learning.starts import search
+from rekal.learning.total import groups_of
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
@@ -47,14 +43,15 @@ from rekal.models.linear_model import LinearModel
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.parametric import ParametricModel
 from rekal.models.structures import Structure
+from rekal.placing import placed
 from rekal.precision import modelling_dtype
 
+MOST_STARTS = 100
 POLISH = 30  # iterations at least that are left for Newton steps
 STEEP = 1.0  # slope in nats, above which a start that no step improves is no maximum
 HOLLOW = (
     -0.1
 )  # share of the largest eigenvalue of the information below which a point is no maximum
-ROUNDING = 1e-9  # share of a log-likelihood that is not told from its rounding
 
 
 class MaximumLikelihood(eqx.Module):
@@ -73,6 +70,10 @@ class MaximumLikelihood(eqx.Module):
             factor of the model's; None is diagonal where the model's is, else full. Directions without
             noise stay so in every shape.
         observation_noise: the same of `R`.
+        starts: number of starts that are climbed some steps each, the best of them on; 1 climbs from the
+            given one alone. The others lie over decades of signal to noise (of a structure also at the
+            periods of the data): variances of structures, `Q` beside `R` of linear models and of models of
+            two functions, positive parameters of a `ParametricModel`.
         errors: work standard errors out, and end with Newton steps; both take two gradients for every
             parameter. Without, the search ends where L-BFGS does.
     """
@@ -83,10 +84,12 @@ class MaximumLikelihood(eqx.Module):
     fixed: Mapping[str, Any] | None = None
     process_noise: LinearNoise | None = eqx.field(static=True, default=None)
     observation_noise: LinearNoise | None = eqx.field(static=True, default=None)
+    starts: int = eqx.field(static=True, default=4)
     errors: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
         whole("iterations", self.iterations)
+        whole("starts", self.starts, most=MOST_STARTS)
         real("tolerance", self.tolerance, least=0)
 
     def run(
@@ -161,33 +164,15 @@ class MaximumLikelihood(eqx.Module):
     ) -> Estimate:
         began = time.perf_counter()
         groups = groups_of(batch, by_length=filtering is not None)
-        climb = _Climb(parameters, groups, report, self.iterations, filtering)
+        objective = Objective(parameters, groups, filtering, int(np.asarray(batch.mask).sum()))
+        climb, starts, interrupted = search(objective, batch, self.starts, self.iterations, report)
         start = np.asarray(parameters.vector, float)
-        first = climb.evaluate(start)[0]
-        if not np.isfinite(first):
-            raise RekalError("the log-likelihood of the start is not finite: give another start")
-        climb.accept(start)
-        entries = int(batch.mask.sum())
         stopped = "interrupted"
         try:
-            found = minimize(
-                lambda v: climb.loss(v, entries),
-                start,
-                jac=True,
-                method="L-BFGS-B",
-                callback=climb.accept,
-                options={
-                    "maxiter": max(1, self.iterations - POLISH * self.errors),
-                    "maxfun": 20 * self.iterations,
-                    "ftol": 1e-10,
-                    "gtol": 1e-9,
-                    "maxcor": 20,
-                },
-            )
-            reasons = {0: "converged", 1: "iterations"}
-            stopped = reasons.get(int(found.status), "no better point")
-            if not np.isfinite(climb.evaluate(found.x)[0]):
-                stopped = "no better point"
+            if interrupted:
+                raise KeyboardInterrupt
+            left = self.iterations - POLISH * self.errors - (len(climb.history) - 1)
+            stopped = climb.ascend(left)
             if self.errors:
                 stopped = climb.polish(float(self.tolerance))
         except KeyboardInterrupt:
@@ -195,7 +180,7 @@ class MaximumLikelihood(eqx.Module):
                 raise
             stopped = "interrupted"
         vector = climb.best
-        slope = climb.evaluate(vector)[1]
+        slope = objective.evaluate(vector)[1]
         if stopped == "converged" and np.array_equal(vector, start) and np.abs(slope).max() > STEEP:
             stopped = "no better point"
         information, edge = None, np.zeros(vector.size, bool)
@@ -226,6 +211,7 @@ class MaximumLikelihood(eqx.Module):
             model=parameters.build(jnp.asarray(vector)),
             structure=_structure_of(parameters, vector),
             log_likelihood=np.array(climb.history[: int(np.argmax(climb.history)) + 1]),
+            starts=starts,
             stopped=stopped,
             seconds=time.perf_counter() - began,
             names=parameters.names,
@@ -252,87 +238,12 @@ def _structure_of(parameters: Parameters, vector: np.ndarray) -> Structure | Par
     return None
 
 
-class _Climb:
-    """The search as it goes: evaluations, the path of the likelihood, the best point."""
-
-    def __init__(
-        self,
-        parameters: Parameters,
-        groups: tuple[Group, ...],
-        report: Callable[[Progress], None] | None,
-        iterations: int,
-        filtering: Filtering | None,
-    ) -> None:
-        self.parameters, self.groups, self.filtering = parameters, groups, filtering
-        self.form = form_of(parameters.build(parameters.vector))
-        self.report, self.iterations = report, iterations
-        self.history: list[float] = []
-        self.best = np.zeros(0)
-        self._known: dict[bytes, tuple[float, np.ndarray]] = {}
-
-    def evaluate(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log-likelihood and gradient; the last few are remembered."""
-        key = np.asarray(vector, float).tobytes()
-        if key not in self._known:
-            if len(self._known) > 8:
-                self._known.clear()
-            self._known[key] = self._evaluated(vector)
-        return self._known[key]
-
-    def _evaluated(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        at = jnp.asarray(vector)
-        value, slope = value_and_gradient(
-            self.parameters, at, self.groups, self.filtering, self.form
-        )
-        return float(value), np.asarray(slope, float)
-
-    def loss(self, vector: np.ndarray, entries: int) -> tuple[float, np.ndarray]:
-        """What is minimised: minus the log-likelihood per entry, large where there is none."""
-        value, slope = self.evaluate(vector)
-        if not (np.isfinite(value) and np.isfinite(slope).all()):
-            return abs(self.history[-1]) / entries + 1e6, np.zeros_like(vector)
-        return -value / entries, -slope / entries
-
-    def information(self) -> Information:
-        """The observed information at the best point."""
-        return observed_information(lambda v: self.evaluate(v)[1], self.best)
-
-    def polish(self, tolerance: float) -> str:
-        """Newton steps from the best point until one promises less than `tolerance` nats; why it ended."""
-        while len(self.history) <= self.iterations:
-            value, slope = self.evaluate(self.best)
-            step = self.information().newton(slope)
-            promised = 0.5 * float(slope @ step)
-            if promised < max(tolerance, ROUNDING * abs(value)):
-                return "converged"
-            for shorter in range(12):
-                trial = self.best + 0.5**shorter * step
-                reached = self.evaluate(trial)[0]
-                if reached > value:
-                    self.accept(trial)
-                    break
-            else:
-                return "no better point"
-        return "iterations"
-
-    def accept(self, vector: np.ndarray) -> None:
-        """An iteration has ended here."""
-        value = self.evaluate(vector)[0]
-        if self.history and not np.isfinite(value):
-            return  # a step into what has no likelihood
-        if not self.history or value >= max(self.history):
-            self.best = np.array(vector, float)
-        self.history.append(value)
-        if self.report is not None and len(self.history) > 1:
-            self.report(Progress(len(self.history) - 1, self.iterations, value))
-
-
 def in_double(tree: Any) -> Any:
     """The same in double precision; what is no array of numbers stays."""
 
     def wide(leaf: Any) -> Any:
         if isinstance(leaf, jax.Array | np.ndarray) and jnp.issubdtype(leaf.dtype, jnp.floating):
-            return jnp.asarray(np.asarray(leaf), jnp.float64)
+            return placed(leaf, np.float64)
         return leaf
 
     return jax.tree.map(wide, tree)
@@ -346,5 +257,5 @@ def check_fit(model: GaussianModel, batch: Batch) -> None:
     """
     inputs = 0 if batch.inputs is None else batch.inputs.shape[-1]
     check_width(model, batch.values.shape[-1], inputs)
-    if not bool(batch.mask.any()):
+    if not np.asarray(batch.mask).any():
         raise RekalError("there is nothing to learn from: no entry was observed")

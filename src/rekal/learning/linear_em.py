@@ -1,9 +1,9 @@
 r"""Expectation-maximisation for a linear Gaussian model (Shumway and Stoffer 1982).
 
 The E-step is exact (`linear_statistics.py`) and the M-step is closed form (`linear_maximise.py`), so that
-without priors the log-likelihood rises at every iteration. Covariances keep their range: what has no noise
-has none. Many iterations run inside one compiled loop: small models would otherwise spend their time between
-the calls.
+the log-likelihood plus the log prior (`log_prior.py`) rises at every iteration; a fall beyond rounding is an
+error. Covariances keep their range: what has no noise has none. Many iterations run inside one compiled loop:
+small models would otherwise spend their time between the calls.
 
 A diffuse start stays diffuse; `m` and `P` are then no parameters, and how a flat coordinate reaches the data
 must be fixed: the likelihood grows without bound as its effect vanishes. A stationary start ties `m` and `P`
@@ -20,7 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from rekal.errors import RekalError
 from rekal.filters.forms import Form
@@ -30,14 +30,18 @@ from rekal.learning.constraints import check_flat_columns, constrain_linear
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.linear_maximise import LinearConstraints, LinearNoise, maximise_linear
 from rekal.learning.linear_statistics import linear_e_step
+from rekal.learning.log_prior import log_prior
 from rekal.learning.maximise import Priors
-from rekal.learning.priors import PriorStrength
+from rekal.learning.priors import SAFEGUARD, PriorStrength
 from rekal.learning.regression import RegressionPrior
 from rekal.models.linear import LinearGaussian
+from rekal.placing import placed
 
-State = tuple[Any, Array, Array, Array, Array]  # parameters, likelihoods, count, the last, settled
+State = tuple[Any, Priors, Array, Array, Array, Array, Array]
+"""Parameters, priors, likelihoods, objectives, count, the last objective, whether it settled."""
 
 CHUNK = 64  # iterations at most between two looks at the keyboard and the progress display
+ROUNDING = 1e-9  # share of an objective that is not told from its rounding
 BREATH = 0.25  # seconds that such a stretch may take
 
 
@@ -62,8 +66,8 @@ def linear_em(
         model: where to begin; its start must be given or diffuse.
         batch: the series (`as_batch`), any lengths, entries missing or not.
         iterations: at most so many.
-        tolerance: stop when the log-likelihood per observed entry changes by less than this (in nats)
-            in one iteration; 0 never stops early.
+        tolerance: stop when what is raised changes by less than this per observed entry (in nats) in one
+            iteration; 0 never stops early.
         freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
         fixed: for a block of weights, an array that is True where an entry keeps its value.
         process_noise: "full" or "diagonal" `Q`, or "scaled", which learns one factor of the model's; None is
@@ -74,11 +78,11 @@ def linear_em(
 
     Returns:
         The model after the last iteration, the log-likelihood before each iteration, why it stopped
-        ("tolerance", "iterations" or "interrupted"), and the seconds it took.
+        ("tolerance", "iterations" or "interrupted"), the seconds it took, and with priors the objective.
 
     Raises:
         RekalError: the start is stationary, shapes do not fit, a covariance that is to stay diagonal
-            is not, or the likelihood is not finite.
+            is not, the likelihood is not finite, or the objective falls by more than rounding.
         KeyboardInterrupt: Ctrl-C before the first iteration was done; later it ends the run with the best so
             far.
     """
@@ -95,27 +99,40 @@ def linear_em(
 
     start = model
     history: list[float] = []
+    raised: list[float] = []
+    rounding = float(np.finfo(model.A.dtype).eps) ** 0.4 * int(batch.mask.sum())
     stopped, began = "iterations", time.perf_counter()
     try:
         priors = no_priors(model)
-        if strength is not None:
-            priors = strength.priors(_e_step(model, groups, shapes, form)[0])
+        # Their scale comes from the first E-step: worked out apart, it would be compiled twice.
+        known = jnp.asarray(strength is None)
+        weights = _as_arrays(SAFEGUARD if strength is None else strength, model.A.dtype)
         stretch = 1
         while len(history) < iterations:
             stretch = min(stretch, iterations - len(history))
             since = time.perf_counter()
-            before = jnp.asarray(history[-1] if history else -jnp.inf, model.A.dtype)
-            new, values, count, settled = _stretch(
-                model, groups, priors, constraints, shapes, form, gain, jnp.asarray(stretch), before
-            )
+            before = jnp.asarray(raised[-1] if raised else -jnp.inf, model.A.dtype)
+            new, priors, values, objectives, count, settled = _stretch(
+                model, groups, (priors, known, weights), constraints, shapes, form, gain,
+                jnp.asarray(stretch), before,
+            )  # fmt: skip
+            known = jnp.asarray(True)
             found = np.asarray(values, np.float64)[: int(count)]
-            for value in found:
+            aims = np.asarray(objectives, np.float64)[: int(count)]
+            for value, aim in zip(found, aims, strict=True):
                 if not np.isfinite(value):
                     raise RekalError(
                         f"the log-likelihood is not finite at iteration {len(history) + 1}: scale "
                         "the data, or give EM priors (strength) or another start"
                     )
+                if raised and aim < raised[-1] - rounding - ROUNDING * abs(aim):
+                    raise RekalError(
+                        f"EM lowered its objective from {raised[-1]:.6g} to {aim:.6g} nats at iteration "
+                        f"{len(history)}: the model is too close to singular for it; give another start, "
+                        "or use MaximumLikelihood"
+                    )
                 history.append(float(value))
+                raised.append(float(aim))
                 if report is not None:
                     report(Progress(len(history), iterations, float(value)))
             model = new
@@ -128,7 +145,9 @@ def linear_em(
         if model is start:  # nothing was learned
             raise
         stopped = "interrupted"
-    return EMResult(cast(Any, model), np.array(history), stopped, time.perf_counter() - began)
+    objective = np.zeros(0) if strength is None else np.array(raised)
+    seconds = time.perf_counter() - began
+    return EMResult(cast(Any, model), np.array(history), stopped, seconds, objective)
 
 
 def no_priors(model: LinearGaussian) -> Priors:
@@ -153,7 +172,11 @@ def shape_of(batch: Batch) -> tuple[bool, bool]:
     return bool(complete), bool(np.ptp(valid.sum(1)) == 0)
 
 
-@eqx.filter_jit
+def _as_arrays(strength: PriorStrength, dtype: Any) -> PriorStrength:
+    """The same as arguments of one compiled function, not a function for each of them."""
+    return jax.tree.map(lambda number: placed(number, dtype), strength)
+
+
 def _e_step(
     model: LinearGaussian,
     groups: tuple[Batch, ...],
@@ -172,33 +195,59 @@ def _e_step(
 def _stretch(
     model: LinearGaussian,
     groups: tuple[Batch, ...],
-    priors: Priors,
+    beliefs: tuple[Priors, Bool[Array, ""], PriorStrength],
     constraints: LinearConstraints,
     shapes: tuple[tuple[bool, bool], ...],
     form: Form,
     gain: Float[Array, ""],
     limit: Int[Array, ""],
     before: Float[Array, ""],
-) -> tuple[LinearGaussian, Float[Array, " chunk"], Int[Array, ""], Array]:
-    """So many iterations at once: the model, the likelihoods, their number, and whether it settled."""
+) -> tuple[
+    LinearGaussian, Priors, Float[Array, " chunk"], Float[Array, " chunk"], Int[Array, ""], Array
+]:
+    """So many iterations at once.
+
+    Args:
+        model: where to begin.
+        groups: the series.
+        beliefs: the priors, whether they are known, and if not, how strong those are that the first E-step
+            scales.
+        constraints: what stays.
+        shapes: of the groups.
+        form: how covariances are carried.
+        gain: a change of the objective by less has settled.
+        limit: number of iterations.
+        before: the last objective.
+
+    Returns:
+        Model, priors, likelihoods, objectives, their number, and whether it settled.
+    """
     arrays, rest = eqx.partition(model, eqx.is_array)
+    priors, known, strength = beliefs
 
     def going(state: State) -> Array:
-        _, _, i, last, settled = state
+        _, _, _, _, i, last, settled = state
         return (i < limit) & ~settled & ((i == 0) | jnp.isfinite(last))
 
     def iterate(state: State) -> State:
-        arrays, values, i, last, _ = state
+        arrays, priors, values, objectives, i, last, _ = state
         current = eqx.combine(arrays, rest)
         statistics, value = _e_step(current, groups, shapes, form)
+        first = ~known & (i == 0)
+        scaled = strength.priors(statistics)
+        priors = jax.tree.map(lambda old, new: jnp.where(first, new, old), priors, scaled)
         new = maximise_linear(current, statistics, priors, constraints)
-        settled = jnp.abs(value - last) < gain
-        return eqx.filter(new, eqx.is_array), values.at[i].set(value), i + 1, value, settled
+        objective = value + log_prior(current, priors, constraints)
+        settled = jnp.abs(objective - last) < gain
+        values, objectives = values.at[i].set(value), objectives.at[i].set(objective)
+        left = eqx.filter(new, eqx.is_array)
+        return left, priors, values, objectives, i + 1, objective, settled
 
     zero = jnp.zeros((), jnp.asarray(limit).dtype)
-    state = (arrays, jnp.zeros(CHUNK, model.A.dtype), zero, before, jnp.asarray(False))
-    arrays, values, count, _, settled = jax.lax.while_loop(going, iterate, state)
-    return eqx.combine(arrays, rest), values, count, settled
+    empty = jnp.zeros(CHUNK, model.A.dtype)
+    state = (arrays, priors, empty, empty, zero, before, jnp.asarray(False))
+    arrays, priors, *told, count, _, settled = jax.lax.while_loop(going, iterate, state)
+    return eqx.combine(arrays, rest), priors, told[0], told[1], count, settled
 
 
 def _check(model: LinearGaussian, batch: Batch) -> None:

@@ -157,7 +157,7 @@ def _improved(
     T = T + prior.noise_weight * support.inner(prior.noise) + (change * prior.precision) @ change.T
     count = moments.count + prior.noise_weight
     if freedom.shape == "scaled":
-        factor = jnp.trace(_precision(S) @ T) / (support.rank * count)
+        factor = jnp.trace(inverse_covariance(S) @ T) / (support.rank * count)
         return new, jnp.maximum(factor, 0.0) * cov
     if freedom.shape == "diagonal":
         return new, support.outer(jnp.diag(jnp.maximum(jnp.diagonal(T), 0.0)) / count)
@@ -198,13 +198,13 @@ def _moves(
     if not freedom.directions.shape[1]:
         return None
     # Moves are in units of 1 / scale of their columns, which leaves each direction within its column.
-    K, B = _precision(S), freedom.directions
+    K, B = inverse_covariance(S), freedom.directions
     system = B.T @ jnp.kron(K, F) @ B
     z = jax.scipy.linalg.solve(system, B.T @ (K @ X).reshape(-1), assume_a="pos")
     return (B @ z).reshape(X.shape) / scale
 
 
-def _precision(S: Float[Array, "r r"]) -> Float[Array, "r r"]:
+def inverse_covariance(S: Float[Array, "r r"]) -> Float[Array, "r r"]:
     """Inverse of a covariance, where it has become singular as good as possible."""
     scale = jnp.sqrt(jnp.diagonal(S))
     scale = jnp.where(scale > 0, scale, 1.0)

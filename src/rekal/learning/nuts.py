@@ -29,11 +29,12 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from rekal.errors import RekalError
+from rekal.filters.forms import Form
 from rekal.learning.batch import Batch
 from rekal.learning.likelihood import check_fit, in_double
-from rekal.learning.parameters import StructureParameters, structure_parameters
+from rekal.learning.parameters import StructureParameters, natural_values, structure_parameters
 from rekal.learning.parametric import ParametricParameters, parametric_parameters
-from rekal.learning.total import form_of, groups_of, total_log_likelihood
+from rekal.learning.total import Group, form_of, groups_of, total_log_likelihood
 from rekal.models.components import TINY, raised
 from rekal.models.linear_model import LinearModel
 from rekal.models.parametric import ParametricModel
@@ -179,12 +180,9 @@ class NUTS(eqx.Module):
             groups, form = groups_of(batch), form_of(first)
             center, width = (jnp.asarray(leaf) for leaf in priors)
 
-            def likelihood(scaled: Float[jax.Array, " parameters"]) -> jax.Array:
-                model = parameters.build(center + width * scaled)
-                return total_log_likelihood(model, groups, form=form)
-
             def potential(scaled: Float[jax.Array, " parameters"]) -> jax.Array:
-                value = likelihood(scaled) - 0.5 * (scaled**2).sum()
+                likelihood = _log_likelihood(parameters, scaled, center, width, groups, form)
+                value = likelihood - 0.5 * (scaled**2).sum()
                 return jnp.where(jnp.isfinite(value), -value, 1e10)
 
             kernel = Kernel(potential_fn=potential, target_accept_prob=self.target)
@@ -199,20 +197,49 @@ class NUTS(eqx.Module):
             sampler.run(run_key, init_params=begin[0] if self.chains == 1 else begin)
             vectors = center + width * sampler.get_samples(group_by_chain=True)
             flat = vectors.reshape(-1, start.size)
-            values = jax.jit(jax.vmap(parameters.natural))(flat).reshape(vectors.shape)
-            each = jax.jit(lambda v: jax.lax.map(lambda w: likelihood((w - center) / width), v))
+            values = natural_values(parameters, flat).reshape(vectors.shape)
+            scaled = (flat - center) / width
+            log_likelihood = _log_likelihoods(parameters, scaled, center, width, groups, form)
             fields = sampler.get_extra_fields()
             outcome = Draws(
                 structure=parameters.structure(flat.mean(0)),
                 names=parameters.names,
                 vectors=np.asarray(vectors),
                 values=np.asarray(values),
-                log_likelihood=np.asarray(each(flat)).reshape(vectors.shape[:2]),
+                log_likelihood=np.asarray(log_likelihood).reshape(vectors.shape[:2]),
                 divergences=int(np.sum(np.asarray(fields["diverging"]))),
                 parameters=parameters,
             )
             structure = jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), outcome.structure)
             return eqx.tree_at(lambda d: d.structure, outcome, structure)
+
+
+def _log_likelihood(
+    parameters: StructureParameters | ParametricParameters,
+    scaled: Float[jax.Array, " parameters"],
+    center: Float[jax.Array, " parameters"],
+    width: Float[jax.Array, " parameters"],
+    groups: tuple[Group, ...],
+    form: Form | None,
+) -> jax.Array:
+    """The log-likelihood at a vector that is counted from the centre of the priors, in their widths."""
+    model = parameters.build(center + width * scaled)
+    return total_log_likelihood(model, groups, form=form)
+
+
+@eqx.filter_jit
+def _log_likelihoods(
+    parameters: StructureParameters | ParametricParameters,
+    scaled: Float[jax.Array, "draws parameters"],
+    center: Float[jax.Array, " parameters"],
+    width: Float[jax.Array, " parameters"],
+    groups: tuple[Group, ...],
+    form: Form | None,
+) -> Float[jax.Array, " draws"]:
+    """The log-likelihood of every draw, one after the other."""
+    return jax.lax.map(
+        lambda each: _log_likelihood(parameters, each, center, width, groups, form), scaled
+    )
 
 
 def own_priors(

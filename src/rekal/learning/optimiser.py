@@ -61,11 +61,13 @@ class State(NamedTuple):
         return self.parameters if self.average is None else self.average
 
 
+@eqx.filter_jit
 def flatten(network: PyTree) -> Float[Array, " parameters"]:
     """All arrays of floating point of a network, or of its gradient, as one vector."""
     return ravel_pytree(eqx.filter(network, eqx.is_inexact_array))[0]
 
 
+@eqx.filter_jit
 def with_parameters(network: Network, vector: Float[Array, " parameters"]) -> Network:
     """The network with other parameters."""
     arrays, rest = eqx.partition(network, eqx.is_inexact_array)

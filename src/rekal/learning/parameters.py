@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -193,6 +194,22 @@ class ModelParameters(eqx.Module):
 
 
 Parameters = StructureParameters | ModelParameters | ParametricParameters
+
+
+@eqx.filter_jit
+def natural_values(
+    parameters: Parameters, vectors: Float[Array, "many parameters"]
+) -> Float[Array, "many parameters"]:
+    """The parameters of several vectors in natural units."""
+    return jax.vmap(parameters.natural)(vectors)
+
+
+@eqx.filter_jit
+def natural_slopes(
+    parameters: Parameters, vector: Float[Array, " parameters"]
+) -> Float[Array, "parameters parameters"]:
+    """Derivatives of the parameters in natural units by the entries of the vector."""
+    return jax.jacfwd(parameters.natural)(vector)
 
 
 def structure_parameters(structure: Structure, freeze: tuple[str, ...] = ()) -> StructureParameters:

@@ -12,7 +12,6 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.beliefs import Path
 from rekal.filters.particle import ParticleFilter, Proposal
-from rekal.filters.recursion import run_filter
 from rekal.learning.batch import Batch
 from rekal.learning.statistics import Moments, Statistics, collected
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -80,7 +79,7 @@ def expected_statistics(
             by backward simulation with Metropolis steps, in O(N) a step.
     """
     filter_key, smoother_key = jax.random.split(key)
-    path = run_filter(algorithm, values, mask, inputs, None, filter_key)
+    path = algorithm.run(values, mask, inputs, None, filter_key)
     x, hidden = path.x, model.f(path.x)
     if trajectories is None:
         smoothed = smooth_marginal(model, path, inputs, None, valid, x, hidden)

@@ -18,8 +18,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.filters.choice import Filtering
-from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
 from rekal.learning.batch import Batch
 from rekal.learning.em import EM, EMResult, Progress
 from rekal.models.gaussian import GaussianModel
@@ -63,16 +61,8 @@ def log_evidence(
     model: GaussianModel, filtering: Filtering, batch: Batch, key: PRNGKeyArray
 ) -> Float[Array, "batch steps"]:
     """One-step predictive log densities of every step of every series, in nats."""
-    algorithm = filtering.of(model)
-
-    def one(row: tuple[Batch, PRNGKeyArray]) -> Array:
-        series, key = row
-        values, mask, inputs = series.values, series.mask, series.inputs
-        if isinstance(algorithm, ParticleFilter):
-            return run_filter(algorithm, values, mask, inputs, None, key).log_evidence
-        return algorithm.run(values, mask, inputs).log_evidence
-
-    return jax.lax.map(one, (batch, jax.random.split(key, batch.values.shape[0])))
+    path = filtering.of(model).run_batch(batch.values, batch.mask, batch.inputs, None, key)
+    return path.log_evidence
 
 
 def try_starts(

@@ -7,7 +7,9 @@ noise-free model is simulated over each whole series,
     x_t = g(x_{t-1}, u_t),   loss = sum_t (y_t - h(x_t, u_t))^2 / (observed entries)  +  ridge * |weights|^2,
 
 and its weights and the first state of every series are found by Levenberg and Marquardt's method, whose
-Jacobian is carried forward through the simulation. Afterwards `R` is the variance of the residuals, `Q` a
+Jacobian is carried forward through the simulation. Only stable models count: a step that would move the
+linear part out of the unit circle is moved back (`stability.py`). Afterwards `R` is the variance of the
+residuals, `Q` a
 small share of the states' variance (so that a filter may still correct the state from a few first samples),
 and `m`, `P` are the moments of the states visited.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -29,6 +32,8 @@ from rekal.errors import RekalError
 from rekal.learning.batch import Batch
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.least_squares import Local, levenberg_marquardt
+from rekal.learning.sensitivities import sensitivities
+from rekal.learning.stability import linear_block, slowest, spectral_radius, stabilised
 from rekal.learning.weights import shares_of, weights_of, with_weights
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
@@ -42,12 +47,28 @@ FIRST_SHARE = 1e-3  # the ridge on first states, as a share of that on weights
 Simulable = StochasticRNN | RBFNetwork | LinearGaussian
 
 
+class Simulation(NamedTuple):
+    """A model that was trained on its free simulation.
+
+    Attributes:
+        model: the model.
+        firsts: first state of each series.
+        values: the loss at the start and after each iteration.
+        stopped: "converged", "iterations" or "interrupted".
+    """
+
+    model: Any
+    firsts: Array
+    values: np.ndarray
+    stopped: str
+
+
 class SimulationError(eqx.Module):
     """Least squares of the free simulation.
 
     Attributes:
         iterations: of Levenberg and Marquardt's method, at most.
-        ridge: penalty on the squared weights.
+        ridge: penalty on the squared weights, or on their squared distance from a model that is given.
         tolerance: ends the search when an iteration lowers the loss by a smaller share.
         warm_up: steps at the beginning of each series that are simulated but not scored.
     """
@@ -68,10 +89,17 @@ class SimulationError(eqx.Module):
         model: Simulable,
         batch: Batch,
         report: Callable[[Progress], None] | None = None,
+        center: Simulable | None = None,
     ) -> EMResult:
         """Train from `model` on (standardised) series.
 
         Memory grows with weights times observed entries: 200 weights and 100,000 entries take 160 MB.
+
+        Args:
+            model: where to begin.
+            batch: the series.
+            report: told after each iteration.
+            center: a model of the same shape whose weights the ridge draws to; default zero.
 
         Returns:
             The model, and as its history minus half the loss at the start and after each iteration. An
@@ -83,12 +111,45 @@ class SimulationError(eqx.Module):
             KeyboardInterrupt: Ctrl-C before the first step that made it better.
         """
         began, outside = time.perf_counter(), jnp.result_type(float)
+        found = self.minimise(model, batch, report, center)
+        made = found.model
+        if not np.trace(made.P) < LARGEST:
+            raise RekalError("the states grow beyond all bounds: begin from a stable model")
+        made = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), outside), made)
+        seconds = time.perf_counter() - began
+        return EMResult(made, -0.5 * found.values, found.stopped, seconds)
+
+    def minimise(
+        self,
+        model: Simulable,
+        batch: Batch,
+        report: Callable[[Progress], None] | None = None,
+        center: Simulable | None = None,
+        firsts: Array | None = None,
+    ) -> Simulation:
+        """The same in double precision, from and with first states `(batch, states)` (default the mean `m`).
+
+        Raises:
+            RekalError: as for `run`.
+            KeyboardInterrupt: as for `run`.
+        """
         with jax.enable_x64(True):
             model, batch = jax.tree.map(_double, (model, batch))
-            firsts = jnp.broadcast_to(model.m, (batch.values.shape[0], model.states))
+            begun = jnp.broadcast_to(model.m, (batch.values.shape[0], model.states))
+            firsts = begun if firsts is None else firsts
             start = ravel_pytree((weights_of(model), firsts))[0]
             scored = batch.mask & (jnp.arange(batch.mask.shape[1]) >= self.warm_up)[:, None]
-            told = (batch, scored, jnp.asarray(self.ridge))
+            middle = jnp.zeros_like(start)
+            if center is not None:
+                toward = jax.tree.map(_double, weights_of(center))
+                middle = ravel_pytree((toward, jnp.zeros_like(firsts)))[0]
+            told = (batch, scored, jnp.asarray(self.ridge), middle)
+            limit = max(slowest(batch), spectral_radius(linear_block(model)))
+            if limit >= 1:
+                raise RekalError(
+                    f"the simulation of the start grows without bound (spectral radius {limit:.4g}): begin "
+                    "from a stable model"
+                )
 
             def around(vector: np.ndarray) -> Local:
                 value, slope, curvature = _around(model, jnp.asarray(vector), *told)
@@ -96,6 +157,14 @@ class SimulationError(eqx.Module):
 
             def value(vector: np.ndarray) -> float:
                 return float(_value(model, jnp.asarray(vector), *told))
+
+            def project(vector: np.ndarray) -> np.ndarray:
+                moved = vector.copy()
+                A = moved[: model.states**2].reshape(model.states, model.states)  # it comes first
+                block = linear_block(model, A)
+                if np.isfinite(block).all():
+                    block[...] = stabilised(block, limit)
+                return moved
 
             def after(step: int, value: float) -> None:
                 if report is not None:
@@ -106,14 +175,11 @@ class SimulationError(eqx.Module):
                     "the simulation of the start is not finite: begin from a stable model"
                 )
             found = levenberg_marquardt(
-                around, value, np.asarray(start), self.iterations, self.tolerance, after
+                around, value, np.asarray(start), self.iterations, self.tolerance, after, project
             )
-            made = _with_noise(model, jnp.asarray(found.point), batch)
-        if not np.trace(made.P) < LARGEST:
-            raise RekalError("the states grow beyond all bounds: begin from a stable model")
-        made = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), outside), made)
-        seconds = time.perf_counter() - began
-        return EMResult(made, -0.5 * found.values, found.stopped, seconds)
+            opened = ravel_pytree((weights_of(model), firsts))[1](jnp.asarray(found.point))
+            made = with_noise(with_weights(model, opened[0]), opened[1], batch)
+        return Simulation(made, opened[1], found.values, found.stopped)
 
     def search(
         self,
@@ -171,6 +237,14 @@ def seen_from(
     return jax.vmap(each, in_axes=(0, None if inputs is None else 0))(states, inputs)
 
 
+@eqx.filter_jit
+def _run(
+    model: GaussianModel, firsts: Array, inputs: Array | None, steps: int
+) -> tuple[Array, Array]:
+    states = simulated(model, firsts, inputs, steps)
+    return states, seen_from(model, states, inputs)
+
+
 def _opened(
     template: Simulable, vector: Array, batch: Batch
 ) -> tuple[Simulable, Array, Float[Array, "batch steps states"]]:
@@ -182,20 +256,26 @@ def _opened(
     return model, firsts, simulated(model, firsts, batch.inputs, batch.values.shape[1])
 
 
+def _ridge_of(template: Simulable, vector: Array, batch: Batch, ridge: Array) -> Float[Array, " q"]:
+    """Roots of the factors on the squared entries of a vector."""
+    firsts = jnp.full(batch.values.shape[0] * template.states, FIRST_SHARE, vector.dtype)
+    shares = jnp.concatenate([ravel_pytree(shares_of(template))[0], firsts])
+    return jnp.sqrt(ridge * shares)
+
+
 def _residuals(
     template: Simulable,
     vector: Array,
     batch: Batch,
     scored: Bool[Array, "batch steps obs"],
     ridge: Float[Array, ""],
+    middle: Float[Array, " q"],
 ) -> Float[Array, " residuals"]:
     """What is squared and summed: errors of the simulation, and scaled weights for the ridge."""
-    model, firsts, states = _opened(template, vector, batch)
+    model, _, states = _opened(template, vector, batch)
     error = jnp.where(scored, batch.values - seen_from(model, states, batch.inputs), 0.0)
-    shares = ravel_pytree((shares_of(template), jnp.full_like(firsts, FIRST_SHARE)))[0]
-    return jnp.concatenate(
-        [error.ravel() / jnp.sqrt(scored.sum()), jnp.sqrt(ridge * shares) * vector]
-    )
+    pulled = _ridge_of(template, vector, batch, ridge) * (vector - middle)
+    return jnp.concatenate([error.ravel() / jnp.sqrt(scored.sum()), pulled])
 
 
 @eqx.filter_jit
@@ -205,20 +285,52 @@ def _value(template: Simulable, vector: Array, *told: Array | Batch) -> Float[Ar
 
 @eqx.filter_jit
 def _around(
-    template: Simulable, vector: Array, *told: Array | Batch
+    template: Simulable,
+    vector: Array,
+    batch: Batch,
+    scored: Bool[Array, "batch steps obs"],
+    ridge: Float[Array, ""],
+    middle: Float[Array, " q"],
 ) -> tuple[Float[Array, ""], Float[Array, " q"], Float[Array, "q q"]]:
-    def twice(vector: Array) -> tuple[Array, Array]:
-        error = _residuals(template, vector, *told)  # pyright: ignore[reportArgumentType]
-        return error, error
+    if not isinstance(template, StochasticRNN):
 
-    jacobian, error = jax.jacfwd(twice, has_aux=True)(vector)
-    return (error**2).sum(), jacobian.T @ error, jacobian.T @ jacobian
+        def twice(vector: Array) -> tuple[Array, Array]:
+            error = _residuals(template, vector, batch, scored, ridge, middle)
+            return error, error
+
+        jacobian, error = jax.jacfwd(twice, has_aux=True)(vector)
+        return (error**2).sum(), jacobian.T @ error, jacobian.T @ jacobian
+    weights, firsts = ravel_pytree(
+        (weights_of(template), jnp.zeros((batch.values.shape[0], template.states), vector.dtype))
+    )[1](vector)
+    model = with_weights(template, weights)
+    seen, slopes = sensitivities(model, firsts, batch.inputs, batch.values.shape[1])
+    root = jnp.sqrt(scored.sum())
+    error = (jnp.where(scored, seen - batch.values, 0.0) / root).ravel()
+    jacobian = (jnp.where(scored[..., None], slopes, 0.0) / root).reshape(error.size, -1)
+    factors = _ridge_of(template, vector, batch, ridge)
+    pulled = factors * (vector - middle)
+    value = (error**2).sum() + (pulled**2).sum()
+    return (
+        value,
+        jacobian.T @ error + factors * pulled,
+        jacobian.T @ jacobian + jnp.diag(factors**2),
+    )
 
 
-def _with_noise(template: Simulable, vector: Array, batch: Batch) -> Simulable:
-    """The noise that goes with the simulation, and the law of its states."""
-    model, _, states = _opened(template, vector, batch)
-    errors = batch.values - seen_from(model, states, batch.inputs)
+Model = TypeVar("Model", bound=GaussianModel)
+
+
+def with_noise(model: Model, firsts: Float[Array, "batch states"], batch: Batch) -> Model:
+    """The model with the noise that goes with its simulation, and the law of its states.
+
+    Args:
+        model: what was trained.
+        firsts: first state of each series.
+        batch: what it was trained on.
+    """
+    states, seen = _run(model, firsts, batch.inputs, batch.values.shape[1])
+    errors = batch.values - seen
     R = np.nanvar(np.where(batch.mask, errors, np.nan), axis=(0, 1)) + FLOOR
     live = np.asarray(states)[np.asarray(batch.valid)]
     spread = np.cov(live.T).reshape(model.states, model.states)

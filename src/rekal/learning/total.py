@@ -22,6 +22,7 @@ from rekal.learning.parameters import Parameters
 from rekal.learning.score import log_likelihood
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
+from rekal.placing import taken
 
 
 class Group(eqx.Module):
@@ -46,12 +47,13 @@ def groups_of(batch: Batch, by_length: bool = False) -> tuple[Group, ...]:
     groups = []
 
     def cut(leaf: Array | None, rows: np.ndarray, steps: int) -> Array | None:
-        return None if leaf is None else leaf[rows, :steps]
+        return None if leaf is None else taken(leaf, rows, slice(steps))
 
     for steps in sorted({int(n) for n in lengths[complete]} - {0}):
         rows = np.flatnonzero(complete & (lengths == steps))
         rest = (cut(leaf, rows, steps) for leaf in (batch.inputs, batch.dt))
-        groups.append(Group(batch.values[rows, :steps], None, *rest))
+        values = taken(batch.values, rows, slice(steps))
+        groups.append(Group(values, None, *rest))
     gappy = np.flatnonzero(~complete)
     longest = int(lengths[gappy].max(initial=0))
     for steps in sorted({int(n) for n in lengths[gappy]} - {0}) if by_length else [longest]:
@@ -59,7 +61,8 @@ def groups_of(batch: Batch, by_length: bool = False) -> tuple[Group, ...]:
         if not rows.size:
             continue
         rest = (cut(leaf, rows, steps) for leaf in (batch.inputs, batch.dt))
-        groups.append(Group(batch.values[rows, :steps], batch.mask[rows, :steps], *rest))
+        seen = (taken(leaf, rows, slice(steps)) for leaf in (batch.values, batch.mask))
+        groups.append(Group(*seen, *rest))
     return tuple(groups)
 
 

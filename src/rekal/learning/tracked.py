@@ -19,7 +19,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekal.filters.particle import ParticleFilter, Proposal
-from rekal.filters.recursion import run_filter
 from rekal.learning.batch import Batch, padded_length
 from rekal.learning.em import EM, EMResult
 from rekal.learning.subspace import subspace_start
@@ -182,7 +181,7 @@ def _track(
     proposal: Proposal,
     key: PRNGKeyArray,
 ) -> Tracked:
-    path = run_filter(ParticleFilter(model, particles, proposal), values, mask, None, None, key)
+    path = ParticleFilter(model, particles, proposal).run(values, mask, None, None, key)
     weights = jnp.exp(path.log_weights)
     state = path.mean
     hidden = jnp.einsum("tn,tns->ts", weights, model.f(path.x))

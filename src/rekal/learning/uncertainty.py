@@ -56,7 +56,7 @@ class Uncertainty(eqx.Module):
 
     def standard_errors(
         self, slopes: Float[np.ndarray, "directions ..."]
-    ) -> Float[np.ndarray, ...]:
+    ) -> Float[np.ndarray, "*functions"]:
         """Of functions of the blocks with these derivatives along the directions (delta method).
 
         NaN where one depends on a direction that the data do not determine, 0 where nothing can change it.
@@ -93,21 +93,29 @@ def uncertainty_of(
         information: of these.
         interval: the step at which a model in continuous time is taken.
     """
-
-    def blocks(v: Array) -> dict[str, Array]:
-        model = parameters.build(v)
-        if isinstance(model, LinearContinuous):
-            model = model.discrete(float(interval))
-        return {name: getattr(model, name) for name in BLOCKS}
-
     with jax.enable_x64(True):
-        slopes: Any = jax.jit(jax.jacfwd(blocks))(jnp.asarray(vector))
+        slopes = _block_slopes(parameters, jnp.asarray(vector), jnp.asarray(float(interval)))
     ways = information.scale[:, None] * information.vectors
     values = information.values
     return Uncertainty(
         {name: np.moveaxis(np.asarray(block) @ ways, -1, 0) for name, block in slopes.items()},
         np.where(values > SMALLEST * values.max(initial=0.0), values, 0.0),
     )
+
+
+@eqx.filter_jit
+def _block_slopes(
+    parameters: Parameters, vector: Float[Array, " parameters"], interval: Float[Array, ""]
+) -> dict[str, Float[Array, "rows columns parameters"]]:
+    """Derivatives of the blocks in the free parameters."""
+
+    def blocks(v: Array) -> dict[str, Array]:
+        model = parameters.build(v)
+        if isinstance(model, LinearContinuous):
+            model = model.discrete(interval)
+        return {name: getattr(model, name) for name in BLOCKS}
+
+    return jax.jacfwd(blocks)(vector)
 
 
 def estimated(found: Estimate, interval: int | float | None) -> Uncertainty | None:

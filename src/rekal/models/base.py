@@ -41,6 +41,28 @@ class StateSpaceModel(eqx.Module):
         """Number of input variables (0 when the model takes none)."""
         return 0
 
+    @property
+    def continuous(self) -> bool:
+        """Whether it runs in continuous time, and so takes steps of unequal length."""
+        return False
+
+    @property
+    def interval(self) -> float | None:
+        """Length of a step where none is given, of a model in continuous time; None for all others."""
+        return None
+
+    @property
+    def diffuse(self) -> tuple[int, ...]:
+        """Coordinates of `x_1` about which nothing is known."""
+        return ()
+
+    def check_steps(self, steps: int) -> None:
+        """The model is defined for so many steps (most are for any number).
+
+        Raises:
+            RekalError: it is not.
+        """
+
     @abc.abstractmethod
     def sample_initial(self, key: PRNGKeyArray, particles: int) -> Float[Array, "particles states"]:
         """Draw from the law of `x_1`."""

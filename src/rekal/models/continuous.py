@@ -64,7 +64,7 @@ class LinearContinuous(LinearModel):
     R: Float[Array, "obs obs"]
     m: Float[Array, " states"]
     P: Float[Array, "states states"]
-    interval: float = eqx.field(static=True, default=1.0)
+    interval: float = eqx.field(static=True, default=1.0)  # pyright: ignore[reportIncompatibleMethodOverride]
     initial: Initial = eqx.field(static=True, default="given")
     flat: tuple[int, ...] = eqx.field(static=True, default=())
 

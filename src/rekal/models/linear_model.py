@@ -45,18 +45,6 @@ class LinearModel(GaussianModel):
     def diffuse(self) -> tuple[int, ...]:
         """Coordinates of `x_1` with a flat law."""
 
-    @property
-    def continuous(self) -> bool:
-        """Whether it runs in continuous time, and so takes steps of unequal length."""
-        return False
-
-    def check_steps(self, steps: int) -> None:
-        """The model is defined for so many steps (most are for any number).
-
-        Raises:
-            RekalError: it is not.
-        """
-
     def given(self) -> LinearModel:
         """The same model with the moments of its first state in `m` and `P`.
 

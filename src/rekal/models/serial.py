@@ -6,7 +6,6 @@ import operator
 from collections.abc import Callable
 from typing import Any, get_args
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -20,6 +19,7 @@ from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.placing import placed
 from rekal.precision import stored_precision
 
 LINEAR = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
@@ -91,7 +91,7 @@ def _built(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> GaussianMod
     if build is None:
         raise RekalError(f"this version of rekal knows no model of type {config.get('type')!r}")
     left = dict(arrays)
-    blocks = {name: jnp.asarray(floats(left, name, None, "model.")) for name in ARRAYS[kind]}
+    blocks = {name: placed(floats(left, name, None, "model.")) for name in ARRAYS[kind]}
     if left:
         raise RekalError(f"a {kind} has no block '{min(left)}' in this version of rekal")
     for name in ("A", "F", "C"):

@@ -146,14 +146,29 @@ class Autoregression(Component):
         """The partial autocorrelations of the data, held away from one, and what they leave."""
         z = y[:, 0] - y[:, 0].mean()
         lags = [float(z[k:] @ z[: len(z) - k]) for k in range(self.lags + 1)]
-        partial, phi, rest = [], np.zeros(0), len(z) * raised(lags[0] / len(z), y)
-        for k in range(self.lags):
-            r = (lags[k + 1] - phi @ np.array(lags[k:0:-1])) / rest
-            r = float(np.clip(r, -0.95, 0.95))
-            phi = np.append(phi - r * phi[::-1], r)
-            rest *= 1 - r * r
-            partial.append(r)
+        lags[0] = len(z) * raised(lags[0] / len(z), y)
+        partial, rest = partial_autocorrelations(np.array(lags), 0.95)
         return np.append(np.arctanh(partial), np.log(0.8 * raised(rest / len(z), y)))
+
+
+def partial_autocorrelations(
+    autocovariances: Float[np.ndarray, " lags_and_one"], most: float
+) -> tuple[list[float], float]:
+    """Partial autocorrelations, held within `most`, and the variance that they leave (Levinson).
+
+    Args:
+        autocovariances: from lag 0 on.
+        most: their largest size, below 1.
+    """
+    partial: list[float] = []
+    phi, rest = np.zeros(0), float(autocovariances[0])
+    for k in range(len(autocovariances) - 1):
+        r = (autocovariances[k + 1] - phi @ autocovariances[k:0:-1]) / rest
+        r = float(np.clip(r, -most, most))
+        phi = np.append(phi - r * phi[::-1], r)
+        rest *= 1 - r * r
+        partial.append(r)
+    return partial, rest
 
 
 def coefficients(partial: Float[Array, " lags"]) -> Float[Array, " lags"]:

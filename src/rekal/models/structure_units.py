@@ -9,8 +9,6 @@ and periods, damping factors and autoregressive coefficients are the same.
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -19,19 +17,15 @@ from rekal.models.structures import Structure
 from rekal.sequences.standardiser import Standardiser
 
 
-def with_one_scale(standardiser: Standardiser) -> Standardiser:
-    """The same, with the root mean square of the scales for every column."""
-    scale = np.asarray(standardiser.scale)
-    largest = scale.max()  # its square may be beyond all numbers
-    common = np.full(scale.shape, largest * np.sqrt(np.mean((scale / largest) ** 2)))
-    return dataclasses.replace(standardiser, scale=common)
-
-
 def raw_parameters(
     structure: Structure, standardiser: Standardiser
 ) -> tuple[Float[np.ndarray, "parameters parameters"], Float[np.ndarray, " parameters"]]:
-    """`M` and `b`: the parameters in raw units are `M` times those in standardised ones, plus `b`."""
-    s, location = float(standardiser.scale[0]), np.asarray(standardiser.location)
+    """`M` and `b`: the parameters in raw units are `M` times those in standardised ones, plus `b`.
+
+    Series with scales of their own have no raw unit in common: those parameters stay in standardised units,
+    but for the inputs.
+    """
+    s, location = _unit(standardiser)
     k, o = _inputs(structure, standardiser)
     means, (p, width) = structure.mean.size, structure.coefficients.shape
     first = len(structure.names) - means - p * width
@@ -49,7 +43,7 @@ def raw_parameters(
 
 def standardised(structure: Structure, standardiser: Standardiser) -> Structure:
     """A structure whose parameters are in raw units, in those of standardised data."""
-    s, location = float(standardiser.scale[0]), np.asarray(standardiser.location)
+    s, location = _unit(standardiser)
     k, o = _inputs(structure, standardiser)
     D = np.asarray(structure.coefficients, float)
     vector = np.asarray(structure.vector, float) - np.where(structure.variances, 2 * np.log(s), 0.0)
@@ -61,6 +55,14 @@ def standardised(structure: Structure, standardiser: Standardiser) -> Structure:
     first = len(vector) - means - rest.size
     vector = np.concatenate([vector[:first], mean, rest.reshape(-1)])
     return structure.replaced(jnp.asarray(vector, structure.log_noise.dtype))
+
+
+def _unit(standardiser: Standardiser) -> tuple[float, np.ndarray]:
+    """Scale and locations of the observations that all series share: 1 and 0 where each has its own."""
+    location = np.asarray(standardiser.location)
+    if location.ndim > 1:
+        return 1.0, np.zeros(location.shape[-1])
+    return float(standardiser.scale[0]), location
 
 
 def _inputs(structure: Structure, standardiser: Standardiser) -> tuple[np.ndarray, np.ndarray]:

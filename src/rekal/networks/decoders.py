@@ -10,9 +10,9 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from rekal.core.gaussian import DiagonalGaussian
 from rekal.models.activations import Activation
 from rekal.networks.dense import MLP, Dense
-from rekal.networks.distributions import DiagonalGaussian
 from rekal.networks.positive import positive
 
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from rekal.core.gaussian import DiagonalGaussian
 from rekal.networks.beliefs import Evidence
-from rekal.networks.distributions import DiagonalGaussian
 from rekal.networks.network import Network, Told
 from rekal.sequences import AnyArray
 

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from rekal.core.bernoulli import Bernoulli
 from rekal.errors import RekalError
 from rekal.networks.chunks import in_chunks
 from rekal.networks.dense import Convolution, Dense, LayerNorm
-from rekal.networks.distributions import Bernoulli
 from rekal.networks.tiles import from_blocks
 from rekal.networks.upsampling import Upsampling
 

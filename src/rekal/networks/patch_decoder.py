@@ -6,10 +6,10 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from rekal.core.bernoulli import Bernoulli
 from rekal.errors import RekalError
 from rekal.networks.chunks import in_chunks
 from rekal.networks.dense import Dense
-from rekal.networks.distributions import Bernoulli
 from rekal.networks.tiles import from_blocks
 
 

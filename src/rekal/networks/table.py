@@ -10,9 +10,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from rekal.core.distribution import Distribution
+from rekal.core.filter import Filter
+from rekal.core.row import observation_row
+from rekal.core.trajectory import Trajectory
 from rekal.networks.beliefs import Evidence
 from rekal.networks.network import Network
 
@@ -24,7 +29,7 @@ class Row(NamedTuple):
     y: Float[Array, "*batch obs"]
 
 
-class TablePath(NamedTuple):
+class TablePath(Trajectory):
     """What a network leaves of series.
 
     Attributes:
@@ -32,16 +37,24 @@ class TablePath(NamedTuple):
         mean: of each row one step ahead, `(batch, steps, obs)`.
         var: its variances.
         log_evidence: log densities of the observed entries, `(batch, steps)`.
+        white: errors scaled to unit covariance, NaN where nothing was observed; None where the entries of a
+            row are independent.
     """
 
     posterior: PyTree
     mean: Float[Array, "batch steps obs"]
     var: Float[Array, "batch steps obs"]
-    log_evidence: Float[Array, "batch steps"]
+    log_evidence: Float[Array, "batch steps"]  # pyright: ignore[reportIncompatibleMethodOverride]
+    white: Float[Array, "batch steps obs"] | None = None
+
+    @property
+    def moments(self) -> PyTree:
+        """The beliefs themselves."""
+        return self.posterior
 
 
-class TableNetwork(eqx.Module):
-    """The four verbs, for rows in the units of the network.
+class TableNetwork(Filter):
+    """A network as a filter of rows in its own units.
 
     Attributes:
         network: tells of predicted beliefs; its encoder takes what `flagged` gives.
@@ -50,8 +63,13 @@ class TableNetwork(eqx.Module):
     """
 
     network: Network
-    observations: int = eqx.field(static=True)
-    interval: float | None = eqx.field(static=True, default=None)
+    observations: int = eqx.field(static=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+    interval: float | None = eqx.field(static=True, default=None)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the numbers of a row."""
+        return jnp.result_type(float)
 
     @property
     def n_inputs(self) -> int:
@@ -83,42 +101,71 @@ class TableNetwork(eqx.Module):
         y: Float[Array, "*batch obs"],
         mask: Bool[Array, "*batch obs"],
         u: Float[Array, "*batch input"] | None = None,
-    ) -> Row:
-        """Encode rows; what stands where the mask is False does not matter."""
+    ) -> Any:
+        """Encode rows as `update` takes them; what stands where the mask is False does not matter."""
         rows, seen = flagged(y, mask)
         return Row(self.network.encode(rows, seen), jnp.where(mask, y, jnp.nan))
 
-    def update(self, belief: Any, row: Row) -> tuple[Any, Float[Array, ""]]:
+    def update(
+        self, belief: Any, y: Any, mask: Any = None, u: Any = None
+    ) -> tuple[Any, Float[Array, ""]]:
+        """One row enters; also its log density.
+
+        Args:
+            belief: before the row.
+            y: one number for each column; NaN is missing, None = all are.
+            mask: True where observed; default where `y` is no NaN.
+            u: inputs of this step, for a network that has inputs.
+
+        Raises:
+            RekalError: a wrong number of columns or inputs, or an infinite value.
+        """
+        row = observation_row(self.observations, self.n_inputs, self.dtype, y, mask, u)
+        encoded = self.encode(row[0][0], row[1][0], None if row[2] is None else row[2][0])
+        return self.update_encoded(belief, encoded)
+
+    def update_encoded(self, belief: Any, row: Any) -> tuple[Any, Float[Array, ""]]:
         """One encoded row enters; also its log density."""
-        density = self.network.observe(belief).log_density(row.y)
+        density = self.network.observe(belief).log_prob(row.y)
         return self.network.update(belief, row.evidence)[0], density
 
     def skip(self, belief: Any) -> Any:
         """A predicted belief after its step has passed without a row."""
         return self.network.skip(belief)
 
-    def observe(
-        self, belief: Any, u: Float[Array, " input"] | None = None
-    ) -> tuple[Float[Array, " obs"], Float[Array, "obs obs"]]:
-        """Mean and covariance of the row at the step of a predicted belief."""
-        told = self.network.observe(belief)
-        return told.mean, jnp.diag(told.var)
+    def observe(self, belief: Any, u: Float[Array, " input"] | None = None) -> Distribution:
+        """The distribution of the row at the step of a predicted belief."""
+        return self.network.observe(belief)
+
+    def run(
+        self,
+        values: Float[Array, "steps obs"],
+        mask: Bool[Array, "steps obs"],
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> TablePath:
+        """Filter one series (`key` is not used)."""
+        one = jax.tree.map(lambda leaf: leaf[None], (values, mask, inputs, dt))
+        return jax.tree.map(lambda leaf: leaf[0], self.run_batch(*one))
 
     @eqx.filter_jit
-    def run(
+    def run_batch(
         self,
         values: Float[Array, "batch steps obs"],
         mask: Bool[Array, "batch steps obs"],
         inputs: Float[Array, "batch steps input"] | None = None,
         dt: Float[Array, "batch steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+        lengths: Int[Array, " batch"] | None = None,
     ) -> TablePath:
-        """Filter whole series at once."""
+        """Filter several series at once (`key` and `lengths` are not used)."""
         if self.interval is not None:
             dt = jnp.ones(values.shape[:2]) if dt is None else dt / self.interval
         row = self.encode(values, mask)
         track = self.network.layer.run(row.evidence, inputs, dt, prior=True)
-        told = self.network.observe(track.prior)
-        return TablePath(track.posterior, told.mean, told.var, told.log_density(row.y))
+        predicted = self.network.observe(track.prior)
+        return TablePath(track.posterior, predicted.mean, predicted.var, predicted.log_prob(row.y))
 
 
 def flagged(
@@ -129,8 +176,3 @@ def flagged(
     if mask.shape[-1] == 1:
         return rows, seen
     return jnp.concatenate([rows, (~mask).astype(rows.dtype)], -1), seen
-
-
-def row_width(observations: int) -> int:
-    """Length of the rows that `flagged` makes of so many columns."""
-    return observations if observations == 1 else 2 * observations

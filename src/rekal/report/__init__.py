@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rekal.files import write_whole
-from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
+from rekal.fit_result import Fit
 from rekal.precision import precision_of
 from rekal.report.page import Page
 from rekal.report.sections import (
@@ -21,6 +21,7 @@ from rekal.report.sections import (
     add_learning,
     add_settings,
 )
+from rekal.report.sections_backtest import add_backtest
 from rekal.report.sections_data import add_data, add_heading, view
 from rekal.report.sections_network import add_network_learning, add_network_settings
 from rekal.report.sections_response import add_responses
@@ -48,6 +49,7 @@ def _page(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | None) ->
     page = Page(f"rekal: {', '.join(data.names)}")
     seen = view(fit, data)
     add_heading(page, fit, data)
+    add_backtest(page, fit)
     add_data(page, seen)
     if isinstance(fit, NetworkFit):
         add_calibration(page, seen, held_out)

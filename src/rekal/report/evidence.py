@@ -11,12 +11,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from rekal.beliefs import GaussianPath
-from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
-from rekal.forecast.scores import pair
-from rekal.models.structure_units import with_one_scale
+from rekal.fit_result import Fit
+from rekal.forecasting.scores import pair
 from rekal.posterior import Scored
 from rekal.sequences import Sequences
+from rekal.sequences.panel import Panel
 from rekal.sequences.standardiser import Standardiser
 
 CHUNK, OVERLAP = 8192, 512  # steps filtered at once, and steps that wash out where a piece starts
@@ -30,7 +30,7 @@ class Filtered:
 
     Attributes:
         mean: filtered mean of the noise-free signal `(steps, obs)`; of a network, its prediction one step
-            before.
+            before; of data that are transformed, the median of these.
         low: lower end of its 90 % band.
         high: upper end.
         states: filtered mean of the hidden state `(steps, states)`; of a network none.
@@ -61,9 +61,13 @@ def filter_series(fit: Fit | NetworkFit, one: Sequences) -> Filtered:
 
 def _filter_piece(fit: Fit | NetworkFit, piece: Sequences) -> Filtered:
     if isinstance(fit, NetworkFit):
-        told = fit.filter(piece)
-        mean, reach = np.asarray(told.mean[0]), ndtri(0.95) * np.sqrt(np.asarray(told.var[0]))
-        return Filtered(mean, mean - reach, mean + reach, np.zeros((len(mean), 0)))
+        table, own = fit.paths(piece), fit.standardiser.alone(piece)
+        center, var = (np.asarray(v[0], np.float64) for v in (table.mean, table.var))
+        reach = ndtri(0.95) * np.sqrt(var)
+        mean, low, high = (
+            np.asarray(own.invert(v)) for v in (center, center - reach, center + reach)
+        )
+        return Filtered(mean, low, high, np.zeros((len(mean), 0)))
     path = fit.paths(piece)
     if isinstance(path, GaussianPath):
         return _gaussian_piece(fit, piece, path)
@@ -80,7 +84,7 @@ def _filter_piece(fit: Fit | NetworkFit, piece: Sequences) -> Filtered:
         first = np.argmax(rank >= q * rank[:, -1:], axis=1)
         return np.take_along_axis(sorted_signal, first[:, None], 1)[:, 0]
 
-    raw = fit.standardiser.invert
+    raw = fit.standardiser.alone(piece).invert
     low, high = np.minimum(quantile(0.05), mean), np.maximum(quantile(0.95), mean)
     mean, low, high = (np.asarray(raw(v)) for v in (mean, low, high))
     return Filtered(mean, low, high, np.asarray(path.mean[0]))
@@ -99,7 +103,8 @@ def _gaussian_piece(fit: Fit, piece: Sequences, path: GaussianPath) -> Filtered:
         unknown = np.einsum("tij,tjd->tid", H, path.diffuse.basis[0])
         var = np.where(np.abs(unknown).max(2) > 1e-9, np.nan, var)
     reach = ndtri(0.95) * np.sqrt(np.maximum(var, 0.0))
-    raw = lambda v: np.asarray(fit.standardiser.invert(v))  # noqa: E731
+    own = fit.standardiser.alone(piece)
+    raw = lambda v: np.asarray(own.invert(v))  # noqa: E731
     return Filtered(raw(signal), raw(signal - reach), raw(signal + reach), np.asarray(mean))
 
 
@@ -170,6 +175,8 @@ class Calibration:
         series: series of each origin.
         spread: standard deviation of the observed entries of each column.
         whole: all steps were scored, not only the last ones.
+        names: names of the series that were scored, by the number in `series`.
+        spreads: standard deviation of the observed entries of each of these series and columns.
         posterior: the filter over the series that were scored; what the first steps of those that were cut
             leave over is taken out.
     """
@@ -183,7 +190,16 @@ class Calibration:
     series: np.ndarray
     spread: np.ndarray
     whole: bool
+    names: tuple[str, ...]
+    spreads: np.ndarray
     posterior: Scored
+
+    def of_series(self, i: int) -> Calibration:
+        """Those of one of the series."""
+        mine = self.series == i
+        scores = ("seen", "pit", "log_score", "crps", "error", "series")
+        parts = {name: getattr(self, name)[mine] for name in scores}
+        return dataclasses.replace(self, **parts, spread=self.spreads[i])
 
     def mean(self, values: np.ndarray, h: int, k: int) -> float:
         """Mean over the scored forecasts of horizon number `h` and column `k`."""
@@ -229,7 +245,6 @@ def calibrate(
             white=np.where(kept, np.asarray(posterior.white), np.nan),
             pit=np.where(kept, np.asarray(posterior.pit), np.nan),
         )
-    observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
     return Calibration(
         horizons=horizons,
         seen=np.asarray(seen),
@@ -238,15 +253,23 @@ def calibrate(
         crps=np.asarray(made.crps(y)),
         error=np.asarray(y) - np.asarray(made.path),
         series=np.asarray(made.series),
-        spread=np.array(
-            [
-                np.std(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan
-                for column in np.moveaxis(observed, -1, 0)
-            ]
-        ),  # np.nanstd warns of a column without a value
+        spread=_spread(data),
+        names=used.series_names,
+        spreads=np.stack([_spread(pick(data, chosen[i : i + 1])) for i in range(len(chosen))]),
         whole=not cut and len(chosen) == len(long_enough),
         posterior=posterior,
     )
+
+
+def _spread(data: Sequences) -> np.ndarray:
+    """Standard deviation of the observed entries of each column, NaN where there is none."""
+    observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
+    return np.array(
+        [
+            np.std(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan
+            for column in np.moveaxis(observed, -1, 0)
+        ]
+    )  # np.nanstd warns of a column without a value
 
 
 def pick(data: Sequences, chosen: np.ndarray) -> Sequences:
@@ -263,9 +286,11 @@ def is_training_data(fit: Fit | NetworkFit, data: Sequences) -> bool:
     told = fit.standardiser
     if np.all(np.asarray(told.location) == 0) and np.all(np.asarray(told.scale) == 1):
         return True  # a model of one's own, trained on raw units
-    own = Standardiser.of(data)
+    if isinstance(told, Panel):
+        return told.is_of(data)
+    own = Standardiser.of(data, told.transform)
     # A structure has one scale for all columns; files of older versions have none.
-    scales = (own.scale, with_one_scale(own).scale, np.ones_like(own.scale))
+    scales = (own.scale, own.with_one_scale().scale, np.ones_like(own.scale))
     accepted = scales if isinstance(fit, Fit) and fit.parameters else scales[:1]
     same = np.allclose(own.location, told.location)
     return bool(same and any(np.allclose(scale, told.scale) for scale in accepted))

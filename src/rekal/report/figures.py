@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from rekal.forecast.labels import Labels
+from rekal.forecasting.labels import Labels
 from rekal.report.evidence import Fans, Filtered
 from rekal.report.style import (
     BLUE,

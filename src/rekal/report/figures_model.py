@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Array, Float
 
-from rekal.fit import Fit
+from rekal.fit_result import Fit
+from rekal.models.gaussian import GaussianModel
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.style import (
     BLUE,
@@ -25,6 +28,7 @@ from rekal.report.style import (
     text,
 )
 from rekal.report.thinning import extremes
+from rekal.sequences.standardiser import Standardiser
 
 TRANSIENT = 2000
 """Steps without noise after which a model is taken to have settled."""
@@ -66,7 +70,7 @@ class Dynamics:
     runs_away: bool
 
 
-def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool) -> Dynamics:
+def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool, own: Standardiser) -> Dynamics:
     """Run the model without noise, inputs at the location of the standardisation.
 
     Args:
@@ -74,20 +78,12 @@ def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool) -> Dynamics
         start: state to start from, say the last filtered one.
         steps: how many to keep.
         lasts: the motion goes on after a transient, which is then left out.
+        own: the units of the output.
     """
-    model = fit.model
-
-    @jax.jit
-    def run(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def step(x: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            following = model.transition_mean(x[None], None)[0]
-            return following, following
-
-        path = jnp.concatenate([x[None], jax.lax.scan(step, x, None, length=TRANSIENT + steps)[1]])
-        return path, model.observation_mean(path, None)
-
-    path, signal = (np.asarray(v, np.float64) for v in run(jnp.asarray(start, model.m.dtype)))
-    finite = np.isfinite(signal).all(1) & (np.abs(signal) < 1e6).all(1)
+    moved = _run(fit.model, jnp.asarray(start, fit.model.m.dtype), TRANSIENT + steps)
+    path, signal = (np.asarray(v, np.float64) for v in moved)
+    output = np.asarray(own.invert(signal))
+    finite = np.isfinite(output).all(1) & (np.abs(signal) < 1e6).all(1)
     last = len(signal) if finite.all() else int(np.argmin(finite))
     moving = lasts and last == len(signal)
     part = slice(TRANSIENT, TRANSIENT + steps) if moving else slice(0, min(steps, last))
@@ -95,10 +91,24 @@ def noise_free(fit: Fit, start: np.ndarray, steps: int, lasts: bool) -> Dynamics
     return Dynamics(
         states=states,
         hidden=_hidden(fit, states),
-        output=np.asarray(fit.standardiser.invert(signal[part])),
+        output=output[part],
         settled=moving,
         runs_away=last < len(signal),
     )
+
+
+@eqx.filter_jit
+def _run(
+    model: GaussianModel, start: Float[Array, " states"], steps: int
+) -> tuple[Float[Array, "times states"], Float[Array, "times obs"]]:
+    """States and observations of the model without noise, from a start."""
+
+    def step(x: Array, _: None) -> tuple[Array, Array]:
+        following = model.transition_mean(x[None], None)[0]
+        return following, following
+
+    path = jnp.concatenate([start[None], jax.lax.scan(step, start, None, length=steps)[1]])
+    return path, model.observation_mean(path, None)
 
 
 def dynamics_figure(

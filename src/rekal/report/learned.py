@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from rekal.forecast.labels import Labels
-from rekal.identify import Identification
-from rekal.identify.modes import Mode
+from rekal.forecasting.labels import Labels
+from rekal.identification import Identification
+from rekal.identification.modes import Mode
 from rekal.report.style import text
 from rekal.report.tables import NOTHING, number, pairs_table, percent, table
 from rekal.sequences import Sequences
@@ -114,9 +114,9 @@ def _noise(found: Identification, labels: Labels, driven: bool, standardised: bo
         "signal to noise",
     ]
     caption = (
-        "<b>Noise.</b> Standard deviations in the unit of the column, of the measurement noise and of "
-        "what the model puts out under noise; the share of that variance which is signal. Process noise "
-        f"of the states, per step{', in standardised units' if standardised else ''}: "
+        "<b>Noise.</b> Standard deviations in the unit of the column, or of its transform, of the "
+        "measurement noise and of what the model puts out under noise; the share of that variance which is "
+        f"signal. Process noise of the states, per step{', in standardised units' if standardised else ''}: "
         f"{process}{more}.{held}"
     )
     return table(head, rows, caption)

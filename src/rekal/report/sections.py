@@ -7,8 +7,9 @@ from importlib.metadata import version
 
 import numpy as np
 
-from rekal.fit import Fit
-from rekal.forecast.labels import Labels
+from rekal.fit_result import Fit
+from rekal.forecasting.labels import Labels
+from rekal.history import History
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -36,9 +37,12 @@ from rekal.report.tables import (
     number,
     pairs_table,
     parameter_tables,
-    scores_table,
+    scale_given,
+    scales_table,
+    series_scores,
     starts_table,
     structure_table,
+    transform_given,
 )
 from rekal.sequences import Sequences
 
@@ -51,6 +55,7 @@ def add_learned(page: Page, seen: View) -> None:
     standardised = is_standardised(seen.fit) and not seen.fit.parameters
     page.add(learned_html(seen.dynamics, seen.data, standardised))
     page.add(structure_table(seen.fit))
+    page.add(scales_table(seen.fit))
     page.add(parameter_tables(seen.fit))
 
 
@@ -61,8 +66,9 @@ def add_dynamics(page: Page, seen: View) -> None:
     assert isinstance(fit, Fit)
     period = period_steps(seen.found)
     steps = int(np.clip(round(6 * period) if period else 150, 40, 2000))
+    own = fit.standardiser.alone(seen.series[0])
     settles = seen.dynamics.attractor not in ("fixed point", "diverges")
-    found = noise_free(fit, seen.filtered[0].states[-1], steps, settles)
+    found = noise_free(fit, seen.filtered[0].states[-1], steps, settles, own)
     labels = Labels.of(data)
     titles = [labels.column(k) for k in seen.columns]
     unit = data.time_unit if data.interval else None
@@ -121,7 +127,7 @@ def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
         f"<p>{which}{part} A forecast of h steps made at a step uses nothing after that step.</p>"
     )
     labels = Labels.of(data)
-    page.add(scores_table(found, labels))
+    page.add(series_scores(found, labels))
     pit = page.figure(
         pit_figure(found),
         "<b>PIT histograms.</b> Where the observation fell in its forecast distribution; flat if "
@@ -134,6 +140,12 @@ def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
     )
     page.add(f'<div class="row">{pit}{coverage}</div>')
     add_consistency(page, seen, found)
+
+
+def add_warnings(page: Page, history: History) -> None:
+    """What held-out data say against the model."""
+    for sentence in history.warnings:
+        page.add(f"<p><b>Warning:</b> {text(sentence)}.</p>")
 
 
 def add_learning(page: Page, fit: Fit) -> None:
@@ -154,6 +166,7 @@ def add_learning(page: Page, fit: Fit) -> None:
         f"{number(history.entries)} observed entries; {why}. Log-likelihood of the training data in "
         f"the last iteration: {number(last, 6)} nats.{_fell(fit)}</p>"
     )
+    add_warnings(page, history)
     table = starts_table(fit)
     if not count:
         page.add(table)
@@ -219,7 +232,7 @@ def add_settings(page: Page, fit: Fit) -> None:
     machine = f"rekal {version('rekal')}, JAX {version('jax')}, Python {platform.python_version()}"
     rows += [("seed", str(fit.seed)), ("versions", machine)]
     page.add(pairs_table(rows))
-    given.append(f"seed={fit.seed}")
+    given += [*scale_given(fit), *transform_given(fit), f"seed={fit.seed}"]
     own = " from the model that it started from" if fit.kind == "own" else ""
     page.add(f"<p>On the same data{own}, with an otherwise default learner:</p>")
     page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))

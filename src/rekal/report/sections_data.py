@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rekal.fit import Fit
 from rekal.fit_network import NetworkFit
-from rekal.forecast.labels import Labels
-from rekal.identify import Identification
+from rekal.fit_result import Fit
+from rekal.forecasting.labels import Labels
+from rekal.identification import Identification
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
@@ -29,6 +29,7 @@ from rekal.report.tables import (
     percent,
 )
 from rekal.sequences import Sequences
+from rekal.sequences.panel import Panel
 
 MOST_PANELS, MOST_COLUMNS, MOST_SERIES = 24, 6, 12
 CLOSE = 240  # steps of the closer view of the end of the data
@@ -71,11 +72,14 @@ class View:
 
 def view(fit: Fit | NetworkFit, data: Sequences) -> View:
     """Filter and forecast what will be drawn: the first columns of the first series."""
+    fit.prepare(data)  # refuses what is of another kind
     found = None
     if isinstance(fit, Fit):
         # Intervals are those of the data that the model was trained on.
         same = int(np.asarray(data.mask).sum()) == fit.history.entries
-        found = fit.identify(data if same and isinstance(fit.model, LinearGaussian) else None)
+        trained_on = data if same and isinstance(fit.model, LinearGaussian) else None
+        first = data.series_names[0] if isinstance(fit.standardiser, Panel) else None
+        found = fit.identify(trained_on, series=first)
     columns = list(range(min(data.observations, MOST_COLUMNS)))
     count = min(data.batch, MOST_SERIES, max(1, MOST_PANELS // len(columns)))
     series = [data.series(i) for i in range(count)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rekal.diagnostics import Diagnostics
-from rekal.forecast.labels import Labels
+from rekal.forecasting.labels import Labels
 from rekal.report.evidence import Calibration
 from rekal.report.figures import clock
 from rekal.report.figures_calibration import correlations, nis_figure, whiteness_figure

@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from rekal.fit_network import NetworkFit
 from rekal.history import REASONS
 from rekal.report.page import Page, code
+from rekal.report.sections import add_warnings
 from rekal.report.style import BLUE, ORANGE, line, panels, text
-from rekal.report.tables import number, pairs_table
+from rekal.report.tables import number, pairs_table, scale_given, scales_table, transform_given
 from rekal.report.thinning import extremes
 
 
@@ -29,6 +30,14 @@ def add_network_learning(page: Page, fit: NetworkFit) -> None:
         f"{REASONS[history.stopped]}. The end of each series was not trained on but chose the epoch that was "
         f"kept: number {history.kept + 1}, with {number(float(max(history.held_out)))} nats per value.</p>"
     )
+    if history.linear:
+        alone = (
+            ""
+            if history.linear_score is None
+            else (f", which scores {number(history.linear_score)} nats per value alone")
+        )
+        page.add(f"<p>It corrects a linear part: {text(history.linear)}{alone}.</p>")
+    add_warnings(page, history)
     page.add(
         page.figure(
             _course(fit),
@@ -65,9 +74,10 @@ def add_network_settings(page: Page, fit: NetworkFit) -> None:
         ("versions", machine),
     ]
     page.add(pairs_table(rows))
+    page.add(scales_table(fit))
     given = [f'"{fit.kind}"', f"states={layer.latent}"]
     if fit.kind != "rkn":
         given.append(f"units={getattr(layer, 'units', None)}")
-    given.append(f"seed={fit.seed}")
+    given += [*scale_given(fit), *transform_given(fit), f"seed={fit.seed}"]
     page.add("<p>On the same data, with an otherwise default learner:</p>")
     page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from rekal.forecast.labels import Labels
-from rekal.identify.linear import LinearFacts
+from rekal.forecasting.labels import Labels
+from rekal.identification.linear import LinearFacts
 from rekal.report.page import Page
 from rekal.report.sections_data import View
 from rekal.report.style import BLUE, band, line, panels, short, text

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.fit import Fit
-from rekal.forecast.labels import Labels
+from rekal.fit_network import NetworkFit
+from rekal.fit_result import UNIT_OF_PANEL, Fit
+from rekal.forecasting.labels import Labels
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.nonlinear import NonlinearGaussian
@@ -18,9 +19,11 @@ from rekal.models.rbf import RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.evidence import Calibration
 from rekal.report.style import text
+from rekal.sequences.panel import Panel
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOTHING = "–"
+MOST_SERIES, MOST_ROWS = 12, 60  # series whose scores are shown, rows of scales
 MOST = 40  # rows and columns of a matrix that are shown
 
 
@@ -73,8 +76,18 @@ def table(
 
 
 def starts_table(fit: Fit) -> str:
-    """The starts that competed on held-out likelihood."""
-    trials = fit.history.trials
+    """The starts that competed, on held-out likelihood or by climbing the likelihood."""
+    trials, climbed = fit.history.trials, fit.history.starts
+    if len(climbed) > 1:
+        rows = [
+            (text(name) + (" (went on)" if i == 0 else ""), number(value))
+            for i, (name, value) in enumerate(climbed)
+        ]
+        return table(
+            ["start", "log-likelihood after some steps"],
+            rows,
+            "Starts that were climbed (nats); the best went on to the estimate.",
+        )
     if not trials:
         if fit.kind == "driven-rnn":
             return (
@@ -99,8 +112,25 @@ def starts_table(fit: Fit) -> str:
     )
 
 
-def scores_table(found: Calibration, labels: Labels) -> str:
-    """RMSE, CRPS, log score and coverage by column and horizon."""
+def series_scores(found: Calibration, labels: Labels) -> str:
+    """Tables of scores: one for each series, the first of many."""
+    if len(found.names) < 2:
+        return scores_table(found, labels)
+    shown = range(min(len(found.names), MOST_SERIES))
+    parts = [scores_table(found.of_series(i), labels, found.names[i]) for i in shown]
+    rest = len(found.names) - len(parts)
+    more = f"<p>{rest} more series were scored and are not shown.</p>" if rest else ""
+    return "".join(parts) + more
+
+
+def scores_table(found: Calibration, labels: Labels, series: str | None = None) -> str:
+    """RMSE, CRPS, log score and coverage by column and horizon.
+
+    Args:
+        found: the scores.
+        labels: names and units of the columns.
+        series: name of the series they belong to, where there are several.
+    """
     rows = []
     for k, _ in enumerate(labels.names):
         for h, horizon in enumerate(found.horizons):
@@ -120,8 +150,9 @@ def scores_table(found: Calibration, labels: Labels) -> str:
             )
     head = ["column", "steps ahead", "RMSE", "of the spread", "CRPS", "log score", "in 50 %",
             "in 90 %", "scored"]  # fmt: skip
+    named = "" if series is None else f"<b>Series {text(series)}.</b> "
     caption = (
-        "RMSE of the noise-free forecast, also as a share of the standard deviation of the column; "
+        f"{named}RMSE of the noise-free forecast, also as a share of the standard deviation of the column; "
         "mean CRPS, both in the unit of the column (lower is better); mean log density in nats "
         "(higher is better); share of the observations inside the 50 % and the 90 % interval."
     )
@@ -149,6 +180,9 @@ def parameter_tables(fit: Fit) -> str:
     units = "standardised data" if is_standardised(fit) else "the data less their mean"
     if not np.any(np.asarray(fit.standardiser.location)) and not is_standardised(fit):
         units = "the data as they are"
+    transform = fit.standardiser.transform
+    if transform is not None:
+        units += f", where y is {text(transform.described(fit.labels.names))}"
     formula = f"<p>{_formula(fit)} The numbers are those of {units}.</p>"
     inside = formula + f'<div class="blocks">{"".join(blocks)}</div>'
     return f"<details><summary>Parameters of the model</summary>{inside}</details>"
@@ -171,10 +205,51 @@ def structure_table(fit: Fit) -> str:
         )
         for each in fit.parameters
     ]
-    caption = "<b>Parameters of the structure</b>, in the units of the data."
-    if fit.kind == "own":
+    described = "the data"
+    if fit.standardiser.transform is not None:
+        described = text(fit.standardiser.transform.described(fit.labels.names))
+    caption = f"<b>Parameters of the structure</b>, in the units of {described}."
+    if isinstance(fit.standardiser, Panel):
+        caption = f"<b>Parameters of the structure</b>, {UNIT_OF_PANEL}."
+    elif fit.kind == "own":
         caption = "<b>Parameters of the model</b>, in the units in which it was written."
     return table(["parameter", "estimate", "standard error"], rows, caption)
+
+
+def scale_given(fit: Fit | NetworkFit) -> list[str]:
+    """The argument `scale` of `rekal.fit`, where it was not the default."""
+    if fit.kind == "own" or len(fit.labels.series_names) < 2:
+        return []
+    if isinstance(fit.standardiser, Panel):
+        return ['scale="series"'] if fit.input_names else []
+    return [] if fit.input_names else ['scale="shared"']
+
+
+def transform_given(fit: Fit | NetworkFit) -> list[str]:
+    """The argument `transform` of `rekal.fit`; a structure or a network without has the default or "none"."""
+    transform = fit.standardiser.transform
+    if transform is None:
+        return ['transform="none"'] if isinstance(fit, NetworkFit) else []
+    given = transform.argument
+    return [f'transform="{given}"' if isinstance(given, str) else f"transform={given:g}"]
+
+
+def scales_table(fit: Fit | NetworkFit) -> str:
+    """Location and scale of each series; nothing where all share them."""
+    panel = fit.standardiser
+    if not isinstance(panel, Panel):
+        return ""
+    rows = [
+        (text(name), text(fit.labels.column(k)), number(float(at)), number(float(scale)))
+        for name, location, scales in zip(panel.names, panel.location, panel.scale, strict=True)
+        for k, (at, scale) in enumerate(zip(location, scales, strict=True))
+    ]
+    more = f" The first {MOST_ROWS} rows are shown." if len(rows) > MOST_ROWS else ""
+    caption = (
+        "<b>Scales of the series.</b> The model describes all series less their location, divided by their "
+        f"scale; noise in the unit of the column differs from series to series by that factor.{more}"
+    )
+    return table(["series", "column", "location", "scale"], rows[:MOST_ROWS], caption)
 
 
 def _meaning(model: GaussianModel) -> dict[str, str]:

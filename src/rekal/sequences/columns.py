@@ -140,7 +140,10 @@ def _is_number_like(column: pd.Series) -> bool:
 def _advice(numbers: CellNumbers, cell: str, row: int) -> str:
     """What would make a number of a cell, in brackets, or nothing."""
     if _COMMA.fullmatch(cell):
-        return " (if its decimal mark is a comma, say decimal=','; commas between thousands must be left out)"
+        return (
+            " (if its decimal mark is a comma, say so (decimal=',' or --decimal ,); commas between thousands "
+            "must be left out)"
+        )
     if row == 0 and numbers.wrong.sum() == 1 and len(cell) <= 20 and len(numbers.values) > 1:
         return " (if this line holds units, write them into the header, as in 'x [mm]', or leave it out)"
     if numbers.unit is not None:

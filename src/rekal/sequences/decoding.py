@@ -40,6 +40,8 @@ def require_file(path: Path) -> None:
             raise RekalError(f"{path}: this is a folder, not a file.")
         if not path.exists():
             raise RekalError(f"{path}: there is no such file.")
+    except RekalError:
+        raise
     except (OSError, ValueError) as error:
         raise RekalError(f"{path}: it cannot be read ({_reason(error)}).") from None
 

@@ -56,6 +56,8 @@ def numeric_array(data: Any, what: str) -> np.ndarray:
             over="ignore"
         ):  # a long double beyond float64 is infinite, which is refused later
             return np.array(array, dtype=np.float64)
+    except RekalError:
+        raise
     except (TypeError, ValueError, OverflowError) as error:
         message = " ".join(str(error).split()).rstrip(".")
         raise RekalError(f"{what} must be numbers in a rectangular array ({message}).") from None

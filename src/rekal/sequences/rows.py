@@ -104,7 +104,7 @@ def _one_column(body: str, sep: str, where: str, notes: list[str]) -> str:
         if line is None:
             raise RekalError(
                 f"{where}: the rows do not fit the columns (row {place + 1} has {counts[place]} cells, but "
-                "there is 1 column; if the decimal mark is a comma, say decimal=',')."
+                "there is 1 column; if the decimal mark is a comma, say so: decimal=',' or --decimal ,)."
             )
         lines[place] = line
     return "\n".join(lines) + "\n" if filled else ""

@@ -1,4 +1,8 @@
-"""Standardising: every quantity to mean 0 and standard deviation 1, and exactly back."""
+"""Standardising: every quantity to mean 0 and standard deviation 1, and exactly back.
+
+Observations may pass through a power transform first (`sequences/box_cox.py`): this is the one place where
+raw units become those of a model, and back.
+"""
 
 import dataclasses
 from typing import Any
@@ -9,41 +13,51 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
+from rekal.sequences.box_cox import BoxCox
 from rekal.sequences.container import AnyArray, Sequences
 from rekal.sequences.numeric import numeric_array
 
 
 class Standardiser(eqx.Module):
-    """An affine map for each quantity: standardised = (raw - location) / scale.
+    """A map for each quantity, standardised = (raw - location) / scale, after a transform where there is one.
 
     Attributes:
-        location: mean of the observed entries of each observation.
+        location: mean of the observed entries of each observation (transformed); with leading axes
+            `(batch, 1)` where each series has its own (`Panel.rows`).
         scale: their standard deviation; 1 where it is 0 or nothing was observed.
         input_location: likewise of each input, or None without inputs.
         input_scale: likewise.
+        transform: of the raw observations, before all else; None = none.
     """
 
-    location: Float[AnyArray, " obs"]
-    scale: Float[AnyArray, " obs"]
+    location: Float[AnyArray, "*series obs"]
+    scale: Float[AnyArray, "*series obs"]
     input_location: Float[AnyArray, " input"] | None = None
     input_scale: Float[AnyArray, " input"] | None = None
+    transform: BoxCox | None = None
 
     @classmethod
-    def of(cls, sequences: Sequences) -> "Standardiser":
+    def of(cls, sequences: Sequences, transform: BoxCox | None = None) -> "Standardiser":
         """Estimate location and scale from the observed entries of all series.
+
+        Args:
+            sequences: in raw units.
+            transform: what the observations pass through first.
 
         Raises:
             RekalError: a column too large or too small for double precision, or one that varies in its last
-                digit alone.
+                digit alone; a value that has no transform.
         """
+        if transform is not None:
+            sequences = transform.apply_to(sequences)
         location, scale = _moments(
             np.asarray(sequences.values), np.asarray(sequences.mask), sequences.names
         )
         if sequences.inputs is None:
-            return cls(location, scale)
+            return cls(location, scale, transform=transform)
         real = np.broadcast_to(sequences.valid()[:, :, None], sequences.inputs.shape)
         inputs = _moments(np.asarray(sequences.inputs), real, sequences.input_names)
-        return cls(location, scale, *inputs)
+        return cls(location, scale, *inputs, transform)
 
     def apply(self, sequences: Sequences) -> Sequences:
         """Standardise observations and inputs; zeros stay where nothing was observed.
@@ -53,7 +67,12 @@ class Standardiser(eqx.Module):
 
         Returns:
             The same sequences in standardised numbers, without units.
+
+        Raises:
+            RekalError: an observed value has no transform.
         """
+        if self.transform is not None:
+            sequences = self.transform.apply_to(sequences)
         mask = np.asarray(sequences.mask)
         values = _scaled(np.asarray(sequences.values), mask, self.location, self.scale)
         inputs = sequences.inputs
@@ -85,25 +104,59 @@ class Standardiser(eqx.Module):
             return jnp.asarray(scaled, jnp.result_type(float))
 
     def invert(self, values: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
-        """Means, samples or quantiles back in raw units."""
+        """Samples or quantiles back in raw units; means too, where there is no transform."""
+        moved = self.unscale(values)
+        return moved if self.transform is None else self.transform.invert(moved)
+
+    def unscale(self, values: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
+        """Means, samples or quantiles back in the units of the transform, raw ones where there is none."""
         return values * self.scale + self.location
 
-    def invert_var(self, var: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
-        """Variances back in raw units."""
+    def unscale_var(self, var: Float[AnyArray, "*lead obs"]) -> Float[AnyArray, "*lead obs"]:
+        """Variances back in the units of the transform."""
         return var * self.scale**2
 
-    def invert_cov(self, cov: Float[AnyArray, "*lead obs obs"]) -> Float[AnyArray, "*lead obs obs"]:
-        """Covariances back in raw units."""
-        return cov * (self.scale[:, None] * self.scale[None, :])
+    def unscale_cov(
+        self, cov: Float[AnyArray, "*lead obs obs"]
+    ) -> Float[AnyArray, "*lead obs obs"]:
+        """Covariances back in the units of the transform."""
+        return cov * (self.scale[..., :, None] * self.scale[..., None, :])
 
-    def log_volume(self, sequences: Sequences) -> float:
-        """What to subtract from a log-likelihood of standardised data to get that of raw data.
+    def rows(self, sequences: Sequences) -> "Standardiser":
+        """The maps of the series of some data: this one, which all share."""
+        return self
 
-        A density of a raw value is that of the standardised value divided by the scale, so
-        this is the sum of log(scale) over all observed entries, in nats.
+    def alone(self, sequences: Sequences) -> "Standardiser":
+        """The map of a single series: this one."""
+        return self
+
+    def named(self, series: str | None) -> "Standardiser":
+        """The map of one series by name: all share this one, and none is to be named.
+
+        Raises:
+            RekalError: a series is named.
         """
-        observed = np.asarray(sequences.mask).sum(axis=(0, 1))
-        return float(np.sum(observed * np.log(np.asarray(self.scale))))
+        if series is not None:
+            raise RekalError("all series of the model share one scale: leave series out")
+        return self
+
+    def of_rows(self, series: Any) -> tuple[Any, Any]:
+        """Location and scale for rows that belong to these series, counted from 0.
+
+        Returns:
+            `(obs,)` each where all series share them, else `(rows, obs)`.
+        """
+        if np.ndim(self.location) == 1:
+            return self.location, self.scale
+        at = np.asarray(series)
+        return np.asarray(self.location)[at, 0], np.asarray(self.scale)[at, 0]
+
+    def with_one_scale(self) -> "Standardiser":
+        """The same, with the root mean square of the scales for every column."""
+        scale = np.asarray(self.scale)
+        largest = scale.max()  # its square may be beyond all numbers
+        common = np.full(scale.shape, largest * np.sqrt(np.mean((scale / largest) ** 2)))
+        return dataclasses.replace(self, scale=common)
 
 
 def _scaled(
@@ -113,9 +166,10 @@ def _scaled(
     if not _mostly_padding(used):
         return np.where(used, (values - location) / scale, 0.0)
     out = np.zeros(values.shape)
-    for row, value, real in zip(out, values, used, strict=True):
+    each = (np.broadcast_to(part, (len(out), 1, values.shape[-1])) for part in (location, scale))
+    for row, value, real, middle, size in zip(out, values, used, *each, strict=True):
         stop = _end(real)
-        row[:stop] = np.where(real[:stop], (value[:stop] - location) / scale, 0.0)
+        row[:stop] = np.where(real[:stop], (value[:stop] - middle) / size, 0.0)
     return out
 
 

@@ -1,28 +1,36 @@
 r"""From densities of standardised data to those of raw data.
 
-A density of a raw value is that of the standardised value divided by its scale: `log scale` is to be
-subtracted for every observed entry. With a diffuse start the flat law of each of its coordinates is in raw
-units too, which takes as many entries out: the first that were observed, which serve to find the start.
+With `z = (g(y) - location) / scale` the density of a raw value `y` is that of `z` times `g'(y) / scale`:
+`log scale - log g'(y)` is to be subtracted for every observed entry. With a diffuse start the flat law of
+each of its coordinates is in the units of `g(y)`, too, which takes as many entries out of the sum of
+`log scale`: the first that were observed, which serve to find the start.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
+
+from rekal.sequences.container import Sequences
+from rekal.sequences.standardiser import Standardiser
 
 
 def log_volume(
-    mask: Bool[np.ndarray, "batch steps obs"], scale: Float[np.ndarray, " obs"], diffuse: int = 0
-) -> Float[np.ndarray, "batch steps"]:
-    """What to subtract from the log densities of standardised rows, in nats.
+    rows: Standardiser, data: Sequences, diffuse: int = 0
+) -> Float[np.ndarray, "batch steps obs"]:
+    """What to subtract from the log densities of standardised entries, in nats; 0 where nothing was observed.
 
     Args:
-        mask: True where observed.
-        scale: what each column was divided by.
+        rows: how the series were standardised (`Standardiser.rows`).
+        data: the series in raw units.
         diffuse: number of diffuse coordinates of the start of each series.
     """
-    seen = np.asarray(mask)
+    seen = counted = np.asarray(data.mask)
     if diffuse:
         order = np.cumsum(seen.reshape(len(seen), -1), 1).reshape(seen.shape)
-        seen = seen & (order > diffuse)
-    return np.sum(seen * np.log(np.asarray(scale)), -1)
+        counted = seen & (order > diffuse)
+    volume = counted * np.log(np.asarray(rows.scale))
+    if rows.transform is not None:
+        raw = np.where(seen, np.asarray(data.values), 1.0)
+        volume = volume - np.where(seen, rows.transform.log_derivative(raw), 0.0)
+    return volume

@@ -43,6 +43,20 @@ STUDIES: dict[str, Study] = {
             default_seeds=5,
         ),
         Study(
+            name="small-driven",
+            summary="small driven systems, simulated freely beside ARX and linear simulation models",
+            module="rekal.studies.small_driven",
+            needs_data=True,
+            default_seeds=10,
+        ),
+        Study(
+            name="records",
+            summary="default methods on breathing, gas, CO2 and a robot arm beside naive forecasts",
+            module="rekal.studies.records",
+            needs_data=True,
+            has_reduced=True,
+        ),
+        Study(
             name="pendulum",
             summary="the angle of a pendulum from noisy frames: RKN, LSTM, GRU and Elman",
             module="rekal.studies.pendulum",

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
+from rekal.compiled_functions import make_room
 from rekal.errors import RekalError
 from rekal.plain import plain
 from rekal.studies.known import Known
@@ -151,7 +152,8 @@ class StudyOptions:
         return range(self.seed, self.seed + (self.seeds or 1))
 
     def report(self, done: int, total: int, what: str) -> None:
-        """Tell `progress`, if there is one."""
+        """Tell `progress`, if there is one; the time between two tasks, to make room for the next."""
+        make_room()
         if self.progress is not None:
             self.progress(done, total, what)
 

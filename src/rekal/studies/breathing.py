@@ -19,8 +19,7 @@ from scipy.special import ndtri
 from rekal.adaptive import TRAINING, AdaptiveForecaster, AdaptiveRun
 from rekal.datasets.breathing import load_breathing
 from rekal.filters.particle import ParticleFilter
-from rekal.filters.recursion import run_filter
-from rekal.forecast import rolling_forecast
+from rekal.forecasting import rolling_forecast
 from rekal.intervals import LEVELS, RunningIntervals
 from rekal.studies import breathing_baselines as baselines
 from rekal.studies.base import Row, StudyOptions, StudyResult
@@ -176,9 +175,9 @@ def own_intervals(
     filter_key, key = jax.random.split(jax.random.key(forecaster.seed + 2))
     z = jnp.asarray((values - location) / scale, network.model.A.dtype)
     filtering = ParticleFilter(network.model, TRAINING.particles)
-    path = run_filter(filtering, z, jnp.ones(z.shape, bool), None, None, filter_key)
+    path = filtering.run(z, jnp.ones(z.shape, bool), None, None, filter_key)
     origins = np.arange(first, len(values))
-    forecast = rolling_forecast(network.model, path, HORIZONS, key, origins=origins)
+    forecast = rolling_forecast(filtering, path, HORIZONS, key, origins=origins)
     shape = (len(values), len(HORIZONS), values.shape[1])
     mean, spread = np.full(shape, np.nan), np.full(shape, np.nan)
     mean[first:] = np.asarray(forecast.path) * scale + location

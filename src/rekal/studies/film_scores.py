@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rekal.core.gaussian import DiagonalGaussian
 from rekal.datasets.filmed import Filmed
-from rekal.networks.distributions import DiagonalGaussian
 from rekal.networks.network import Network
 
 BLIND = 0.1

@@ -45,4 +45,4 @@ def _losses(
     targets: UInt8[np.ndarray, "batch time ..."] | Array,
 ) -> Float[Array, "batch time"]:
     told = network.run(jnp.asarray(values), jnp.asarray(seen)).distribution
-    return -told.log_density(jnp.asarray(targets))
+    return -told.log_prob(jnp.asarray(targets))

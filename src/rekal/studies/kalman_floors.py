@@ -30,7 +30,7 @@ from rekal.filters.gaussian import GaussianFilter
 from rekal.filters.kalman import Kalman
 from rekal.filters.unscented import UnscentedKalman
 from rekal.models.linear import LinearGaussian
-from rekal.simulate import simulate
+from rekal.simulation import simulate
 from rekal.studies.base import Row, StudyOptions, StudyResult
 
 FILES = "the authors' test file, worked out independently of this library for this project"

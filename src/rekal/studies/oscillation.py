@@ -9,11 +9,11 @@ import numpy as np
 
 from rekal.datasets.synthetic import em_paper_system
 from rekal.filters.particle import ParticleFilter
-from rekal.forecast import Forecast, rolling_forecast
-from rekal.forecast.scores import pair
+from rekal.forecasting import Forecast, rolling_forecast
+from rekal.forecasting.scores import pair
 from rekal.learning.em import EM
 from rekal.sequences import Sequences
-from rekal.simulate import simulate
+from rekal.simulation import simulate
 from rekal.train import fit
 from rekal.verbs import filter_paths
 
@@ -84,7 +84,7 @@ def run_once(seed: int, setting: Setting) -> Outcome:
 
     algorithm = ParticleFilter(system, setting.test_particles)
     true_path = filter_paths(algorithm, test, filter_key)
-    best = rolling_forecast(system, true_path, HORIZONS, forecast_key)
+    best = rolling_forecast(algorithm, true_path, HORIZONS, forecast_key)
     ours = result.roll(test, HORIZONS)
     trained_rmse, coverage = _score(ours, test)
     true_rmse, true_coverage = _score(best, test)

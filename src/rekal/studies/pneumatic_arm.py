@@ -74,7 +74,7 @@ class Setting(NamedTuple):
     states: int = 24
 
 
-QUICK = Setting(TRAIN[:6], VALID[:2], TEST[:2], epochs=2, states=12)
+QUICK = Setting(TRAIN[:3], VALID[:1], TEST[:1], epochs=1, states=4)
 
 
 class Parts(NamedTuple):

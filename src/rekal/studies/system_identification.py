@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rekal.datasets.sysid import WARM_UP, Benchmark, Split, load_benchmark
-from rekal.fit import Fit
+from rekal.fit_result import Fit
 from rekal.free_run import free_run
 from rekal.learning.batch import as_batch
 from rekal.learning.simulation_error import SimulationError
@@ -126,7 +126,7 @@ def one_step(split: Split) -> list[float]:
     """Scores of a linear model trained by EM, its number of states chosen by BIC."""
     made = fit(split.train, "linear", progress=False)
     assert isinstance(made, Fit)
-    return errors(run_raw(made.model, made.standardiser, split.test), split.test)
+    return errors(run_raw(made.model, made.standardiser.alone(split.test), split.test), split.test)
 
 
 def run_raw(model: Any, standardiser: Standardiser, test: Sequences) -> np.ndarray:

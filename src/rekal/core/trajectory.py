@@ -1,0 +1,64 @@
+"""What a filter leaves of a series: its beliefs and what they were worth."""
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Bool, Float, PyTree
+
+from rekal.core.distribution import Distribution
+from rekal.precision import in_own_precision
+
+
+class Trajectory(eqx.Module):
+    """Beliefs at all steps of one series, or of several (with a leading axis).
+
+    Attributes:
+        log_evidence: log predictive density of each step given those before, in nats, `(*batch, steps)`.
+    """
+
+    if TYPE_CHECKING:  # a field of each subclass
+
+        @property
+        def log_evidence(self) -> Array:
+            """Log predictive densities."""
+            ...
+
+    else:
+        log_evidence: eqx.AbstractVar[Float[Array, "*steps"]]
+
+    @property
+    @abc.abstractmethod
+    def moments(self) -> PyTree:
+        """The beliefs after each step as `Filter.restore` takes them, leaves `(*batch, steps, ...)`."""
+
+    @property
+    @in_own_precision
+    def log_likelihood(self) -> Float[Array, "*batch"]:
+        """Sum of the log predictive densities over the steps."""
+        return self.log_evidence.sum(-1)
+
+    @property
+    def determined(self) -> Bool[np.ndarray, "*steps"] | None:
+        """After which steps an observation has a predictive density; None: after all of them."""
+        return None
+
+
+class Filtered(Trajectory):
+    """What the recursion leaves of any filter.
+
+    Attributes:
+        belief: after each step, leaves `(*batch, steps, ...)`.
+        predicted: the distribution of each observation before it was seen, leading axes `(*batch, steps)`.
+        log_evidence: its log density at the observation, in nats, `(*batch, steps)`.
+    """
+
+    belief: Any
+    predicted: Distribution
+    log_evidence: Float[Array, "*steps"]  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    @property
+    def moments(self) -> PyTree:
+        """The beliefs themselves."""
+        return self.belief

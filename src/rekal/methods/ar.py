@@ -1,0 +1,37 @@
+"""ar: a stationary autoregression behind noise."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from rekal.methods.options import option
+from rekal.methods.registry import register
+from rekal.methods.structure import StructureMethod
+
+if TYPE_CHECKING:
+    from rekal.models.structures import Structure
+    from rekal.sequences import Sequences
+
+
+@register("ar")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AR(StructureMethod):
+    """A stationary autoregression behind noise.
+
+    Example:
+        >>> import rekal
+        >>> rekal.methods.AR(states=3).options
+        {'states': 3}
+    """
+
+    summary: ClassVar[str] = "a stationary series that remembers its last values"
+    irregular: ClassVar[bool] = False
+
+    states: int = option(2, help="Number of lags.")
+
+    def structure(self, data: Sequences) -> Structure:
+        """The autoregression."""
+        from rekal.models.structural import autoregression
+
+        return autoregression(self.states)

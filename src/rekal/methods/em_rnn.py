@@ -1,0 +1,105 @@
+"""em-rnn: a stochastic recurrent network, trained by expectation-maximisation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rekal.methods.options import option
+from rekal.methods.registry import register
+from rekal.methods.state_space import StateSpaceMethod
+
+if TYPE_CHECKING:
+    from rekal.filters.choice import Filtering
+    from rekal.methods.request import TrainingRequest
+    from rekal.progress import Report
+    from rekal.sequences import Sequences
+    from rekal.sequences.standardiser import Standardiser
+    from rekal.trained import Trained
+
+MOST = 10_000
+"""More than anybody has use for; beyond it is a slip that would fill the memory."""
+MOST_ITERATIONS = 10_000_000
+ACTIVATIONS = ("tanh", "identity", "relu", "softplus", "sigmoid", "softsign", "sin", "erf")
+
+
+@register("em-rnn")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EMRNN(StateSpaceMethod):
+    r"""A network `x_t = A f(x_{t-1}) + B u_t + c + w_t`, `y_t = C f(x_t) + D u_t + d + v_t`.
+
+    Restarts are selected on held-out likelihood; the best is trained on everything.
+
+    Example:
+        >>> import rekal
+        >>> rekal.methods.EMRNN(states=3).restarts
+        3
+    """
+
+    summary: ClassVar[str] = "nonlinear oscillations and noise, with states to look at"
+    needs: ClassVar[str] = "some hundred samples"
+    learners: ClassVar[tuple[str | type, ...]] = ("EM",)
+    learner_defaults: ClassVar[dict[str, Any]] = {"iterations": 150, "tolerance": 3e-4}
+    learner_refusals: ClassVar[dict[str, str]] = {
+        "MaximumLikelihood": "a network has no exact likelihood to maximise: train it by EM"
+    }
+    default_filter: ClassVar[str] = "particles"
+
+    states: int = option(5, help="Number of hidden units, which are the states.")
+    restarts: int = option(3, help="Starts of which held-out likelihood selects one.", at_most=MOST)
+    hold_out: int | float = option(
+        0.2, help="Share of each series that selects the start.", above=0, below=1
+    )
+    trial_iterations: int = option(
+        40, help="Iterations of EM of each start before one is selected.", at_most=MOST_ITERATIONS
+    )
+    activation: str | Callable[..., Any] = option(
+        "tanh", help="Elementwise function of the hidden units.", choices=ACTIVATIONS
+    )
+    linear_observation: bool = option(False, help="The outputs read C x instead of C f(x).")
+
+    def usual_filter(self, learner: Any) -> Filtering:
+        """Particles, as many as in the training and at least 300."""
+        from rekal.filters.choice import Filtering
+
+        return Filtering("particles", max(learner.particles, 300), learner.proposal)
+
+    def learn(
+        self,
+        prepared: Sequences,
+        request: TrainingRequest,
+        scales: Standardiser,
+        report: Report | None,
+    ) -> Trained:
+        """Learn a network from standardised data.
+
+        Raises:
+            RekalError: as for `EM.run`, or the filter cannot filter it.
+        """
+        from rekal.sequences.volume import log_volume
+        from rekal.train_network import random_starts, train_network
+
+        def starts(batch: Any, key: Any) -> list[tuple[str, Any]]:
+            return random_starts(
+                prepared,
+                batch,
+                self.states,
+                self.restarts,
+                key,
+                activation=self.activation,
+                linear_observation=self.linear_observation,
+            )
+
+        em = self.default_learner() if request.learner is None else request.learner
+        return train_network(
+            prepared,
+            starts,
+            em,
+            hold_out=self.hold_out,
+            trial_iterations=self.trial_iterations,
+            volume=log_volume(scales, request.data),
+            following=self.filtering(request, em),
+            seed=request.seed,
+            report=report,
+        )

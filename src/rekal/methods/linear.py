@@ -1,0 +1,70 @@
+"""linear: a linear Gaussian model from subspace identification, trained by exact EM."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rekal.methods.options import option
+from rekal.methods.registry import register
+from rekal.methods.state_space import StateSpaceMethod
+
+if TYPE_CHECKING:
+    from rekal.methods.request import TrainingRequest
+    from rekal.progress import Report
+    from rekal.sequences import Sequences
+    from rekal.sequences.standardiser import Standardiser
+    from rekal.trained import Trained
+
+
+@register("linear")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Linear(StateSpaceMethod):
+    r"""The model `x_t = A x_{t-1} + B u_t + c + w_t`, `y_t = C x_t + D u_t + d + v_t`.
+
+    Example:
+        >>> import rekal
+        >>> rekal.methods.Linear(states=4).options
+        {'states': 4}
+    """
+
+    summary: ClassVar[str] = "linear dynamics of one or many columns, exact and fast"
+    needs: ClassVar[str] = "some fifty samples"
+    learners: ClassVar[tuple[str | type, ...]] = ("EM", "MaximumLikelihood")
+    learner_defaults: ClassVar[dict[str, Any]] = {
+        "iterations": 300,
+        "tolerance": 1e-6,
+        "process_noise": "full",
+        "observation_noise": "full",
+    }
+    learner_settings: ClassVar[tuple[str, ...]] = (
+        "iterations",
+        "tolerance",
+        "freeze",
+        "fixed",
+        "process_noise",
+        "observation_noise",
+        "strength",
+    )
+
+    states: int | None = option(
+        None, help="Number of states.", by_default="the number with the least BIC"
+    )
+
+    def learn(
+        self,
+        prepared: Sequences,
+        request: TrainingRequest,
+        scales: Standardiser,
+        report: Report | None,
+    ) -> Trained:
+        """Learn a linear model from standardised data.
+
+        Raises:
+            RekalError: as for the learner, or the filter cannot filter it.
+        """
+        from rekal.train_linear import train_linear
+
+        learner = self.default_learner() if request.learner is None else request.learner
+        following = self.filtering(request)
+        return train_linear(prepared, None, learner, self.states, following, report)

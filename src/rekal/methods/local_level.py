@@ -1,0 +1,33 @@
+"""local-level: a random walk behind noise."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from rekal.methods.registry import register
+from rekal.methods.structure import StructureMethod
+
+if TYPE_CHECKING:
+    from rekal.models.structures import Structure
+    from rekal.sequences import Sequences
+
+
+@register("local-level")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LocalLevel(StructureMethod):
+    """A random walk behind noise (Durbin and Koopman 2012, ch. 2).
+
+    Example:
+        >>> import rekal
+        >>> rekal.methods.LocalLevel().options
+        {}
+    """
+
+    summary: ClassVar[str] = "a level that wanders, behind noise"
+
+    def structure(self, data: Sequences) -> Structure:
+        """The level."""
+        from rekal.models.structural import local_level
+
+        return local_level()

@@ -1,0 +1,57 @@
+"""EM or maximum likelihood from a linear model of one's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rekal.methods.linear import Linear
+from rekal.methods.own_base import OwnModel
+
+if TYPE_CHECKING:
+    from rekal.methods.request import TrainingRequest
+    from rekal.progress import Report
+    from rekal.sequences import Sequences
+    from rekal.sequences.standardiser import Standardiser
+    from rekal.trained import Trained
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OwnLinear(OwnModel):
+    """Exact EM, or maximum likelihood, from a linear model; covariances keep their shape."""
+
+    learners: ClassVar[tuple[str | type, ...]] = Linear.learners
+    learner_defaults: ClassVar[dict[str, Any]] = {
+        **Linear.learner_defaults,
+        "process_noise": None,
+        "observation_noise": None,
+    }
+
+    def learn(
+        self,
+        prepared: Sequences,
+        request: TrainingRequest,
+        scales: Standardiser,
+        report: Report | None,
+    ) -> Trained:
+        """Learn from the model on.
+
+        Raises:
+            RekalError: as for the learner, or the data have other columns than the model.
+        """
+        from rekal.train_linear import train_linear
+
+        learner = self.default_learner() if request.learner is None else request.learner
+        return train_linear(prepared, self.model, learner, None, self.filtering(request), report)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OwnContinuous(OwnLinear):
+    """Maximum likelihood from a linear model in continuous time."""
+
+    irregular: ClassVar[bool] = True
+    learners: ClassVar[tuple[str | type, ...]] = ("MaximumLikelihood",)
+    learner_defaults: ClassVar[dict[str, Any]] = {}
+    learner_refusals: ClassVar[dict[str, str]] = {
+        "EM": "a model in continuous time has no closed-form M-step: use MaximumLikelihood"
+    }

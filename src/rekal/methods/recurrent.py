@@ -1,0 +1,133 @@
+"""What recurrent networks on tables share: they correct the forecast of a linear filter, step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rekal.errors import RekalError
+from rekal.methods.base import Method
+from rekal.methods.em_rnn import MOST
+from rekal.methods.options import option
+
+if TYPE_CHECKING:
+    from rekal.fit_network import NetworkFit
+    from rekal.methods.request import TrainingRequest
+    from rekal.networks.layer import Layer
+    from rekal.networks.network import Network
+    from rekal.sequences import Sequences
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecurrentMethod(Method):
+    """A method whose model is a recurrent layer between an encoder and a decoder; a subclass says which.
+
+    Attributes:
+        states: size of the latent observation.
+        hold_out: share of each series, at its end, that selects the epoch.
+    """
+
+    needs: ClassVar[str] = "hundreds of samples or many series"
+    simulates: ClassVar[bool] = True
+    irregular: ClassVar[bool] = True
+    inputs: ClassVar[bool] = True
+    missing: ClassVar[bool] = True
+    learners: ClassVar[tuple[str | type, ...]] = ("Backprop",)
+    learner_defaults: ClassVar[dict[str, Any]] = {
+        "batch": 16,
+        "rate": 3e-3,
+        "blackouts": 0.3,
+        "span_length": 6.0,
+    }
+    default_transform: ClassVar[str] = "auto"
+    checkpoints: ClassVar[bool] = True
+
+    states: int = option(10, help="Size of the latent observation.")
+    hold_out: int | float = option(
+        0.2,
+        help="Share of each series, at its end, that selects the epoch.",
+        above=0,
+        below=1,
+    )
+
+    @abstractmethod
+    def layer(self, data: Sequences, key: Any) -> Layer:
+        """The recurrent layer with fresh weights.
+
+        Args:
+            data: whose rows, inputs and time steps it takes.
+            key: randomness of the weights.
+        """
+
+    def network(self, data: Sequences, key: Any) -> Network:
+        """The whole network with fresh weights, for the rows of some data.
+
+        Args:
+            data: whose rows, inputs and time steps it takes.
+            key: randomness of the weights.
+        """
+        from rekal.train_recurrent import make_network
+
+        return make_network(lambda key: self.layer(data, key), data, self.states, key)
+
+    def check_learner(self, learner: Any) -> None:
+        """Refuse a learner that cannot train this method, or that holds whole series out.
+
+        Raises:
+            RekalError: it cannot, or is none.
+        """
+        super().check_learner(learner)
+        if learner is not None and learner.hold_out:
+            raise RekalError(
+                "hold_out of Backprop is a share of whole series: give that of fit instead"
+            )
+
+    def train(self, request: TrainingRequest) -> NetworkFit:
+        """Learn from data; what is learned is not judged yet.
+
+        Raises:
+            RekalError: a part of the data is too short, a filter was asked for, or as for `Backprop.run`.
+        """
+        from rekal.train_recurrent import train_recurrent
+
+        standardiser = self.standardiser(request)
+        if request.filtering is not None:
+            raise RekalError("a network is its own filter: leave filtering out")
+        return train_recurrent(
+            request.data,
+            self.title(),
+            lambda key: self.network(request.data, key),
+            request.learner,
+            self.default_learner(),
+            self.hold_out,
+            standardiser,
+            request.seed,
+            request.progress,
+            request.checkpoint,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HiddenUnitsMethod(RecurrentMethod):
+    """A recurrent method whose belief is a hidden vector; a subclass names the layer.
+
+    Attributes:
+        units: length of the hidden vector.
+    """
+
+    units: int | None = option(
+        None, help="Length of the hidden vector.", at_most=MOST, by_default="4 for each state"
+    )
+
+    @staticmethod
+    @abstractmethod
+    def layer_class() -> type[Any]:
+        """The class of the layer."""
+
+    def layer(self, data: Sequences, key: Any) -> Layer:
+        """The recurrent layer with fresh weights, see `RecurrentMethod.layer`."""
+        timed = data.dt is not None
+        return self.layer_class().create(
+            self.states, units=self.units, inputs=data.n_inputs, timed=timed, key=key
+        )

@@ -1,0 +1,39 @@
+"""rkn: a recurrent Kalman network (Becker et al. 2019)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rekal.methods.recurrent import RecurrentMethod
+from rekal.methods.registry import register
+
+if TYPE_CHECKING:
+    from rekal.networks.rkn import RKN as Layer
+    from rekal.sequences import Sequences
+
+
+@register("rkn")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RKN(RecurrentMethod):
+    """A network whose memory is a Kalman filter in a latent space: it holds a mean and a covariance.
+
+    Example:
+        >>> import rekal
+        >>> rekal.methods.RKN(states=4).hold_out
+        0.2
+    """
+
+    summary: ClassVar[str] = "forecasts by a network with a Kalman filter inside"
+
+    def layer(self, data: Sequences, key: Any) -> Layer:
+        """The recurrent Kalman layer with fresh weights.
+
+        Args:
+            data: whose rows, inputs and time steps it takes.
+            key: randomness of the weights.
+        """
+        from rekal.networks.rkn import RKN as Layer
+
+        timed = "coefficients" if data.dt is not None else "ignored"
+        return Layer.create(self.states, inputs=data.n_inputs, key=key, timed=timed)
