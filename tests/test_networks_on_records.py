@@ -113,6 +113,26 @@ def test_a_network_behind_holding_the_last_value_is_warned():
     assert "holding the last value" in sentence and f"{expected:.3f}" in sentence
 
 
+@pytest.mark.parametrize(("slope", "behind"), [(0.5, False), (-0.5, True)])
+def test_a_network_behind_holding_at_some_horizon_is_warned(slope: float, behind: bool):
+    """Of an AR(1) with coefficient .5, forecast by its own model and by one of the wrong sign."""
+    random = np.random.default_rng(2)
+    y = np.zeros(400)
+    for t in range(1, 400):
+        y[t] = 0.5 * y[t - 1] + random.normal()
+    data = rekal.Sequences.from_arrays(y)
+    one = np.ones((1, 1))
+    model = rekal.LinearGaussian.create(A=slope * one, C=one, Q=one, R=0.01 * one)
+    volume = np.zeros((1, 400, 1))
+    made = network_warnings(data, 0.25, np.inf, volume, rekal.Kalman(model))
+    if not behind:
+        assert made == ()
+        return
+    (sentence,) = made
+    assert "holding the last value predicts as well or better one step ahead" in sentence
+    assert "--model linear" in sentence
+
+
 def test_the_horizons_behind_holding_are_named():
     row = Horizon(shortest=1, values=50, crps=1.0, linear=1.0, hold=1.1, coverage=0.9, behind=-2.0)
     worse = row._replace(shortest=4, hold=0.8, behind=2.5)

@@ -7,7 +7,7 @@ naive ones (rolling-origin evaluation: Tashman 2000, Int. J. Forecasting 16).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any
@@ -84,12 +84,7 @@ class Backtest:
 
     def ratio(self, horizon: int, baseline: str = "hold") -> float:
         """CRPS over that of a baseline, "hold" or "season": mean of the columns, NaN where there is none."""
-        pairs = []
-        for score in self._at(horizon):
-            naive = getattr(score, f"{baseline}_crps")
-            if naive is not None and naive > 0:
-                pairs.append((score.crps / naive, score.entries))
-        return _weighted(pairs)
+        return crps_ratio(self.scores, horizon, baseline)
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -118,10 +113,7 @@ class Backtest:
         }
         better = []
         for baseline, name in baselines.items():
-            worse = [h for h in self.horizons if self.ratio(h, baseline) >= 1]
-            if worse:
-                where = "at every horizon" if worse == list(self.horizons) else _ahead(worse)
-                better.append(f"{name} predicts as well or better {where}")
+            better += beaten_by(self.scores, baseline, name)
         return tuple(better)
 
     @property
@@ -177,6 +169,32 @@ class Backtest:
 
     def _at(self, horizon: int) -> list[HorizonScore]:
         return [s for s in self.scores if s.horizon == horizon and s.entries > 0]
+
+
+def crps_ratio(scores: Sequence[HorizonScore], horizon: int, baseline: str = "hold") -> float:
+    """CRPS over that of a baseline, "hold" or "season": mean of the columns, NaN where there is none."""
+    pairs = []
+    for score in scores:
+        naive = getattr(score, f"{baseline}_crps")
+        if score.horizon == horizon and score.entries > 0 and naive is not None and naive > 0:
+            pairs.append((score.crps / naive, score.entries))
+    return _weighted(pairs)
+
+
+def beaten_by(scores: Sequence[HorizonScore], baseline: str, name: str) -> tuple[str, ...]:
+    """At which horizons a baseline predicts at least as well, in words: one sentence or none.
+
+    Args:
+        scores: by horizon and column.
+        baseline: "hold" or "season".
+        name: what the baseline is called in the sentence.
+    """
+    horizons = sorted({score.horizon for score in scores})
+    worse = [h for h in horizons if crps_ratio(scores, h, baseline) >= 1]
+    if not worse:
+        return ()
+    where = "at every horizon" if worse == horizons else _ahead(worse)
+    return (f"{name} predicts as well or better {where}",)
 
 
 def _weighted(pairs: list[tuple[float, int]]) -> float:

@@ -15,6 +15,7 @@ from rekal.diagnostics import diagnose
 from rekal.errors import RekalError
 from rekal.fit_network import NetworkFit
 from rekal.fit_result import Fit
+from rekal.forecasting import Forecast
 from rekal.forecasting.scores import pair
 from rekal.metrics import crps_gaussian
 from rekal.sequences import AnyArray, Sequences
@@ -109,7 +110,7 @@ def backtest(
         trained=int(kept.sum()),
         held_out=int((lengths - kept).sum()),
         diagnostics=diagnose(white, pit, data.names),
-        scores=horizon_scores(trained, data, kept, period),
+        scores=horizon_scores(trained.roll, data, kept, period),
         period=period,
     )
 
@@ -131,17 +132,26 @@ def _beginning(data: Sequences, kept: np.ndarray) -> Sequences:
     )
 
 
+Roll = Callable[[Sequences, tuple[int, ...], np.ndarray], Forecast]
+"""What forecasts a series so many steps ahead from some of its steps, such as `Fit.roll`."""
+
+
 def horizon_scores(
-    trained: Fit | NetworkFit, data: Sequences, learned: np.ndarray, period: int | None = None
+    roll: Roll,
+    data: Sequences,
+    learned: np.ndarray,
+    period: int | None = None,
+    most_origins: int = MOST_ORIGINS,
 ) -> tuple[HorizonScore, ...]:
     """Score forecasts of the end of each series, from the last sample before it and from every later one.
 
     Args:
-        trained: what forecasts.
+        roll: makes the forecasts, in the units of the data.
         data: the series.
         learned: `(batch,)`, number of first steps of each that are not forecast; the variances of naive
             forecasts are learned from them.
         period: steps of the season of the seasonal naive forecast, or None.
+        most_origins: forecasts are made from at most so many steps of all series together.
 
     Raises:
         RekalError: the series are too short.
@@ -149,7 +159,7 @@ def horizon_scores(
     lengths = np.asarray(data.lengths)
     tail = int((lengths - learned).max())
     horizons = tuple(h for h in HORIZONS if h == 1 or 3 * h <= tail)
-    every = max(1, int((lengths - learned).sum()) // MOST_ORIGINS)
+    every = max(1, int((lengths - learned).sum()) // most_origins)
     last = lengths - 1 - (horizons[-1] if data.n_inputs else 1)  # inputs are known to the end
     origins = [np.arange(a - 1, b + 1, every) for a, b in zip(learned, last, strict=True)]
     used = [i for i, steps in enumerate(origins) if len(steps)]
@@ -158,7 +168,7 @@ def horizon_scores(
     columns: dict[str, list[np.ndarray]] = {}
     for i in used:
         one = data.series(i)
-        made = trained.roll(one, horizons, origins=origins[i])
+        made = roll(one, horizons, origins[i])
         y, seen = pair(made, one.values, one.mask)
         place = np.zeros(len(origins[i]), int), origins[i], horizons, learned[i : i + 1]
         hold = naive_forecasts(one, *place)

@@ -93,7 +93,8 @@ def train_network(
     score = None if not trials else trials[0][1]
     warnings: tuple[str, ...] = ()
     if isinstance(result.model, StochasticRNN):
-        warnings = network_warnings(prepared, hold_out, score, volume)
+        judge = following.of(ranked[0].result.model, seed) if trials else None
+        warnings = network_warnings(prepared, hold_out, score, volume, judge)
     return Trained(result, following, trials, warnings=warnings)
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from rekal.backtest import HorizonScore, beaten_by
+from rekal.backtesting import horizon_scores
 from rekal.baselines import naive_forecasts
+from rekal.errors import RekalError
+from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.particle import ParticleFilter
+from rekal.forecasting import Forecast, rolling_forecast
 from rekal.models.gaussian import LOG_2PI
 from rekal.sequences import Sequences
 from rekal.train_calibration import Horizon
+from rekal.verbs import filter_paths
 
 STRAY = 0.05
 """Share of held-out values that may leave the range of those before."""
+
+ORIGINS = 200
+"""Held-out forecasts are made from at most so many steps of all series together."""
 
 REMEDY = (
     "use --model linear, a structure such as local-linear-trend or seasonal, or a network on a linear part "
@@ -25,6 +36,7 @@ def network_warnings(
     share: float,
     score: float | None,
     volume: Float[np.ndarray, "batch steps obs"],
+    judged: ParticleFilter | GaussianFilter | None = None,
 ) -> tuple[str, ...]:
     """What held-out data say against a network with bounded units.
 
@@ -33,6 +45,7 @@ def network_warnings(
         share: share of each series, at its end, that was held out.
         score: what the network scored there, in nats per value of the raw units; None = it was not judged.
         volume: what turns log densities of them into those of raw data (`log_volume`).
+        judged: the filter of a network that was trained without that share, or None.
     """
     learned = learned_steps(data, share)
     tail = np.arange(data.steps) >= learned[:, None]
@@ -50,7 +63,27 @@ def network_warnings(
             f"on held-out data holding the last value scores {hold:.3f} nats per value, the network "
             f"{score:.3f}: {REMEDY}"
         )
+    if judged is not None:
+        behind = beaten_by(_scores(judged, data, learned), "hold", "holding the last value")
+        warnings += [f"on held-out data {sentence}: {REMEDY}" for sentence in behind]
     return tuple(warnings)
+
+
+def _scores(
+    judged: ParticleFilter | GaussianFilter, data: Sequences, learned: Int[np.ndarray, " batch"]
+) -> tuple[HorizonScore, ...]:
+    """Forecasts of the held-out data by horizon; none where there are too few of them to say anything."""
+    key = jax.random.key(0)
+
+    def roll(one: Sequences, horizons: tuple[int, ...], origins: np.ndarray) -> Forecast:
+        path = filter_paths(judged, one, key)
+        known = {"inputs": one.inputs, "lengths": one.lengths, "origins": origins}
+        return rolling_forecast(judged, path, horizons, key, **known)
+
+    try:
+        return horizon_scores(roll, data, learned, most_origins=ORIGINS)
+    except RekalError:  # too short, or forecasts that are not finite
+        return ()
 
 
 def learned_steps(data: Sequences, share: float) -> Int[np.ndarray, " batch"]:

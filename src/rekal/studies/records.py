@@ -141,7 +141,7 @@ def evaluate(record: Record, method: str, seed: int) -> Figures:
         return Figures(evaluation.scores, stated)
     result = train(record.train)
     first = np.full(record.test.batch, FIRST_ORIGIN)
-    return Figures(horizon_scores(result, record.test, first), tuple(result.history.warnings))
+    return Figures(horizon_scores(result.roll, record.test, first), tuple(result.history.warnings))
 
 
 def rows_of(
