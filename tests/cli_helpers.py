@@ -78,10 +78,9 @@ def make_model(data: Sequences, seed: int = 0) -> Fit:
         entries=int(data.mask.sum()),
     )
     return Fit(
-        model=network,
+        algorithm=Filtering("particles", 30, "guided").of(network),
         standardiser=Standardiser.of(data),
         history=history,
-        filtering=Filtering("particles", 30, "guided"),
         seed=0,
         labels=Labels.of(data),
         input_names=data.input_names,

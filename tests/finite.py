@@ -67,8 +67,7 @@ VERBS = {
     "rekal.diagnostics": "diagnose",
 }
 METHODS = {
-    "Fit": "filter forecast roll simulate free_run identify diagnose",
-    "NetworkFit": "filter forecast roll simulate diagnose",
+    "Fit": "filter smooth forecast roll simulate free_run identify diagnose",
     "Stream": "update forecast",
     "FrameStream": "update forecast",
     "Posterior": "diagnose nees",

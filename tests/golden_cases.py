@@ -487,7 +487,6 @@ def radial_basis_functions() -> Table:
 def recurrent(kind: str, series: rekal.Sequences, future: Any = None, **how: Any) -> Table:
     learner = rekal.Backprop(epochs=3, batch=8, blackouts=0.2)
     fit = rekal.fit(series, kind, learner, states=2, progress=False, **how)
-    assert isinstance(fit, rekal.NetworkFit)
     drawn = fit.simulate(8, seed=1, inputs=None if future is None else np.resize(future, (8, 1)))
     return {**of_fit(fit, series, future, stream=True), "drawn": drawn.values}
 

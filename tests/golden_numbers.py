@@ -144,9 +144,7 @@ def of_algorithm(
     }
 
 
-def of_stream(
-    fit: rekal.Fit | rekal.NetworkFit, data: rekal.Sequences, future: Any = None
-) -> dict[str, Any]:
+def of_stream(fit: rekal.Fit, data: rekal.Sequences, future: Any = None) -> dict[str, Any]:
     """A stream that has taken the first series, and what it forecasts in the middle and at the end."""
     name = data.series_names[0] if hasattr(fit.standardiser, "names") else None
     stream = fit.stream(name)
@@ -183,7 +181,7 @@ def of_history(history: Any) -> dict[str, Any]:
 
 
 def of_fit(
-    fit: rekal.Fit | rekal.NetworkFit,
+    fit: rekal.Fit,
     data: rekal.Sequences,
     future: Any = None,
     *,
@@ -201,8 +199,7 @@ def of_fit(
     }
     if stream:
         numbers |= of_stream(fit, data, None if future is None else future[:3])
-    if isinstance(fit, rekal.NetworkFit):
-        assert isinstance(scored, rekal.Predictions)
+    if isinstance(scored, rekal.Predictions):
         return {**numbers, "predicted mean": scored.mean, "predicted var": scored.var}
     assert isinstance(scored, rekal.Posterior)
     smoothed = rekal.smooth(fit.algorithm, fit.prepare(data))

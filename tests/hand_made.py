@@ -21,10 +21,9 @@ def hand_made(data: rekal.Sequences) -> rekal.Fit:
     )  # fmt: skip
     moments = (np.array([1.0, 5.0]), np.ones(2)) if width else ()
     return rekal.Fit(
-        model=model,
+        algorithm=Filtering("kalman").of(model),
         standardiser=Standardiser(np.zeros(1), np.ones(1), *moments),
         history=History(np.zeros(1), (), "iterations", 0.0, 40),
-        filtering=Filtering("kalman"),
         seed=0,
         labels=Labels.of(data),
         input_names=data.input_names,

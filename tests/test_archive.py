@@ -127,6 +127,7 @@ def test_other_formats(tmp_path, whole):
     newer = edit(whole, version=VERSION + 1)
     refused(tmp_path, newer, f"format {VERSION + 1} .* install a newer rekal")
     refused(tmp_path, edit(whole, version="x"), "damaged")
+    refused(tmp_path, edit(whole, version=1), "written by rekal 0.1 .* train the model again")
     refused(tmp_path, edit(whole, version=0), f"format 0 and this rekal reads {VERSION}.$")
 
 

@@ -304,7 +304,7 @@ SMALL = {"learner": Backprop(epochs=2, batch=8, rate=1e-2), "states": 2, "units"
 
 
 @pytest.fixture(scope="module")
-def network() -> tuple[np.ndarray, rekal.NetworkFit]:
+def network() -> tuple[np.ndarray, rekal.Fit]:
     y = np.exp(3 + 0.3 * swings(0, 100))
     return y, rekal.fit(Sequences.from_arrays(y), "elman", **SMALL, progress=False)
 

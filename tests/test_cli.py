@@ -110,7 +110,7 @@ def test_fit_takes_another_smoother_and_another_filter(here):
     how = ("--smoother", "gaussian", "--filter", "extended", "--filter-iterations", 2)
     told = answer(call("fit", "y.csv", *TINY, *how, "--no-report", "--json", "-q"))
     assert told["filter"] == "extended"
-    assert load("y.rekal").filtering.iterations == 2
+    assert load("y.rekal").algorithm.iterations == 2
     assert answer(call("forecast", "y.rekal", "y.csv", "-n", 2, "--json"))["forecast"]
 
 

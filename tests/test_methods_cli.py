@@ -42,25 +42,27 @@ SAME = {
 
 
 @pytest.fixture(scope="module")
-def network() -> rekal.NetworkFit:
+def network() -> rekal.Fit:
     """An Elman network of the columns that the tests of the command line read."""
     from cli_helpers import oscillation
 
     learner = rekal.methods.Elman().default_learner(epochs=2, seed=0)
     data = Sequences.from_pandas(oscillation(), time="t_s")
     fit = rekal.fit(data, "elman", learner, states=3, units=4, progress=False)
-    assert isinstance(fit, rekal.NetworkFit)
+    assert isinstance(fit, rekal.Fit)
     return fit
 
 
 @pytest.mark.parametrize("how", SAME)
-def test_the_command_line_gives_the_same_fit(here, network: rekal.NetworkFit, how: str):
+def test_the_command_line_gives_the_same_fit(here, network: rekal.Fit, how: str):
     options = ("--model", "elman", "--epochs", 2, "--backtest", 0, "--no-report", "--json", "-q")
     answer(call("fit", "y.csv", *options, *SAME[how]))
     read = rekal.load("y-elman.rekal")
-    assert isinstance(read, rekal.NetworkFit)
+    assert isinstance(read, rekal.Fit)
     pairs = zip(
-        jax.tree.leaves(read.table.network), jax.tree.leaves(network.table.network), strict=True
+        jax.tree.leaves(read.algorithm.network),
+        jax.tree.leaves(network.algorithm.network),
+        strict=True,
     )
     assert all(np.array_equal(a, b) for a, b in pairs)
     assert np.array_equal(read.history.held_out, network.history.held_out)

@@ -13,6 +13,9 @@ from rekal.loading import load
 from rekal.networks.serial import load_network
 
 
+MODEL = "filter.arguments.model.model"
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     return model_files.bases(tmp_path_factory.mktemp("bases"), ("linear", "elman"))
@@ -44,27 +47,25 @@ def test_the_script_sees_what_is_wrong(models, tmp_path, monkeypatch):
         ("labels.time_kind", "value", "x", "this rekal knows only step, number, date"),
         ("history.stopped", "value", "bored", "'history.stopped' is 'bored'"),
         (
-            "filtering",
+            "filter",
             "extra",
             None,
-            "'filtering.unknown', which this version of rekal does not know",
+            "'filter.unknown', which this version of rekal does not know",
         ),
-        ("filtering.kind", "value", "particles", "diffuse"),
-        ("model.type", "value", "Oracle", "knows no model of type 'Oracle'"),
-        ("model.flat", "value", [7], "'model.flat' names no coordinates"),
-        ("model.A", "array nan", None, "'model.A' holds a value that is not finite"),
-        ("model.Q", "array longer", None, "Q has shape (4, 2)"),
-        ("model.R", "array integers", None, "'model.R' holds int32"),
+        ("filter.new", "value", "Oracle", "this rekal knows no 'Oracle'"),
+        ("filter.arguments", "extra", None, "a Kalman has no 'unknown' in this version"),
+        ("filter.arguments.model", "removed", None, "'filter.model' is missing"),
+        (f"{MODEL}.type", "value", "Oracle", "knows no model of type 'Oracle'"),
+        (f"{MODEL}.flat", "value", [7], "'model.flat' names no coordinates"),
+        ("filter.model.A", "array nan", None, "'model.A' holds a value that is not finite"),
+        ("filter.model.Q", "array longer", None, "Q has shape (4, 2)"),
+        ("filter.model.R", "array integers", None, "'model.R' holds int32"),
         ("standardiser.scale", "array negative", None, "not above 0"),
-        ("extra7", "array extra", None, "'model.extra7'"),
+        ("extra7", "array extra", None, "a LinearGaussian has no block 'extra7'"),
     ],
 )
 def test_the_sentence_says_what_is_wrong(place, damage, content, sentence, models, tmp_path):
     base = models[0]
-    if place == "filtering.kind":
-        content, sentence = "oracle", "this rekal knows only kalman"
-    if place == "extra7":
-        sentence = "a LinearGaussian has no block 'extra7'"
     path = tmp_path / "m.rekal"
     model_files.damaged(base, model_files.Case(0, place, damage, content), path)
     with pytest.raises(RekalError) as caught:

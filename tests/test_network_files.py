@@ -69,7 +69,7 @@ def test_what_is_not_a_network_or_not_whole_is_refused(tmp_path):
     for changed, sentence in (
         (
             {k: v for k, v in arrays.items() if k != place},
-            f"the array '{place}' of the network is missing",
+            f"the array '{place}' is missing",
         ),
         ({**arrays, "layer.W": np.ones(2)}, "the network has no array 'layer.W'"),
         ({**arrays, place: np.ones((9, 6))}, r"shape \(9, 6\), not \(9, 5\)"),
@@ -77,7 +77,7 @@ def test_what_is_not_a_network_or_not_whole_is_refused(tmp_path):
         with pytest.raises(RekalError, match=sentence):
             network_from(config, changed)
     for part, sentence in (
-        ({"class": "Transformer", "parts": {}}, "knows no part 'Transformer'"),
+        ({"class": "Transformer", "parts": {}}, "knows no 'Transformer'"),
         ({"class": "Elman", "parts": {"heads": 8}}, "a Elman has no 'heads'"),
         ({"class": "Elman", "parts": {}}, "'layer.latent' is missing"),
     ):

@@ -46,22 +46,22 @@ def walk(steps: int = 60) -> rekal.Sequences:
 
 
 @pytest.fixture(scope="module")
-def driven() -> rekal.NetworkFit:
+def driven() -> rekal.Fit:
     trained = rekal.fit(tanks(), "lstm", QUICK, states=2, units=6, progress=False)
-    assert isinstance(trained, rekal.NetworkFit)
+    assert isinstance(trained, rekal.Fit)
     return trained
 
 
 @pytest.fixture(scope="module")
-def irregular() -> rekal.NetworkFit:
+def irregular() -> rekal.Fit:
     trained = rekal.fit(walk(), "rkn", QUICK, states=2, progress=False)
-    assert isinstance(trained, rekal.NetworkFit)
+    assert isinstance(trained, rekal.Fit)
     return trained
 
 
-def naive(trained: rekal.NetworkFit, data: rekal.Sequences, until: int) -> tuple[Any, np.ndarray]:
+def naive(trained: rekal.Fit, data: rekal.Sequences, until: int) -> tuple[Any, np.ndarray]:
     """The belief after `until` rows and their log densities in raw units, one verb after the other."""
-    table = trained.table
+    table = trained.algorithm
     scale, mean = trained.standardiser.scale, trained.standardiser.location
     densities = []
     with jax.enable_x64(True):
@@ -81,7 +81,7 @@ def naive(trained: rekal.NetworkFit, data: rekal.Sequences, until: int) -> tuple
     return belief, np.array(densities)
 
 
-def drive(trained: rekal.NetworkFit, data: rekal.Sequences, t: int) -> tuple[Any, Any]:
+def drive(trained: rekal.Fit, data: rekal.Sequences, t: int) -> tuple[Any, Any]:
     u = dt = None
     if data.inputs is not None:
         u = jnp.asarray(
@@ -111,7 +111,7 @@ def test_forecasts_are_naive_predictions_that_see_nothing(name, request):
     at = 30
     made = trained.roll(data, (1, 3), origins=[at])
     belief, _ = naive(trained, data, at + 1)
-    table, told = trained.table, []
+    table, told = trained.algorithm, []
     with jax.enable_x64(True):
         for t in range(at + 1, at + 4):
             belief = table.predict(belief, *drive(trained, data, t))
@@ -164,7 +164,7 @@ def test_a_saved_network_comes_back(driven, irregular, tmp_path):
     for trained, data in ((driven, tanks()), (irregular, walk())):
         trained.save(tmp_path / "n.rekal")
         again = rekal.load(tmp_path / "n.rekal")
-        assert isinstance(again, rekal.NetworkFit)
+        assert isinstance(again, rekal.Fit)
         assert (again.labels, again.kind, again.continuous) == (
             trained.labels,
             trained.kind,
@@ -179,14 +179,17 @@ def test_a_file_with_other_arrays_is_refused_by_their_names(driven, tmp_path):
     path = tmp_path / "n.rekal"
     driven.save(path)
     config, arrays = load_archive(path)
-    place = "network.layer.across"
+    place = "filter.network.layer.across"
     for changed, sentence in (
         (
             {k: v for k, v in arrays.items() if k != place},
-            "'layer.across' of the network is missing",
+            f"'{place}' is missing",
         ),
-        ({**arrays, "network.more": np.zeros(1)}, "the network has no array 'more'"),
-        ({**arrays, place: np.zeros((2, 2))}, r"'layer.across' has shape \(2, 2\), not \(6, 24\)"),
+        (
+            {**arrays, "filter.network.more": np.zeros(1)},
+            "it holds the array 'filter.network.more'",
+        ),
+        ({**arrays, place: np.zeros((2, 2))}, r"layer.across' has shape \(2, 2\), not \(6, 24\)"),
     ):
         save_archive(path, config, changed)
         with pytest.raises(RekalError, match=sentence):
@@ -196,9 +199,9 @@ def test_a_file_with_other_arrays_is_refused_by_their_names(driven, tmp_path):
 def test_drawn_series_are_what_the_network_expects(driven):
     """Filtered by the network they were drawn from, errors are independent standard normal numbers."""
     inputs = np.random.default_rng(0).normal(size=(60, 40, 1))
-    y = simulate_filter(driven.table, 40, jax.random.key(3), 60, inputs)
+    y = simulate_filter(driven.algorithm, 40, jax.random.key(3), 60, inputs)
     white = np.asarray(
-        driven.table.run_batch(y, jnp.ones(y.shape, bool), jnp.asarray(inputs)).white
+        driven.algorithm.run_batch(y, jnp.ones(y.shape, bool), jnp.asarray(inputs)).white
     )
     assert abs(white.mean()) < 4 / np.sqrt(white.size)
     assert abs((white**2).mean() - 1) < 4 * np.sqrt(2 / white.size)
@@ -277,7 +280,7 @@ def test_an_interrupt_keeps_what_there_is():
             raise KeyboardInterrupt
 
     cut = rekal.fit(tanks(), "elman", QUICK, states=2, units=4, progress=stop)
-    assert isinstance(cut, rekal.NetworkFit)
+    assert isinstance(cut, rekal.Fit)
     assert (cut.history.stopped, len(cut.history.held_out)) == ("interrupted", 1)
     assert "interrupted" in cut.summary()
 

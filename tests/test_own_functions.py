@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -87,7 +89,10 @@ def test_parameters_are_recovered(fitted, data):
         assert abs(found[name].value - value) < 3 * found[name].standard_error, name
     assert found["f.mu"].standard_error < 0.15 and found["R[1, 1]"].standard_error < 0.01
     best = fitted.history.log_likelihood[-1]
-    assert best >= rekal.filter(fitted.filtering.of(truth()), data).log_likelihood
+    assert (
+        best
+        >= rekal.filter(dataclasses.replace(fitted.algorithm, model=truth()), data).log_likelihood
+    )
     assert best == pytest.approx(rekal.filter(fitted.algorithm, data).log_likelihood, abs=1e-6)
     assert fitted.history.stopped == "converged"
     assert float(fitted.model.f.mu) == found["f.mu"].value
@@ -176,9 +181,9 @@ def test_a_function_of_parameters_may_return_two_functions(data):
     assert abs(found["noise"].value - 0.05) < 3 * found["noise"].standard_error
     assert (
         fit.history.log_likelihood[-1]
-        >= rekal.filter(fit.filtering.of(truth()), data).log_likelihood
+        >= rekal.filter(dataclasses.replace(fit.algorithm, model=truth()), data).log_likelihood
     )
-    assert fit.filtering.kind == "extended" and np.isfinite(fit.forecast(data, 3).mean).all()
+    assert fit.algorithm.short_name == "extended" and np.isfinite(fit.forecast(data, 3).mean).all()
 
 
 def test_a_search_that_gets_nowhere_says_so():

@@ -38,7 +38,7 @@ def trained(data) -> rekal.Fit:
 
 def test_it_forecasts_what_no_linear_model_can(trained, data):
     assert isinstance(trained.model, RBFNetwork)
-    assert trained.kind == "rbf" and trained.filtering.kind == "unscented"
+    assert trained.kind == "rbf" and trained.algorithm.short_name == "unscented"
     assert {name for name, _ in trained.history.trials} == {"embedding", "subspace"}
     scores = trained.roll(data, 1).score(data.values, data.mask).set_index("horizon")
     spread = float(np.std(parabola() * 3))

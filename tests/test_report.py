@@ -32,7 +32,7 @@ IMAGE_NAME = '<img src=x onerror="window.injected=2">'
 def train(data: Sequences, **how) -> Fit:
     learner = EM(particles=20, iterations=3)
     made = fit(data, learner=learner, states=2, restarts=1, progress=False, **how)
-    return dataclasses.replace(made, filtering=dataclasses.replace(made.filtering, particles=40))
+    return dataclasses.replace(made, algorithm=dataclasses.replace(made.algorithm, particles=40))
 
 
 def wave(steps: int, seed: int, period: float = 16.0) -> np.ndarray:

@@ -36,17 +36,16 @@ def fit_of(model: Any, kind: str = "kalman", inputs: int = 0, **labels: Any) -> 
     moments = (np.full(inputs, 5.0), np.full(inputs, 3.0)) if inputs else (None, None)
     names = tuple(f"y{k + 1}" for k in range(obs))
     return rekal.Fit(
-        model=model,
+        algorithm=Filtering(kind, particles=60).of(model),  # pyright: ignore[reportArgumentType]
         standardiser=Standardiser(np.full(obs, 10.0), np.full(obs, 2.0), *moments),
         history=HISTORY,
-        filtering=Filtering(kind, particles=60),  # pyright: ignore[reportArgumentType]
         seed=3,
         labels=Labels(names, (None,) * obs, **labels),
         input_names=tuple(f"u{k + 1}" for k in range(inputs)),
     )
 
 
-def network_fit(kind: str, inputs: int = 0, interval: float | None = None) -> rekal.NetworkFit:
+def network_fit(kind: str, inputs: int = 0, interval: float | None = None) -> rekal.Fit:
     data = rekal.Sequences.from_arrays(
         np.random.default_rng(0).normal(size=(40, 2)),
         inputs=np.random.default_rng(1).normal(size=(40, inputs)) if inputs else None,
@@ -56,8 +55,8 @@ def network_fit(kind: str, inputs: int = 0, interval: float | None = None) -> re
     method = rekal.methods.get(kind)(states=2, **({} if kind == "rkn" else {"units": 3}))
     network = method.network(data, jax.random.key(0))
     linear = random_walk(np.array([0.5, 2.0]), 1, inputs, interval)
-    return rekal.NetworkFit(
-        table=CorrectedTable.of(network, linear, interval, np.zeros((2, 2))),
+    return rekal.Fit(
+        algorithm=CorrectedTable.of(network, linear, interval, np.zeros((2, 2))),
         standardiser=data.standardiser(),
         history=HISTORY,
         seed=0,

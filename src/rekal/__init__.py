@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rekal.filters.kalman import Kalman
     from rekal.filters.particle import ParticleFilter
     from rekal.filters.unscented import UnscentedKalman
-    from rekal.fit_network import NetworkFit
     from rekal.fit_result import Fit
     from rekal.forecast_verb import forecast
     from rekal.forecasting import Forecast
@@ -115,7 +114,6 @@ __all__ = [
     "MaximumLikelihood",
     "Nees",
     "Network",
-    "NetworkFit",
     "NonlinearGaussian",
     "ParametricModel",
     "ParticleFilter",
@@ -182,7 +180,6 @@ _NAMES = {
     "filters.kalman": "Kalman",
     "filters.particle": "ParticleFilter",
     "filters.unscented": "UnscentedKalman",
-    "fit_network": "NetworkFit",
     "fit_result": "Fit",
     "forecast_verb": "forecast",
     "forecasting": "Forecast",

@@ -21,7 +21,9 @@ from rekal.errors import RekalError
 from rekal.files import write_whole
 
 FORMAT = "rekal"
-VERSION = 1
+VERSION = 2
+WRITTEN_BY = {1: "rekal 0.1"}
+"""Who wrote files of an older format."""
 
 
 def save_archive(path: str | Path, config: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
@@ -68,6 +70,11 @@ def load_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
     except Exception:
         raise damaged from None
     if version != VERSION:
+        if version in WRITTEN_BY:
+            raise RekalError(
+                f"{path}: this model file was written by {WRITTEN_BY[version]} (format {version}), and this "
+                f"version reads format {VERSION}: train the model again, or use it with {WRITTEN_BY[version]}."
+            )
         remedy = "; install a newer rekal." if version > VERSION else "."
         raise RekalError(
             f"{path}: this model file has format {version} and this rekal reads {VERSION}{remedy}"

@@ -13,7 +13,6 @@ from rekal.backtest import Backtest, HorizonScore
 from rekal.baselines import Naive, naive_forecasts
 from rekal.diagnostics import diagnose
 from rekal.errors import RekalError
-from rekal.fit_network import NetworkFit
 from rekal.fit_result import Fit
 from rekal.forecasting import Forecast
 from rekal.forecasting.scores import pair
@@ -63,7 +62,7 @@ def _kept(data: Sequences, share: float) -> tuple[np.ndarray, int]:
 
 
 def backtest(
-    train: Callable[[Sequences], Fit | NetworkFit],
+    train: Callable[[Sequences], Fit],
     data: Sequences,
     share: float,
     period: int | None = None,

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from rekal.core.filter import Filter
 from rekal.errors import RekalError
-from rekal.filters.gaussian import GaussianFilter
 from rekal.models.linear_model import LinearModel
 from rekal.sequences import AnyArray, Sequences
 from rekal.verbs import smooth
@@ -43,9 +43,7 @@ class FirstState(eqx.Module):
         return dataclasses.replace(model, **moments, initial="given", flat=())
 
 
-def first_state(
-    algorithm: GaussianFilter, prepared: Sequences, each: bool = False
-) -> FirstState | None:
+def first_state(algorithm: Filter, prepared: Sequences, each: bool = False) -> FirstState | None:
     """The smoothed first state of some series; None where they do not determine it.
 
     Args:

@@ -8,18 +8,17 @@ from typing import Any
 import jax
 
 from rekal.arguments import positive_time, seed_of
+from rekal.core.filter import Filter
 from rekal.errors import RekalError
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.particle import ParticleFilter
 from rekal.forecasting import Forecast, forecast_from
 from rekal.forecasting.future import future_rows
 from rekal.precision import precision_of
 from rekal.sequences import Sequences
-from rekal.verbs import check_filter, filter_paths, suited
+from rekal.verbs import check_filter, filter_paths
 
 
 def forecast(
-    algorithm: ParticleFilter | GaussianFilter,
+    algorithm: Filter,
     data: Sequences,
     horizon: int | Sequence[int],
     future_inputs: Any = None,
@@ -54,7 +53,7 @@ def forecast(
     continuous = algorithm.continuous
     if dt is not None and not continuous:
         raise RekalError("the model runs in equal steps: leave dt out")
-    algorithm, key = suited(algorithm), jax.random.key(seed_of(seed))
+    algorithm, key = algorithm.suited(), jax.random.key(seed_of(seed))
     step = data.interval if dt is None else positive_time(dt, "dt")
     length = 1.0 if step is None else float(step)
     with precision_of(algorithm):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,22 +12,19 @@ import numpy as np
 
 from rekal.archive import load_archive
 from rekal.arguments import LARGEST_SEED
+from rekal.core.filter import Filter
+from rekal.core.serial import rebuilt
 from rekal.entries import Entries, floats, reading
 from rekal.errors import RekalError
-from rekal.filters.choice import Filtering, Kind
-from rekal.filters.corrected import GROUPS, CorrectedTable
 from rekal.first_state import FirstState
-from rekal.fit_network import NetworkFit
+from rekal.fit_files import KIND
 from rekal.fit_result import Fit
 from rekal.forecasting import Labels
 from rekal.frame_stream import FRAME_STREAM, FrameStream
 from rekal.history_entries import read_history
 from rekal.learning.uncertainty import BLOCKS, Uncertainty
-from rekal.models.linear_model import LinearModel
-from rekal.models.serial import model_from
-from rekal.networks.network import Network
-from rekal.networks.serial import KIND, network_from
-from rekal.networks.table import TableNetwork
+from rekal.networks.serial import KIND as NETWORK
+from rekal.networks.serial import network_from
 from rekal.sequences.box_cox import BoxCox
 from rekal.sequences.panel import Panel
 from rekal.sequences.standardiser import Standardiser
@@ -37,8 +34,8 @@ from rekal.trained import Parameter
 TIME_KINDS = ("step", "number", "date")
 
 
-def load(path: str | Path) -> Fit | NetworkFit:
-    """Read what `Fit.save` or `NetworkFit.save` wrote.
+def load(path: str | Path) -> Fit:
+    """Read what `Fit.save` wrote.
 
     Raises:
         RekalError: the file is missing, truncated, altered or not a rekal model; an entry or an array is
@@ -49,13 +46,13 @@ def load(path: str | Path) -> Fit | NetworkFit:
         return _trained(Entries(config), arrays)
 
 
-def _trained(config: Entries, arrays: dict[str, np.ndarray]) -> Fit | NetworkFit:
+def _trained(config: Entries, arrays: dict[str, np.ndarray]) -> Fit:
     kind = config.take("kind", str)
-    if kind not in ("fit", "network-fit"):
-        readers = {KIND: "load_network", STREAM: "load_stream", FRAME_STREAM: "load_stream"}
+    if kind != KIND:
+        readers = {NETWORK: "load_network", STREAM: "load_stream", FRAME_STREAM: "load_stream"}
         remedy = f": read it by rekal.{readers[kind]}" if kind in readers else ""
         raise RekalError(f"it holds {kind!r}, not a trained model{remedy}")
-    return _fit_of(kind, config, arrays)
+    return _fit_of(config, arrays)
 
 
 def load_stream(path: str | Path) -> Stream | FrameStream:
@@ -79,7 +76,7 @@ def load_stream(path: str | Path) -> Stream | FrameStream:
 def _stream(config: Entries, arrays: dict[str, np.ndarray]) -> Stream | FrameStream:
     kind = config.take("kind", str)
     if kind not in (STREAM, FRAME_STREAM):
-        remedy = ": read it by rekal.load" if kind in ("fit", "network-fit") else ""
+        remedy = ": read it by rekal.load" if kind == KIND else ""
         raise RekalError(f"it holds {kind!r}, not a stream{remedy}")
     own = _part(arrays, "stream.")
     step = config.count("step")
@@ -90,12 +87,12 @@ def _stream(config: Entries, arrays: dict[str, np.ndarray]) -> Stream | FrameStr
         stream = FrameStream(network)
     else:
         series = config.take("series", str, type(None), default=None)
-        stream = _fit_of(config.take("fit", str), config, arrays).stream(series)
+        stream = _fit_of(config, arrays).stream(series)
     stream.resume(step, own)
     return stream
 
 
-def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | NetworkFit:
+def _fit_of(config: Entries, arrays: dict[str, np.ndarray]) -> Fit:
     """Rebuild a trained model of what its file holds."""
     labels = _labels(config.part("labels"))
     inputs = config.items("input_names", str)
@@ -103,34 +100,24 @@ def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | 
     scales = None if named is None else _scale_names(named)
     sizes = (len(labels.names), len(inputs))
     standardiser = _standardiser(_part(arrays, "standardiser."), scales, *sizes)
-    common = {
-        "standardiser": standardiser,
-        "history": read_history(config.part("history"), arrays, labels.names),
-        "seed": config.count("seed", 0, LARGEST_SEED),
-        "labels": labels,
-        "input_names": inputs,
-        "kind": config.take("model_kind", str),
-    }
-    if kind == "network-fit":
-        network = network_from(config.take("network", dict), _part(arrays, "network."))
-        interval = config.take("interval", float, type(None))
-        if interval is not None and not 0 < interval < np.inf:
-            raise RekalError(f"'interval' is {interval}, which cannot be")
-        interval = None if interval is None else float(interval)
-        table = _table(network, len(labels.names), interval, config, arrays)
-        fitted: Fit | NetworkFit = NetworkFit(table=table, **common)
-    else:
-        fitted = Fit(
-            model=model_from(config.take("model", dict), _part(arrays, "model.")),
-            filtering=_filtering(config.part("filtering")),
-            parameters=tuple(
-                Parameter(*row)
-                for row in config.rows("parameters", str, float, float, bool, least=3)
-            ),
-            uncertainty=_uncertainty(_part(arrays, "uncertainty.")),
-            first=_first_state(_part(arrays, "first.")),
-            **common,
-        )
+    history = read_history(config.part("history"), arrays, labels.names)
+    algorithm = rebuilt(config.take("filter", dict), arrays, "filter")
+    if not isinstance(algorithm, Filter):
+        raise RekalError("'filter' is no filter")
+    fitted = Fit(
+        algorithm=algorithm,
+        standardiser=standardiser,
+        history=history,
+        seed=config.count("seed", 0, LARGEST_SEED),
+        labels=labels,
+        input_names=inputs,
+        kind=config.take("model_kind", str),
+        parameters=tuple(
+            Parameter(*row) for row in config.rows("parameters", str, float, float, bool, least=3)
+        ),
+        uncertainty=_uncertainty(_part(arrays, "uncertainty.")),
+        first=_first_state(_part(arrays, "first.")),
+    )
     config.end()
     if arrays:
         raise RekalError(
@@ -138,28 +125,6 @@ def _fit_of(kind: str, config: Entries, arrays: dict[str, np.ndarray]) -> Fit | 
         )
     _check_widths(fitted)
     return fitted
-
-
-def _table(
-    network: Network,
-    columns: int,
-    interval: float | None,
-    config: Entries,
-    arrays: dict[str, np.ndarray],
-) -> TableNetwork:
-    """A network on tables, with its linear part where the file has one: older files have none."""
-    linear = config.take("linear", dict, type(None), default=None)
-    if linear is None:
-        return TableNetwork(network, columns, interval)
-    model = model_from(linear, _part(arrays, "linear."))
-    if not isinstance(model, LinearModel) or model.diffuse or model.observations != columns:
-        raise RekalError("'linear' is no linear model of these columns with a start that is given")
-    own, shapes = _part(arrays, "correction."), {"gate": GROUPS, "factor": GROUPS, "bounds": 2}
-    tables = {name: floats(own, name, (n, columns), "correction.") for name, n in shapes.items()}
-    if not (tables["factor"] > 0).all():
-        raise RekalError("the array 'correction.factor' holds a value that is not above 0")
-    _refuse_rest(own, "correction.")
-    return CorrectedTable.of(network, model, interval, **tables)
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -225,17 +190,6 @@ def _standardiser(
     return Panel(scales, **taken, transform=transform)
 
 
-def _filtering(config: Entries) -> Filtering:
-    filtering = Filtering(
-        kind=config.take("kind", str, one_of=get_args(Kind)),
-        particles=config.count("particles", 1),
-        proposal=config.take("proposal", str, one_of=("guided", "bootstrap")),
-        iterations=config.count("iterations", 1, 1000),
-    )
-    config.end()
-    return filtering
-
-
 def _uncertainty(arrays: dict[str, np.ndarray]) -> Uncertainty | None:
     if not arrays:
         return None
@@ -279,7 +233,7 @@ def _fits(first: FirstState, fitted: Fit) -> bool:
     return len(shape) == 2 and shape[1] == states and shape[0] <= len(fitted.standardiser.names)
 
 
-def _check_widths(fitted: Fit | NetworkFit) -> None:
+def _check_widths(fitted: Fit) -> None:
     """The model has the columns and inputs that the labels name, and its filter makes a step.
 
     Raises:
@@ -292,10 +246,9 @@ def _check_widths(fitted: Fit | NetworkFit) -> None:
             f"the model has {algorithm.observations} columns and {algorithm.n_inputs} inputs, but the names "
             f"are those of {columns} and {inputs}"
         )
-    first = fitted.first if isinstance(fitted, Fit) else None
-    if isinstance(fitted, Fit) and first is not None and not _fits(first, fitted):
+    if fitted.first is not None and not _fits(fitted.first, fitted):
         raise RekalError("the array 'first.mean' does not fit the model")
-    if isinstance(fitted, Fit) and fitted.uncertainty is not None:
+    if fitted.uncertainty is not None:
         states = fitted.model.states
         shapes = {"A": (states, states), "B": (states, inputs), "C": (columns, states),
                   "D": (columns, inputs), "Q": (states, states), "R": (columns, columns)}  # fmt: skip

@@ -83,3 +83,28 @@ def check_memory(size: int | float, what: str, remedy: str) -> None:
             f"{what} would take {size / 2**30:,.0f} GiB of memory at least, but there are "
             f"{free / 2**30:,.0f}: {remedy}"
         )
+
+
+def check_moments_memory(
+    states: int, series: int, steps: int, obs: int, itemsize: int, smoothing: bool = False
+) -> None:
+    """Refuse series whose filtered moments, padding included, no memory could hold.
+
+    Args:
+        states: of the model.
+        series: how many.
+        steps: of each, padding included.
+        obs: number of columns.
+        itemsize: bytes of a number.
+        smoothing: whether smoothed moments are wanted, too.
+
+    Raises:
+        RekalError: they are too large.
+    """
+    each = 2 * states + 2 * states**2 + 2 * obs + 1 + smoothing * (states + 2 * states**2)
+    copies = 2.0  # measured: what is computed, and what is handed out
+    check_memory(
+        copies * each * itemsize * series * steps,
+        f"{'smoothing' if smoothing else 'filtering'} {series} series, padded to {steps} steps,",
+        "work on series of like lengths apart, or on fewer of them",
+    )

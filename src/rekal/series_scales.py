@@ -13,13 +13,13 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from rekal.filters.gaussian import GaussianFilter
+from rekal.core.filter import Filter
 from rekal.sequences import Sequences
 from rekal.sequences.panel import Panel
 from rekal.verbs import filter
 
 
-def scale_factors(algorithm: GaussianFilter, prepared: Sequences) -> Float[np.ndarray, " batch"]:
+def scale_factors(algorithm: Filter, prepared: Sequences) -> Float[np.ndarray, " batch"]:
     """By what the scale of each series is to be multiplied; 1 where no innovation is known.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +77,7 @@ class Stream:
         # Of an Equinox module, a property costs as much as an update: they are looked up once.
         self._observations, self._n_inputs = algorithm.observations, algorithm.n_inputs
         self._continuous, self._interval = algorithm.continuous, algorithm.interval or 1.0
-        self._limited = _is_limited(algorithm)
+        self._limited = algorithm.limited
         self._standardiser, self._labels, self._stored = standardiser, labels, stored
         self._input_names = default_names(input_names or None, self._n_inputs, "u", "input_names")
         self._key = jax.random.key(seed_of(seed))
@@ -221,7 +220,7 @@ class Stream:
         named = {f"{STREAM}.{name}": array for name, array in mine.items()}
         save_archive(
             path,
-            {**config, "kind": STREAM, "fit": config["kind"], "step": step},
+            {**config, "kind": STREAM, "step": step},
             {**arrays, **named},
         )
 
@@ -322,15 +321,6 @@ class Stream:
             return eqx.filter_eval_shape(
                 _advance, self._algorithm, belief, row, seen, (u, None), first
             )[0]
-
-
-def _is_limited(algorithm: Filter) -> bool:
-    """Whether there is a step beyond which the filter is not defined."""
-    try:
-        algorithm.check_steps(sys.maxsize)
-    except RekalError:
-        return True
-    return False
 
 
 @eqx.filter_jit

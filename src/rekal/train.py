@@ -11,8 +11,7 @@ from rekal.backtesting import check_backtest
 from rekal.compiled_functions import make_room
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
-from rekal.fit_base import Data
-from rekal.fit_network import NetworkFit
+from rekal.fit_data import Data
 from rekal.fit_result import Fit
 from rekal.learning.backprop import Backprop
 from rekal.learning.checkpoints import check_checkpoints
@@ -47,7 +46,7 @@ def fit(
     seed: int = 0,
     progress: bool | Callable[[str, Progress], None] = True,
     **options: Any,
-) -> Fit | NetworkFit:
+) -> Fit:
     """Learn the dynamics under one or several noisy series.
 
     Args:
@@ -134,7 +133,7 @@ def fit(
     return backtested(trained, data, again, backtest, method.season)
 
 
-def train_on(method: Method, request: TrainingRequest) -> Fit | NetworkFit:
+def train_on(method: Method, request: TrainingRequest) -> Fit:
     """What a method learns, not judged yet.
 
     Raises:

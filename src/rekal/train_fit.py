@@ -6,12 +6,10 @@ import dataclasses
 
 import numpy as np
 
-from rekal.filters.gaussian import GaussianFilter
 from rekal.first_state import first_state
 from rekal.fit_result import Fit
 from rekal.forecasting import Labels
 from rekal.history import History
-from rekal.models.linear_model import LinearModel
 from rekal.sequences import Sequences
 from rekal.sequences.panel import Panel
 from rekal.sequences.standardiser import Standardiser
@@ -50,7 +48,7 @@ def as_fit(
     """
     result, shift = trained.result, nats_of_scales(standardiser, data, diffuse)
     fit = Fit(
-        model=result.model,
+        algorithm=trained.filtering.of(result.model, seed),
         standardiser=standardiser,
         history=History(
             log_likelihood=result.log_likelihood - shift,
@@ -63,7 +61,6 @@ def as_fit(
             objective=result.objective - shift,
             warnings=trained.warnings,
         ),
-        filtering=trained.filtering,
         seed=seed,
         labels=Labels.of(data),
         input_names=data.input_names,
@@ -71,9 +68,8 @@ def as_fit(
         parameters=trained.parameters,
         uncertainty=trained.uncertainty,
     )
-    if not (isinstance(fit.model, LinearModel) and fit.model.diffuse):
+    if not fit.algorithm.unknown:
         return fit
-    assert isinstance(fit.algorithm, GaussianFilter)
     prepared = standardiser.rows(data).apply(data)
     first = first_state(fit.algorithm, prepared, isinstance(standardiser, Panel))
     return dataclasses.replace(fit, first=first)

@@ -7,15 +7,12 @@ from collections.abc import Callable
 
 from rekal.backtesting import backtest
 from rekal.errors import RekalError
-from rekal.fit_network import NetworkFit
 from rekal.fit_result import Fit
 from rekal.interrupts import interruptible
 from rekal.sequences import Sequences
 
 
-def judged(
-    trained: Fit | NetworkFit, data: Sequences, advice: tuple[str, ...] = ()
-) -> Fit | NetworkFit:
+def judged(trained: Fit, data: Sequences, advice: tuple[str, ...] = ()) -> Fit:
     """The same with advice among its warnings, and diagnostics; Ctrl-C leaves the diagnostics out."""
     warnings = (*trained.history.warnings, *advice)
     trained = dataclasses.replace(
@@ -32,12 +29,12 @@ def judged(
 
 
 def backtested(
-    trained: Fit | NetworkFit,
+    trained: Fit,
     data: Sequences,
-    train: Callable[[Sequences], Fit | NetworkFit],
+    train: Callable[[Sequences], Fit],
     share: float,
     period: float | None,
-) -> Fit | NetworkFit:
+) -> Fit:
     """The same with an evaluation on held-out data, or a warning that says why there is none.
 
     Ctrl-C leaves it out.

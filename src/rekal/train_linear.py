@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekal.filters.choice import Filtering
-from rekal.learning.batch import as_batch, check_moments_memory
+from rekal.learning.batch import as_batch, check_batch_memory
 from rekal.learning.em import EM, EMResult, Progress
 from rekal.learning.likelihood import MaximumLikelihood
 from rekal.learning.linear_em import linear_em
@@ -59,7 +59,7 @@ def train_linear(
             start = choose_order(batch).by_bic.model
         uncertainty, starts = None, ()
         following.of(start)  # refused before the work, not after
-        check_moments_memory(start.states, batch)
+        check_batch_memory(start.states, batch)
         if isinstance(learner, MaximumLikelihood):
             found = learner.run(start, batch, told)
             uncertainty = estimated(found, prepared.interval)

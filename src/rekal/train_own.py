@@ -7,7 +7,7 @@ import numpy as np
 
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
-from rekal.learning.batch import as_batch, check_moments_memory
+from rekal.learning.batch import as_batch, check_batch_memory
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.estimate import Estimate
 from rekal.learning.function_arrays import FUNCTIONS
@@ -56,7 +56,7 @@ def train_own(
         if learner is None:
             count = len(MaximumLikelihood().parameters(model).names)
             learner = MaximumLikelihood(errors=count <= MOST)
-    check_moments_memory(built.states, batch)
+    check_batch_memory(built.states, batch)
 
     def told(progress: Progress) -> None:
         if report is not None:

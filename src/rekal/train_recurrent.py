@@ -16,7 +16,7 @@ from jaxtyping import Float
 from rekal.baselines import move_variance
 from rekal.errors import RekalError
 from rekal.filters.corrected import CorrectedTable, shown_width
-from rekal.fit_network import NetworkFit
+from rekal.fit_result import Fit
 from rekal.forecasting import Labels
 from rekal.history import History
 from rekal.learning.backprop import Backprop
@@ -58,7 +58,7 @@ def train_recurrent(
     seed: int,
     progress: bool | Callable[[str, Progress], None],
     checkpoint: str | Path | None = None,
-) -> NetworkFit:
+) -> Fit:
     """Train a network to correct what a linear filter says of each row before it comes.
 
     The linear part is learned first (`linear_part`), from the head of every series. The network starts from
@@ -115,8 +115,8 @@ def train_recurrent(
     else:
         tables = {"gate": calibration.gate, "factor": calibration.factor}
         warnings = behind_holding(calibration.horizons)
-    return NetworkFit(
-        table=CorrectedTable.of(found.network, linear.whole, interval, bounds, **tables),
+    return Fit(
+        algorithm=CorrectedTable.of(found.network, linear.whole, interval, bounds, **tables),
         standardiser=standardiser,
         history=History(
             log_likelihood=np.zeros(0),

@@ -12,7 +12,6 @@ from collections.abc import Callable
 import numpy as np
 
 from rekal.errors import RekalError
-from rekal.filters.gaussian import GaussianFilter
 from rekal.sequences import Sequences
 from rekal.sequences.box_cox import BoxCox
 from rekal.sequences.panel import Panel
@@ -107,7 +106,7 @@ def with_likeliest_scales(
         if trained.result.stopped == "interrupted":
             break
         algorithm = trained.filtering.of(trained.result.model, 0)
-        if not isinstance(algorithm, GaussianFilter):
+        if algorithm.components > 1:
             break
         factors = scale_factors(algorithm, panel.apply(data))
         if np.abs(np.log(factors)).max() < CLOSE:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rekal.errors import RekalError
 from rekal.filters.choice import Filtering
-from rekal.learning.batch import as_batch, check_moments_memory
+from rekal.learning.batch import as_batch, check_batch_memory
 from rekal.learning.em import EMResult, Progress
 from rekal.learning.estimate import Estimate
 from rekal.learning.likelihood import MaximumLikelihood
@@ -61,7 +61,7 @@ def train_structure(
     built = start.build()
     following.of(built)  # refused before the work, not after
     batch = as_batch(prepared, built)
-    check_moments_memory(built.states, batch)
+    check_batch_memory(built.states, batch)
 
     def told(progress: Progress) -> None:
         if report is not None:

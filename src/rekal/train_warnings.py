@@ -9,9 +9,8 @@ from jaxtyping import Float, Int
 from rekal.backtest import HorizonScore, beaten_by
 from rekal.backtesting import horizon_scores
 from rekal.baselines import naive_forecasts
+from rekal.core.filter import Filter
 from rekal.errors import RekalError
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.particle import ParticleFilter
 from rekal.forecasting import Forecast, rolling_forecast
 from rekal.models.gaussian import LOG_2PI
 from rekal.sequences import Sequences
@@ -36,7 +35,7 @@ def network_warnings(
     share: float,
     score: float | None,
     volume: Float[np.ndarray, "batch steps obs"],
-    judged: ParticleFilter | GaussianFilter | None = None,
+    judged: Filter | None = None,
 ) -> tuple[str, ...]:
     """What held-out data say against a network with bounded units.
 
@@ -70,7 +69,7 @@ def network_warnings(
 
 
 def _scores(
-    judged: ParticleFilter | GaussianFilter, data: Sequences, learned: Int[np.ndarray, " batch"]
+    judged: Filter, data: Sequences, learned: Int[np.ndarray, " batch"]
 ) -> tuple[HorizonScore, ...]:
     """Forecasts of the held-out data by horizon; none where there are too few of them to say anything."""
     key = jax.random.key(0)

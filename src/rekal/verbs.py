@@ -1,259 +1,175 @@
-"""`filter` and `smooth`: a filter of one's own model over a whole data set."""
+"""`filter` and `smooth`: a filter of one's own over a whole data set."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, overload
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from rekal.arguments import seed_of
-from rekal.beliefs import GaussianPath, Path, SmoothedPath
+from rekal.core.capabilities import EstimatesState, Moments, Smooths
+from rekal.core.filter import Filter
+from rekal.core.trajectory import Predicted, Trajectory
 from rekal.errors import RekalError
-from rekal.filters.finite import check_finite, check_particles, is_sound
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.particle import ParticleFilter
-from rekal.filters.predictive import Predictive, gaussian_predictive, particle_predictive
-from rekal.learning.batch import Batch, as_batch, check_moments_memory
-from rekal.memory import check_memory
-from rekal.models.gaussian import GaussianModel
-from rekal.placing import first_steps, placed, taken
-from rekal.posterior import Kind, Posterior
-from rekal.precision import in_double_here, in_single, precision_name, precision_of
+from rekal.learning.batch import as_batch
+from rekal.placing import first_steps, placed
+from rekal.posterior import Kind, Posterior, Predictions
+from rekal.precision import precision_name, precision_of
 from rekal.sequences import Sequences
-from rekal.smoothers.marginal import check_lines, smooth_marginal
-from rekal.smoothers.root import VAST
-
-Filter = TypeVar("Filter", bound=ParticleFilter | GaussianFilter)
-
-MANY = 10_000  # particles from which single precision is enough, and twice as fast
 
 
-@eqx.filter_jit
-def _smooth(algorithm: ParticleFilter, batch: Batch, path: Path) -> Array:
-    def one(row: tuple[Batch, Path]) -> Array:
-        series, path = row
-        nothing = jnp.zeros((*path.x.shape[:2], 0), path.x.dtype)
-        model, inputs = algorithm.model, series.inputs
-        how = (inputs, series.dt, series.valid)
-        return smooth_marginal(model, path, *how, nothing, nothing).weights
+def filter_paths(algorithm: Filter, data: Sequences, key: PRNGKeyArray) -> Trajectory:
+    """Beliefs of every series, padding cut off: leaves `(batch, steps, ...)`.
 
-    return jax.lax.map(one, (batch, path))
-
-
-def _run_batch(algorithm: Any, batch: Batch, key: PRNGKeyArray | None = None) -> Any:
-    lengths = batch.valid.sum(1)
-    return algorithm.run_batch(batch.values, batch.mask, batch.inputs, batch.dt, key, lengths)
-
-
-def filter_paths(
-    algorithm: ParticleFilter | GaussianFilter, data: Sequences, key: PRNGKeyArray
-) -> Path | GaussianPath:
-    """Beliefs of every series, padding cut off: leaves `(batch, steps, ...)`."""
+    Raises:
+        RekalError: `algorithm` is no filter of such data, or broke down.
+    """
     check_filter(algorithm)
-    batch = as_batch(data, algorithm.model)
-    if isinstance(algorithm, GaussianFilter):
-        check_moments_memory(algorithm.model.states, batch)
-        path = _run_batch(algorithm, batch)
-        _check(algorithm, data, batch, path)
-    else:
-        check_path_memory(algorithm, batch)
-        path = _run_batch(algorithm, batch, key)
-        _check_particles(data, path)
+    batch = as_batch(data, algorithm)
+    algorithm.check_memory(batch.mask.shape[0], batch.mask.shape[1])
+    path = algorithm.run_batch(
+        batch.values, batch.mask, batch.inputs, batch.dt, key, _lengths(data)
+    )
+    algorithm.check_path(path, np.asarray(data.lengths), batch.inputs, batch.dt)
     return first_steps(path, data.steps)
 
 
-def _check(algorithm: GaussianFilter, data: Sequences, batch: Batch, path: GaussianPath) -> None:
-    """Say where a filter broke down: compiled code cannot look at numbers."""
-    numbers = jax.tree.map(np.asarray, path)
-    if is_sound(algorithm.model, numbers):
-        return
-    for i in range(data.batch):
-        one = jax.tree.map(lambda leaf: leaf[i % len(leaf), : int(data.lengths[i])], numbers)  # noqa: B023
-        drive = (None if leaf is None else taken(leaf, i) for leaf in (batch.inputs, batch.dt))
-        check_finite(algorithm.model, one, *drive)
-
-
-def _vast(path: GaussianPath, smoothed: SmoothedPath) -> bool:
-    """Whether a filtered variance is so large beside the smoothed one that its subtraction costs digits."""
-    before, after = (
-        np.diagonal(np.asarray(P), axis1=-2, axis2=-1) for P in (path.cov, smoothed.cov)
-    )
-    return bool((before > VAST * np.maximum(after, 0)).any())
-
-
-def _check_particles(data: Sequences, path: Path) -> None:
-    numbers = jax.tree.map(np.asarray, path)
-    for i in range(data.batch):
-        one = jax.tree.map(lambda leaf: leaf[i, : int(data.lengths[i])], numbers)  # noqa: B023
-        check_particles(one)
-
-
 def check_filter(algorithm: Any) -> None:
-    """Refuse what is no filter of a state space model.
+    """Refuse what is no filter of the rows of a table.
 
     Raises:
         RekalError: it is something else.
     """
-    if not isinstance(algorithm, ParticleFilter | GaussianFilter):
+    if not isinstance(algorithm, Filter):
         raise RekalError(
-            f"this filters with a ParticleFilter, a Kalman filter or another Gaussian one, not with "
-            f"{type(algorithm).__name__}; a Network is its own filter: Network.run, FrameStream"
+            f"this filters with a Kalman filter, a ParticleFilter or another rekal.core.filter.Filter, not "
+            f"with {type(algorithm).__name__}; a Network is its own filter: Network.run, FrameStream"
         )
 
 
-def suited(algorithm: Filter) -> Filter:
-    """The same filter in the precision that suits it: single for very many particles.
-
-    Whoever has switched JAX to double precision keeps it.
-    """
-    many = isinstance(algorithm, ParticleFilter) and algorithm.particles >= MANY
-    if not many or in_double_here():
-        return algorithm
-    return in_single(algorithm)
-
-
-def check_path_memory(algorithm: ParticleFilter, batch: Batch) -> None:
-    """Refuse a path of particles that no memory could hold.
-
-    Raises:
-        RekalError: it is too large.
-    """
-    series, steps = batch.mask.shape[:2]
-    each = (algorithm.model.states + 2) * algorithm.particles * batch.values.dtype.itemsize
-    check_memory(
-        float(each) * series * steps,
-        f"filtering {series * steps} steps with {algorithm.particles} particles",
-        "use fewer particles",
-    )
-
-
-def filtered_posterior(
-    algorithm: ParticleFilter | GaussianFilter, data: Sequences, path: Path | GaussianPath
-) -> Posterior:
-    """Moments of the filtered beliefs."""
-    if isinstance(path, Path):
-        assert isinstance(algorithm, ParticleFilter)
-        weights = placed(np.exp(np.asarray(path.log_weights)))
-        return _posterior(algorithm, data, path, weights, "filtered")
-    assert isinstance(algorithm, GaussianFilter)
-    return _gaussian_posterior(algorithm, data, path, path.mean, path.cov, "filtered")
-
-
-def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int = 0) -> Posterior:
+@overload
+def filter(algorithm: EstimatesState, data: Sequences, seed: int = 0) -> Posterior: ...
+@overload
+def filter(algorithm: Filter, data: Sequences, seed: int = 0) -> Posterior | Predictions: ...
+def filter(algorithm: Any, data: Sequences, seed: int = 0) -> Posterior | Predictions:
     """Filter every series of the data.
 
     Args:
-        algorithm: a filter with its model, in the units of the data.
+        algorithm: a filter, in the units of the data.
         data: one or several series.
         seed: start of the randomness (of a particle filter).
 
+    Returns:
+        Moments of the state, or of a filter without one its predictions of each step.
+
     Raises:
-        RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`).
+        RekalError: `algorithm` is no filter of such data, or broke down (`filters/finite.py`).
     """
     check_filter(algorithm)
-    algorithm, key = suited(algorithm), jax.random.key(seed_of(seed))
+    algorithm, key = algorithm.suited(), jax.random.key(seed_of(seed))
     with precision_of(algorithm):
-        return filtered_posterior(algorithm, data, filter_paths(algorithm, data, key))
+        return filtered(algorithm, data, filter_paths(algorithm, data, key))
 
 
-def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int = 0) -> Posterior:
+def filtered(algorithm: Filter, data: Sequences, path: Trajectory) -> Posterior | Predictions:
+    """What a filter left of the data (`filter_paths`), as moments of the state or as predictions.
+
+    Raises:
+        RekalError: a filter of one's own whose `run` leaves neither.
+    """
+    if isinstance(algorithm, EstimatesState):
+        moments = algorithm.state_moments(path, _arrays(data)[1])
+        return _posterior(algorithm, data, path, moments, "filtered")
+    mean, var, white = one_step(path, data)
+    return Predictions.of(mean, var, np.asarray(path.log_evidence, np.float64), data, white)
+
+
+def one_step(path: Trajectory, data: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """What a filter without a state said of every step: mean, variance and white errors (`OneStep`).
+
+    Args:
+        path: what it left of the series.
+        data: the series, in its units.
+
+    Raises:
+        RekalError: a filter of one's own whose `run` leaves no predictions.
+    """
+    if not isinstance(path, Predicted):
+        raise RekalError(
+            f"a {type(path).__name__} says nothing of the next step: let `run` leave a rekal.core Predicted"
+        )
+    observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
+    mean, var, white = path.one_step(placed(observed, jnp.result_type(float)))
+    return (
+        np.asarray(mean, np.float64),
+        np.asarray(var, np.float64),
+        None if white is None else np.asarray(white, np.float64),
+    )
+
+
+def smooth(algorithm: Filter, data: Sequences, seed: int = 0) -> Posterior:
     """Smooth every series of the data.
 
     A Gaussian filter brings its own smoother; particles are smoothed by the marginal forward-backward
     smoother.
 
     Raises:
-        RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`); or process
-            noise is singular and too few ancestral lines of the particles are left.
+        RekalError: `algorithm` is no filter of such data, has no smoother, or broke down
+            (`filters/finite.py`); or process noise is singular and too few ancestral lines of the particles
+            are left.
     """
     check_filter(algorithm)
-    algorithm = suited(algorithm)
-    with precision_of(algorithm):
-        return _smoothed(algorithm, data, seed)
+    if not isinstance(algorithm, Smooths):
+        raise RekalError(
+            f"a {type(algorithm).__name__} has no smoother: smooth by a filter of a state-space model, such "
+            "as Kalman, ExtendedKalman, UnscentedKalman or ParticleFilter"
+        )
+    suited: Any = algorithm.suited()
+    with precision_of(suited):
+        return _smoothed(suited, data, seed)
 
 
-def _smoothed(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: int) -> Posterior:
-    batch = as_batch(data, algorithm.model)
-    cut = lambda tree: first_steps(tree, data.steps)  # noqa: E731
-    if isinstance(algorithm, GaussianFilter):
-        check_moments_memory(algorithm.model.states, batch, smoothing=True)
-        rows = (batch.values, batch.mask, batch.inputs, batch.dt)
-        path, smoothed = cut(algorithm.smooth_batch(*rows, batch.valid.sum(1)))
-        _check(algorithm, data, batch, path)
-        sturdier = algorithm.sturdier()
-        if sturdier is not None and _vast(path, smoothed):
-            return _smoothed(sturdier, data, seed)
-        return _gaussian_posterior(algorithm, data, path, smoothed.mean, smoothed.cov, "smoothed")
-    check_path_memory(algorithm, batch)
-    path = _run_batch(algorithm, batch, jax.random.key(seed_of(seed)))
-    _check_particles(data, path)
-    weights = _smooth(algorithm, batch, path)
-    for i in range(data.batch):
-        check_lines(algorithm.model, weights[i, : int(data.lengths[i])])
-    return _posterior(algorithm, data, cut(path), cut(weights), "smoothed")
+def _smoothed(algorithm: Any, data: Sequences, seed: int) -> Posterior:
+    batch = as_batch(data, algorithm)
+    algorithm.check_memory(batch.mask.shape[0], batch.mask.shape[1], smoothing=True)
+    key = jax.random.key(seed_of(seed))
+    rows = (batch.values, batch.mask, batch.inputs, batch.dt)
+    path, smoothed = algorithm.smooth_batch(*rows, key, _lengths(data))
+    algorithm.check_path(path, np.asarray(data.lengths), batch.inputs, batch.dt)
+    path, smoothed = first_steps((path, smoothed), data.steps)
+    sturdier = algorithm.sturdier(path, smoothed)
+    if sturdier is not None:
+        return _smoothed(sturdier, data, seed)
+    moments = algorithm.state_moments(smoothed, _arrays(data)[1])
+    return _posterior(algorithm, data, path, moments, "smoothed")
 
 
 def _posterior(
-    algorithm: ParticleFilter,
-    data: Sequences,
-    path: Path,
-    weights: Array,
-    kind: Kind,
-) -> Posterior:
-    steps = None if data.inputs is None else placed(np.asarray(data.inputs), path.x.dtype)
-    mean, cov, observed = _moments(algorithm, path.x, weights, steps)
-    told = None
-    if isinstance(algorithm.model, GaussianModel):
-        values, inputs = _arrays(data)
-        dt = None if data.dt is None else placed(np.asarray(data.dt), values.dtype)
-        key = jax.random.fold_in(jax.random.key(algorithm.seed), 1)
-        seen = placed(np.asarray(data.mask))
-        told = particle_predictive(algorithm.model, path, values, seen, inputs, dt, key)
-    return Posterior(
-        mean=np.asarray(mean),
-        cov=np.asarray(cov),
-        observed_mean=np.asarray(observed),
-        log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
-        kind=kind,
-        data=data,
-        precision=precision_name(algorithm.model),
-        **_scored(told, np.asarray(data.mask)),
-    )
-
-
-def _gaussian_posterior(
-    algorithm: GaussianFilter,
-    data: Sequences,
-    path: GaussianPath,
-    mean: Array,
-    cov: Array,
-    kind: Kind,
+    algorithm: Any, data: Sequences, path: Trajectory, moments: Moments, kind: Kind
 ) -> Posterior:
     values, inputs = _arrays(data)
-    told = gaussian_predictive(algorithm, path, values, inputs)
+    dt = None if data.dt is None else placed(np.asarray(data.dt), values.dtype)
+    mask = np.asarray(data.mask)
+    made = algorithm.predictive(path, values, placed(mask), inputs, dt)
+    scores = {} if made is None else made._asdict()
+    mean = np.asarray(moments.mean)
     return Posterior(
-        mean=np.asarray(mean),
-        cov=np.broadcast_to(np.asarray(cov), (*mean.shape, mean.shape[-1])),
-        observed_mean=np.asarray(_signal(algorithm, mean, cov, inputs)),
+        mean=mean,
+        cov=np.broadcast_to(np.asarray(moments.cov), (*mean.shape, mean.shape[-1])),
+        observed_mean=np.asarray(moments.observed_mean),
         log_evidence=np.where(data.valid(), np.asarray(path.log_evidence), 0.0),
         kind=kind,
         data=data,
-        precision=precision_name(algorithm.model),
-        **_scored(told, np.asarray(data.mask)),
+        precision=precision_name(algorithm),
+        **{name: np.where(mask, np.asarray(score), np.nan) for name, score in scores.items()},
     )
 
 
-def _scored(told: Predictive | None, known: np.ndarray) -> dict[str, np.ndarray]:
-    """White innovations and PIT, NaN where there is none."""
-    if told is None:
-        return {}
-    return {
-        name: np.where(known, np.asarray(found), np.nan) for name, found in told._asdict().items()
-    }
+def _lengths(data: Sequences) -> Array:
+    return placed(np.asarray(data.lengths))
 
 
 def _arrays(data: Sequences) -> tuple[Array, Array | None]:
@@ -261,32 +177,3 @@ def _arrays(data: Sequences) -> tuple[Array, Array | None]:
     dtype = jnp.result_type(float)
     inputs = None if data.inputs is None else placed(np.asarray(data.inputs), dtype)
     return placed(np.asarray(data.values), dtype), inputs
-
-
-@eqx.filter_jit
-def _signal(algorithm: GaussianFilter, mean: Array, cov: Array, inputs: Array | None) -> Array:
-    """What each belief says of the observations, in the mean."""
-
-    def step(mean: Array, cov: Array, t: Array, u: Array | None) -> Array:
-        return algorithm.observe(algorithm.belief(mean, cov, t), u).mean
-
-    one = lambda m, P, u: jax.vmap(step)(m, P, jnp.arange(len(m)), u)  # noqa: E731
-    if len(cov) < len(mean):  # all series share it
-        return jax.vmap(lambda m, u: one(m, cov[0], u))(mean, inputs)
-    return jax.vmap(one)(mean, cov, inputs)
-
-
-@eqx.filter_jit
-def _moments(
-    algorithm: ParticleFilter,
-    x: Float[Array, "batch steps particles states"],
-    weights: Float[Array, "batch steps particles"],
-    inputs: Float[Array, "batch steps input"] | None,
-) -> tuple[Array, Array, Array]:
-    """Mean and covariance of clouds, and the mean of what they say of the observations."""
-    mean = jnp.einsum("btn,btns->bts", weights, x)
-    # Centred first: in float32 the difference of two second moments may have no digit left.
-    centred = x - mean[:, :, None]
-    cov = jnp.einsum("btn,btni,btnj->btij", weights, centred, centred)
-    each = jax.vmap(jax.vmap(algorithm.model.observation_mean))(x, inputs)
-    return mean, cov, jnp.einsum("btn,btnp->btp", weights, each)

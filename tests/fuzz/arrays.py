@@ -57,10 +57,9 @@ def fit_of(columns: int, kind: str, inputs: int = 0) -> rekal.Fit:
     moments = (np.zeros(inputs), np.ones(inputs)) if inputs else (None, None)
     names = ("y",) if columns == 1 else tuple(f"y{k + 1}" for k in range(columns))
     return rekal.Fit(
-        model=level(columns, inputs),
+        algorithm=Filtering(kind, particles=50).of(level(columns, inputs)),  # pyright: ignore[reportArgumentType]
         standardiser=Standardiser(np.zeros(columns), np.ones(columns), *moments),
         history=History(np.zeros(1), (), "iterations", 0.0, STEPS),
-        filtering=Filtering(kind, particles=50),  # pyright: ignore[reportArgumentType]
         seed=0,
         labels=Labels(names, (None,) * columns),
         input_names=("u",) * inputs,
@@ -170,7 +169,7 @@ def check_stream(world: World, odd: Odd, random: np.random.Generator) -> None:
         _finite((made.mean, made.std, stream.log_likelihood))
     if rows[0] is odd.value and odd.numbers is None:
         pass
-    elif fit.filtering.kind == "kalman" and rows[0] is not odd.value:
+    elif fit.algorithm.short_name == "kalman" and rows[0] is not odd.value:
         exact = log_likelihood(np.vstack([[[0.3]], odd.numbers[:4]]))
         if abs(stream.log_likelihood - exact) > 1e-3 * abs(exact) + 1e-2:
             raise Fault(f"log-likelihood {stream.log_likelihood:.6g}, not {exact:.6g}")

@@ -176,7 +176,7 @@ def _damage_entry(config: Any, case: Case) -> None:
 def _damage_array(arrays: dict[str, np.ndarray], case: Case) -> None:
     name, damage = case.place, case.damage.removeprefix("array ")
     if damage == "extra":
-        arrays[f"model.{name}" if name > "extra3" else name] = np.zeros(2)
+        arrays[f"filter.model.{name}" if name > "extra3" else name] = np.zeros(2)
         return
     array = np.array(arrays[name])
     if damage == "removed":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ import numpy as np
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit_network import NetworkFit
     from rekal.fit_result import Fit
     from rekal.sequences import Sequences
     from rekal.sequences.table import Table
@@ -24,7 +22,7 @@ def delimiter(sep: str | None) -> str | None:
 
 
 def open_for(
-    fit: Fit | NetworkFit,
+    fit: Fit,
     source: str,
     *,
     series: str | None = None,
@@ -58,14 +56,14 @@ def open_for(
     return data
 
 
-def example_of(fit: Fit | NetworkFit) -> str | None:
+def example_of(fit: Fit) -> str | None:
     """The example that a model was trained on, or None."""
     from rekal.datasets import EXAMPLES, load_example
 
     return next((name for name in EXAMPLES if trained_on(fit, load_example(name))), None)
 
 
-def trained_on(fit: Fit | NetworkFit, data: Sequences) -> bool:
+def trained_on(fit: Fit, data: Sequences) -> bool:
     """Whether a model was trained on these data: the mean and deviation it keeps are theirs.
 
     A structure takes the mean from its data and leaves their deviation as it is: it keeps a scale of 1.
@@ -133,7 +131,7 @@ def read_inputs(
     return table
 
 
-def open_model(path: Path, seed: int | None = None) -> Fit | NetworkFit:
+def open_model(path: Path, seed: int | None = None) -> Fit:
     """Read a model file, with another start of its randomness where one is given.
 
     Raises:
@@ -142,4 +140,4 @@ def open_model(path: Path, seed: int | None = None) -> Fit | NetworkFit:
     from rekal.loading import load
 
     fitted = load(path)
-    return fitted if seed is None else dataclasses.replace(fitted, seed=seed)
+    return fitted if seed is None else fitted.seeded(seed)

@@ -14,7 +14,6 @@ from rekal.cli.output import emit_json, emit_text, remark
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit_network import NetworkFit
     from rekal.fit_result import Fit
     from rekal.methods.base import Method
     from rekal.sequences import Sequences
@@ -196,17 +195,15 @@ def _transform(written: str | None) -> str | float | None:
         return written
 
 
-def _summary(trained: Fit | NetworkFit, data: Sequences) -> str:
-    from rekal.fit_result import Fit
-
-    return (
-        trained.summary(_linear(trained, data)) if isinstance(trained, Fit) else trained.summary()
-    )
+def _summary(trained: Fit, data: Sequences) -> str:
+    return trained.summary(_trained_on(trained, data))
 
 
-def _linear(trained: Fit, data: Sequences) -> Sequences | None:
+def _trained_on(trained: Fit, data: Sequences) -> Sequences | None:
     """The data, if they give the numbers of this model intervals."""
-    return data if trained.kind == "linear" else None
+    from rekal.methods.description import method_class
+
+    return data if method_class(trained).intervals_from_data else None
 
 
 def _learner(method: Method, settings: dict[str, Any], seed: int) -> Any:
@@ -226,7 +223,7 @@ def _extent(data: Sequences) -> str:
 
 
 def _answer(
-    trained: Fit | NetworkFit,
+    trained: Fit,
     data: Sequences,
     source: str,
     model_path: Path,
@@ -257,15 +254,14 @@ def _answer(
     return {**common, **_particular(trained, data)}
 
 
-def _particular(trained: Fit | NetworkFit, data: Sequences) -> dict[str, Any]:
+def _particular(trained: Fit, data: Sequences) -> dict[str, Any]:
     """What only a state-space model, or only a network, has to tell."""
-    from rekal.fit_result import Fit
-
     history = trained.history
-    if not isinstance(trained, Fit):
+    if not trained.has_model:
+        filter: Any = trained.algorithm
         return {
-            "network": trained.size(),
-            "parameters": trained.parameters,
+            "network": filter.size,
+            "parameters": filter.parameters,
             "held_out": max(history.held_out, default=None),
             "linear": history.linear,
             "linear_held_out": history.linear_score,
@@ -279,8 +275,8 @@ def _particular(trained: Fit | NetworkFit, data: Sequences) -> dict[str, Any]:
         "trials": [{"start": name, "held_out": score} for name, score in history.trials],
         "starts": [{"start": name, "log_likelihood": value} for name, value in history.starts],
         "objective": history.objective,
-        "filter": trained.filtering.kind,
+        "filter": trained.algorithm.short_name,
         "parameters": [each._asdict() for each in trained.parameters],
         "criteria": dict(history.criteria),
-        "learned": trained.identify(_linear(trained, data)).to_dict(),
+        "learned": trained.identify(_trained_on(trained, data)).to_dict(),
     }

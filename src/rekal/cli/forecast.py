@@ -15,7 +15,6 @@ from rekal.errors import RekalError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rekal.fit_network import NetworkFit
     from rekal.fit_result import Fit
     from rekal.forecasting import Forecast
     from rekal.sequences import Sequences
@@ -118,7 +117,7 @@ def forecast(
 
 
 def _data(
-    fitted: Fit | NetworkFit,
+    fitted: Fit,
     model: Path,
     source: str | None,
     reading: dict[str, Any],
@@ -138,7 +137,7 @@ def _data(
 
 
 def _future(
-    fitted: Fit | NetworkFit,
+    fitted: Fit,
     path: Path | None,
     horizon: int,
     reading: dict[str, Any],
@@ -163,7 +162,7 @@ def tabulate(made: Forecast, levels: list[float]) -> pd.DataFrame:
     return made.to_frame(levels).drop(columns=["origin", "horizon"])
 
 
-def _scores(fitted: Fit | NetworkFit, data: Sequences, horizon: int, quiet: bool) -> pd.DataFrame:
+def _scores(fitted: Fit, data: Sequences, horizon: int, quiet: bool) -> pd.DataFrame:
     """Scores by steps ahead and column, some horizons at a time so that memory stays bounded."""
     import numpy as np
     import pandas as pd
@@ -187,13 +186,10 @@ def _scores(fitted: Fit | NetworkFit, data: Sequences, horizon: int, quiet: bool
     )
 
 
-def _width(fitted: Fit | NetworkFit) -> int:
+def _width(fitted: Fit) -> int:
     """Numbers that a forecast holds for each entry: one for each particle, or mean and variances."""
-    from rekal.fit_result import Fit
-
-    if isinstance(fitted, Fit) and fitted.filtering.kind == "particles":
-        return fitted.filtering.particles
-    return 1 + len(fitted.labels.names)
+    particles = fitted.algorithm.components
+    return particles if particles > 1 else 1 + len(fitted.labels.names)
 
 
 def _show(frame: pd.DataFrame, levels: list[float], source: str) -> None:

@@ -13,7 +13,6 @@ from rekal.cli.output import emit_json, emit_text
 from rekal.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit_network import NetworkFit
     from rekal.fit_result import Fit
 
 
@@ -77,15 +76,10 @@ def simulate(
         inputs = read_inputs(input_file, fitted.input_names, steps, **reading)
     elif input_file is not None:
         raise RekalError("The model takes no inputs, so leave out --input-file.")
-    more = {}
-    if state is not None:
-        from rekal.fit_result import Fit
-
-        if not isinstance(fitted, Fit):
-            raise RekalError("--start is for state-space models, and this is a network.")
-        more = {"start": state}
+    if state is not None and not fitted.has_model:
+        raise RekalError("--start is for state-space models, and this is a network.")
     _check_like(fitted, like)
-    drawn = fitted.simulate(steps, batch, seed=seed, inputs=inputs, series=like, **more)
+    drawn = fitted.simulate(steps, batch, seed=seed, inputs=inputs, series=like, start=state)
     frame = drawn.to_frame().reset_index()
     if out is not None:
         write_frame(out, frame)
@@ -100,7 +94,7 @@ def simulate(
             emit_text(frame.to_csv(index=False).rstrip("\n"))
 
 
-def _check_like(fitted: Fit | NetworkFit, like: str | None) -> None:
+def _check_like(fitted: Fit, like: str | None) -> None:
     """The series that `--like` names is known, and named where each has a scale of its own."""
     from rekal.sequences.panel import Panel
 

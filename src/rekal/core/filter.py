@@ -10,15 +10,17 @@ A filter that knows a faster way overrides them, and has to give the same number
 """
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from rekal.core.distribution import Distribution
 from rekal.core.trajectory import Filtered, Trajectory
+from rekal.errors import RekalError
 from rekal.precision import in_own_precision
 
 Belief = Any
@@ -34,7 +36,12 @@ class Filter(eqx.Module):
     Attributes:
         observations: number of observed columns.
         n_inputs: number of known inputs, 0 without any.
+        short_name: what `rekal.fit(filtering=...)` calls a filter of this kind; "" where it does not.
+        long_name: what it is called in a sentence.
     """
+
+    short_name: ClassVar[str] = ""
+    long_name: ClassVar[str] = ""
 
     if TYPE_CHECKING:  # a subclass has each as a field or as a property
 
@@ -110,12 +117,72 @@ class Filter(eqx.Module):
         """Number of directions of the state about which nothing is known at the start (diffuse ones)."""
         return 0
 
+    @property
+    def limited(self) -> bool:
+        """Whether it is defined for a number of steps only (`check_steps`)."""
+        return False
+
     def check_steps(self, steps: int) -> None:
         """Refuse a series that is longer than the filter is defined for.
 
         Raises:
             RekalError: it is.
         """
+
+    def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:
+        """Refuse series whose beliefs no memory could hold.
+
+        Args:
+            series: how many.
+            steps: of each, padding included.
+            smoothing: whether they are smoothed, too.
+
+        Raises:
+            RekalError: they are too large.
+        """
+
+    def check_path(
+        self,
+        path: Any,
+        lengths: Int[np.ndarray, " batch"],
+        inputs: Float[Array, "batch steps input"] | None = None,
+        dt: Float[Array, "batch steps"] | None = None,
+    ) -> None:
+        """Refuse what is left of a filter that broke down; compiled code cannot look at numbers.
+
+        Args:
+            path: what `run_batch` left of several series.
+            lengths: numbers of real steps.
+            inputs: known inputs.
+            dt: time since the step before.
+
+        Raises:
+            RekalError: it did; the sentence names the step.
+        """
+        evidence = np.asarray(path.log_evidence)
+        broken = ~np.isfinite(evidence) & (np.arange(evidence.shape[1]) < lengths[:, None])
+        for _, step in np.argwhere(broken)[:1]:
+            raise RekalError(
+                f"the filter broke down: the log density of the observation at step {step} (counted from "
+                "0) is not finite"
+            )
+
+    def suited(self) -> "Filter":
+        """The same filter in the precision that suits it."""
+        return self
+
+    def seeded(self, seed: int) -> "Filter":
+        """The same filter with another start of its randomness, where there is any."""
+        return self
+
+    @property
+    def settings(self) -> tuple[tuple[str, int | str], ...]:
+        """What a report says of the filter: names and values."""
+        return (("filter", self.long_name or type(self).__name__),)
+
+    def size_lines(self) -> tuple[str, ...]:
+        """What a summary says of the size of the filter, a line each."""
+        return (f"{'filter':<15} {type(self).__name__}",)
 
     @in_own_precision
     def skip(self, belief: Belief) -> Belief:

@@ -1,12 +1,14 @@
 """What a filter leaves of a series: its beliefs and what they were worth."""
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
+from rekal.core.cholesky import whitened
 from rekal.core.distribution import Distribution
 from rekal.precision import in_own_precision
 
@@ -45,7 +47,34 @@ class Trajectory(eqx.Module):
         return None
 
 
-class Filtered(Trajectory):
+class OneStep(NamedTuple):
+    """Mean and variance of each observation before it was seen, and what came in units of them.
+
+    Attributes:
+        mean: `(*batch, steps, obs)`.
+        var: variances of the entries.
+        white: errors scaled to unit covariance, NaN where nothing was observed; None where the entries of an
+            observation are independent.
+    """
+
+    mean: Float[Array, "*steps obs"]
+    var: Float[Array, "*steps obs"]
+    white: Float[Array, "*steps obs"] | None = None
+
+
+class Predicted(Trajectory):
+    """A trajectory that says what each observation was expected to be."""
+
+    @abc.abstractmethod
+    def one_step(self, y: Float[Array, "*steps obs"]) -> OneStep:
+        """The predictions one step ahead.
+
+        Args:
+            y: what was observed; NaN is missing.
+        """
+
+
+class Filtered(Predicted):
     """What the recursion leaves of any filter.
 
     Attributes:
@@ -62,3 +91,11 @@ class Filtered(Trajectory):
     def moments(self) -> PyTree:
         """The beliefs themselves."""
         return self.belief
+
+    def one_step(self, y: Float[Array, "*steps obs"]) -> OneStep:
+        """Moments of the predicted distributions."""
+        mean, var = self.predicted.mean, self.predicted.var
+        if y.shape[-1] == 1:
+            return OneStep(mean, var)
+        white, _ = whitened(y - mean, self.predicted.cov, ~jnp.isnan(y))
+        return OneStep(mean, var, jnp.where(jnp.isnan(y), jnp.nan, white))

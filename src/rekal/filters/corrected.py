@@ -34,6 +34,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from rekal.beliefs import GaussianBelief, GaussianPath
 from rekal.core.cholesky import cholesky, whitened
 from rekal.core.gaussian import Gaussian
+from rekal.core.serial import storable
 from rekal.filters.batch import filter_batch
 from rekal.filters.kalman import Kalman
 from rekal.filters.whitening import innovations_of
@@ -72,6 +73,7 @@ class SeenRow(NamedTuple):
     u: Float[Array, "*batch input"] | None
 
 
+@storable
 class CorrectedTable(TableNetwork):
     """The verbs of `TableNetwork` for a linear filter with a network beside it.
 

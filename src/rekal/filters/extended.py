@@ -20,14 +20,17 @@ feels the curvature, or `ParticleFilter`, which makes no such assumption.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from rekal.arguments import whole
 from rekal.beliefs import GaussianBelief
 from rekal.core.gaussian import Gaussian
-from rekal.errors import RekalError
+from rekal.core.serial import storable
 from rekal.filters.forms import CovarianceForm, RootForm
 from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
 from rekal.models.gaussian import LOG_2PI
@@ -37,6 +40,7 @@ from rekal.precision import in_own_precision
 from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 
 
+@storable
 class ExtendedKalman(NonlinearFilter):
     """The extended Kalman filter, with its Rauch-Tung-Striebel smoother.
 
@@ -46,11 +50,19 @@ class ExtendedKalman(NonlinearFilter):
         iterations: how often each observation is linearised; 1 is the ordinary filter.
     """
 
+    short_name: ClassVar[str] = "extended"
+    long_name: ClassVar[str] = "the extended Kalman filter"
+
     iterations: int = eqx.field(static=True, default=1)
 
+    @property
+    def settings(self) -> tuple[tuple[str, int | str], ...]:
+        """What a report says of the filter."""
+        more = (("linearisations of an observation", self.iterations),)
+        return (("filter", "extended Kalman"), *(more if self.iterations > 1 else ()))
+
     def __check_init__(self) -> None:
-        if self.iterations < 1:
-            raise RekalError(f"iterations must be at least 1, but is {self.iterations}")
+        whole("iterations", self.iterations, 1, 1000)
 
     def moved(
         self,

@@ -12,16 +12,23 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from rekal.beliefs import GaussianBelief, GaussianPath, SmoothedPath
+from rekal.core.capabilities import Band, Moments, Predictive, Smooths
 from rekal.core.gaussian import Gaussian
 from rekal.core.row import observation_row
+from rekal.filters.finite import check_finite, is_sound
 from rekal.filters.model_filter import ModelFilter
+from rekal.filters.moments import gaussian_band, gaussian_moments
+from rekal.filters.predictive import gaussian_predictive
+from rekal.memory import check_moments_memory
+from rekal.placing import taken
 from rekal.precision import in_own_precision
 
 
-class GaussianFilter(ModelFilter):
+class GaussianFilter(ModelFilter, Smooths):
     """A filter of a `GaussianModel` whose belief is a mean and a covariance."""
 
     @abc.abstractmethod
@@ -112,9 +119,10 @@ class GaussianFilter(ModelFilter):
         mask: Bool[Array, "batch steps obs"],
         inputs: Float[Array, "batch steps input"] | None = None,
         dt: Float[Array, "batch steps"] | None = None,
+        key: PRNGKeyArray | None = None,
         lengths: Int[Array, " batch"] | None = None,
     ) -> tuple[GaussianPath, SmoothedPath]:
-        """Filter and smooth several series, padded at their ends to one length."""
+        """Filter and smooth several series, padded at their ends to one length (`key` is not used)."""
         return _smooth_each(self, (values, mask, inputs, dt, lengths))
 
     @abc.abstractmethod
@@ -136,9 +144,59 @@ class GaussianFilter(ModelFilter):
         mean, cov, *basis = moments
         return self.belief(mean, cov, step, *basis)
 
-    def sturdier(self) -> GaussianFilter | None:
-        """The same filter in a form that keeps its digits where a variance is vast, or None if it does."""
-        return None
+    def state_moments(
+        self, path: PyTree, inputs: Float[Array, "batch steps input"] | None = None
+    ) -> Moments:
+        """Moments of the state, and the mean of the observations that they give."""
+        return gaussian_moments(self, path, inputs)
+
+    def signal_band(
+        self, path: GaussianPath, inputs: Float[Array, "steps input"] | None, tail: float
+    ) -> Band:
+        """The observations without noise as the beliefs of one series have them."""
+        return gaussian_band(self, path, inputs, tail)
+
+    def predictive(
+        self,
+        path: GaussianPath,
+        values: Float[Array, "batch steps obs"],
+        mask: Bool[Array, "batch steps obs"],
+        inputs: Float[Array, "batch steps input"] | None = None,
+        dt: Float[Array, "batch steps"] | None = None,
+    ) -> Predictive:
+        """Predictions one step ahead against what came (`mask` and `dt` are not used)."""
+        return gaussian_predictive(self, path, values, inputs)
+
+    def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:
+        """Refuse series whose filtered moments no memory could hold.
+
+        Raises:
+            RekalError: they are too large.
+        """
+        model = self.model
+        check_moments_memory(
+            model.states, series, steps, model.observations, model.Q.dtype.itemsize, smoothing
+        )
+
+    def check_path(
+        self,
+        path: GaussianPath,
+        lengths: Int[np.ndarray, " batch"],
+        inputs: Float[Array, "batch steps input"] | None = None,
+        dt: Float[Array, "batch steps"] | None = None,
+    ) -> None:
+        """Refuse what is left of a filter that broke down.
+
+        Raises:
+            RekalError: it did; the sentence names the step (`check_finite`).
+        """
+        numbers = jax.tree.map(np.asarray, path)
+        if is_sound(self.model, numbers):
+            return
+        for i, length in enumerate(lengths):
+            one = jax.tree.map(lambda leaf: leaf[i % len(leaf), : int(length)], numbers)  # noqa: B023
+            drive = (None if leaf is None else taken(leaf, i) for leaf in (inputs, dt))
+            check_finite(self.model, one, *drive)
 
     def determined(
         self, belief: GaussianBelief, u: Float[Array, " input"] | None = None

@@ -20,16 +20,18 @@ for series of 1,000 steps and more. Where the covariance has settled it is not c
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from rekal.beliefs import GaussianBelief, GaussianPath, SmoothedPath, beyond
 from rekal.core.gaussian import Gaussian
+from rekal.core.serial import storable
 from rekal.errors import RekalError
 from rekal.filters.batch import filter_batch
 from rekal.filters.diffuse import diffuse_update, moved_basis
@@ -55,7 +57,7 @@ from rekal.models.linear_model import Blocks, LinearModel
 from rekal.precision import in_own_precision
 from rekal.smoothers.adjoint import smooth_linear, smoothed_moments
 from rekal.smoothers.batch import smooth_batch
-from rekal.smoothers.root import smooth_root
+from rekal.smoothers.root import VAST, smooth_root
 
 LONG = 1000  # steps from which "auto" scans in parallel, on a GPU
 FormName = Literal["auto", "covariance", "square-root", "parallel"]
@@ -69,6 +71,7 @@ class Evidence(NamedTuple):
     u: Float[Array, "*steps input"] | None
 
 
+@storable
 class Kalman(GaussianFilter):
     """The exact filter of a linear Gaussian model.
 
@@ -77,6 +80,9 @@ class Kalman(GaussianFilter):
         form: "auto", "covariance", "square-root" or "parallel" (see the module text).
         precise: whether `R` is singular, or tiny beside a given `P`.
     """
+
+    short_name: ClassVar[str] = "kalman"
+    long_name: ClassVar[str] = "the Kalman filter, which is exact for it"
 
     model: LinearModel
     form: FormName = eqx.field(static=True)
@@ -95,6 +101,11 @@ class Kalman(GaussianFilter):
         self.model = model
         self.form = form
         self.precise = is_precise(model.C, model.P, model.R)
+
+    @property
+    def settings(self) -> tuple[tuple[str, int | str], ...]:
+        """What a report says of the filter."""
+        return (("filter", "Kalman, exact"),)
 
     @property
     def arithmetic(self) -> Form:
@@ -199,9 +210,15 @@ class Kalman(GaussianFilter):
         root = basis is not None
         return GaussianBelief(mean, RootForm.enter(cov) if root else cov, step, basis, root=root)
 
-    def sturdier(self) -> Kalman | None:
-        """The filter with square roots, or None if it has them."""
-        return None if self.arithmetic is RootForm else Kalman(self.model, form="square-root")
+    def sturdier(self, path: GaussianPath, smoothed: SmoothedPath) -> Kalman | None:
+        """The filter with square roots, where a filtered variance is so vast that digits were lost."""
+        if self.arithmetic is RootForm:
+            return None
+        before, after = (
+            np.diagonal(np.asarray(P), axis1=-2, axis2=-1) for P in (path.cov, smoothed.cov)
+        )
+        vast = bool((before > VAST * np.maximum(after, 0)).any())
+        return Kalman(self.model, form="square-root") if vast else None
 
     @in_own_precision
     def determined(
@@ -288,6 +305,7 @@ class Kalman(GaussianFilter):
         mask: Bool[Array, "batch steps obs"],
         inputs: Float[Array, "batch steps input"] | None = None,
         dt: Float[Array, "batch steps"] | None = None,
+        key: PRNGKeyArray | None = None,
         lengths: Int[Array, " batch"] | None = None,
     ) -> tuple[GaussianPath, SmoothedPath]:
         """Filter and smooth several series (`smooth_batch`)."""

@@ -41,10 +41,19 @@ class ModelFilter(Filter):
         """Length of a step where none is given, of a model in continuous time."""
         return self.model.interval
 
+    def size_lines(self) -> tuple[str, ...]:
+        """None: the number of states stands beside the name of the model."""
+        return ()
+
     @property
     def unknown(self) -> int:
         """Number of diffuse directions of the start."""
         return len(self.model.diffuse)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the model is defined for a number of steps only."""
+        return self.model.limited
 
     def check_steps(self, steps: int) -> None:
         """Refuse a series that is longer than the model is defined for.

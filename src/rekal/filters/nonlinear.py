@@ -26,8 +26,7 @@ from rekal.filters.system import check_known, decorrelate
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
-from rekal.models.nonlinear import NonlinearGaussian
-from rekal.models.residuals import Residual, difference
+from rekal.models.residuals import Residual
 from rekal.models.roots import semidefinite_root
 from rekal.precision import in_own_precision
 from rekal.smoothers.rts import Backward, smooth_backwards
@@ -114,9 +113,7 @@ class NonlinearFilter(GaussianFilter):
     @in_own_precision
     def init(self, key: PRNGKeyArray | None = None) -> GaussianBelief:
         """The belief about `x_1` before anything is observed (`key` is not used)."""
-        model = self.model
-        linear = isinstance(model, LinearModel)
-        m, P = model.initial_moments() if linear else (model.m, model.P)
+        m, P = self.model.initial_moments()
         return self._belief(m, self._entered(P), jnp.asarray(0))
 
     @in_own_precision
@@ -249,14 +246,12 @@ class NonlinearFilter(GaussianFilter):
     @property
     def state_residual(self) -> Residual:
         """How two states are subtracted."""
-        model = self.model
-        return model.state_residual if isinstance(model, NonlinearGaussian) else difference
+        return self.model.state_residual
 
     @property
     def observation_residual(self) -> Residual:
         """How two observations are subtracted."""
-        model = self.model
-        return model.observation_residual if isinstance(model, NonlinearGaussian) else difference
+        return self.model.observation_residual
 
     def _entered(self, cov: Float[Array, "n n"]) -> Float[Array, "n n"]:
         return semidefinite_root(cov) if self.arithmetic is RootForm else cov

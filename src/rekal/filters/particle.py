@@ -12,24 +12,25 @@ observation may not: particles are weighted by its density.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rekal.arguments import real, whole
+from rekal.arguments import real, seed_of, whole
 from rekal.beliefs import Particles, Path, normalise
 from rekal.core.mixture import GaussianMixture
 from rekal.core.row import observation_row
+from rekal.core.serial import storable
 from rekal.errors import RekalError
+from rekal.filters.clouds import ParticleClouds
 from rekal.filters.finite import check_evidence
-from rekal.filters.model_filter import ModelFilter, noise_free_observations
+from rekal.filters.model_filter import noise_free_observations
 from rekal.filters.resampling import systematic
 from rekal.memory import check_memory
 from rekal.models.base import Evidence, StateSpaceModel
-from rekal.models.checks import is_singular
 from rekal.models.gaussian import GaussianModel
 from rekal.precision import in_own_precision
 
@@ -45,7 +46,8 @@ class Draws(eqx.Module):
     uniform: Float[Array, "*steps"]
 
 
-class ParticleFilter(ModelFilter):
+@storable
+class ParticleFilter(ParticleClouds):
     """A particle filter for any `StateSpaceModel`.
 
     Attributes:
@@ -58,14 +60,23 @@ class ParticleFilter(ModelFilter):
         seed: where the randomness starts when `init` is given no key.
     """
 
+    short_name: ClassVar[str] = "particles"
+    long_name: ClassVar[str] = "particles"
+
     model: StateSpaceModel
     particles: int = eqx.field(static=True, default=100)
     proposal: Proposal = eqx.field(static=True, default="guided")
     threshold: float = eqx.field(static=True, default=0.5)
     seed: int = eqx.field(static=True, default=0)
 
+    @property
+    def settings(self) -> tuple[tuple[str, int | str], ...]:
+        """What a report says of the filter."""
+        return (("particles of filter and forecast", self.particles), ("proposal", self.proposal))
+
     def __check_init__(self) -> None:
         whole("particles", self.particles, 2)
+        seed_of(self.seed)
         if self.proposal not in ("bootstrap", "guided"):
             raise RekalError(f"proposal must be 'bootstrap' or 'guided', but is {self.proposal!r}")
         if not 0 <= real("threshold", self.threshold) <= 1:
@@ -75,7 +86,7 @@ class ParticleFilter(ModelFilter):
             f"{self.particles} particles",
             "use fewer",
         )
-        if isinstance(self.model, GaussianModel) and is_singular(self.model.R):
+        if self.model.precise_observation:
             raise RekalError(
                 "particles are weighted by the density of the observation noise, but R is singular: give "
                 "every observed direction some noise, or use Kalman, ExtendedKalman or UnscentedKalman"
@@ -317,12 +328,12 @@ def gaussian_noise(model: StateSpaceModel) -> GaussianModel:
     Raises:
         RekalError: it is not known to be.
     """
-    if not isinstance(model, GaussianModel):
+    if not model.gaussian:
         raise RekalError(
             f"a forecast needs a model with Gaussian observation noise; {type(model).__name__} "
             "has none that is known to be"
         )
-    return model
+    return cast(GaussianModel, model)
 
 
 def _weigh(

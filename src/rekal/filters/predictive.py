@@ -16,7 +16,7 @@ mixture, `sum_i w_i Phi(r_ik / sqrt(R_kk))`; for a Gaussian filter it is that of
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -24,26 +24,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.beliefs import GaussianPath, Path
-from rekal.filters.gaussian import GaussianFilter
+from rekal.core.capabilities import Predictive
 from rekal.models.gaussian import GaussianModel
-from rekal.models.nonlinear import NonlinearGaussian
-from rekal.models.residuals import Residual, difference
 from rekal.precision import in_own_precision
 
+if TYPE_CHECKING:
+    from rekal.filters.gaussian import GaussianFilter
+
 TOGETHER = 128  # steps of a particle filter that are worked on side by side
-
-
-class Predictive(NamedTuple):
-    """One-step predictions against what was observed; anything where nothing was.
-
-    Attributes:
-        white: innovations scaled to unit covariance; NaN where there is no predictive density.
-        pit: probability that the prediction gave to values below the observed one; NaN where the variance of
-            the prediction is zero or infinite.
-    """
-
-    white: Float[Array, "batch steps obs"]
-    pit: Float[Array, "batch steps obs"]
 
 
 @in_own_precision
@@ -62,7 +50,7 @@ def gaussian_predictive(
         values: the observations.
         inputs: known inputs.
     """
-    residual = _residual(algorithm.model)
+    residual = algorithm.model.observation_residual
 
     def step(y: Array, mean: Array, moments: tuple[Array, ...], t: Array, u: Array | None) -> Array:
         prior = algorithm.belief(mean, moments[0], t, *moments[1:])
@@ -110,7 +98,7 @@ def particle_predictive(
         dt: time since the step before, for a model in continuous time.
         key: randomness of the transitions.
     """
-    residual = _residual(model)
+    residual = model.observation_residual
     steps, particles = path.x.shape[1:3]
 
     def step(row: PyTree) -> Predictive:
@@ -155,7 +143,3 @@ def _mixture(
     )
     pit = weights @ jax.scipy.special.ndtr(gaps / jnp.sqrt(jnp.diagonal(R)))
     return Predictive(scaled, pit)
-
-
-def _residual(model: GaussianModel) -> Residual:
-    return model.observation_residual if isinstance(model, NonlinearGaussian) else difference

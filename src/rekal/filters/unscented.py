@@ -29,7 +29,7 @@ the points close to the centre, where curvature is a difference of nearly equal 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -39,6 +39,7 @@ from jaxtyping import Array, Float
 
 from rekal.beliefs import GaussianBelief
 from rekal.core.gaussian import Gaussian
+from rekal.core.serial import storable
 from rekal.errors import RekalError
 from rekal.filters.forms import CovarianceForm, RootForm
 from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
@@ -58,6 +59,7 @@ class Image(NamedTuple):
     even: Float[Array, "out n"]
 
 
+@storable
 class UnscentedKalman(NonlinearFilter):
     """The unscented Kalman filter, with its Rauch-Tung-Striebel smoother (Särkkä 2008).
 
@@ -69,9 +71,17 @@ class UnscentedKalman(NonlinearFilter):
         kappa: a second scale of the points; None stands for `max(0, 3 - states)`.
     """
 
+    short_name: ClassVar[str] = "unscented"
+    long_name: ClassVar[str] = "the unscented Kalman filter"
+
     alpha: float = eqx.field(static=True, default=1.0)
     beta: float = eqx.field(static=True, default=0.0)
     kappa: float | None = eqx.field(static=True, default=None)
+
+    @property
+    def settings(self) -> tuple[tuple[str, int | str], ...]:
+        """What a report says of the filter."""
+        return (("filter", "unscented Kalman"),)
 
     def __check_init__(self) -> None:
         n, kappa = self.model.states, self._kappa

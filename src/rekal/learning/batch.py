@@ -11,9 +11,8 @@ from jaxtyping import Array, Bool, Float
 
 from rekal.core.filter import Filter
 from rekal.errors import RekalError
-from rekal.memory import check_memory
+from rekal.memory import check_moments_memory
 from rekal.models.base import StateSpaceModel
-from rekal.models.time_varying import LinearTimeVarying
 from rekal.placing import placed, taken
 from rekal.sequences import Sequences
 
@@ -70,7 +69,7 @@ def as_batch(data: Sequences, model: StateSpaceModel | Filter | None = None) -> 
             "constant interval, or use a network such as 'rkn', LinearContinuous or a structure that has a "
             "form in continuous time"
         )
-    elif isinstance(model, LinearTimeVarying):
+    elif model is not None and model.limited:
         model.check_steps(data.steps)
         steps = data.steps
 
@@ -86,25 +85,18 @@ def as_batch(data: Sequences, model: StateSpaceModel | Filter | None = None) -> 
     )
 
 
-def check_moments_memory(states: int, batch: Batch, smoothing: bool = False) -> None:
-    """Refuse series whose filtered moments, padding included, no memory could hold.
+def check_batch_memory(states: int, batch: Batch) -> None:
+    """Refuse series whose filtered moments no memory could hold.
 
     Args:
         states: of the model.
-        batch: the series.
-        smoothing: whether smoothed moments are wanted, too.
+        batch: the series, padding included.
 
     Raises:
         RekalError: they are too large.
     """
-    series, steps, p = batch.mask.shape
-    each = 2 * states + 2 * states**2 + 2 * p + 1 + smoothing * (states + 2 * states**2)
-    copies = 2.0  # measured: what is computed, and what is handed out
-    check_memory(
-        copies * each * batch.values.dtype.itemsize * series * steps,
-        f"{'smoothing' if smoothing else 'filtering'} {series} series, padded to {steps} steps,",
-        "work on series of like lengths apart, or on fewer of them",
-    )
+    series, steps, obs = batch.mask.shape
+    check_moments_memory(states, series, steps, obs, batch.values.dtype.itemsize)
 
 
 def like_lengths(batch: Batch) -> tuple[Batch, ...]:

@@ -10,6 +10,7 @@ from rekal.methods.registry import register
 from rekal.methods.structure import StructureMethod
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
     from rekal.models.structures import Structure
     from rekal.sequences import Sequences
 
@@ -29,6 +30,11 @@ class AR(StructureMethod):
     irregular: ClassVar[bool] = False
 
     states: int = option(2, help="Number of lags.")
+
+    @classmethod
+    def repeated(cls, fit: Fit) -> tuple[str, ...]:
+        """The number of lags."""
+        return (f"states={fit.model.states}",)
 
     def structure(self, data: Sequences) -> Structure:
         """The autoregression."""

@@ -13,8 +13,8 @@ from rekal.methods.options import options_of
 from rekal.suggest import choices
 
 if TYPE_CHECKING:
-    from rekal.fit_network import NetworkFit
     from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.sequences import Sequences
     from rekal.sequences.panel import Panel
@@ -49,6 +49,7 @@ class Method(ABC):
         advises_transform: whether a likelier transform is worth a warning.
         checkpoints: whether the training continues from a folder of checkpoints.
         least_states: number of states at least where the options do not say it.
+        intervals_from_data: whether the training data give the numbers of the model intervals.
     """
 
     name: ClassVar[str] = ""
@@ -69,6 +70,7 @@ class Method(ABC):
     advises_transform: ClassVar[bool] = True
     checkpoints: ClassVar[bool] = False
     least_states: ClassVar[int] = 1
+    intervals_from_data: ClassVar[bool] = False
 
     def __new__(cls: type[Made], *args: Any, **options: Any) -> Made:
         """Refuse bad options before the dataclass does so in other words."""
@@ -212,8 +214,16 @@ class Method(ABC):
 
         return standardiser_of(request.data, request.scale, request.transform)
 
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method; a subclass may say more."""
+        from rekal.methods.description import Description
+
+        training = f"Followed by {fit.algorithm.long_name or 'a filter of its own'}."
+        return Description(f"the model {fit.kind}", training, (f'"{fit.kind}"',))
+
     @abstractmethod
-    def train(self, request: TrainingRequest) -> Fit | NetworkFit:
+    def train(self, request: TrainingRequest) -> Fit:
         """Learn from data; what is learned is not judged yet.
 
         Raises:

@@ -11,7 +11,9 @@ from rekal.methods.registry import register
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
     from rekal.learning.driven_networks import Shape
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.progress import Report
     from rekal.sequences import Sequences
@@ -55,6 +57,31 @@ class DrivenRNN(StateSpaceMethod):
     restarts: int = option(
         8, help="Random starts of which held-out simulation selects.", at_most=MOST
     )
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method: of a network, or of the linear model that beat it."""
+        from rekal.methods.description import Description, counted, network_settings
+        from rekal.methods.linear import Linear
+        from rekal.models.stochastic_rnn import StochasticRNN
+
+        beside = (
+            "Random starts competed on the loss of their free simulation. What is drawn is how "
+            "the noise was learned afterwards."
+        )
+        if not isinstance(fit.model, StochasticRNN):
+            plain = Linear.describe(fit)
+            return plain._replace(arguments=plain.arguments[:1], beside_starts=beside, falls="")
+        linear, count = fit.model.linear_units, fit.model.states
+        units = counted(count - linear, "unit").removeprefix(f"{count - linear} ")
+        return Description(
+            "a recurrent network",
+            f"{linear} linear and {count - linear} bounded {units}, trained on its free simulation; "
+            "then EM learned the noise.",
+            (f'"{fit.kind}"', f"states={linear}", f"units={count - linear}"),
+            network_settings(fit),
+            beside,
+        )
 
     @property
     def shapes(self) -> tuple[Shape, ...]:

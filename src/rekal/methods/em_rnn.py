@@ -12,6 +12,8 @@ from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
     from rekal.filters.choice import Filtering
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.progress import Report
     from rekal.sequences import Sequences
@@ -58,6 +60,25 @@ class EMRNN(StateSpaceMethod):
         "tanh", help="Elementwise function of the hidden units.", choices=ACTIVATIONS
     )
     linear_observation: bool = option(False, help="The outputs read C x instead of C f(x).")
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        from rekal.methods.description import (
+            Description,
+            activation_argument,
+            counted,
+            network_settings,
+        )
+
+        size = counted(fit.model.states, "hidden unit")
+        starts = (("starts", max(1, len(fit.history.trials))),)
+        return Description(
+            "a recurrent network",
+            f"{size}, trained by expectation-maximisation.",
+            (f"states={fit.model.states}", *activation_argument(fit)),
+            (*network_settings(fit), *starts),
+        )
 
     def usual_filter(self, learner: Any) -> Filtering:
         """Particles, as many as in the training and at least 300."""

@@ -10,6 +10,8 @@ from rekal.methods.registry import register
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.progress import Report
     from rekal.sequences import Sequences
@@ -30,6 +32,7 @@ class Linear(StateSpaceMethod):
 
     summary: ClassVar[str] = "linear dynamics of one or many columns, exact and fast"
     needs: ClassVar[str] = "some fifty samples"
+    intervals_from_data: ClassVar[bool] = True
     learners: ClassVar[tuple[str | type, ...]] = ("EM", "MaximumLikelihood")
     learner_defaults: ClassVar[dict[str, Any]] = {
         "iterations": 300,
@@ -50,6 +53,19 @@ class Linear(StateSpaceMethod):
     states: int | None = option(
         None, help="Number of states.", by_default="the number with the least BIC"
     )
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        from rekal.methods.description import WEAK_PRIORS, Description, counted
+
+        size, by = counted(fit.model.states, "state"), fit.algorithm.long_name
+        return Description(
+            "a linear model",
+            f"{size}, trained on all data at once and followed by {by}.",
+            (f'"{fit.kind}"', f"states={fit.model.states}"),
+            falls=WEAK_PRIORS,
+        )
 
     def learn(
         self,

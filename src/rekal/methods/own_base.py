@@ -9,6 +9,8 @@ from rekal.errors import RekalError
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.sequences import Sequences
     from rekal.sequences.panel import Panel
@@ -42,6 +44,15 @@ class OwnModel(StateSpaceMethod):
         """
         if name != "model":
             raise RekalError(f"{name} is of no use to {cls.phrase()}: leave it out")
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of a model of one's own."""
+        from rekal.methods.description import Description, counted
+
+        size, by = counted(fit.model.states, "state"), fit.algorithm.long_name
+        training = f"{size}, fitted by maximum likelihood and followed by {by}."
+        return Description("a model of your own", training, ("model",))
 
     def standardiser(self, request: TrainingRequest) -> Standardiser | Panel:
         """The raw units of the data, or of their transform.

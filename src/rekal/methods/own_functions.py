@@ -70,6 +70,8 @@ class OwnFunctions(OwnModel):
 class OwnNonlinear(OwnFunctions):
     """Maximum likelihood from a model of two functions."""
 
+    default_filter: ClassVar[str] = "unscented"
+
     @property
     def start(self) -> Any:
         """The model itself."""

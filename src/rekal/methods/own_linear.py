@@ -9,6 +9,8 @@ from rekal.methods.linear import Linear
 from rekal.methods.own_base import OwnModel
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.progress import Report
     from rekal.sequences import Sequences
@@ -20,12 +22,20 @@ if TYPE_CHECKING:
 class OwnLinear(OwnModel):
     """Exact EM, or maximum likelihood, from a linear model; covariances keep their shape."""
 
+    intervals_from_data: ClassVar[bool] = True
     learners: ClassVar[tuple[str | type, ...]] = Linear.learners
     learner_defaults: ClassVar[dict[str, Any]] = {
         **Linear.learner_defaults,
         "process_noise": None,
         "observation_noise": None,
     }
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """As of a linear model by name, unless it was written as functions."""
+        if fit.parameters:
+            return super().describe(fit)
+        return Linear.describe(fit)._replace(arguments=("model",))
 
     def learn(
         self,
@@ -50,6 +60,7 @@ class OwnContinuous(OwnLinear):
     """Maximum likelihood from a linear model in continuous time."""
 
     irregular: ClassVar[bool] = True
+    intervals_from_data: ClassVar[bool] = False
     learners: ClassVar[tuple[str | type, ...]] = ("MaximumLikelihood",)
     learner_defaults: ClassVar[dict[str, Any]] = {}
     learner_refusals: ClassVar[dict[str, str]] = {

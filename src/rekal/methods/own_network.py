@@ -11,6 +11,8 @@ from rekal.methods.rbf import RBF
 
 if TYPE_CHECKING:
     from rekal.filters.choice import Filtering
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.progress import Report
     from rekal.sequences import Sequences
@@ -24,7 +26,13 @@ class OwnNetwork(OwnModel):
 
     learners: ClassVar[tuple[str | type, ...]] = EMRNN.learners
     learner_refusals: ClassVar[dict[str, str]] = EMRNN.learner_refusals
+    default_filter: ClassVar[str] = EMRNN.default_filter
     by_name: ClassVar[type[EMRNN | RBF]] = EMRNN
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """As of the network by name."""
+        return cls.by_name.describe(fit)._replace(arguments=("model",))
 
     def usual_filter(self, learner: Any) -> Filtering:
         """As for the network by name."""
@@ -66,4 +74,5 @@ class OwnRBF(OwnNetwork):
 
     learners: ClassVar[tuple[str | type, ...]] = RBF.learners
     learner_refusals: ClassVar[dict[str, str]] = RBF.learner_refusals
+    default_filter: ClassVar[str] = RBF.default_filter
     by_name: ClassVar[type[EMRNN | RBF]] = RBF

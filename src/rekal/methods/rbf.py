@@ -13,6 +13,8 @@ from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
     from rekal.filters.choice import Filtering
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.progress import Report
     from rekal.sequences import Sequences
@@ -68,6 +70,19 @@ class RBF(StateSpaceMethod):
     trial_iterations: int = option(
         40, help="Iterations of EM of each start before one is selected.", at_most=MOST_ITERATIONS
     )
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        from rekal.methods.description import Description, counted
+
+        states, kernels = fit.model.states, fit.model.kernels.count
+        return Description(
+            "a network of radial basis functions",
+            f"{counted(states, 'state')} moved by {counted(kernels, 'kernel')}, trained by EM.",
+            (f'"{fit.kind}"', f"states={states}", f"kernels={kernels}"),
+            (("kernels", kernels),),
+        )
 
     def check_learner(self, learner: Any) -> None:
         """Refuse a learner that cannot train this method, EM with particles among them.

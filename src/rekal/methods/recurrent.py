@@ -12,7 +12,8 @@ from rekal.methods.em_rnn import MOST
 from rekal.methods.options import option
 
 if TYPE_CHECKING:
-    from rekal.fit_network import NetworkFit
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.networks.layer import Layer
     from rekal.networks.network import Network
@@ -83,7 +84,27 @@ class RecurrentMethod(Method):
                 "hold_out of Backprop is a share of whole series: give that of fit instead"
             )
 
-    def train(self, request: TrainingRequest) -> NetworkFit:
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        from rekal.methods.description import Description
+
+        table: Any = fit.algorithm
+        return Description(
+            f"a network ({fit.kind})",
+            f"A {table.size}, trained by back-propagation through time to predict each step before "
+            "it comes.",
+            (f'"{fit.kind}"', *cls.repeated(fit)),
+            (("network", table.size), ("epochs", len(fit.history.held_out))),
+        )
+
+    @classmethod
+    def repeated(cls, fit: Fit) -> tuple[str, ...]:
+        """The options that a fit shows, as arguments."""
+        table: Any = fit.algorithm
+        return (f"states={table.network.layer.latent}",)
+
+    def train(self, request: TrainingRequest) -> Fit:
         """Learn from data; what is learned is not judged yet.
 
         Raises:
@@ -124,6 +145,12 @@ class HiddenUnitsMethod(RecurrentMethod):
     @abstractmethod
     def layer_class() -> type[Any]:
         """The class of the layer."""
+
+    @classmethod
+    def repeated(cls, fit: Fit) -> tuple[str, ...]:
+        """The options that a fit shows, as arguments."""
+        table: Any = fit.algorithm
+        return (*super().repeated(fit), f"units={table.network.layer.units}")
 
     def layer(self, data: Sequences, key: Any) -> Layer:
         """The recurrent layer with fresh weights, see `RecurrentMethod.layer`."""

@@ -9,6 +9,8 @@ from rekal.methods.recurrent import RecurrentMethod
 from rekal.methods.registry import register
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.networks.rkn import RKN as Layer
     from rekal.sequences import Sequences
 
@@ -25,6 +27,11 @@ class RKN(RecurrentMethod):
     """
 
     summary: ClassVar[str] = "forecasts by a network with a Kalman filter inside"
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        return super().describe(fit)._replace(name="a recurrent Kalman network")
 
     def layer(self, data: Sequences, key: Any) -> Layer:
         """The recurrent Kalman layer with fresh weights.

@@ -11,6 +11,7 @@ from rekal.methods.registry import register
 from rekal.methods.structure import StructureMethod
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
     from rekal.models.structures import Structure
     from rekal.sequences import Sequences
 
@@ -41,6 +42,11 @@ class Seasonal(StructureMethod):
         super().__post_init__()
         if self.period is not None and self.period != int(self.period):
             raise RekalError(f"seasonal needs a whole number of steps, not {self.period:g}")
+
+    @classmethod
+    def repeated(cls, fit: Fit) -> tuple[str, ...]:
+        """The period: there are a level, and an effect of all seasons but one."""
+        return (f"period={fit.model.states}",)
 
     @property
     def season(self) -> float | None:

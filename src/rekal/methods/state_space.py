@@ -11,6 +11,7 @@ from rekal.methods.base import Method
 if TYPE_CHECKING:
     from rekal.filters.choice import Filtering
     from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.progress import Report
     from rekal.sequences import Sequences
@@ -77,6 +78,16 @@ class StateSpaceMethod(Method):
         """Learn a model from data on these scales; the scales, if they are learned too, are handed back."""
         scales = standardiser.rows(request.data)
         return standardiser, self.learn(scales.apply(request.data), request, scales, report)
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        from rekal.methods.description import Description, counted
+
+        size, by = counted(fit.model.states, "state"), fit.algorithm.long_name
+        return Description(
+            f"the model {fit.kind}", f"{size}, followed by {by}.", (f'"{fit.kind}"',)
+        )
 
     def train(self, request: TrainingRequest) -> Fit:
         """Learn from data; what is learned is not judged yet.

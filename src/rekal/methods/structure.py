@@ -10,6 +10,8 @@ from rekal.errors import RekalError
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
+    from rekal.fit_result import Fit
+    from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.models.structures import Structure
     from rekal.progress import Report
@@ -29,12 +31,30 @@ class StructureMethod(StateSpaceMethod):
 
     irregular: ClassVar[bool] = True
     needs: ClassVar[str] = "one column"
+    intervals_from_data: ClassVar[bool] = True
     learners: ClassVar[tuple[str | type, ...]] = ("MaximumLikelihood",)
     learner_defaults: ClassVar[dict[str, Any]] = {"iterations": 500, "tolerance": 1e-5}
     learner_settings: ClassVar[tuple[str, ...]] = ("iterations", "tolerance", "freeze")
     learner_refusals: ClassVar[dict[str, str]] = {
         "EM": "the parameters of a structure have no closed-form M-step: use MaximumLikelihood"
     }
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        from rekal.methods.description import Description, counted
+
+        size, by = counted(fit.model.states, "state"), fit.algorithm.long_name
+        return Description(
+            f"the structure {fit.kind}",
+            f"{size}, fitted by maximum likelihood and followed by {by}.",
+            (f'"{fit.kind}"', *cls.repeated(fit)),
+        )
+
+    @classmethod
+    def repeated(cls, fit: Fit) -> tuple[str, ...]:
+        """The options that a fit shows, as arguments."""
+        return ()
 
     @abstractmethod
     def structure(self, data: Sequences) -> Structure:

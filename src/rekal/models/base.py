@@ -52,9 +52,33 @@ class StateSpaceModel(eqx.Module):
         return None
 
     @property
+    def gaussian(self) -> bool:
+        """Whether the noise of transition and observation is additive and Gaussian (a `GaussianModel`)."""
+        return False
+
+    @property
+    def precise_observation(self) -> bool:
+        """Whether some direction of the observation has no noise; False where nothing is known of it."""
+        return False
+
+    @property
+    def singular_transition(self) -> bool:
+        """Whether some direction of the transition has no noise; False where nothing is known of it."""
+        return False
+
+    def confined(self, dt: Float[Array, " steps"] | None = None) -> Bool[Array, ""] | None:
+        """The same in compiled functions; None where nothing is known of it."""
+        return None
+
+    @property
     def diffuse(self) -> tuple[int, ...]:
         """Coordinates of `x_1` about which nothing is known."""
         return ()
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is defined for a number of steps only (`check_steps`)."""
+        return False
 
     def check_steps(self, steps: int) -> None:
         """The model is defined for so many steps (most are for any number).

@@ -24,10 +24,16 @@ from rekal.models.checks import (
     check_block_shapes,
     check_covariances,
     check_stable_flow,
+    is_singular,
 )
 from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.discretise import exact_step
-from rekal.models.gaussian import PairTable, WhitenedObservation
+from rekal.models.gaussian import (
+    NOISE_BLOCKS,
+    OBSERVATION_BLOCKS,
+    PairTable,
+    WhitenedObservation,
+)
 from rekal.models.linear import LinearGaussian, stationary_moments
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.products import rows_times
@@ -67,6 +73,26 @@ class LinearContinuous(LinearModel):
     interval: float = eqx.field(static=True, default=1.0)  # pyright: ignore[reportIncompatibleMethodOverride]
     initial: Initial = eqx.field(static=True, default="given")
     flat: tuple[int, ...] = eqx.field(static=True, default=())
+
+    @property
+    def singular_transition(self) -> bool:
+        """Whether the process noise of a whole step is singular."""
+        return is_singular(self.discrete().Q)
+
+    @property
+    def equations(self) -> str:
+        """The stochastic differential equation and the observation, for people."""
+        drive, direct = (" + G u", " + D u") if self.n_inputs else ("", "")
+        return (
+            f"dx = (F x{drive} + g) dt + dW,  y = C x{direct} + d + v,  Cov dW = Q dt, v ~ N(0, R)."
+        )
+
+    @property
+    def block_meanings(self) -> dict[str, str]:
+        """What each block of parameters is, by its name."""
+        drift = {"F": "drift", "G": "input weights", "g": "offset of the drift"}
+        noise = {**NOISE_BLOCKS, "Q": "covariance of the noise that a unit of time adds"}
+        return {**drift, **OBSERVATION_BLOCKS, **noise}
 
     @classmethod
     @made_in_double

@@ -43,11 +43,27 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from rekal.models.base import StateSpaceModel
+from rekal.models.checks import is_singular
 from rekal.models.products import row_dots, rows_times
+from rekal.models.residuals import Residual, difference
 from rekal.models.roots import noise_root
 from rekal.normals import standard_normals
 
 LOG_2PI = 1.8378770664093453
+
+
+TRANSITION_BLOCKS = {"A": "transition", "B": "input weights", "c": "offset of the transition"}
+OBSERVATION_BLOCKS = {
+    "C": "observation",
+    "D": "direct input weights",
+    "d": "offset of the observation",
+}
+NOISE_BLOCKS = {
+    "Q": "covariance of the process noise",
+    "R": "covariance of the observation noise",
+    "m": "mean of the first state",
+    "P": "covariance of the first state",
+}
 
 
 class WhitenedObservation(NamedTuple):
@@ -91,6 +107,62 @@ class GaussianModel(StateSpaceModel):
     def observations(self) -> int:
         """Number of observed variables."""
         return self.R.shape[-1]
+
+    @property
+    def gaussian(self) -> bool:
+        """Always: the noise of transition and observation is additive and Gaussian."""
+        return True
+
+    @property
+    def precise_observation(self) -> bool:
+        """Whether `R` is singular."""
+        return is_singular(self.R)
+
+    @property
+    def singular_transition(self) -> bool:
+        """Whether `Q` is singular."""
+        return is_singular(self.Q)
+
+    @property
+    def state_residual(self) -> Residual:
+        """How two states are subtracted."""
+        return difference
+
+    @property
+    def observation_residual(self) -> Residual:
+        """How two observations are subtracted."""
+        return difference
+
+    def initial_moments(self) -> tuple[Array, Array]:
+        """Mean and covariance of `x_1`."""
+        return self.m, self.P
+
+    @property
+    def equations(self) -> str:
+        """The model in one line for people; indices stand behind an underscore."""
+        drive, direct = (" + B u", " + D u") if self.n_inputs else ("", "")
+        return self._discrete("x_{t−1}", drive, "x", direct)
+
+    def _discrete(self, old: str, drive: str, seen: str, direct: str, where: str = "") -> str:
+        """The equations of a model in equal steps."""
+        return (
+            f"x_t = A {old}{drive} + c + w,  y_t = C {seen}{direct} + d + v,  w ~ N(0, Q), "
+            f"v ~ N(0, R){where}."
+        )
+
+    @property
+    def block_meanings(self) -> dict[str, str]:
+        """What each block of parameters is, by its name."""
+        return {**TRANSITION_BLOCKS, **OBSERVATION_BLOCKS, **NOISE_BLOCKS}
+
+    @property
+    def hidden_name(self) -> str:
+        """What the output reads, in words."""
+        return "state" if self.states == 1 else "states"
+
+    def output_features(self, x: Float[Array, "*batch states"]) -> Float[Array, "*batch states"]:
+        """What the output reads: the states themselves."""
+        return x
 
     @abc.abstractmethod
     def transition_mean(

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float
 from rekal.errors import RekalError
 from rekal.models.checks import check_covariances
 from rekal.models.gaussian import (
+    NOISE_BLOCKS,
     GaussianModel,
     WhitenedObservation,
     log_noise_density,
@@ -60,9 +61,23 @@ class NonlinearGaussian(GaussianModel):
     R: Float[Array, "obs obs"]
     m: Float[Array, " states"]
     P: Float[Array, "states states"]
-    state_residual: Residual = difference
-    observation_residual: Residual = difference
+    state_residual: Residual = difference  # pyright: ignore[reportIncompatibleMethodOverride]
+    observation_residual: Residual = difference  # pyright: ignore[reportIncompatibleMethodOverride]
     inputs: int = eqx.field(static=True, default=0)
+
+    @property
+    def equations(self) -> str:
+        """The two functions and the noise, for people."""
+        drive, direct = (", u", ", u") if self.n_inputs else ("", "")
+        return (
+            f"x = f(x_{{t−1}}{drive}) + w, y = h(x{direct}) + v, with functions of your own; w has the "
+            "covariance Q, v the covariance R."
+        )
+
+    @property
+    def block_meanings(self) -> dict[str, str]:
+        """What each block of parameters is, by its name."""
+        return NOISE_BLOCKS
 
     @classmethod
     @made_in_double

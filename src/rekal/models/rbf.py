@@ -21,7 +21,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from rekal.errors import RekalError
 from rekal.models.checks import check_block_shapes, check_covariances
-from rekal.models.gaussian import GaussianModel
+from rekal.models.gaussian import (
+    NOISE_BLOCKS,
+    OBSERVATION_BLOCKS,
+    TRANSITION_BLOCKS,
+    GaussianModel,
+)
 from rekal.models.products import rows_times
 from rekal.sequences import AnyArray
 
@@ -91,6 +96,20 @@ class RBFNetwork(GaussianModel):
     P: Float[Array, "states states"]
     kernels: Kernels
     output_kernels: Kernels
+
+    @property
+    def equations(self) -> str:
+        """The model in one line for people."""
+        drive, direct = (" + B u", " + D u") if self.n_inputs else ("", "")
+        kernels = f" + H ρ(x_{{t−1}}{', u' if self.n_inputs else ''}){drive}"
+        return self._discrete("x_{t−1}", kernels, "x", direct, ",  ρ: the kernels")
+
+    @property
+    def block_meanings(self) -> dict[str, str]:
+        """What each block of parameters is, by its name."""
+        own = {"H": "weights of the kernels",
+               "kernels.centers": "centres of the kernels, over states and inputs"}  # fmt: skip
+        return {**TRANSITION_BLOCKS, **own, **OBSERVATION_BLOCKS, **NOISE_BLOCKS}
 
     @classmethod
     def create(

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from jaxtyping import Array
 
+from rekal.core.serial import Codec, store_by
 from rekal.entries import Entries, floats
 from rekal.errors import RekalError
 from rekal.models.checks import check_block_shapes, check_covariances, check_stable_flow
@@ -168,3 +169,8 @@ BUILDERS: dict[str, Callable[[dict[str, Array], Entries], GaussianModel]] = {
     "RBFNetwork": _radial,
 }
 """How each type of model is rebuilt."""
+
+
+def register_models() -> None:
+    """Let trees of modules that hold a model be stored (`core/serial.py`)."""
+    store_by("model", Codec(GaussianModel, model_config, model_arrays, model_from))

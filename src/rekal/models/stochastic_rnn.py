@@ -57,6 +57,24 @@ class StochasticRNN(GaussianModel):
     linear_observation: bool = eqx.field(static=True, default=False)
     linear_units: int = eqx.field(static=True, default=0)
 
+    @property
+    def equations(self) -> str:
+        """The model in one line for people."""
+        drive, direct = (" + B u", " + D u") if self.n_inputs else ("", "")
+        seen = "x" if self.linear_observation else "f(x)"
+        return self._discrete("f(x_{t−1})", drive, seen, direct, f",  f = {self.activation_name}")
+
+    @property
+    def activation_name(self) -> str:
+        """What the elementwise function is called."""
+        chosen = self.activation
+        return chosen if isinstance(chosen, str) else getattr(chosen, "__name__", "a function")
+
+    @property
+    def hidden_name(self) -> str:
+        """What the output reads, in words."""
+        return "hidden units"
+
     @classmethod
     def create(
         cls,

@@ -150,6 +150,11 @@ class LinearTimeVarying(LinearModel):
         """Number of steps for which the model is given, or None when nothing varies."""
         return getattr(self, self.varying[0]).shape[0] if self.varying else None
 
+    @property
+    def limited(self) -> bool:
+        """Whether a matrix is given step by step."""
+        return bool(self.varying)
+
     def check_steps(self, steps: int) -> None:
         """The stacks reach over so many steps.
 

@@ -17,9 +17,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from rekal.core.distribution import Distribution
 from rekal.core.filter import Filter
 from rekal.core.row import observation_row
-from rekal.core.trajectory import Trajectory
+from rekal.core.serial import storable
+from rekal.core.trajectory import OneStep, Predicted
 from rekal.networks.beliefs import Evidence
 from rekal.networks.network import Network
+from rekal.networks.recurrent import count_parameters
 
 
 class Row(NamedTuple):
@@ -29,7 +31,7 @@ class Row(NamedTuple):
     y: Float[Array, "*batch obs"]
 
 
-class TablePath(Trajectory):
+class TablePath(Predicted):
     """What a network leaves of series.
 
     Attributes:
@@ -52,7 +54,12 @@ class TablePath(Trajectory):
         """The beliefs themselves."""
         return self.posterior
 
+    def one_step(self, y: Float[Array, "*steps obs"]) -> OneStep:
+        """What the network said of each row (`y` is not used)."""
+        return OneStep(self.mean, self.var, self.white)
 
+
+@storable
 class TableNetwork(Filter):
     """A network as a filter of rows in its own units.
 
@@ -80,6 +87,25 @@ class TableNetwork(Filter):
     def continuous(self) -> bool:
         """Whether series may be sampled at any times."""
         return self.interval is not None
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        return count_parameters(self.network)
+
+    def size_lines(self) -> tuple[str, ...]:
+        """The size of the network in words."""
+        return (f"{'network':<15} {self.size}",)
+
+    @property
+    def size(self) -> str:
+        """The size of the network in words."""
+        layer = self.network.layer
+        units = getattr(layer, "units", None)
+        described = "" if units is None else f", {units} units"
+        return (
+            f"latent observation of {layer.latent} entries{described}, {self.parameters} parameters"
+        )
 
     def init(self, key: PRNGKeyArray | None = None) -> Any:
         """The belief before the first row (`key` is not used)."""

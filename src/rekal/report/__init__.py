@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from rekal.files import write_whole
-from rekal.fit_network import NetworkFit
 from rekal.fit_result import Fit
 from rekal.precision import precision_of
 from rekal.report.page import Page
@@ -23,14 +22,14 @@ from rekal.report.sections import (
 )
 from rekal.report.sections_backtest import add_backtest
 from rekal.report.sections_data import add_data, add_heading, view
-from rekal.report.sections_network import add_network_learning, add_network_settings
+from rekal.report.sections_epochs import add_epochs
 from rekal.report.sections_response import add_responses
 from rekal.sequences import Sequences
 
 __all__ = ["report_html", "write_report"]
 
 
-def report_html(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | None = None) -> str:
+def report_html(fit: Fit, data: Sequences, held_out: Sequences | None = None) -> str:
     """The report as HTML.
 
     Args:
@@ -45,28 +44,27 @@ def report_html(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | No
         return _page(fit, data, held_out).render()
 
 
-def _page(fit: Fit | NetworkFit, data: Sequences, held_out: Sequences | None) -> Page:
+def _page(fit: Fit, data: Sequences, held_out: Sequences | None) -> Page:
     page = Page(f"rekal: {', '.join(data.names)}")
     seen = view(fit, data)
     add_heading(page, fit, data)
     add_backtest(page, fit)
     add_data(page, seen)
-    if isinstance(fit, NetworkFit):
-        add_calibration(page, seen, held_out)
-        add_network_learning(page, fit)
-        add_network_settings(page, fit)
-    else:
+    if fit.has_model:
         add_learned(page, seen)
         add_dynamics(page, seen)
         add_responses(page, seen)
-        add_calibration(page, seen, held_out)
+    add_calibration(page, seen, held_out)
+    if len(fit.history.held_out):
+        add_epochs(page, fit)
+    else:
         add_learning(page, fit)
-        add_settings(page, fit)
+    add_settings(page, fit)
     return page
 
 
 def write_report(
-    fit: Fit | NetworkFit, data: Sequences, path: str | Path, held_out: Sequences | None = None
+    fit: Fit, data: Sequences, path: str | Path, held_out: Sequences | None = None
 ) -> None:
     """Write the report to a file, whole or not at all.
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtri
 
-from rekal.beliefs import GaussianPath
-from rekal.fit_network import NetworkFit
+from rekal.core.capabilities import EstimatesState
 from rekal.fit_result import Fit
 from rekal.forecasting.scores import pair
 from rekal.posterior import Scored
 from rekal.sequences import Sequences
 from rekal.sequences.panel import Panel
 from rekal.sequences.standardiser import Standardiser
+from rekal.verbs import one_step
 
 CHUNK, OVERLAP = 8192, 512  # steps filtered at once, and steps that wash out where a piece starts
 ENTRIES = 3000  # forecasts that are scored at most
@@ -42,7 +43,7 @@ class Filtered:
     states: np.ndarray
 
 
-def filter_series(fit: Fit | NetworkFit, one: Sequences) -> Filtered:
+def filter_series(fit: Fit, one: Sequences) -> Filtered:
     """Filter one series, a long one piece by piece so that memory stays bounded."""
     steps = int(one.lengths[0])
     found: list[Filtered] = []
@@ -59,53 +60,20 @@ def filter_series(fit: Fit | NetworkFit, one: Sequences) -> Filtered:
     return Filtered(*(np.concatenate(part) for part in parts))
 
 
-def _filter_piece(fit: Fit | NetworkFit, piece: Sequences) -> Filtered:
-    if isinstance(fit, NetworkFit):
-        table, own = fit.paths(piece), fit.standardiser.alone(piece)
-        center, var = (np.asarray(v[0], np.float64) for v in (table.mean, table.var))
-        reach = ndtri(0.95) * np.sqrt(var)
-        mean, low, high = (
-            np.asarray(own.invert(v)) for v in (center, center - reach, center + reach)
-        )
-        return Filtered(mean, low, high, np.zeros((len(mean), 0)))
-    path = fit.paths(piece)
-    if isinstance(path, GaussianPath):
-        return _gaussian_piece(fit, piece, path)
-    inputs = fit.prepare(piece).inputs
-    u = None if inputs is None else jnp.asarray(inputs[0], path.x.dtype)
-    signal = np.asarray(jax.vmap(fit.model.observation_mean)(path.x[0], u))
-    weights = np.exp(np.asarray(path.log_weights[0]))
-    mean = np.einsum("tn,tnp->tp", weights, signal)
-    order = np.argsort(signal, axis=1)
-    rank = np.cumsum(np.take_along_axis(weights[:, :, None], order, 1), 1)
-    sorted_signal = np.take_along_axis(signal, order, 1)
-
-    def quantile(q: float) -> np.ndarray:
-        first = np.argmax(rank >= q * rank[:, -1:], axis=1)
-        return np.take_along_axis(sorted_signal, first[:, None], 1)[:, 0]
-
+def _filter_piece(fit: Fit, piece: Sequences) -> Filtered:
+    path: Any = fit.paths(piece)
+    algorithm, prepared = fit.algorithm, fit.prepare(piece)
     raw = fit.standardiser.alone(piece).invert
-    low, high = np.minimum(quantile(0.05), mean), np.maximum(quantile(0.95), mean)
-    mean, low, high = (np.asarray(raw(v)) for v in (mean, low, high))
-    return Filtered(mean, low, high, np.asarray(path.mean[0]))
-
-
-def _gaussian_piece(fit: Fit, piece: Sequences, path: GaussianPath) -> Filtered:
-    """The same of a Gaussian belief, the observation linearised at its mean."""
-    inputs = fit.prepare(piece).inputs
-    mean = path.mean[0]
-    u = None if inputs is None else jnp.asarray(inputs[0], mean.dtype)
-    x = mean[:, None]
-    signal = np.asarray(jax.vmap(fit.model.observation_mean)(x, u))[:, 0]
-    H = jax.vmap(fit.model.observation_jacobian)(x, u)[:, 0]
-    var = np.einsum("tij,tjk,tik->ti", H, path.cov[0], H)
-    if path.diffuse is not None:  # no band where the start is not known yet
-        unknown = np.einsum("tij,tjd->tid", H, path.diffuse.basis[0])
-        var = np.where(np.abs(unknown).max(2) > 1e-9, np.nan, var)
-    reach = ndtri(0.95) * np.sqrt(np.maximum(var, 0.0))
-    own = fit.standardiser.alone(piece)
-    raw = lambda v: np.asarray(own.invert(v))  # noqa: E731
-    return Filtered(raw(signal), raw(signal - reach), raw(signal + reach), np.asarray(mean))
+    if not isinstance(algorithm, EstimatesState):
+        mean, var, _ = one_step(path, prepared)
+        center, reach = mean[0], ndtri(0.95) * np.sqrt(var[0])
+        mean, low, high = (np.asarray(raw(v)) for v in (center, center - reach, center + reach))
+        return Filtered(mean, low, high, np.zeros((len(mean), 0)))
+    states = path.mean[0]
+    u = None if prepared.inputs is None else jnp.asarray(prepared.inputs[0], states.dtype)
+    band = algorithm.signal_band(path, u, 0.05)
+    mean, low, high = (np.asarray(raw(v)) for v in band)
+    return Filtered(mean, low, high, np.asarray(states))
 
 
 @dataclass(frozen=True)
@@ -125,9 +93,7 @@ class Fans:
     beyond: bool
 
 
-def fan_series(
-    fit: Fit | NetworkFit, one: Sequences, horizon: int, rhythm: tuple[int, int], count: int
-) -> Fans:
+def fan_series(fit: Fit, one: Sequences, horizon: int, rhythm: tuple[int, int], count: int) -> Fans:
     """Forecasts started every few steps over the last stretch of a series, and at its end.
 
     A model with inputs cannot look beyond the end of the known inputs: its last forecast starts
@@ -213,9 +179,7 @@ class Calibration:
         return float(inside[used].mean()) if used.any() else float("nan")
 
 
-def calibrate(
-    fit: Fit | NetworkFit, data: Sequences, horizons: tuple[int, ...]
-) -> Calibration | None:
+def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibration | None:
     """Score the forecasts made at every step, or at the last ones of long data.
 
     Returns:
@@ -279,7 +243,7 @@ def pick(data: Sequences, chosen: np.ndarray) -> Sequences:
     return dataclasses.replace(rows, series_names=names)
 
 
-def is_training_data(fit: Fit | NetworkFit, data: Sequences) -> bool:
+def is_training_data(fit: Fit, data: Sequences) -> bool:
     """Whether the model was trained on these data, as far as its standardisation tells."""
     if int(np.asarray(data.mask).sum()) != fit.history.entries:
         return False
@@ -291,7 +255,7 @@ def is_training_data(fit: Fit | NetworkFit, data: Sequences) -> bool:
     own = Standardiser.of(data, told.transform)
     # A structure has one scale for all columns; files of older versions have none.
     scales = (own.scale, own.with_one_scale().scale, np.ones_like(own.scale))
-    accepted = scales if isinstance(fit, Fit) and fit.parameters else scales[:1]
+    accepted = scales if fit.parameters else scales[:1]
     same = np.allclose(own.location, told.location)
     return bool(same and any(np.allclose(scale, told.scale) for scale in accepted))
 

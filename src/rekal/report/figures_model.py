@@ -13,7 +13,6 @@ from jaxtyping import Array, Float
 
 from rekal.fit_result import Fit
 from rekal.models.gaussian import GaussianModel
-from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.report.style import (
     BLUE,
     CYCLE,
@@ -185,15 +184,6 @@ def phase_figure(found: Dynamics, filtered: np.ndarray) -> go.Figure:
     return figure
 
 
-def hidden_name(fit: Fit) -> str:
-    """What the output layer reads is called."""
-    if isinstance(fit.model, StochasticRNN):
-        return "hidden units"
-    return "state" if fit.model.states == 1 else "states"
-
-
 def _hidden(fit: Fit, states: np.ndarray) -> np.ndarray:
     """What the output layer reads: the hidden units of a network, or the states themselves."""
-    if not isinstance(fit.model, StochasticRNN):
-        return states
     return np.asarray(fit.model.output_features(jnp.asarray(states, fit.model.m.dtype)))

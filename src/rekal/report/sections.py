@@ -10,9 +10,7 @@ import numpy as np
 from rekal.fit_result import Fit
 from rekal.forecasting.labels import Labels
 from rekal.history import History
-from rekal.models.nonlinear import NonlinearGaussian
-from rekal.models.rbf import RBFNetwork
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.methods.description import description_of, method_class
 from rekal.report.evidence import (
     calibrate,
     choose_horizons,
@@ -21,7 +19,6 @@ from rekal.report.evidence import (
 from rekal.report.figures_calibration import coverage_figure, pit_figure
 from rekal.report.figures_model import (
     dynamics_figure,
-    hidden_name,
     likelihood_figure,
     noise_free,
     phase_figure,
@@ -32,7 +29,6 @@ from rekal.report.sections_data import View
 from rekal.report.sections_filter import add_consistency
 from rekal.report.style import text
 from rekal.report.tables import (
-    activation_name,
     is_standardised,
     number,
     pairs_table,
@@ -50,7 +46,6 @@ from rekal.sequences import Sequences
 def add_learned(page: Page, seen: View) -> None:
     """What was learned, in numbers."""
     page.heading("What was learned")
-    assert isinstance(seen.fit, Fit)
     # The states of a structure are told in the units of the data.
     standardised = is_standardised(seen.fit) and not seen.fit.parameters
     page.add(learned_html(seen.dynamics, seen.data, standardised))
@@ -63,7 +58,6 @@ def add_dynamics(page: Page, seen: View) -> None:
     """The motion without noise, and its phase portrait."""
     page.heading("Dynamics without noise")
     fit, data = seen.fit, seen.data
-    assert isinstance(fit, Fit)
     period = period_steps(seen.found)
     steps = int(np.clip(round(6 * period) if period else 150, 40, 2000))
     own = fit.standardiser.alone(seen.series[0])
@@ -90,11 +84,11 @@ def add_dynamics(page: Page, seen: View) -> None:
     if fit.model.n_inputs:
         centred = bool(np.any(np.asarray(fit.standardiser.input_location)))
         says += f" Inputs are held at {'their mean' if centred else 'zero'}."
-    caption = f"<b>Output (thick) and {hidden_name(fit)} (thin).</b> {says}"
+    caption = f"<b>Output (thick) and {fit.model.hidden_name} (thin).</b> {says}"
     if len(found.output) < 2:
         page.add(f"<p>{says}</p>")
         return
-    figure = dynamics_figure(found, titles, data.interval or 1.0, axis, hidden_name(fit))
+    figure = dynamics_figure(found, titles, data.interval or 1.0, axis, fit.model.hidden_name)
     portrait = ""
     if fit.model.states >= 2:
         states = np.concatenate([f.states for f in seen.filtered])
@@ -164,7 +158,7 @@ def add_learning(page: Page, fit: Fit) -> None:
     page.add(
         f"<p>{count} iteration{'' if count == 1 else 's'} in {number(history.seconds, 3)} s on "
         f"{number(history.entries)} observed entries; {why}. Log-likelihood of the training data in "
-        f"the last iteration: {number(last, 6)} nats.{_fell(fit)}</p>"
+        f"the last iteration: {number(last, 6)} nats.{_fell(fit, description_of(fit).falls)}</p>"
     )
     add_warnings(page, history)
     table = starts_table(fit)
@@ -175,90 +169,37 @@ def add_learning(page: Page, fit: Fit) -> None:
     page.add(f'<div class="row tall">{figure}<div>{table}</div></div>')
 
 
-FILTERS = {
-    "kalman": "Kalman, exact",
-    "extended": "extended Kalman",
-    "unscented": "unscented Kalman",
-}
-
-
-def _fell(fit: Fit) -> str:
+def _fell(fit: Fit, reason: str) -> str:
     """Why the log-likelihood may end below its best."""
     values = np.asarray(fit.history.log_likelihood, np.float64)
-    if fit.kind not in ("linear", "own") or len(values) < 2 or values[-1] >= values.max():
-        return ""
-    return (
-        " It is lower than before because training maximises the likelihood times weak priors that keep "
-        "covariances from collapsing."
-    )
+    return f" {reason}" if reason and len(values) > 1 and values[-1] < values.max() else ""
 
 
 def add_settings(page: Page, fit: Fit) -> None:
     """How to reproduce the model."""
     page.heading("How to reproduce it")
-    model = fit.model
-    given = _named(fit)
-    rows = [("model", text(fit.kind)), ("states", number(model.states))]
-    if isinstance(model, RBFNetwork):
-        rows.append(("kernels", number(model.kernels.count)))
-    if isinstance(model, StochasticRNN):
-        rows += [
-            ("transfer function", text(activation_name(fit))),
-            ("observation", "C x" if model.linear_observation else "C f(x)"),
-        ]
-        if model.linear_units:
-            rows.append(("linear units", number(model.linear_units)))
-        if fit.kind != "driven-rnn":  # how many starts it had is not kept
-            rows.append(("starts", number(max(1, len(fit.history.trials)))))
-    if isinstance(model, StochasticRNN) and fit.kind != "own":
-        if fit.history.trials:
-            given.append(f"restarts={len(fit.history.trials)}")
-        if isinstance(model.activation, str) and model.activation != "tanh":
-            given.append(f'activation="{model.activation}"')
-        if model.linear_observation:
-            given.append("linear_observation=True")
-    rows.append(("iterations", number(len(fit.history.log_likelihood))))
-    if fit.filtering.kind == "particles":
-        rows += [
-            ("particles of filter and forecast", number(fit.filtering.particles)),
-            ("proposal", text(fit.filtering.proposal)),
-        ]
-    else:
-        rows.append(("filter", text(FILTERS[fit.filtering.kind])))
-        if fit.filtering.iterations > 1:
-            rows.append(("linearisations of an observation", number(fit.filtering.iterations)))
-    if fit.filtering.kind != _usual_filter(fit):
-        given.append(f'filtering="{fit.filtering.kind}"')
+    described = description_of(fit)
+    rows: list[tuple[str, int | str]] = [("model", fit.kind)]
+    if fit.has_model:
+        rows.append(("states", fit.model.states))
+    rows += described.settings
+    if len(fit.history.log_likelihood):
+        rows.append(("iterations", len(fit.history.log_likelihood)))
+    given = list(described.arguments)
+    if fit.has_model:
+        rows += fit.algorithm.settings
+        if fit.algorithm.short_name != method_class(fit).default_filter:
+            given.append(f'filtering="{fit.algorithm.short_name}"')
     machine = f"rekal {version('rekal')}, JAX {version('jax')}, Python {platform.python_version()}"
     rows += [("seed", str(fit.seed)), ("versions", machine)]
-    page.add(pairs_table(rows))
+    page.add(
+        pairs_table(
+            (name, text(value) if isinstance(value, str) else number(value)) for name, value in rows
+        )
+    )
+    if not fit.has_model:
+        page.add(scales_table(fit))
     given += [*scale_given(fit), *transform_given(fit), f"seed={fit.seed}"]
     own = " from the model that it started from" if fit.kind == "own" else ""
     page.add(f"<p>On the same data{own}, with an otherwise default learner:</p>")
     page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))
-
-
-def _usual_filter(fit: Fit) -> str:
-    if isinstance(fit.model, RBFNetwork | NonlinearGaussian):
-        return "unscented"
-    if fit.kind == "driven-rnn":
-        return "extended"
-    return "particles" if isinstance(fit.model, StochasticRNN) else "kalman"
-
-
-def _named(fit: Fit) -> list[str]:
-    """The first arguments of `rekal.fit`: those that the kind of model takes."""
-    states = f"states={fit.model.states}"
-    if fit.kind == "own":
-        return ["model"]
-    if fit.kind == "em-rnn":
-        return [states]
-    name = f'"{fit.kind}"'
-    if fit.kind == "driven-rnn" and isinstance(fit.model, StochasticRNN):
-        linear = fit.model.linear_units
-        return [name, f"states={linear}", f"units={fit.model.states - linear}"]
-    if fit.kind == "seasonal":  # a level, and an effect of all seasons but one
-        return [name, f"period={fit.model.states}"]
-    if isinstance(fit.model, RBFNetwork):
-        return [name, states, f"kernels={fit.model.kernels.count}"]
-    return [name, states] if fit.kind in ("linear", "ar") else [name]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from rekal.backtest import Backtest
-from rekal.fit_network import NetworkFit
 from rekal.fit_result import Fit
 from rekal.report.page import Page
 from rekal.report.style import text
 from rekal.report.tables import NOTHING, number, percent, table
 
 
-def add_backtest(page: Page, fit: Fit | NetworkFit) -> None:
+def add_backtest(page: Page, fit: Fit) -> None:
     """The verdict, and the scores of held-out data by horizon beside naive forecasts."""
     backtest = fit.history.backtest
     if backtest is None:

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rekal.fit_network import NetworkFit
 from rekal.fit_result import Fit
 from rekal.forecasting.labels import Labels
 from rekal.identification import Identification
-from rekal.models.linear import LinearGaussian
-from rekal.models.rbf import RBFNetwork
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.methods.description import description_of, method_class
 from rekal.report.evidence import (
     Fans,
     Filtered,
@@ -53,7 +50,7 @@ class View:
         rhythm: length of the forecasts started every few steps, and how few.
     """
 
-    fit: Fit | NetworkFit
+    fit: Fit
     data: Sequences
     found: Identification | None
     columns: list[int]
@@ -70,14 +67,14 @@ class View:
         return self.found
 
 
-def view(fit: Fit | NetworkFit, data: Sequences) -> View:
+def view(fit: Fit, data: Sequences) -> View:
     """Filter and forecast what will be drawn: the first columns of the first series."""
     fit.prepare(data)  # refuses what is of another kind
     found = None
-    if isinstance(fit, Fit):
+    if fit.has_model:
         # Intervals are those of the data that the model was trained on.
         same = int(np.asarray(data.mask).sum()) == fit.history.entries
-        trained_on = data if same and isinstance(fit.model, LinearGaussian) else None
+        trained_on = data if same and method_class(fit).intervals_from_data else None
         first = data.series_names[0] if isinstance(fit.standardiser, Panel) else None
         found = fit.identify(trained_on, series=first)
     columns = list(range(min(data.observations, MOST_COLUMNS)))
@@ -102,7 +99,7 @@ def view(fit: Fit | NetworkFit, data: Sequences) -> View:
     )
 
 
-def add_heading(page: Page, fit: Fit | NetworkFit, data: Sequences) -> None:
+def add_heading(page: Page, fit: Fit, data: Sequences) -> None:
     """What was learned on what."""
     labels = Labels.of(data)
     columns = ", ".join(text(labels.column(k)) for k in range(data.observations))
@@ -110,11 +107,11 @@ def add_heading(page: Page, fit: Fit | NetworkFit, data: Sequences) -> None:
     each = number(int(steps.min()))
     if steps.min() < steps.max():
         each += f" to {number(int(steps.max()))}"
-    name, how = _model(fit)
-    page.add(f"<h1>What {name} learned of {columns}</h1>")
+    described = description_of(fit)
+    page.add(f"<h1>What {text(described.name)} learned of {columns}</h1>")
     page.add(
-        f'<p class="lead">{how} The model says how the signal moves on'
-        f"{', and how much of that is chance' if isinstance(fit, NetworkFit) else NOISES}.</p>"
+        f'<p class="lead">{text(described.training)} The model says how the signal moves on'
+        f"{NOISES if fit.has_model else ', and how much of that is chance'}.</p>"
     )
     rows = [
         ("columns" if data.observations > 1 else "column", columns),
@@ -127,37 +124,6 @@ def add_heading(page: Page, fit: Fit | NetworkFit, data: Sequences) -> None:
         rows.insert(1, ("inputs", ", ".join(text(name) for name in data.input_names)))
     rows += [("note", text(note)) for note in data.notes]
     page.add(pairs_table(rows))
-
-
-def _model(fit: Fit | NetworkFit) -> tuple[str, str]:
-    """What the model is called, and how it came about."""
-    if isinstance(fit, NetworkFit):
-        how = "trained by back-propagation through time to tell each step before it comes."
-        name = (
-            "a recurrent Kalman network" if fit.kind == "rkn" else f"a network ({text(fit.kind)})"
-        )
-        return name, f"A {text(fit.size())}, {how}"
-    count = fit.model.states
-    plural = "" if count == 1 else "s"
-    if fit.kind == "driven-rnn" and isinstance(fit.model, StochasticRNN):
-        linear = fit.model.linear_units
-        how = (
-            f"{linear} linear and {count - linear} bounded unit{plural}, trained on its free simulation; "
-            "then EM learned the noise."
-        )
-        return "a recurrent network", how
-    if isinstance(fit.model, StochasticRNN):
-        how = f"{count} hidden unit{plural}, trained by expectation-maximisation."
-        return "a recurrent network", how
-    if isinstance(fit.model, RBFNetwork):
-        how = f"{count} state{plural} moved by {fit.model.kernels.count} kernels, trained by EM."
-        return "a network of radial basis functions", how
-    by = {"kalman": "the Kalman filter, which is exact for it", "particles": "particles"}
-    exact = f"followed by {by.get(fit.filtering.kind, f'the {fit.filtering.kind} Kalman filter')}."
-    if fit.parameters:
-        name = "a model of your own" if fit.kind == "own" else f"the structure {text(fit.kind)}"
-        return name, f"{count} state{plural}, fitted by maximum likelihood and {exact}"
-    return "a linear model", f"{count} state{plural}, trained on all data at once and {exact}"
 
 
 def interval_text(data: Sequences) -> str:
@@ -181,7 +147,7 @@ def add_data(page: Page, seen: View) -> None:
         if seen.fans[0].beyond
         else f"over the last {horizon} steps, because beyond the end of the data the inputs are unknown"
     )
-    if isinstance(seen.fit, NetworkFit):
+    if not seen.fit.has_model:
         caption = (
             "<b>The data, what was expected and the forecast.</b> Green: the prediction of each step from "
             f"the data before it, with its 90 % band. Blue: the forecast {where}."
@@ -204,7 +170,7 @@ def add_data(page: Page, seen: View) -> None:
         page.add(page.figure(close, f"<b>The last {CLOSE} steps</b>, closer."))
     length, every = seen.rhythm
     rolled = [(n, rolling_figure(one, fans, seen.columns, length)) for n, one, _, fans in drawn]
-    network = isinstance(seen.fit, NetworkFit)
+    network = not seen.fit.has_model
     line = "mean" if network else "dynamics without noise from the filtered mean"
     if any(np.any(fans.origins + length < int(one.lengths[0])) for _, one, _, fans in drawn):
         caption = (

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Iterable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.fit_network import NetworkFit
-from rekal.fit_result import UNIT_OF_PANEL, Fit
+from rekal.fit_description import UNIT_OF_PANEL
+from rekal.fit_result import Fit
 from rekal.forecasting.labels import Labels
-from rekal.models.continuous import LinearContinuous
-from rekal.models.gaussian import GaussianModel
-from rekal.models.nonlinear import NonlinearGaussian
-from rekal.models.rbf import RBFNetwork
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekal.methods.description import description_of, method_class
 from rekal.report.evidence import Calibration
 from rekal.report.style import text
 from rekal.sequences.panel import Panel
@@ -89,12 +86,7 @@ def starts_table(fit: Fit) -> str:
             "Starts that were climbed (nats); the best went on to the estimate.",
         )
     if not trials:
-        if fit.kind == "driven-rnn":
-            return (
-                "<p>Random starts competed on the loss of their free simulation. What is drawn is how "
-                "the noise was learned afterwards.</p>"
-            )
-        return "<p>There was one start only, so none competed.</p>"
+        return f"<p>{description_of(fit).beside_starts}</p>"
     best = trials[0][1]
     rows = [
         (
@@ -161,7 +153,7 @@ def scores_table(found: Calibration, labels: Labels, series: str | None = None) 
 
 def parameter_tables(fit: Fit) -> str:
     """Every block of parameters, folded away."""
-    meaning = _meaning(fit.model)
+    meaning = fit.model.block_meanings
     blocks = []
     for name, what in meaning.items():
         whole = operator.attrgetter(name)(fit.model)
@@ -216,7 +208,7 @@ def structure_table(fit: Fit) -> str:
     return table(["parameter", "estimate", "standard error"], rows, caption)
 
 
-def scale_given(fit: Fit | NetworkFit) -> list[str]:
+def scale_given(fit: Fit) -> list[str]:
     """The argument `scale` of `rekal.fit`, where it was not the default."""
     if fit.kind == "own" or len(fit.labels.series_names) < 2:
         return []
@@ -225,16 +217,16 @@ def scale_given(fit: Fit | NetworkFit) -> list[str]:
     return [] if fit.input_names else ['scale="shared"']
 
 
-def transform_given(fit: Fit | NetworkFit) -> list[str]:
+def transform_given(fit: Fit) -> list[str]:
     """The argument `transform` of `rekal.fit`; a structure or a network without has the default or "none"."""
     transform = fit.standardiser.transform
     if transform is None:
-        return ['transform="none"'] if isinstance(fit, NetworkFit) else []
+        return [] if method_class(fit).default_transform == "none" else ['transform="none"']
     given = transform.argument
     return [f'transform="{given}"' if isinstance(given, str) else f"transform={given:g}"]
 
 
-def scales_table(fit: Fit | NetworkFit) -> str:
+def scales_table(fit: Fit) -> str:
     """Location and scale of each series; nothing where all share them."""
     panel = fit.standardiser
     if not isinstance(panel, Panel):
@@ -252,64 +244,10 @@ def scales_table(fit: Fit | NetworkFit) -> str:
     return table(["series", "column", "location", "scale"], rows[:MOST_ROWS], caption)
 
 
-def _meaning(model: GaussianModel) -> dict[str, str]:
-    """The blocks of a model, by name."""
-    if isinstance(model, LinearContinuous):
-        first = {"F": "drift", "G": "input weights", "g": "offset of the drift"}
-        process = "covariance of the noise that a unit of time adds"
-    elif isinstance(model, NonlinearGaussian):
-        first, process = {}, "covariance of the process noise"
-    else:
-        first = {"A": "transition", "B": "input weights", "c": "offset of the transition"}
-        process = "covariance of the process noise"
-    if isinstance(model, RBFNetwork):
-        first["H"] = "weights of the kernels"
-        first["kernels.centers"] = "centres of the kernels, over states and inputs"
-    if not isinstance(model, NonlinearGaussian):
-        first |= {
-            "C": "observation", "D": "direct input weights", "d": "offset of the observation",
-        }  # fmt: skip
-    return {
-        **first,
-        "Q": process, "R": "covariance of the observation noise",
-        "m": "mean of the first state", "P": "covariance of the first state",
-    }  # fmt: skip
-
-
 def _formula(fit: Fit) -> str:
     """The equations of the model."""
-    model = fit.model
-    if isinstance(model, NonlinearGaussian):
-        drive, direct = (", u", ", u") if model.n_inputs else ("", "")
-        return (
-            f"x = f(x<sub>t-1</sub>{drive}) + w, y = h(x{direct}) + v, with functions of your own; w has the "
-            "covariance Q, v the covariance R."
-        )
-    if isinstance(model, LinearContinuous):
-        drive, direct = (" + G u", " + D u") if model.n_inputs else ("", "")
-        return (
-            f"dx = (F x{drive} + g) dt + dW, &ensp; y = C x{direct} + d + v, &ensp; Cov dW = Q dt, "
-            "v ~ N(0, R)."
-        )
-    drive, direct = (" + B u", " + D u") if model.n_inputs else ("", "")
-    old, seen, where = "x<sub>t−1</sub>", "x", ""
-    if isinstance(model, RBFNetwork):
-        drive = f" + H ρ(x<sub>t−1</sub>{', u' if model.n_inputs else ''}){drive}"
-        where = ", &ensp; ρ: the kernels"
-    if isinstance(model, StochasticRNN):
-        old = "f(x<sub>t−1</sub>)"
-        seen = "x" if model.linear_observation else "f(x)"
-        where = f", &ensp; f = {text(activation_name(fit))}"
-    return (
-        f"x<sub>t</sub> = A {old}{drive} + c + w, &ensp; y<sub>t</sub> = C {seen}{direct} + d + v, "
-        f"&ensp; w ~ N(0, Q), v ~ N(0, R){where}."
-    )
-
-
-def activation_name(fit: Fit) -> str:
-    """What the transfer function is called."""
-    chosen = getattr(fit.model, "activation", "identity")
-    return chosen if isinstance(chosen, str) else getattr(chosen, "__name__", "a function")
+    lowered = re.sub(r"_(?:\{([^}]*)\}|(\w))", r"<sub>\1\2</sub>", text(fit.model.equations))
+    return lowered.replace(",  ", ", &ensp; ")
 
 
 def pairs_table(rows: Iterable[tuple[str, str]]) -> str:

@@ -22,18 +22,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from rekal.beliefs import Path
 from rekal.errors import RekalError
 from rekal.models.base import StateSpaceModel
-from rekal.models.checks import is_singular
-from rekal.models.continuous import LinearContinuous
-from rekal.models.gaussian import GaussianModel, everywhere
+from rekal.models.gaussian import everywhere
 from rekal.precision import in_own_precision
 
 
@@ -110,10 +109,8 @@ def smooth_marginal(
         (_, moment), v = jax.lax.scan(confined_step, start, (tables, rows), reverse=True)
         return moment, v
 
-    if isinstance(model, GaussianModel):
-        moment, v = jax.lax.cond(model.confined(tail(dt)), confined, regular)
-    else:
-        moment, v = regular()
+    singular = model.confined(tail(dt))
+    moment, v = regular() if singular is None else jax.lax.cond(singular, confined, regular)
     return Smoothed(jnp.concatenate([v, last[None]]), moment)
 
 
@@ -136,10 +133,7 @@ def check_lines(
     Raises:
         RekalError: fewer than `LEAST_LINES`; the sentence names the step, counted from 0.
     """
-    if not isinstance(model, GaussianModel) or isinstance(weights, Tracer):
-        return
-    steps = model.discrete() if isinstance(model, LinearContinuous) else model
-    if not is_singular(steps.Q):
+    if isinstance(weights, Tracer) or not model.singular_transition:
         return
     lines = 1 / np.maximum((np.asarray(weights, np.float64) ** 2).sum(-1), 1e-300)
     lines = lines if valid is None else np.where(valid, lines, np.inf)
@@ -151,3 +145,41 @@ def check_lines(
             f"{LEAST_LINES} are needed: use more particles, or smooth by Kalman, ExtendedKalman or "
             "UnscentedKalman"
         )
+
+
+def smooth_particles(
+    model: StateSpaceModel,
+    path: Path,
+    inputs: Float[Array, "batch steps input"] | None,
+    dt: Float[Array, "batch steps"] | None,
+    lengths: Int[np.ndarray, " batch"],
+) -> Path:
+    """The clouds of several series with smoothed weights.
+
+    Args:
+        model: the model that was filtered.
+        path: what the filter left of the series, padded at their ends to one length.
+        inputs: known inputs.
+        dt: time since the step before, of a model in continuous time.
+        lengths: numbers of real steps.
+
+    Raises:
+        RekalError: `check_lines`.
+    """
+    valid = jnp.asarray(np.arange(path.x.shape[1]) < lengths[:, None])
+    weights = _smooth_each(model, (path, inputs, dt, valid))
+    for series, length in zip(weights, lengths, strict=True):
+        check_lines(model, series[: int(length)])
+    return eqx.tree_at(lambda path: path.log_weights, path, jnp.log(weights))
+
+
+@eqx.filter_jit
+def _smooth_each(model: StateSpaceModel, rows: PyTree) -> Float[Array, "batch steps particles"]:
+    """Smoothed weights of several series, one after the other."""
+
+    def one(row: PyTree) -> Array:
+        path, inputs, dt, valid = row
+        nothing = jnp.zeros((*path.x.shape[:2], 0), path.x.dtype)
+        return smooth_marginal(model, path, inputs, dt, valid, nothing, nothing).weights
+
+    return jax.lax.map(one, rows)

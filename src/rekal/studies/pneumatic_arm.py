@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rekal.datasets.pneumatic_arm import ACTIONS, JOINTS, TEST, TRAIN, VALID, load_pneumatic_arm
-from rekal.fit_base import BaseFit
+from rekal.fit_result import Fit
 from rekal.learning.backprop import Backprop
 from rekal.sequences import Sequences
 from rekal.studies.base import Row, StudyOptions, StudyResult
@@ -129,7 +129,7 @@ def run(options: StudyOptions) -> StudyResult:
     )
 
 
-def linear(fitted: BaseFit, test: Sequences) -> Forecasts:
+def linear(fitted: Fit, test: Sequences) -> Forecasts:
     """What a linear model says of the windows of some episodes."""
     told = fitted.roll(test, range(1, AHEAD + 1))
     windows = Windows.of(test)

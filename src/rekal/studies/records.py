@@ -32,7 +32,6 @@ from rekal.backtesting import backtest, horizon_scores
 from rekal.datasets.breathing import load_breathing
 from rekal.datasets.pneumatic_arm import TEST, TRAIN, load_pneumatic_arm
 from rekal.errors import RekalError
-from rekal.fit_network import NetworkFit
 from rekal.fit_result import Fit
 from rekal.models.structural import local_linear_trend, seasonal
 from rekal.models.structures import Structure
@@ -125,9 +124,9 @@ def run(options: StudyOptions) -> StudyResult:
 
 def evaluate(record: Record, method: str, seed: int) -> Figures:
     """Train a method on a record and forecast what it has not seen."""
-    trained: list[Fit | NetworkFit] = []
+    trained: list[Fit] = []
 
-    def train(part: Sequences) -> Fit | NetworkFit:
+    def train(part: Sequences) -> Fit:
         model = record.structure if method == "structure" else method
         assert model is not None
         trained.append(fit(part, model, seed=seed, progress=False))

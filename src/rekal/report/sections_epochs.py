@@ -1,30 +1,24 @@
-"""The sections of the report on how a network was found: its losses over the epochs, its settings."""
+"""The section of the report on how a network was found: its losses over the epochs."""
 
 from __future__ import annotations
-
-import platform
-from importlib.metadata import version
 
 import numpy as np
 import plotly.graph_objects as go
 
-from rekal.fit_network import NetworkFit
+from rekal.fit_result import Fit
 from rekal.history import REASONS
-from rekal.report.page import Page, code
+from rekal.report.page import Page
 from rekal.report.sections import add_warnings
 from rekal.report.style import BLUE, ORANGE, line, panels, text
-from rekal.report.tables import number, pairs_table, scale_given, scales_table, transform_given
+from rekal.report.tables import number
 from rekal.report.thinning import extremes
 
 
-def add_network_learning(page: Page, fit: NetworkFit) -> None:
-    """How the network was found."""
+def add_epochs(page: Page, fit: Fit) -> None:
+    """How a network was found, epoch by epoch."""
     page.heading("How it was found")
     history = fit.history
     count = len(history.held_out)
-    if not count:
-        page.add("<p>Training was interrupted in its first epoch: these are the first weights.</p>")
-        return
     page.add(
         f"<p>{count} epoch{'' if count == 1 else 's'} in {number(history.seconds, 3)} s; "
         f"{REASONS[history.stopped]}. The end of each series was not trained on but chose the epoch that was "
@@ -47,7 +41,7 @@ def add_network_learning(page: Page, fit: NetworkFit) -> None:
     )
 
 
-def _course(fit: NetworkFit) -> go.Figure:
+def _course(fit: Fit) -> go.Figure:
     figure = panels(1, 260)
     for values, name, colour in (
         (np.asarray(fit.history.held_out), "held out", BLUE),
@@ -59,25 +53,3 @@ def _course(fit: NetworkFit) -> go.Figure:
     figure.update_xaxes(title_text="epoch", rangemode="tozero")
     figure.update_yaxes(title_text="log-likelihood per value (nats)")
     return figure
-
-
-def add_network_settings(page: Page, fit: NetworkFit) -> None:
-    """How to reproduce the network."""
-    page.heading("How to reproduce it")
-    machine = f"rekal {version('rekal')}, JAX {version('jax')}, Python {platform.python_version()}"
-    layer = fit.table.network.layer
-    rows = [
-        ("model", text(fit.kind)),
-        ("network", text(fit.size())),
-        ("epochs", number(len(fit.history.held_out))),
-        ("seed", str(fit.seed)),
-        ("versions", machine),
-    ]
-    page.add(pairs_table(rows))
-    page.add(scales_table(fit))
-    given = [f'"{fit.kind}"', f"states={layer.latent}"]
-    if fit.kind != "rkn":
-        given.append(f"units={getattr(layer, 'units', None)}")
-    given += [*scale_given(fit), *transform_given(fit), f"seed={fit.seed}"]
-    page.add("<p>On the same data, with an otherwise default learner:</p>")
-    page.add(code(f"fit = rekal.fit(data, {', '.join(given)})"))
