@@ -12,7 +12,6 @@ from rekal.errors import RekalError
 from rekal.loading import load
 from rekal.networks.serial import load_network
 
-
 MODEL = "filter.arguments.model.model"
 
 

@@ -34,7 +34,7 @@ def test_a_network_goes_through_all_commands(here):
     drawn = answer(call("simulate", "y-elman.rekal", "--steps", 4, "--json"))
     assert np.shape(drawn["values"]["y_mm"]) == (1, 4)
     answer(call("report", "y-elman.rekal", "y.csv", "--out", "again.html", "--json", "-q"))
-    refused(call("identify", "y-elman.rekal"), "no state equation")
+    refused(call("identify", "y-elman.rekal"), "no state-space model")
 
 
 def test_training_continues_from_its_folder(here):

@@ -310,7 +310,7 @@ def test_what_is_of_no_use_is_refused(model, how, sentence):
 
 
 def test_what_a_network_cannot_tell_is_refused(driven):
-    with pytest.raises(RekalError, match="no state equation"):
+    with pytest.raises(RekalError, match="no state-space model"):
         driven.identify()
     other = dataclasses.replace(tanks(), names=("c", "d"))
     with pytest.raises(RekalError, match="trained on the columns a_mm, b_mm"):

@@ -73,7 +73,7 @@ def load_archive(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray
         if version in WRITTEN_BY:
             raise RekalError(
                 f"{path}: this model file was written by {WRITTEN_BY[version]} (format {version}), and this "
-                f"version reads format {VERSION}: train the model again, or use it with {WRITTEN_BY[version]}."
+                f"version reads format {VERSION}: train the model again, or use it with that version."
             )
         remedy = "; install a newer rekal." if version > VERSION else "."
         raise RekalError(

@@ -83,8 +83,8 @@ class Fit(Forecasts):
         """
         if not isinstance(self.algorithm, ModelFilter):
             raise RekalError(
-                f"a network ({self.kind}) has no state equation whose period, modes or noise could be told: "
-                "forecast or simulate with it, or identify a model such as em-rnn"
+                f"{self.kind} has no state-space model whose period, modes or noise could be identified: "
+                "forecast or simulate with it, or fit a model such as em-rnn or linear"
             )
         return self.algorithm.model
 

@@ -44,6 +44,7 @@ def description_of(fit: Fit) -> Description:
 
 def method_class(fit: Fit) -> type[Method]:
     """The method that made a fit."""
+    from rekal.methods.base import Method
     from rekal.methods.own import METHODS
     from rekal.methods.own_base import OwnModel
     from rekal.methods.registry import get, names
@@ -51,6 +52,8 @@ def method_class(fit: Fit) -> type[Method]:
 
     if fit.kind in names():
         return get(fit.kind)
+    if not fit.has_model:
+        return Method
     if fit.kind != "own":
         return StateSpaceMethod
     return METHODS.get(type(fit.model).__name__, OwnModel)
