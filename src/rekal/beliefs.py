@@ -55,7 +55,7 @@ class Particles(eqx.Module):
 
     @property
     def effective_sample_size(self) -> Float[Array, ""]:
-        """`1 / sum w^2`, between one and the number of particles."""
+        r"""$1 / \sum_i w_i^2$, between one and the number of particles."""
         return 1 / jnp.sum(self.weights**2)
 
 
@@ -187,14 +187,14 @@ class GaussianPath(Trajectory):
 
 
 class SmoothedPath(eqx.Module):
-    """Moments of the states given a whole series.
+    r"""Moments of the states given a whole series.
 
     Several series that share their covariances hold them once, with a leading axis of one.
 
     Attributes:
         mean: `(steps, states)`.
         cov: `(steps, states, states)`.
-        lag: `Cov(x_t, x_{t-1})`; zero at the first step.
+        lag: $\operatorname{Cov}(x_t, x_{t-1})$; zero at the first step.
     """
 
     mean: Float[Array, "*steps states"]

@@ -247,10 +247,10 @@ class Filter(eqx.Module):
         steps: int,
         inputs: Float[Array, "steps input"] | None = None,
     ) -> Float[Array, "steps obs"]:
-        """A new series: each observation is drawn from its distribution and then enters as if it were seen.
+        r"""A new series: each observation is drawn from its distribution and then enters as if it were seen.
 
-        One-step predictive densities define the law of whole series, `p(y) = prod p(y_t | past)`, so this is
-        exact for a filter that is.
+        One-step predictive densities define the law of whole series, $p(y) = \prod_t p(y_t \mid y_{1:t-1})$,
+        so this is exact for a filter that is.
         """
 
         def step(belief: Belief, row: PyTree) -> tuple[Belief, Array]:

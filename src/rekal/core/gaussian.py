@@ -22,12 +22,12 @@ class _Normal(Distribution):
 
     @in_own_precision
     def cdf(self, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """`Phi((y - mean) / std)`."""
+        r"""$\Phi((y - \mu) / \sigma)$ of each entry."""
         return ndtr((y - self.mean) / self.std)
 
     @in_own_precision
     def quantile(self, q: int | float) -> Float[Array, "*shape"]:
-        """`mean + std Phi^{-1}(q)`."""
+        r"""$\mu + \sigma \Phi^{-1}(q)$ of each entry."""
         q = probability(q, "the probability of a quantile")
         return self.mean + self.std * ndtri(jnp.asarray(q, self.mean.dtype))
 
@@ -38,7 +38,7 @@ class _Normal(Distribution):
 
 
 class Gaussian(_Normal):
-    """`N(mean, cov)`.
+    r"""A Gaussian $\mathcal{N}(\mu, \Sigma)$ with a full covariance.
 
     Attributes:
         mean: `(*lead, obs)`.
@@ -71,7 +71,7 @@ class Gaussian(_Normal):
 
     @in_own_precision
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
-        """`mean + L e` with `L L' = cov` and independent standard normal `e`."""
+        r"""$\mu + L e$ with $L L^\top = \Sigma$ and independent standard normal $e$."""
         noise = jax.random.normal(key, (*shape, *self.mean.shape), self.mean.dtype)
         return self.mean + (cholesky(self.cov) @ noise[..., None])[..., 0]
 

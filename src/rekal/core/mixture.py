@@ -15,7 +15,7 @@ from rekal.precision import in_own_precision
 
 
 class GaussianMixture(Distribution):
-    """`sum_i w_i N(means_i, cov)`.
+    r"""A mixture $\sum_i w_i\, \mathcal{N}(\mu_i, \Sigma)$ whose components share their covariance.
 
     Attributes:
         means: of the components, `(*lead, components, obs)`.

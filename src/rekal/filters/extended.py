@@ -38,7 +38,16 @@ from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 
 
 class ExtendedKalman(NonlinearFilter):
-    """The extended Kalman filter, with its Rauch-Tung-Striebel smoother.
+    r"""The extended Kalman filter, with its Rauch-Tung-Striebel smoother (Särkkä 2013, section 5.2).
+
+    $$
+    \begin{aligned}
+    m^- &= g(m), & P^- &= A P A^\top + Q, & A &= \partial g / \partial x \text{ at } m, \\
+    K &= P^- C^\top (C P^- C^\top + R)^{-1}, & m &= m^- + K (y - h(m^-)), & P &= (I - K C) P^-,
+    \end{aligned}
+    $$
+
+    with $C = \partial h / \partial x$ at $m^-$.
 
     Attributes:
         model: a model with additive Gaussian noise.

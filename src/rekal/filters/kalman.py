@@ -70,7 +70,14 @@ class Evidence(NamedTuple):
 
 
 class Kalman(GaussianFilter):
-    """The exact filter of a linear Gaussian model.
+    r"""The exact filter of a linear Gaussian model (Kalman 1960).
+
+    $$
+    \begin{aligned}
+    m^- &= A m + B u + c, & P^- &= A P A^\top + Q, \\
+    K &= P^- C^\top (C P^- C^\top + R)^{-1}, & m &= m^- + K (y - C m^- - D u - d), & P &= (I - K C) P^-.
+    \end{aligned}
+    $$
 
     Attributes:
         model: a `LinearGaussian`, `LinearTimeVarying` or `LinearContinuous`.

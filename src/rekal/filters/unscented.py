@@ -59,7 +59,10 @@ class Image(NamedTuple):
 
 
 class UnscentedKalman(NonlinearFilter):
-    """The unscented Kalman filter, with its Rauch-Tung-Striebel smoother (Särkkä 2008).
+    r"""The unscented Kalman filter, with its Rauch-Tung-Striebel smoother (Särkkä 2008).
+
+    A Gaussian $\mathcal{N}(m, S S^\top)$ of $n$ states is carried through a function by the $2n + 1$ sigma
+    points $m$ and $m \pm s S_j$, where $S_j$ is a column of $S$ and $s^2 = \alpha^2 (n + \kappa)$.
 
     Attributes:
         model: a model with additive Gaussian noise.

@@ -134,14 +134,20 @@ def distance(
 ) -> Distance:
     r"""Compare two models of the same inputs and outputs.
 
-    With the responses `a` and `b` at the same frequencies it is `|a - b| / sqrt(|a|^2 + |b|^2)`, the same for
-    either order of the models: 1 from a model that does nothing, `sqrt(2)` from one that does the opposite.
+    With the responses $a$ and $b$ at the same frequencies it is
+
+    $$
+    \frac{\lVert a - b \rVert}{\sqrt{\lVert a \rVert^2 + \lVert b \rVert^2}},
+    $$
+
+    the same for either order of the models: 1 from a model that does nothing, $\sqrt{2}$ from one that does
+    the opposite.
 
     Args:
         first: a constant linear model.
         second: another; it may have another number of states.
-        relative_to: "both", or "first" for `|a - b| / |a|`, the error of the second model where the first
-            is the truth; that is not symmetric.
+        relative_to: "both", or "first" for $\lVert a - b \rVert / \lVert a \rVert$, the error of the second
+            model where the first is the truth; that is not symmetric.
 
     Raises:
         RekalError: other numbers of outputs or inputs, or an unknown `relative_to`.

@@ -64,7 +64,14 @@ class Simulation(NamedTuple):
 
 
 class SimulationError(eqx.Module):
-    """Least squares of the free simulation.
+    r"""Least squares of the free simulation (Ljung 1999, section 4.2).
+
+    $$
+    x_t = g(x_{t-1}, u_t), \qquad
+    \ell = \frac{1}{n} \sum_t \lVert y_t - h(x_t, u_t) \rVert^2 + \lambda \lVert \theta \rVert^2
+    $$
+
+    over the $n$ observed entries, with the ridge $\lambda$ on the weights $\theta$.
 
     Attributes:
         iterations: of Levenberg and Marquardt's method, at most.

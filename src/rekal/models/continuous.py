@@ -36,7 +36,16 @@ from rekal.sequences import AnyArray
 
 
 class LinearContinuous(LinearModel):
-    """A linear stochastic differential equation with noisy observations.
+    r"""A linear stochastic differential equation with noisy observations.
+
+    $$
+    \begin{aligned}
+    dx &= (F x + G u + g)\,dt + dW, & \operatorname{Cov}(dW) &= Q\,dt, \\
+    y_t &= C x_t + D u_t + d + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
+
+    The input is held constant over the step into $t$; each step is discretised exactly, whatever its length.
 
     Attributes:
         F: drift `(states, states)`, per unit of time.

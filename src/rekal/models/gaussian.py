@@ -75,7 +75,15 @@ class PairTable(NamedTuple):
 
 
 class GaussianModel(StateSpaceModel):
-    """A model with transition mean `g`, observation mean `h` and covariances `Q`, `R`, `P`."""
+    r"""A model with transition mean $g$, observation mean $h$ and additive Gaussian noise.
+
+    $$
+    \begin{aligned}
+    x_t &= g(x_{t-1}, u_t) + w_t, & w_t &\sim \mathcal{N}(0, Q), & x_1 &\sim \mathcal{N}(m, P), \\
+    y_t &= h(x_t, u_t) + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
+    """
 
     Q: Float[Array, "states states"]
     R: Float[Array, "obs obs"]

@@ -30,7 +30,14 @@ from rekal.sequences import AnyArray
 
 
 class LinearGaussian(LinearModel):
-    """A linear model whose matrices do not change.
+    r"""A linear model whose matrices do not change.
+
+    $$
+    \begin{aligned}
+    x_t &= A x_{t-1} + B u_t + c + w_t, & w_t &\sim \mathcal{N}(0, Q), & x_1 &\sim \mathcal{N}(m, P), \\
+    y_t &= C x_t + D u_t + d + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
 
     Attributes:
         A: transition `(states, states)`.

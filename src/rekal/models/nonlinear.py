@@ -38,7 +38,14 @@ LEAST_WIDTH = 8  # numbers that a user's function is taken to work with for each
 
 
 class NonlinearGaussian(GaussianModel):
-    """A model made of two functions of single states.
+    r"""A model made of two functions of single states.
+
+    $$
+    \begin{aligned}
+    x_t &= f(x_{t-1}, u_t, \Delta t) + w_t, & w_t &\sim \mathcal{N}(0, Q), & x_1 &\sim \mathcal{N}(m, P), \\
+    y_t &= h(x_t, u_t) + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
 
     Attributes:
         f: transition mean `(x, u, dt) -> x`, shapes `(states,), (input,), () -> (states,)`; `u` and `dt`

@@ -27,11 +27,15 @@ from rekal.sequences import AnyArray
 
 
 class Kernels(eqx.Module):
-    """Gaussian bumps over states and inputs.
+    r"""Gaussian bumps over states and inputs.
+
+    $$
+    \rho_k(z) = \exp\left(-\tfrac{1}{2} (z - c_k)^\top S_k^{-1} (z - c_k)\right), \qquad z = [x; u].
+    $$
 
     Attributes:
-        centers: where they stand `(kernels, states + inputs)`.
-        spreads: their covariances `(kernels, states + inputs, states + inputs)`.
+        centers: where they stand, $c_k$, `(kernels, states + inputs)`.
+        spreads: their covariances $S_k$ `(kernels, states + inputs, states + inputs)`.
     """
 
     centers: Float[Array, "kernels z"]
@@ -58,7 +62,16 @@ class Kernels(eqx.Module):
 
 
 class RBFNetwork(GaussianModel):
-    """Radial basis functions in the transition and, if wanted, in the observation.
+    r"""Radial basis functions in the transition and, if wanted, in the observation.
+
+    $$
+    \begin{aligned}
+    x_t &= H \rho(x_{t-1}, u_t) + A x_{t-1} + B u_t + c + w_t, & w_t &\sim \mathcal{N}(0, Q), \\
+    y_t &= G \eta(x_t, u_t) + C x_t + D u_t + d + v_t, & v_t &\sim \mathcal{N}(0, R),
+    \end{aligned}
+    $$
+
+    where $\rho$ and $\eta$ are vectors of `Kernels` (Ghahramani and Roweis 1999).
 
     Attributes:
         A: linear transition `(states, states)`.

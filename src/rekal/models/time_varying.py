@@ -32,7 +32,11 @@ BLOCKS = Blocks._fields
 
 
 class LinearTimeVarying(LinearModel):
-    """A linear model some of whose matrices are given step by step.
+    r"""A linear model some of whose matrices are given step by step.
+
+    $$
+    x_t = A_t x_{t-1} + B_t u_t + c_t + w_t, \qquad y_t = C_t x_t + D_t u_t + d_t + v_t.
+    $$
 
     `Kalman`, the smoothers and the simulation smoother run it. A particle filter does not: it asks for a
     transition without saying which.

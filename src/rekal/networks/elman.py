@@ -12,7 +12,7 @@ from rekal.networks.recurrent import Recurrent
 
 
 class Elman(Recurrent):
-    """An Elman network that is a filter: `h_t = tanh(W x_t + U h_{t-1} + b)`."""
+    r"""An Elman network that is a filter: $h_t = \tanh(W x_t + U h_{t-1} + b)$."""
 
     gates: ClassVar[int] = 1
 
