@@ -34,6 +34,22 @@ class FrameStream:
     Attributes:
         belief: after the last frame.
         step: number of frames taken so far, missing ones too.
+
+    Example:
+        >>> import jax
+        >>> import numpy as np
+        >>> import rekal
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> layer = rekal.Elman.create(4, key=keys[0])
+        >>> encoder = rekal.PatchEncoder((8, 8, 1), 4, key=keys[1])
+        >>> network = rekal.Network(encoder, layer, rekal.GaussianHead(*layer.sizes, 2, key=keys[2]))
+        >>> stream = rekal.FrameStream(network)
+        >>> stream.update(np.zeros((8, 8, 1), np.uint8)).mean.shape  # of the target
+        (2,)
+        >>> stream.update(None).mean.shape  # a frame is missing
+        (2,)
+        >>> stream.step
+        2
     """
 
     belief: Any

@@ -102,6 +102,18 @@ class Nees:
         high: upper end.
         inside: share of the steps inside their own chi-square interval, near 0.95.
         steps: number of steps looked at.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> rng = np.random.default_rng(0)
+        >>> level = np.cumsum(rng.normal(size=(100, 1)), axis=0)  # known, as in a simulation
+        >>> data = rekal.Sequences.from_arrays(level + rng.normal(size=(100, 1)))
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=one, R=one, initial="diffuse")
+        >>> nees = rekal.filter(rekal.Kalman(model), data).nees(level)
+        >>> nees.low < nees.mean < nees.high
+        True
     """
 
     mean: float

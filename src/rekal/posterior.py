@@ -162,6 +162,18 @@ class Posterior(Scored):
             it; NaN where nothing was observed, or the start not determined yet. None for a model whose noise
             is not additive and Gaussian, as is `pit`.
         pit: probability integral transform of each entry one step ahead, same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> smoothed = rekal.smooth(rekal.Kalman(model), data)
+        >>> smoothed.mean.shape, smoothed.cov.shape
+        ((1, 100, 1), (1, 100, 1, 1))
+        >>> smoothed.to_frame().shape
+        (100, 4)
     """
 
     mean: Float[AnyArray, "batch steps states"]

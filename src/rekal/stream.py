@@ -49,6 +49,22 @@ class Stream:
         belief: what is believed after the last update, in standardised units.
         step: number of samples taken so far.
         log_likelihood: of all samples so far, in nats of the raw units.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> from rekal.forecasting import Labels
+        >>> fit = rekal.fit(rekal.load_example("nile"), "local-level")  # doctest: +SKIP
+        >>> stream = fit.stream()  # doctest: +SKIP
+        >>> data, one = rekal.load_example("nile"), np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=0.05 * one, R=0.5 * one)
+        >>> stream = rekal.Stream(rekal.Kalman(model), data.standardiser(), Labels.of(data))
+        >>> for flow in (1120.0, 1160.0, float("nan"), 1210.0):  # one year is missing
+        ...     stream.update(flow)
+        >>> stream.step
+        4
+        >>> stream.forecast(2).mean[0, :, 0].round().tolist()
+        [1142.0, 1142.0]
     """
 
     belief: Belief

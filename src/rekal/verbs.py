@@ -153,6 +153,16 @@ def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
 
     Raises:
         RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`).
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> filtered = rekal.filter(rekal.Kalman(model), data)
+        >>> round(float(filtered.log_likelihood), 2)
+        -632.55
     """
     check_filter(algorithm)
     algorithm, key = suited(algorithm), jax.random.key(seed_of(seed))
@@ -169,6 +179,16 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     Raises:
         RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`); or process
             noise is singular and too few ancestral lines of the particles are left.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> smoothed = rekal.smooth(rekal.Kalman(model), data)
+        >>> smoothed.mean[0, 27:29, 0].round().tolist()  # the level in 1898 and 1899
+        [1000.0, 951.0]
     """
     check_filter(algorithm)
     algorithm = suited(algorithm)

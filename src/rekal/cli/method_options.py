@@ -25,6 +25,7 @@ def method_of(model: str, flags: Mapping[str, Any], settings: Sequence[str]) -> 
             out of range.
 
     Example:
+        >>> from rekal.cli.method_options import method_of
         >>> method_of("gru", {"states": 12, "units": None}, ["hold-out=0.3"]).options
         {'states': 12, 'hold_out': 0.3, 'units': None}
     """

@@ -34,6 +34,17 @@ class Filter(eqx.Module):
     Attributes:
         observations: number of observed columns.
         n_inputs: number of known inputs, 0 without any.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> kalman = rekal.Kalman(rekal.LinearGaussian.create(A=one, C=one, Q=one, R=one))
+        >>> belief, log_prob = kalman.update(kalman.init(), jnp.array([0.5]))
+        >>> ahead = kalman.observe(kalman.predict(belief))
+        >>> float(ahead.mean[0]), float(ahead.var[0])
+        (0.25, 2.5)
     """
 
     if TYPE_CHECKING:  # a subclass has each as a field or as a property

@@ -83,6 +83,13 @@ class DiagonalGaussian(_Normal):
         mean: `(*lead, *event)`.
         var: variances, positive.
         axes: number of axes of an event: 1 for vectors, 3 for images.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from rekal.core.gaussian import DiagonalGaussian
+        >>> ahead = DiagonalGaussian(jnp.zeros(2), jnp.array([1.0, 4.0]))
+        >>> print(ahead.crps(jnp.zeros(2)).round(2))  # of each entry
+        [0.22999999 0.47      ]
     """
 
     mean: Float[Array, "*shape"]  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -21,6 +21,13 @@ class GaussianMixture(Distribution):
         means: of the components, `(*lead, components, obs)`.
         within: covariance of each component, the same for all, `(*#lead, obs, obs)`.
         log_weights: normalised log weights `(*#lead, components)`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from rekal.core.mixture import GaussianMixture
+        >>> ahead = GaussianMixture(jnp.array([[-1.0], [1.0]]), jnp.eye(1), jnp.log(jnp.array([0.5, 0.5])))
+        >>> ahead.mean.tolist(), ahead.cov.tolist()
+        ([0.0], [[2.0]])
     """
 
     means: Float[Array, "*lead components obs"]

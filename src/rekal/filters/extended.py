@@ -53,6 +53,18 @@ class ExtendedKalman(NonlinearFilter):
         model: a model with additive Gaussian noise.
         form: "auto", "covariance" or "square-root" (see `NonlinearFilter`).
         iterations: how often each observation is linearised; 1 is the ordinary filter.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.NonlinearGaussian.create(
+        ...     lambda x, u, dt: x + 0.1 * jnp.sin(x), lambda x, u: x**2, one, one, m=np.ones(1), P=one
+        ... )
+        >>> data = rekal.Sequences.from_arrays(np.array([1.2, 1.9, 3.1, 4.2]))
+        >>> round(float(rekal.filter(rekal.ExtendedKalman(model), data).log_likelihood), 2)
+        -8.17
     """
 
     iterations: int = eqx.field(static=True, default=1)

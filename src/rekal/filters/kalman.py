@@ -83,6 +83,16 @@ class Kalman(GaussianFilter):
         model: a `LinearGaussian`, `LinearTimeVarying` or `LinearContinuous`.
         form: "auto", "covariance", "square-root" or "parallel" (see the module text).
         precise: whether `R` is singular, or tiny beside a given `P`.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> filtered = rekal.filter(rekal.Kalman(model), data)
+        >>> round(float(filtered.mean[0, -1, 0]), 1)  # level of the last year
+        798.4
     """
 
     model: LinearModel

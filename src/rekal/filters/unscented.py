@@ -70,6 +70,18 @@ class UnscentedKalman(NonlinearFilter):
         alpha: how far the sigma points lie from the mean.
         beta: weight of the curvature's square in the covariance; 2 is often given for a small alpha.
         kappa: a second scale of the points; None stands for `max(0, 3 - states)`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.NonlinearGaussian.create(
+        ...     lambda x, u, dt: x + 0.1 * jnp.sin(x), lambda x, u: x**2, one, one, m=np.ones(1), P=one
+        ... )
+        >>> data = rekal.Sequences.from_arrays(np.array([1.2, 1.9, 3.1, 4.2]))
+        >>> round(float(rekal.filter(rekal.UnscentedKalman(model), data).log_likelihood), 2)
+        -8.65
     """
 
     alpha: float = eqx.field(static=True, default=1.0)

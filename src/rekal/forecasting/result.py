@@ -63,6 +63,19 @@ class Forecast(eqx.Module):
         transform: of the observations, before the model saw them, or None.
         horizons: steps ahead, static.
         labels: names, units and clock, static.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> ahead = rekal.forecast(rekal.Kalman(model), data, horizon=3)
+        >>> ahead.mean.shape  # (origins, horizons, columns)
+        (1, 3, 1)
+        >>> low, high = ahead.interval(0.9)
+        >>> low[0, :, 0].round().tolist()
+        [562.0, 554.0, 546.0]
     """
 
     means: Float[AnyArray, "origins horizons particles obs"]

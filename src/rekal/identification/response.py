@@ -64,6 +64,14 @@ def responses(model: LinearGaussian, steps: int = 100) -> Responses:
     Args:
         model: a constant linear model.
         steps: length of the impulse and step responses.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.5 * one, B=one, C=one, Q=one, R=one)
+        >>> rekal.responses(model, steps=4).impulse[:, 0, 0].tolist()
+        [1.0, 0.5, 0.25, 0.125]
     """
     stable = np.abs(np.linalg.eigvals(np.asarray(model.A, np.float64))).max() < 1
     return _responses(model, placed(stable), steps)
@@ -151,6 +159,14 @@ def distance(
 
     Raises:
         RekalError: other numbers of outputs or inputs, or an unknown `relative_to`.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.5 * one, B=one, C=one, Q=one, R=one)
+        >>> rekal.distance(model, model)
+        Distance(input=0.0, noise=0.0)
     """
     if relative_to not in ("both", "first"):
         raise RekalError(f"relative_to must be 'both' or 'first', but is {relative_to!r}")

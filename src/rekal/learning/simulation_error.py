@@ -78,6 +78,14 @@ class SimulationError(eqx.Module):
         ridge: penalty on the squared weights, or on their squared distance from a model that is given.
         tolerance: ends the search when an iteration lowers the loss by a smaller share.
         warm_up: steps at the beginning of each series that are simulated but not scored.
+
+    Example:
+        >>> import rekal
+        >>> learner = rekal.SimulationError(iterations=25, ridge=0.01)
+        >>> data = rekal.Sequences.from_csv("tanks.csv", inputs=("pump",))  # doctest: +SKIP
+        >>> fit = rekal.fit(data, "driven-rnn", learner, states=2)  # doctest: +SKIP
+        >>> learner.warm_up  # samples that are not scored
+        0
     """
 
     iterations: int = eqx.field(static=True, default=60)

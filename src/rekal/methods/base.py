@@ -49,6 +49,12 @@ class Method(ABC):
         advises_transform: whether a likelier transform is worth a warning.
         checkpoints: whether the training continues from a folder of checkpoints.
         least_states: number of states at least where the options do not say it.
+
+    Example:
+        >>> import rekal
+        >>> method = rekal.methods.get("seasonal")
+        >>> issubclass(method, rekal.methods.Method), method.needs
+        (True, 'one column, a known period')
     """
 
     name: ClassVar[str] = ""

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 class StateSpaceMethod(Method):
     """A method that leaves a `rekal.Fit`: a subclass says how a model is learned from standardised data.
 
+    `docs/extending.md` has a method in full.
+
     Example:
-        See `docs/extending.md` for a method in full.
+        >>> import rekal
+        >>> rekal.methods.Linear.smooths, rekal.methods.Linear.default_filter
+        (True, 'kalman')
     """
 
     smooths: ClassVar[bool] = True

@@ -61,6 +61,18 @@ class LinearContinuous(LinearModel):
         interval: length of a step where none is given.
         initial: "given", "stationary" or "diffuse", as for `LinearGaussian`.
         flat: diffuse coordinates.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearContinuous.create(
+        ...     F=-0.5 * one, C=one, Q=one, R=0.1 * one, initial="stationary"
+        ... )  # an Ornstein-Uhlenbeck process behind noise
+        >>> times = np.array([0.0, 0.3, 2.0])
+        >>> data = rekal.Sequences.from_arrays(np.array([1.0, 0.4, -0.2]), times=times, irregular=True)
+        >>> round(float(rekal.filter(rekal.Kalman(model), data).log_likelihood), 2)
+        -3.06
     """
 
     F: Float[Array, "states states"]

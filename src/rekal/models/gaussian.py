@@ -83,6 +83,17 @@ class GaussianModel(StateSpaceModel):
     y_t &= h(x_t, u_t) + v_t, & v_t &\sim \mathcal{N}(0, R).
     \end{aligned}
     $$
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.5 * one, C=one, Q=one, R=one)
+        >>> isinstance(model, rekal.GaussianModel)
+        True
+        >>> float(model.transition_mean(jnp.array([[4.0]]), None)[0, 0])
+        2.0
     """
 
     Q: Float[Array, "states states"]

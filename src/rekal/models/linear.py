@@ -53,6 +53,15 @@ class LinearGaussian(LinearModel):
         initial: "given" takes `m` and `P`, "stationary" computes them from `A`, `c` and `Q`,
             "diffuse" has a flat law in the coordinates `flat`.
         flat: those coordinates.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> round(float(rekal.filter(rekal.Kalman(model), data).log_likelihood), 2)
+        -632.55
     """
 
     A: Float[Array, "states states"]

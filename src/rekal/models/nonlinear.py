@@ -59,6 +59,22 @@ class NonlinearGaussian(GaussianModel):
         state_residual: how two states are subtracted.
         observation_residual: how two observations are subtracted.
         inputs: number of input variables.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> model = rekal.NonlinearGaussian.create(
+        ...     f=lambda x, u, dt: jnp.array([x[0] + 0.1 * x[1], x[1] - 0.1 * jnp.sin(x[0])]),
+        ...     h=lambda x, u: jnp.sin(x[:1]),
+        ...     Q=1e-3 * np.eye(2),
+        ...     R=1e-2 * np.eye(1),
+        ...     m=np.zeros(2),
+        ...     P=np.eye(2),
+        ... )
+        >>> swing = rekal.Sequences.from_arrays(np.sin(np.arange(30) / 10))
+        >>> rekal.filter(rekal.ExtendedKalman(model), swing).mean.shape
+        (1, 30, 2)
     """
 
     f: Callable[..., Any]

@@ -36,6 +36,13 @@ class Kernels(eqx.Module):
     Attributes:
         centers: where they stand, $c_k$, `(kernels, states + inputs)`.
         spreads: their covariances $S_k$ `(kernels, states + inputs, states + inputs)`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> bumps = rekal.Kernels(jnp.array([[-1.0], [1.0]]), jnp.ones((2, 1, 1)))
+        >>> print(bumps(jnp.array([[1.0]]), None).round(3))  # at x = 1
+        [[0.135 1.   ]]
     """
 
     centers: Float[Array, "kernels z"]
@@ -88,6 +95,18 @@ class RBFNetwork(GaussianModel):
         P: its covariance.
         kernels: the bumps of the transition.
         output_kernels: those of the observation, often none.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> bumps = rekal.Kernels(jnp.array([[-1.0], [1.0]]), jnp.ones((2, 1, 1)))
+        >>> model = rekal.RBFNetwork.create(
+        ...     A=0.5 * one, C=one, Q=0.1 * one, R=0.1 * one, H=np.array([[1.0, -1.0]]), kernels=bumps
+        ... )
+        >>> float(model.transition_mean(jnp.array([[0.0]]), None)[0, 0])
+        0.0
     """
 
     A: Float[Array, "states states"]

@@ -50,6 +50,18 @@ class StochasticRNN(GaussianModel):
         activation: name or elementwise function.
         linear_observation: the observation reads $C x_t$ instead of $C f(x_t)$.
         linear_units: how many units, the first ones, have $f(x) = x$.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> model = rekal.StochasticRNN.create(
+        ...     A=jnp.array([[1.0, 1.0], [-0.05, 0.98]]),
+        ...     C=jnp.array([[1.0, 0.0]]),
+        ...     Q=0.001 * jnp.eye(2),
+        ...     R=0.01 * jnp.eye(1),
+        ... )
+        >>> model.transition_mean(jnp.zeros((100, 2)), None).shape  # of a hundred particles
+        (100, 2)
     """
 
     A: Float[Array, "states states"]

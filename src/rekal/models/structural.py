@@ -24,6 +24,12 @@ def local_level() -> Structure:
     $$
     y_t = \mu_t + \varepsilon_t, \qquad \mu_t = \mu_{t-1} + \eta_t.
     $$
+
+    Example:
+        >>> import rekal
+        >>> rekal.local_level().names
+        ('level variance', 'noise variance')
+        >>> fit = rekal.fit(rekal.load_example("nile"), rekal.local_level())  # doctest: +SKIP
     """
     return Structure.of(Level(_unit(0.0)))
 
@@ -37,6 +43,12 @@ def local_linear_trend() -> Structure:
     \mu_t = \mu_{t-1} + \beta_{t-1} + \eta_t, \qquad
     \beta_t = \beta_{t-1} + \zeta_t.
     $$
+
+    Example:
+        >>> import rekal
+        >>> model = rekal.local_linear_trend().build()
+        >>> model.A.tolist()
+        [[1.0, 1.0], [0.0, 1.0]]
     """
     return Structure.of(Trend(_unit(0.0, -4.0)))
 
@@ -51,6 +63,12 @@ def seasonal(period: int | float) -> Structure:
 
     Raises:
         RekalError: the period is no whole number of at least 2 steps.
+
+    Example:
+        >>> import rekal
+        >>> structure = rekal.local_linear_trend() + rekal.seasonal(12)
+        >>> structure.names
+        ('level variance', 'slope variance', 'seasonal(12) variance', 'noise variance')
     """
     if period != int(period) or period < 2:
         raise RekalError(
@@ -79,6 +97,12 @@ def oscillator(period: int | float | None = None, damping: int | float | None = 
 
     Raises:
         RekalError: a period of 2 steps or less, or a damping outside (0, 1).
+
+    Example:
+        >>> import rekal
+        >>> cycle = rekal.oscillator(period=10.6, damping=0.95)
+        >>> cycle.names
+        ('period', 'damping', 'oscillator variance', 'noise variance', 'mean')
     """
     if period is not None and period <= 2:
         raise RekalError(
@@ -111,6 +135,11 @@ def constant_velocity(dt: int | float = 1.0, axes: int = 1) -> Structure:
 
     Raises:
         RekalError: `dt` or `axes` is not positive.
+
+    Example:
+        >>> import rekal
+        >>> rekal.constant_velocity(dt=0.5).build().A.tolist()
+        [[1.0, 0.5], [0.0, 1.0]]
     """
     return _kinematic(1, dt, axes)
 
@@ -137,6 +166,11 @@ def constant_acceleration(dt: int | float = 1.0, axes: int = 1) -> Structure:
 
     Raises:
         RekalError: `dt` or `axes` is not positive.
+
+    Example:
+        >>> import rekal
+        >>> rekal.constant_acceleration(dt=2.0).build().A.tolist()
+        [[1.0, 2.0, 2.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]
     """
     return _kinematic(2, dt, axes)
 
@@ -151,6 +185,11 @@ def autoregression(lags: int) -> Structure:
 
     Raises:
         RekalError: fewer than one lag.
+
+    Example:
+        >>> import rekal
+        >>> rekal.autoregression(2).names
+        ('phi1', 'phi2', 'ar variance', 'noise variance', 'mean')
     """
     if lags < 1:
         raise RekalError(f"an autoregression needs at least one lag, but got {lags}")

@@ -56,6 +56,18 @@ class LinearTimeVarying(LinearModel):
         varying: names of the blocks that are stacks.
         initial: "given", or "diffuse" in the coordinates `flat`.
         flat: those coordinates.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> gauge = np.where(np.arange(100) < 50, 15099.0, 1000.0)[:, None, None]  # better after 50 years
+        >>> model = rekal.LinearTimeVarying.create(
+        ...     A=one, C=one, Q=1469 * one, R=gauge, varying=("R",), initial="diffuse"
+        ... )
+        >>> filtered = rekal.filter(rekal.Kalman(model), rekal.load_example("nile"))  # doctest: +SKIP
+        >>> model.varying, model.steps
+        (('R',), 100)
     """
 
     A: Float[Array, "*steps_A states states"]

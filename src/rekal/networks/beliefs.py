@@ -57,6 +57,13 @@ class Evidence(NamedTuple):
         mean: latent observation `w`, `(..., m)`.
         var: its variance, positive.
         seen: whether there was an observation, `(...)`; where not, mean and variance are finite.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> two_series = rekal.Evidence(jnp.zeros((2, 9, 4)), jnp.ones((2, 9, 4)), jnp.ones((2, 9), bool))
+        >>> two_series.mean.shape
+        (2, 9, 4)
     """
 
     mean: Float[Array, "*batch latent"]

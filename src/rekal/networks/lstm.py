@@ -26,6 +26,13 @@ class LSTM(Recurrent):
     with the logistic function $\sigma$.
 
     The bias of the forget gate starts at 1, so that the cell remembers before training.
+
+    Example:
+        >>> import jax
+        >>> import rekal
+        >>> layer = rekal.LSTM.create(3, units=8, key=jax.random.key(0))
+        >>> layer.init().hidden.shape
+        (8,)
     """
 
     gates: ClassVar[int] = 4

@@ -53,6 +53,17 @@ class Sequences(eqx.Module):
             and shorter ones the time that goes by.
         interval: sampling interval (the median); None = unknown, one step.
         notes: what was assumed while reading, one sentence each.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> rows = np.array([[1.0, 10.0], [2.0, np.nan], [3.0, 30.0]])
+        >>> data = rekal.Sequences.from_arrays(rows, names=("x", "y"))
+        >>> data.batch, data.steps, data.names
+        (1, 3, ('x', 'y'))
+        >>> past, future = data.split(2)
+        >>> round(data.fraction_missing, 2), past.steps
+        (0.17, 2)
     """
 
     values: Float[AnyArray, "batch time obs"]

@@ -27,6 +27,15 @@ class Frames(eqx.Module):
         dt: time since the frame before, for irregular sampling, or None.
         names: names of the targets, static.
         notes: what is to be known of how they were made, static.
+
+    Example:
+        >>> import numpy as np
+        >>> import rekal
+        >>> films = np.zeros((2, 10, 24, 24), np.uint8)  # two films of ten frames
+        >>> angles = np.zeros((2, 10, 1))
+        >>> frames = rekal.Frames.from_arrays(films, angles, names=("angle",))
+        >>> frames.batch, frames.steps, frames.shape
+        (2, 10, (24, 24, 1))
     """
 
     values: UInt8[np.ndarray, "batch time height width channel"]
