@@ -18,6 +18,8 @@ from scipy.special import log_softmax
 from rekal import inverse_mixtures, mixtures
 from rekal.arguments import probability, whole
 from rekal.errors import RekalError
+from rekal.facts import shown, shown_html
+from rekal.forecasting.facts import forecast_facts
 from rekal.forecasting.labels import Labels
 from rekal.forecasting.laws import GAUSSIAN, TRANSFORMED, Law, Statistic, by_origin, root_of
 from rekal.forecasting.units import rescaled
@@ -89,6 +91,13 @@ class Forecast(eqx.Module):
     transform: BoxCox | None = None
     horizons: tuple[int, ...] = eqx.field(static=True, kw_only=True)
     labels: Labels = eqx.field(static=True, kw_only=True)
+
+    def __repr__(self) -> str:
+        return shown(self, forecast_facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, forecast_facts)
 
     @property
     def names(self) -> tuple[str, ...]:

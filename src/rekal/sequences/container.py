@@ -9,8 +9,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from rekal.facts import shown, shown_html
 from rekal.sequences import labels, slicing
 from rekal.sequences.building import describe
+from rekal.sequences.facts import sequences_facts
 from rekal.sequences.gridding import assemble
 from rekal.sequences.numeric import holds_tables
 from rekal.sequences.options import ReadOptions
@@ -84,6 +86,13 @@ class Sequences(eqx.Module):
     time_zone: str | None = eqx.field(static=True, default=None)
     interval: float | None = eqx.field(static=True, default=None)
     notes: tuple[str, ...] = eqx.field(static=True, default=())
+
+    def __repr__(self) -> str:
+        return shown(self, sequences_facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, sequences_facts)
 
     @property
     def batch(self) -> int:
