@@ -4,6 +4,7 @@ import ast
 import doctest
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -66,6 +67,11 @@ def test_public_names_have_an_example(name: str, value: object):
     docstring = value.__dict__.get("__doc__") if inspect.isclass(value) else value.__doc__
     shown = ">>>" in (docstring or "")
     assert shown != (name in WITHOUT), f"{name}: give its docstring an example that can be run"
+
+
+def test_examples_stand_in_a_section_that_the_site_shows_as_code():
+    for path in PACKAGE.rglob("*.py"):
+        assert not re.search(r"Example:\n *>>>", path.read_text()), f"{path}: call it Examples:"
 
 
 @pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)

@@ -85,7 +85,7 @@ class AdaptiveForecaster:
         margin: how far beyond the past range a forecast may lie, as a share of that range.
         seed: of the particles.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> forecaster = rekal.AdaptiveForecaster(horizons=(1, 4), warmup=96, sizes=(4,), particles=50)
         >>> run = forecaster.run(y)  # doctest: +SKIP
@@ -249,7 +249,7 @@ def fit_adaptive(
         RekalError: the data have inputs or irregular steps, which this method does not use; a series
             is too short.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> data = rekal.load_example("sunspots")
         >>> runs = rekal.fit_adaptive(data, horizons=[1, 5], warmup=150)  # doctest: +SKIP

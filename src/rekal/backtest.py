@@ -65,7 +65,7 @@ class Backtest:
         scores: forecasts by horizon and column.
         period: steps of the season whose last values were held, or None.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> data = rekal.load_example("nile")
         >>> fit = rekal.fit(data, "local-level", backtest=0.2)  # doctest: +SKIP

@@ -25,7 +25,7 @@ class Particles(eqx.Module):
             previous positions (None at the first observation), the noise of the transition, the
             input and the time step; None once an observation has entered.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal
@@ -78,7 +78,7 @@ class Path(Trajectory):
         ancestors: `(steps, particles)`, index of the particle one step earlier.
         log_evidence: `(steps,)`, one-step predictive log densities in nats.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import rekal
         >>> x = jnp.linspace(-1.0, 1.0, 12).reshape(2, 6, 1)  # two steps, six particles

@@ -24,7 +24,7 @@ def keep_compiled(folder: str | Path | None = None) -> Path | None:
     Raises:
         RekalError: `folder` is given and cannot be written.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> folder = rekal.keep_compiled()  # doctest: +SKIP
         >>> try:

@@ -68,7 +68,7 @@ class Diagnostics:
         hold_score: the same of holding the last value (`holding.py`); None where it is not known.
         hold_error: standard error of their difference.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")

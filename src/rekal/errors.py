@@ -11,7 +11,7 @@ class RekalError(ValueError):
     programs that know nothing of rekal catch. Control characters in names that
     the sentence quotes are written out, so that it can be printed anywhere.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> try:
         ...     rekal.load_example("nil")

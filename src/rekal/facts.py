@@ -23,7 +23,7 @@ class Facts(NamedTuple):
         title: its kind, and of what it is.
         rows: names of facts and the facts.
 
-    Example:
+    Examples:
         >>> from rekal.facts import Facts
         >>> print(Facts("Stream of flow", (("samples", "4"), ("log-likelihood", "-6.1 nats"))).text())
         Stream of flow
@@ -74,7 +74,7 @@ def shown_html(it: Object, facts: Callable[[Object], Facts]) -> str:
 def listed(names: Sequence[str], units: Sequence[str | None] = ()) -> str:
     """Names with their units in parentheses; the number of those that are too many.
 
-    Example:
+    Examples:
         >>> from rekal.facts import listed
         >>> listed(("flow", "rain"), ("m3", None))
         'flow (m3), rain'
@@ -88,7 +88,7 @@ def listed(names: Sequence[str], units: Sequence[str | None] = ()) -> str:
 def counted(number: int, what: str, plural: str | None = None) -> str:
     """A number with its noun.
 
-    Example:
+    Examples:
         >>> from rekal.facts import counted
         >>> counted(1, "step"), counted(2, "step"), counted(3, "series", "series")
         ('1 step', '2 steps', '3 series')

@@ -45,7 +45,7 @@ def forecast(
             above 0; future inputs are missing, superfluous or of another length; a `dt` that is not positive
             or that the model does not take.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")

@@ -36,7 +36,7 @@ class FrameStream:
         belief: after the last frame.
         step: number of frames taken so far, missing ones too.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import numpy as np
         >>> import rekal

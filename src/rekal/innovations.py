@@ -103,7 +103,7 @@ class Nees:
         inside: share of the steps inside their own chi-square interval, near 0.95.
         steps: number of steps looked at.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> one = np.eye(1)

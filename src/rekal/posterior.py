@@ -163,7 +163,7 @@ class Posterior(Scored):
             is not additive and Gaussian, as is `pit`.
         pit: probability integral transform of each entry one step ahead, same shape.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")

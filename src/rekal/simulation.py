@@ -58,7 +58,7 @@ def simulate(
         RekalError: steps or batch below 1, burn_in below 0; inputs are missing, superfluous or of a
             wrong shape; a noise-free run of a model without a mean transition.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import numpy as np
         >>> import rekal

@@ -37,7 +37,7 @@ def simulate_linear(
         RekalError: steps or batch below 1, a diffuse start, inputs that do not fit, or a model that varies in
             time and is given for fewer steps.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import numpy as np
         >>> import rekal

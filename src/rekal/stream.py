@@ -51,7 +51,7 @@ class Stream:
         step: number of samples taken so far.
         log_likelihood: of all samples so far, in nats of the raw units.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> from rekal.forecasting import Labels

@@ -154,7 +154,7 @@ def filter(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
     Raises:
         RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`).
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")
@@ -180,7 +180,7 @@ def smooth(algorithm: ParticleFilter | GaussianFilter, data: Sequences, seed: in
         RekalError: `algorithm` is none of these filters, or broke down (`filters/finite.py`); or process
             noise is singular and too few ancestral lines of the particles are left.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")

@@ -22,7 +22,7 @@ class Bernoulli(Distribution):
         logits: log odds `(*lead, *event)`.
         axes: number of axes of an event; 3 for images.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from rekal.core.bernoulli import Bernoulli
         >>> pixels = Bernoulli(jnp.array([0.0, 4.0]), axes=1)

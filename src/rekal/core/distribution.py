@@ -25,7 +25,7 @@ class Distribution(eqx.Module):
         var: variance of each entry.
         cov: covariance of the entries of a vector, `(*lead, obs, obs)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from rekal.core.distribution import Distribution
         >>> from rekal.core.gaussian import DiagonalGaussian

@@ -35,7 +35,7 @@ class Filter(eqx.Module):
         observations: number of observed columns.
         n_inputs: number of known inputs, 0 without any.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

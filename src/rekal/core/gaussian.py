@@ -44,7 +44,7 @@ class Gaussian(_Normal):
         mean: `(*lead, obs)`.
         cov: `(*lead, obs, obs)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from rekal.core.gaussian import Gaussian
         >>> ahead = Gaussian(jnp.zeros(2), jnp.eye(2))
@@ -84,7 +84,7 @@ class DiagonalGaussian(_Normal):
         var: variances, positive.
         axes: number of axes of an event: 1 for vectors, 3 for images.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from rekal.core.gaussian import DiagonalGaussian
         >>> ahead = DiagonalGaussian(jnp.zeros(2), jnp.array([1.0, 4.0]))

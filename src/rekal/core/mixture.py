@@ -22,7 +22,7 @@ class GaussianMixture(Distribution):
         within: covariance of each component, the same for all, `(*#lead, obs, obs)`.
         log_weights: normalised log weights `(*#lead, components)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from rekal.core.mixture import GaussianMixture
         >>> ahead = GaussianMixture(jnp.array([[-1.0], [1.0]]), jnp.eye(1), jnp.log(jnp.array([0.5, 0.5])))

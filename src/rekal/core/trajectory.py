@@ -17,7 +17,7 @@ class Trajectory(eqx.Module):
     Attributes:
         log_evidence: log predictive density of each step given those before, in nats, `(*batch, steps)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import rekal
         >>> from rekal.core.trajectory import Trajectory
@@ -62,7 +62,7 @@ class Filtered(Trajectory):
         predicted: the distribution of each observation before it was seen, leading axes `(*batch, steps)`.
         log_evidence: its log density at the observation, in nats, `(*batch, steps)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

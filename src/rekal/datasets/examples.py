@@ -36,7 +36,7 @@ def load_example(name: str, **how: Unpack[ReadOptions]) -> Sequences:
     Raises:
         RekalError: there is no example of that name.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> data = rekal.load_example("nile")
         >>> data.steps, data.time_unit, data.values[0, :3, 0].tolist()

@@ -64,7 +64,7 @@ def filter_batch(
         RekalError: the series do not fit the model, or hold NaN where nothing says that an entry is
             missing.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

@@ -54,7 +54,7 @@ class ExtendedKalman(NonlinearFilter):
         form: "auto", "covariance" or "square-root" (see `NonlinearFilter`).
         iterations: how often each observation is linearised; 1 is the ordinary filter.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

@@ -84,7 +84,7 @@ class Kalman(GaussianFilter):
         form: "auto", "covariance", "square-root" or "parallel" (see the module text).
         precise: whether `R` is singular, or tiny beside a given `P`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")

@@ -57,7 +57,7 @@ class ParticleFilter(ModelFilter):
         threshold: particles are resampled when the effective sample size is below this share.
         seed: where the randomness starts when `init` is given no key.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import rekal
         >>> one = jnp.eye(1)

@@ -71,7 +71,7 @@ class UnscentedKalman(NonlinearFilter):
         beta: weight of the curvature's square in the covariance; 2 is often given for a small alpha.
         kappa: a second scale of the points; None stands for `max(0, 3 - states)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

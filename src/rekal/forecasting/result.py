@@ -66,7 +66,7 @@ class Forecast(eqx.Module):
         horizons: steps ahead, static.
         labels: names, units and clock, static.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")

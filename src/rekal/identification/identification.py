@@ -72,7 +72,7 @@ def identify(
         RekalError: the model has no mean dynamics, the interval is not positive, or an argument has a
             wrong shape.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> turn = 0.95 * np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])

@@ -65,7 +65,7 @@ def responses(model: LinearGaussian, steps: int = 100) -> Responses:
         model: a constant linear model.
         steps: length of the impulse and step responses.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> one = np.eye(1)
@@ -160,7 +160,7 @@ def distance(
     Raises:
         RekalError: other numbers of outputs or inputs, or an unknown `relative_to`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> one = np.eye(1)

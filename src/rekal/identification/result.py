@@ -38,7 +38,7 @@ class Identification:
         warnings: what could not be identified, one sentence each.
         linear: what is known of a linear model beyond that, or None.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> turn = 0.95 * np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])

@@ -76,7 +76,7 @@ class Backprop:
         patience: stop after so many epochs without a better validation; None = never.
         seed: start of all randomness.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> learner = rekal.Backprop(epochs=20, rate=5e-3, hold_out=0.2, patience=5)
         >>> fit = rekal.fit(rekal.load_example("lynx"), "gru", learner, states=4)  # doctest: +SKIP

@@ -98,7 +98,7 @@ class EM(eqx.Module):
         warm_start: iterations with the Gaussian smoother before those with particles; they come on top of
             `iterations` and leave no trace in the history, for their likelihood is another approximation.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> learner = rekal.EM(particles=50, iterations=30, freeze=("C",))
         >>> fit = rekal.fit(rekal.load_example("sunspots"), "em-rnn", learner, states=3)  # doctest: +SKIP

@@ -25,7 +25,7 @@ def load_checkpoint(network: Network, folder: str | Path) -> Network:
     Raises:
         RekalError: there is no checkpoint, it cannot be read, or it is of a network of another kind.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> keys = jax.random.split(jax.random.key(0), 3)

@@ -77,7 +77,7 @@ class MaximumLikelihood(eqx.Module):
         errors: work standard errors out, and end with Newton steps; both take two gradients for every
             parameter. Without, the search ends where L-BFGS does.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> learner = rekal.MaximumLikelihood(starts=1)
         >>> data = rekal.load_example("nile")

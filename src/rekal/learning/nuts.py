@@ -127,7 +127,7 @@ class NUTS(eqx.Module):
         freeze: names of parameters that keep their value.
         target: acceptance probability that the step size aims at.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> sampler = rekal.NUTS(draws=500, warmup=300, chains=2)
         >>> sampler.draws * sampler.chains

@@ -79,7 +79,7 @@ class SimulationError(eqx.Module):
         tolerance: ends the search when an iteration lowers the loss by a smaller share.
         warm_up: steps at the beginning of each series that are simulated but not scored.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> learner = rekal.SimulationError(iterations=25, ridge=0.01)
         >>> data = rekal.Sequences.from_csv("tanks.csv", inputs=("pump",))  # doctest: +SKIP

@@ -50,7 +50,7 @@ class Method(ABC):
         checkpoints: whether the training continues from a folder of checkpoints.
         least_states: number of states at least where the options do not say it.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> method = rekal.methods.get("seasonal")
         >>> issubclass(method, rekal.methods.Method), method.needs
@@ -189,7 +189,7 @@ class Method(ABC):
         Raises:
             RekalError: a setting is of no use to this method, or out of range.
 
-        Example:
+        Examples:
             >>> import rekal
             >>> rekal.methods.Linear().default_learner(tolerance=0).iterations
             300

@@ -34,7 +34,7 @@ class Option:
         choices: names that a text may be; empty = any text.
         by_default: the default in words, where the value alone does not say it.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> states = rekal.methods.options_of(rekal.methods.Linear)["states"]
         >>> states.check(3, "linear")
@@ -204,7 +204,7 @@ def option(
         choices: names that a text may be.
         by_default: the default in words, where the value alone does not say it.
 
-    Example:
+    Examples:
         >>> from dataclasses import dataclass
         >>> from rekal.methods import option
         >>> @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def option(
 def options_of(method: type) -> Mapping[str, Option]:
     """The options of a method's class by name, in the order of its fields.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> list(rekal.methods.options_of(rekal.methods.Oscillator))
         ['period']

@@ -25,7 +25,7 @@ def register(name: str) -> Callable[[Kind], Kind]:
     Raises:
         RekalError: the name is taken, or the class is no frozen dataclass that derives from `Method`.
 
-    Example:
+    Examples:
         >>> from dataclasses import dataclass
         >>> import rekal
         >>> @rekal.methods.register("drift")
@@ -59,7 +59,7 @@ def get(name: str) -> type[Method]:
     Raises:
         RekalError: there is none of that name; the sentence names the nearest.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.get("gru")(states=12).units is None
         True
@@ -74,7 +74,7 @@ def get(name: str) -> type[Method]:
 def names() -> tuple[str, ...]:
     """The names of all methods, in the order in which they were registered.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.names()[:4]
         ('em-rnn', 'driven-rnn', 'rbf', 'linear')
@@ -106,7 +106,7 @@ def unregister(name: str) -> None:
     Raises:
         RekalError: there is none of that name.
 
-    Example:
+    Examples:
         >>> from dataclasses import dataclass
         >>> import rekal
         >>> @rekal.methods.register("wander")

@@ -29,7 +29,7 @@ class TrainingRequest:
         progress: True shows a bar on stderr; a function is called after each iteration.
         prefix: what the names of the stages begin with in the display of progress.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> request = rekal.methods.TrainingRequest(data=rekal.load_example("nile"), seed=1)
         >>> request.learner is None  # the default of the method

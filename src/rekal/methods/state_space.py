@@ -25,7 +25,7 @@ class StateSpaceMethod(Method):
 
     `docs/extending.md` has a method in full.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.Linear.smooths, rekal.methods.Linear.default_filter
         (True, 'kalman')

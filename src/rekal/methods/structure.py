@@ -26,7 +26,7 @@ class StructureMethod(StateSpaceMethod):
     Attributes:
         irregular: a structure whose components have a form in continuous time takes irregular sampling.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> issubclass(rekal.methods.LocalLevel, rekal.methods.StructureMethod)
         True

@@ -25,7 +25,7 @@ class StateSpaceModel(eqx.Module):
     `log_transition`, `encode`, `log_observation`, `observation_mean` and `sample_observation`.
     Particles always have the shape `(particles, states)`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> one = np.eye(1)

@@ -62,7 +62,7 @@ class LinearContinuous(LinearModel):
         initial: "given", "stationary" or "diffuse", as for `LinearGaussian`.
         flat: diffuse coordinates.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> one = np.eye(1)

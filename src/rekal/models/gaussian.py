@@ -84,7 +84,7 @@ class GaussianModel(StateSpaceModel):
     \end{aligned}
     $$
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

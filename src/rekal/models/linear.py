@@ -54,7 +54,7 @@ class LinearGaussian(LinearModel):
             "diffuse" has a flat law in the coordinates `flat`.
         flat: those coordinates.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> data = rekal.load_example("nile")

@@ -60,7 +60,7 @@ class NonlinearGaussian(GaussianModel):
         observation_residual: how two observations are subtracted.
         inputs: number of input variables.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

@@ -50,7 +50,7 @@ class ParametricModel(eqx.Module):
         bounds: of each number.
         priors: for each number centre and standard deviation of a normal prior of its free number, or None.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> one = np.eye(1)
@@ -97,7 +97,7 @@ class ParametricModel(eqx.Module):
                 that make no sense or belong to no parameter; a function that fails, that returns no such
                 model, or that cannot be differentiated by JAX.
 
-        Example:
+        Examples:
             >>> import jax.numpy as jnp
             >>> import rekal
             >>> G = jnp.array([[0.5], [1.0]])

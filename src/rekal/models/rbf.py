@@ -37,7 +37,7 @@ class Kernels(eqx.Module):
         centers: where they stand, $c_k$, `(kernels, states + inputs)`.
         spreads: their covariances $S_k$ `(kernels, states + inputs, states + inputs)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import rekal
         >>> bumps = rekal.Kernels(jnp.array([[-1.0], [1.0]]), jnp.ones((2, 1, 1)))
@@ -96,7 +96,7 @@ class RBFNetwork(GaussianModel):
         kernels: the bumps of the transition.
         output_kernels: those of the observation, often none.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import numpy as np
         >>> import rekal

@@ -49,7 +49,7 @@ def angle_residual(indices: Sequence[int], period: int | float = 2 * np.pi) -> A
     Raises:
         RekalError: the period is not positive, or an index is negative.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import rekal
         >>> apart = rekal.angle_residual((0,))

@@ -51,7 +51,7 @@ class StochasticRNN(GaussianModel):
         linear_observation: the observation reads $C x_t$ instead of $C f(x_t)$.
         linear_units: how many units, the first ones, have $f(x) = x$.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import rekal
         >>> model = rekal.StochasticRNN.create(

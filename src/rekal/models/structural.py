@@ -25,7 +25,7 @@ def local_level() -> Structure:
     y_t = \mu_t + \varepsilon_t, \qquad \mu_t = \mu_{t-1} + \eta_t.
     $$
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.local_level().names
         ('level variance', 'noise variance')
@@ -44,7 +44,7 @@ def local_linear_trend() -> Structure:
     \beta_t = \beta_{t-1} + \zeta_t.
     $$
 
-    Example:
+    Examples:
         >>> import rekal
         >>> model = rekal.local_linear_trend().build()
         >>> model.A.tolist()
@@ -64,7 +64,7 @@ def seasonal(period: int | float) -> Structure:
     Raises:
         RekalError: the period is no whole number of at least 2 steps.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> structure = rekal.local_linear_trend() + rekal.seasonal(12)
         >>> structure.names
@@ -98,7 +98,7 @@ def oscillator(period: int | float | None = None, damping: int | float | None = 
     Raises:
         RekalError: a period of 2 steps or less, or a damping outside (0, 1).
 
-    Example:
+    Examples:
         >>> import rekal
         >>> cycle = rekal.oscillator(period=10.6, damping=0.95)
         >>> cycle.names
@@ -136,7 +136,7 @@ def constant_velocity(dt: int | float = 1.0, axes: int = 1) -> Structure:
     Raises:
         RekalError: `dt` or `axes` is not positive.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.constant_velocity(dt=0.5).build().A.tolist()
         [[1.0, 0.5], [0.0, 1.0]]
@@ -167,7 +167,7 @@ def constant_acceleration(dt: int | float = 1.0, axes: int = 1) -> Structure:
     Raises:
         RekalError: `dt` or `axes` is not positive.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.constant_acceleration(dt=2.0).build().A.tolist()
         [[1.0, 2.0, 2.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]
@@ -186,7 +186,7 @@ def autoregression(lags: int) -> Structure:
     Raises:
         RekalError: fewer than one lag.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.autoregression(2).names
         ('phi1', 'phi2', 'ar variance', 'noise variance', 'mean')

@@ -48,7 +48,7 @@ class Structure(eqx.Module):
         inputs: their names.
         interval: length of a step of a structure in continuous time; None runs in equal steps.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> structure = rekal.local_linear_trend() + rekal.seasonal(4)
         >>> structure.names

@@ -57,7 +57,7 @@ class LinearTimeVarying(LinearModel):
         initial: "given", or "diffuse" in the coordinates `flat`.
         flat: those coordinates.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> one = np.eye(1)

@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
         var: its variance, positive.
         seen: whether there was an observation, `(...)`; where not, mean and variance are finite.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> import rekal
         >>> two_series = rekal.Evidence(jnp.zeros((2, 9, 4)), jnp.ones((2, 9, 4)), jnp.ones((2, 9), bool))

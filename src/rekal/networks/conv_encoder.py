@@ -36,7 +36,7 @@ class ConvEncoder(eqx.Module):
         stride: of the first convolution, 1 or 2.
         scale: what pixels are multiplied by first.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> encoder = rekal.ConvEncoder((24, 24, 1), latent=5, key=jax.random.key(0))

@@ -30,7 +30,7 @@ class GaussianHead(eqx.Module):
         variance: name of the positive map.
         floor: added to the variance, so that no density grows without bound (the authors' 1e-8).
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> layer = rekal.RKN.create(2, key=jax.random.key(0))

@@ -14,7 +14,7 @@ from rekal.networks.recurrent import Recurrent
 class Elman(Recurrent):
     r"""An Elman network that is a filter: $h_t = \tanh(W x_t + U h_{t-1} + b)$.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> layer = rekal.Elman.create(3, units=8, key=jax.random.key(0))

@@ -48,7 +48,7 @@ class DenseEncoder(eqx.Module):
         latent: length of the latent observation.
         scale: what entries are multiplied by first; `BYTE` for frames.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import rekal

@@ -27,7 +27,7 @@ class GRU(Recurrent):
     with the logistic function $\sigma$. The reset gate acts after the product with $U_n$, as in cuDNN and in
     Keras: a step has one product.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> layer = rekal.GRU.create(3, units=8, key=jax.random.key(0))

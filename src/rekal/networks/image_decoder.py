@@ -36,7 +36,7 @@ class ImageDecoder(eqx.Module):
         shape: height, width and channels of an image.
         stride: of the second convolution.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> decoder = rekal.ImageDecoder(10, (24, 24, 1), key=jax.random.key(0))

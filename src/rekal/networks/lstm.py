@@ -27,7 +27,7 @@ class LSTM(Recurrent):
 
     The bias of the forget gate starts at 1, so that the cell remembers before training.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> layer = rekal.LSTM.create(3, units=8, key=jax.random.key(0))

@@ -40,7 +40,7 @@ class Network(eqx.Module):
         told: whether the target of a step is decoded after its observation ("posterior", filtering) or before
             it ("prior", one-step forecasts).
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import rekal

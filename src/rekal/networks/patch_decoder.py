@@ -23,7 +23,7 @@ class PatchDecoder(eqx.Module):
         shape: height, width and channels of an image.
         patch: side of a patch in pixels.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> decoder = rekal.PatchDecoder(10, (24, 24, 1), key=jax.random.key(0))

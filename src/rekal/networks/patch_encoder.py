@@ -33,7 +33,7 @@ class PatchEncoder(eqx.Module):
         patch: side of a patch in pixels.
         scale: what pixels are multiplied by first.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import rekal

@@ -48,7 +48,7 @@ class RKN(Layer):
         n_inputs: number of inputs.
         options: what it was made with.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> layer = rekal.RKN.create(3, bases=4, inputs=1, key=jax.random.key(0))

@@ -49,7 +49,7 @@ class RKNOptions:
         substeps: Euler steps for each time step in continuous time.
         control: hidden layers of the network of the inputs.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> layer = rekal.RKN.create(3, bases=4, hidden=(16,), key=jax.random.key(0))

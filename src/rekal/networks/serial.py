@@ -34,7 +34,7 @@ def save_network(network: Network, path: str | Path) -> None:
     Raises:
         RekalError: the file cannot be written, or the network holds what a file cannot.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rekal
         >>> keys = jax.random.split(jax.random.key(0), 3)
@@ -56,7 +56,7 @@ def load_network(path: str | Path) -> Network:
         RekalError: the file is missing, altered, holds something else, or an array is missing, unknown or of
             another shape.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> network = rekal.load_network("pendulum.rekal")  # doctest: +SKIP
         >>> try:

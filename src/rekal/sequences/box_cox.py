@@ -26,7 +26,7 @@ class BoxCox(eqx.Module):
     Attributes:
         power: from 0, the logarithm, to 1, which leaves a column as it is.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from rekal.sequences.box_cox import BoxCox
         >>> log, y = BoxCox(np.array([0.0])), np.array([[1.0], [10.0]])

@@ -56,7 +56,7 @@ class Sequences(eqx.Module):
         interval: sampling interval (the median); None = unknown, one step.
         notes: what was assumed while reading, one sentence each.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> rows = np.array([[1.0, 10.0], [2.0, np.nan], [3.0, 30.0]])

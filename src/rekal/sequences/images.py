@@ -30,7 +30,7 @@ class Frames(eqx.Module):
         names: names of the targets, static.
         notes: what is to be known of how they were made, static.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> films = np.zeros((2, 10, 24, 24), np.uint8)  # two films of ten frames

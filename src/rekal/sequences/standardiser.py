@@ -29,7 +29,7 @@ class Standardiser(eqx.Module):
         input_scale: likewise.
         transform: of the raw observations, before all else; None = none.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> data = rekal.load_example("nile")
         >>> scales = rekal.Standardiser.of(data)

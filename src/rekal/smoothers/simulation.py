@@ -66,7 +66,7 @@ def simulation_smoother(
         RekalError: fewer draws than one, a series that does not fit the model, or one that leaves a direction
             of a diffuse start unknown.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> import numpy as np
