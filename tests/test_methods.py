@@ -34,7 +34,7 @@ def test_the_methods_are_listed_in_order():
 def test_a_method_says_what_it_is(name: str):
     method = methods.get(name)
     assert method.name == name and method.summary and method.needs and method.__doc__
-    assert "Example:" in method.__doc__
+    assert "Examples:" in method.__doc__
     assert describe(method)["name"] == name
     for each in methods.options_of(method).values():
         assert each.help.endswith(".") and each.range and each.default_text

@@ -84,6 +84,13 @@ class AdaptiveForecaster:
         particles: of the filter that is run over the whole series.
         margin: how far beyond the past range a forecast may lie, as a share of that range.
         seed: of the particles.
+
+    Examples:
+        >>> import rekal
+        >>> forecaster = rekal.AdaptiveForecaster(horizons=(1, 4), warmup=96, sizes=(4,), particles=50)
+        >>> run = forecaster.run(y)  # doctest: +SKIP
+        >>> forecaster.forgetting  # one readout for each
+        (1.0, 0.998)
     """
 
     horizons: tuple[int, ...]
@@ -241,6 +248,16 @@ def fit_adaptive(
     Raises:
         RekalError: the data have inputs or irregular steps, which this method does not use; a series
             is too short.
+
+    Examples:
+        >>> import rekal
+        >>> data = rekal.load_example("sunspots")
+        >>> runs = rekal.fit_adaptive(data, horizons=[1, 5], warmup=150)  # doctest: +SKIP
+        >>> try:
+        ...     rekal.fit_adaptive(data, horizons=[], warmup=150)
+        ... except rekal.RekalError as error:
+        ...     print(error)
+        adaptive forecasts need at least one horizon
     """
     if data.inputs is not None or data.dt is not None:
         raise RekalError("adaptive forecasts take regular series without inputs")

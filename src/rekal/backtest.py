@@ -64,6 +64,12 @@ class Backtest:
         diagnostics: tests of the one-step predictions of the held-out samples.
         scores: forecasts by horizon and column.
         period: steps of the season whose last values were held, or None.
+
+    Examples:
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> fit = rekal.fit(data, "local-level", backtest=0.2)  # doctest: +SKIP
+        >>> print(fit.history.backtest.verdict)  # doctest: +SKIP
     """
 
     share: float

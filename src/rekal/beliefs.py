@@ -24,6 +24,16 @@ class Particles(eqx.Module):
         pending: what a prediction leaves for the next update of a guided filter: the resampled
             previous positions (None at the first observation), the noise of the transition, the
             input and the time step; None once an observation has entered.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> log_weights = jnp.log(jnp.array([0.25, 0.5, 0.25]))
+        >>> x, ancestors = jnp.array([[-1.0], [0.0], [1.0]]), jnp.arange(3)
+        >>> cloud = rekal.Particles(x, log_weights, ancestors, jnp.zeros(2, jnp.uint32))
+        >>> float(cloud.mean[0]), float(cloud.cov[0, 0])
+        (0.0, 0.5)
     """
 
     x: Float[Array, "particles states"]
@@ -55,7 +65,7 @@ class Particles(eqx.Module):
 
     @property
     def effective_sample_size(self) -> Float[Array, ""]:
-        """`1 / sum w^2`, between one and the number of particles."""
+        r"""$1 / \sum_i w_i^2$, between one and the number of particles."""
         return 1 / jnp.sum(self.weights**2)
 
 
@@ -67,6 +77,14 @@ class Path(Trajectory):
         log_weights: `(steps, particles)`, normalised.
         ancestors: `(steps, particles)`, index of the particle one step earlier.
         log_evidence: `(steps,)`, one-step predictive log densities in nats.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> x = jnp.linspace(-1.0, 1.0, 12).reshape(2, 6, 1)  # two steps, six particles
+        >>> path = rekal.Path(x, jnp.full((2, 6), -jnp.log(6.0)), jnp.zeros((2, 6), int), jnp.zeros(2))
+        >>> path.mean.shape, path.var.shape
+        ((2, 1), (2, 1))
     """
 
     x: Float[Array, "*batch steps particles states"]
@@ -187,14 +205,14 @@ class GaussianPath(Trajectory):
 
 
 class SmoothedPath(eqx.Module):
-    """Moments of the states given a whole series.
+    r"""Moments of the states given a whole series.
 
     Several series that share their covariances hold them once, with a leading axis of one.
 
     Attributes:
         mean: `(steps, states)`.
         cov: `(steps, states, states)`.
-        lag: `Cov(x_t, x_{t-1})`; zero at the first step.
+        lag: $\operatorname{Cov}(x_t, x_{t-1})$; zero at the first step.
     """
 
     mean: Float[Array, "*steps states"]

@@ -23,6 +23,15 @@ def keep_compiled(folder: str | Path | None = None) -> Path | None:
 
     Raises:
         RekalError: `folder` is given and cannot be written.
+
+    Examples:
+        >>> import rekal
+        >>> folder = rekal.keep_compiled()  # doctest: +SKIP
+        >>> try:
+        ...     rekal.keep_compiled("/dev/null/nowhere")
+        ... except rekal.RekalError as error:
+        ...     print(error)
+        /dev/null/nowhere: this is no folder in which compiled functions can be written.
     """
     import jax
 

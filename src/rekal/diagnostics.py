@@ -67,6 +67,16 @@ class Diagnostics:
         score: log predictive density in nats per value, over the steps that holding predicts, too.
         hold_score: the same of holding the last value (`holding.py`); None where it is not known.
         hold_error: standard error of their difference.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> diagnostics = rekal.filter(rekal.Kalman(model), data).diagnose()
+        >>> round(diagnostics.nis, 2), diagnostics.consistent
+        (1.0, True)
     """
 
     entries: int

@@ -16,10 +16,12 @@ from rekal.core.capabilities import EstimatesState, Smooths
 from rekal.core.filter import Filter
 from rekal.diagnostics import Diagnostics
 from rekal.errors import RekalError
+from rekal.facts import shown, shown_html
 from rekal.filters.model_filter import ModelFilter
 from rekal.first_state import FirstState
 from rekal.fit_data import Data
 from rekal.fit_description import identification, summary_lines
+from rekal.fit_facts import facts
 from rekal.fit_files import stored_fit
 from rekal.fit_forecasts import Forecasts
 from rekal.forecasting import Labels
@@ -61,6 +63,15 @@ class Fit(Forecasts):
             it), or of a model written as functions, with standard errors.
         uncertainty: of a linear model learned by maximum likelihood, else None.
         first: of a model with a diffuse start, the law of the state at the first step of the training data.
+
+    Examples:
+        >>> import rekal
+        >>> nile = rekal.load_example("nile")
+        >>> fit = rekal.fit(nile, "local-level", progress=False)
+        >>> fit.forecast(nile, 3).mean.shape
+        (1, 3, 1)
+        >>> round(float(fit.smooth(nile).mean[0, 0, 0]), 2)
+        1.14
     """
 
     algorithm: Filter
@@ -73,6 +84,13 @@ class Fit(Forecasts):
     parameters: tuple[Parameter, ...] = eqx.field(static=True, default=())  # pyright: ignore
     uncertainty: Uncertainty | None = None
     first: FirstState | None = None
+
+    def __repr__(self) -> str:
+        return shown(self, facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, facts)
 
     @property
     def model(self) -> Any:

@@ -27,11 +27,6 @@ def forecast(
 ) -> Forecast:
     """Forecast the steps after the end of every series, from a filter of a model of your own.
 
-        one = np.eye(1)
-        model = rekal.LinearGaussian.create(A=one, C=one, Q=0.1 * one, R=one, P=10 * one)
-        ahead = rekal.forecast(rekal.Kalman(model), data, horizon=12)
-        ahead.to_frame(levels=(0.5, 0.9))
-
     Args:
         algorithm: a filter with its model, in the units of the data.
         data: one or several series, what has been observed so far.
@@ -48,6 +43,18 @@ def forecast(
         RekalError: `algorithm` is no such filter, or broke down on the data; the horizon is no whole number
             above 0; future inputs are missing, superfluous or of another length; a `dt` that is not positive
             or that the model does not take.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> ahead = rekal.forecast(rekal.Kalman(model), data, horizon=5)
+        >>> ahead.mean[0, :, 0].round(1).tolist()  # a random walk stays where it is
+        [798.4, 798.4, 798.4, 798.4, 798.4]
+        >>> ahead.to_frame(levels=0.9).shape
+        (5, 8)
     """
     check_filter(algorithm)
     continuous = algorithm.continuous

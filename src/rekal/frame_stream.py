@@ -17,6 +17,7 @@ from rekal.archive import save_archive
 from rekal.arguments import positive_time, whole
 from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.errors import RekalError
+from rekal.facts import Facts, shown, shown_html
 from rekal.networks.network import Network
 from rekal.networks.serial import network_arrays, network_config
 from rekal.sequences.numeric import numeric_array
@@ -34,6 +35,22 @@ class FrameStream:
     Attributes:
         belief: after the last frame.
         step: number of frames taken so far, missing ones too.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> import rekal
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> layer = rekal.Elman.create(4, key=keys[0])
+        >>> encoder = rekal.PatchEncoder((8, 8, 1), 4, key=keys[1])
+        >>> network = rekal.Network(encoder, layer, rekal.GaussianHead(*layer.sizes, 2, key=keys[2]))
+        >>> stream = rekal.FrameStream(network)
+        >>> stream.update(np.zeros((8, 8, 1), np.uint8)).mean.shape  # of the target
+        (2,)
+        >>> stream.update(None).mean.shape  # a frame is missing
+        (2,)
+        >>> stream.step
+        2
     """
 
     belief: Any
@@ -47,6 +64,13 @@ class FrameStream:
         """
         self._network, self._lock = network, threading.RLock()
         self.belief, self.step = network.init(), 0
+
+    def __repr__(self) -> str:
+        return shown(self, _facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, _facts)
 
     def update(self, frame: Any, u: Any = None, dt: int | float | None = None) -> Any:
         """Take one frame.
@@ -196,6 +220,12 @@ class FrameStream:
         return eqx.filter_eval_shape(_watch, self._network, belief, pixels, seen, (u, None), first)[
             1
         ]
+
+
+def _facts(stream: FrameStream) -> Facts:
+    """The layer of the network, and how many frames came."""
+    layer = type(stream._network.layer).__name__  # pyright: ignore[reportPrivateUsage]
+    return Facts("Stream of frames", (("network", layer), ("frames", str(stream.step))))
 
 
 def _time(dt: int | float | None) -> Array | None:

@@ -37,7 +37,16 @@ STEPS = 50  # of each search
 def free_run(
     model: GaussianModel, data: Sequences, warm_up: int = 4, seed: int = 0
 ) -> Float[np.ndarray, "batch steps obs"]:
-    """Simulate every series from its inputs and its first samples alone, in the units of the model.
+    r"""Simulate every series from its inputs and its first samples alone, in the units of the model.
+
+    The first state minimises
+
+    $$
+    \sum_{t \le k} (y_t - h(x_t, u_t))^\top R^{-1} (y_t - h(x_t, u_t)) + (x_1 - m)^\top P^{-1} (x_1 - m),
+    \qquad x_t = g(x_{t-1}, u_t),
+    $$
+
+    over the $k$ samples of the warm-up.
 
     Args:
         model: a network or a linear model.

@@ -4,14 +4,16 @@ If model and noise are right, white innovations are independent standard normal 
 Kirubarajan 2001, section 5.4). Their sum of squares at a step, the normalised innovation squared (NIS), is
 chi-square with as many degrees of freedom as entries were observed, and so is the sum over all steps.
 
-Autocorrelations are taken over the pairs of which both entries are there. With `r_h` the mean product at lag
-`h` over the mean square, `N_h` the number of pairs and `n` that of entries, the statistic
+Autocorrelations are taken over the pairs of which both entries are there. With $r_h$ the mean product at lag
+$h$ over the mean square, $N_h$ the number of pairs and $n$ that of entries, the statistic
 
-    Q = (n + 2) / n * sum_h N_h r_h^2
+$$
+Q = \frac{n + 2}{n} \sum_h N_h r_h^2
+$$
 
-is that of Ljung and Box (1978) where nothing is missing (`N_h = n - h`, and their autocorrelation is
-`r_h N_h / n`), and that of Stoffer and Toloi (1992) otherwise. It is chi-square with one degree of freedom a
-lag. Parameters estimated on the same data take some off; no correction is made, so that `p` is then rather
+is that of Ljung and Box (1978) where nothing is missing ($N_h = n - h$, and their autocorrelation is
+$r_h N_h / n$), and that of Stoffer and Toloi (1992) otherwise. It is chi-square with one degree of freedom a
+lag. Parameters estimated on the same data take some off; no correction is made, so that $p$ is then rather
 too large.
 """
 
@@ -100,6 +102,18 @@ class Nees:
         high: upper end.
         inside: share of the steps inside their own chi-square interval, near 0.95.
         steps: number of steps looked at.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> rng = np.random.default_rng(0)
+        >>> level = np.cumsum(rng.normal(size=(100, 1)), axis=0)  # known, as in a simulation
+        >>> data = rekal.Sequences.from_arrays(level + rng.normal(size=(100, 1)))
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=one, R=one, initial="diffuse")
+        >>> nees = rekal.filter(rekal.Kalman(model), data).nees(level)
+        >>> nees.low < nees.mean < nees.high
+        True
     """
 
     mean: float

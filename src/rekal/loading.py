@@ -40,6 +40,14 @@ def load(path: str | Path) -> Fit:
     Raises:
         RekalError: the file is missing, truncated, altered or not a rekal model; an entry or an array is
             missing, of another kind or shape, or unknown; the parts do not fit each other.
+
+    Examples:
+        >>> import rekal
+        >>> try:
+        ...     rekal.load("chest.rekal")
+        ... except rekal.RekalError as error:
+        ...     print(error)
+        chest.rekal: there is no such file.
     """
     config, arrays = load_archive(path)
     with reading(path):
@@ -67,6 +75,14 @@ def load_stream(path: str | Path) -> Stream | FrameStream:
     Raises:
         RekalError: the file is missing, truncated, altered or not one of a stream, or was written in
             another precision than JAX computes with here.
+
+    Examples:
+        >>> import rekal
+        >>> try:
+        ...     rekal.load_stream("chest.rekal")
+        ... except rekal.RekalError as error:
+        ...     print(error)
+        chest.rekal: there is no such file.
     """
     config, arrays = load_archive(path)
     with reading(path):

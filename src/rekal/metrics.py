@@ -46,7 +46,12 @@ def log_score_gaussian(
 def crps_gaussian(
     y: Float[Array, "*shape"], mean: Float[Array, "*#shape"], var: Float[Array, "*#shape"]
 ) -> Float[Array, "*shape"]:
-    """CRPS of `N(mean, var)`: `s [z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)]`, `z = (y - mean) / s`.
+    r"""CRPS of a Gaussian with mean $\mu$ and variance $s^2$.
+
+    $$
+    \mathrm{CRPS} = s \left[ z (2 \Phi(z) - 1) + 2 \varphi(z) - \frac{1}{\sqrt{\pi}} \right],
+    \qquad z = \frac{y - \mu}{s}.
+    $$
 
     In the unit of `y`; the lower the better (Gneiting et al. 2005, Mon. Weather Rev. 133, eq. 5).
     """
@@ -59,15 +64,24 @@ def crps_mixture(
     var: Float[Array, "*#lead #components"],
     log_weights: Float[Array, "*#lead components"],
 ) -> Float[Array, "*lead"]:
-    """CRPS of a mixture of Gaussians, in closed form (Grimit et al. 2006, QJRMS 132, eq. 5).
+    r"""CRPS of a mixture of Gaussians, in closed form (Grimit et al. 2006, QJRMS 132, eq. 5).
 
-    CRPS = E|X - y| - E|X - X'| / 2 with X, X' independent draws of the mixture. The difference of
-    two components is `N(mu_i - mu_j, s_i^2 + s_j^2)`, and for a Gaussian `N(mu, s^2)`
+    $\mathrm{CRPS} = \operatorname{E}|X - y| - \tfrac{1}{2} \operatorname{E}|X - X'|$ with independent draws
+    $X$, $X'$ of the mixture. The difference of two components is
+    $\mathcal{N}(\mu_i - \mu_j, s_i^2 + s_j^2)$, and the mean absolute value of $\mathcal{N}(\mu, s^2)$ is
 
-        A(mu, s^2) = E|.| = 2 s phi(mu / s) + mu (2 Phi(mu / s) - 1),
+    $$
+    A(\mu, s^2) = 2 s\, \varphi(\mu / s) + \mu\, (2 \Phi(\mu / s) - 1),
+    $$
 
-    so CRPS = sum_i w_i A(y - mu_i, s_i^2) - 1/2 sum_ij w_i w_j A(mu_i - mu_j, s_i^2 + s_j^2). Each
-    pair is met once by comparing the components with themselves shifted by 1, 2, ... N/2 places
+    so that
+
+    $$
+    \mathrm{CRPS} = \sum_i w_i A(y - \mu_i, s_i^2)
+    - \tfrac{1}{2} \sum_{i,j} w_i w_j A(\mu_i - \mu_j, s_i^2 + s_j^2).
+    $$
+
+    Each pair is met once by comparing the components with themselves shifted by 1, 2, ... N/2 places
     around a circle; no table of pairs is made.
 
     Args:
@@ -106,11 +120,14 @@ def crps_mixture(
 def crps_ensemble(
     y: Float[Array, "*lead"], ensemble: Float[Array, "*lead members"], fair: bool = False
 ) -> Float[Array, "*lead"]:
-    """CRPS of an ensemble of equally likely values.
+    r"""CRPS of an ensemble of equally likely values.
 
-    `mean |x_i - y| - sum_ij |x_i - x_j| / (2 M^2)`, by sorting. The fair one divides by
-    `2 M (M - 1)` instead: its expectation does not depend on the size of an ensemble that is drawn
-    from a distribution (Ferro 2014, QJRMS 140).
+    $$
+    \mathrm{CRPS} = \frac{1}{M} \sum_i |x_i - y| - \frac{1}{2 M^2} \sum_{i,j} |x_i - x_j|,
+    $$
+
+    by sorting. The fair one divides by $2 M (M - 1)$ instead: its expectation does not depend on the size of
+    an ensemble that is drawn from a distribution (Ferro 2014, QJRMS 140).
 
     Args:
         y: what was observed.

@@ -13,9 +13,11 @@ from scipy.special import ndtr
 
 from rekal.diagnostics import Diagnostics, diagnose
 from rekal.errors import RekalError
+from rekal.facts import shown, shown_html
 from rekal.holding import scores
 from rekal.innovations import Nees, nees
 from rekal.inverse_mixtures import inverse_moments
+from rekal.posterior_facts import posterior_facts, predictions_facts
 from rekal.printable import printable_line
 from rekal.sequences import AnyArray, Sequences
 from rekal.sequences.box_cox import BoxCox
@@ -129,6 +131,13 @@ class Predictions(Scored):
             mean=mean, var=var, log_evidence=evidence, data=data, white=white, pit=ndtr(error)
         )
 
+    def __repr__(self) -> str:
+        return shown(self, predictions_facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, predictions_facts)
+
     def summary(self) -> str:
         """How well each step was predicted, in a few lines."""
         return "\n".join(self._lines(f"{'predicted':<15} one step ahead"))
@@ -162,6 +171,18 @@ class Posterior(Scored):
             it; NaN where nothing was observed, or the start not determined yet. None for a model whose noise
             is not additive and Gaussian, as is `pit`.
         pit: probability integral transform of each entry one step ahead, same shape.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> smoothed = rekal.smooth(rekal.Kalman(model), data)
+        >>> smoothed.mean.shape, smoothed.cov.shape
+        ((1, 100, 1), (1, 100, 1, 1))
+        >>> smoothed.to_frame().shape
+        (100, 4)
     """
 
     mean: Float[AnyArray, "batch steps states"]
@@ -197,6 +218,13 @@ class Posterior(Scored):
             raise RekalError(f"truth has shape {np.shape(truth)}, but {self.mean.shape} would fit")
         error = np.where(self.data.valid()[..., None], states - np.asarray(self.mean), np.nan)
         return nees(error, np.asarray(self.cov))
+
+    def __repr__(self) -> str:
+        return shown(self, posterior_facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, posterior_facts)
 
     def summary(self) -> str:
         """What was found, and whether the filter keeps what it promises, in a few lines."""

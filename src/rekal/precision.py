@@ -33,7 +33,7 @@ def single_precision() -> Generator[None]:
 
     What was made there stays in single precision: filters, fits and streams follow their model.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import rekal
         >>> with rekal.single_precision():

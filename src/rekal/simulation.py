@@ -57,6 +57,16 @@ def simulate(
     Raises:
         RekalError: steps or batch below 1, burn_in below 0; inputs are missing, superfluous or of a
             wrong shape; a noise-free run of a model without a mean transition.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.9 * one, C=one, Q=one, R=one)
+        >>> states, y = rekal.simulate(model, 100, jax.random.key(0), batch=3)
+        >>> y.shape
+        (3, 100, 1)
     """
     u = inputs_of_run(model.n_inputs, steps, batch, burn_in, inputs)
     if not noise and not isinstance(model, GaussianModel):

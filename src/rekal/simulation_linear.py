@@ -36,6 +36,16 @@ def simulate_linear(
     Raises:
         RekalError: steps or batch below 1, a diffuse start, inputs that do not fit, or a model that varies in
             time and is given for fewer steps.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.9 * one, C=one, Q=one, R=one)
+        >>> states, y = rekal.simulate_linear(model, 100, jax.random.key(0), batch=3)
+        >>> y.shape
+        (3, 100, 1)
     """
     check_run(steps, batch)
     check_series(model, jnp.zeros((steps, model.observations)), None, inputs, dt)

@@ -21,6 +21,7 @@ from rekal.arguments import positive_time, seed_of
 from rekal.belief_arrays import belief_arrays, belief_from, is_finite
 from rekal.core.filter import Belief, Filter
 from rekal.errors import RekalError
+from rekal.facts import Facts, listed, nats, shown, shown_html
 from rekal.forecasting import Forecast, Labels, forecast_from
 from rekal.precision import precision_name, precision_of
 from rekal.sequences.building import default_names
@@ -48,6 +49,22 @@ class Stream:
         belief: what is believed after the last update, in standardised units.
         step: number of samples taken so far.
         log_likelihood: of all samples so far, in nats of the raw units.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> from rekal.forecasting import Labels
+        >>> fit = rekal.fit(rekal.load_example("nile"), "local-level")  # doctest: +SKIP
+        >>> stream = fit.stream()  # doctest: +SKIP
+        >>> data, one = rekal.load_example("nile"), np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=0.05 * one, R=0.5 * one)
+        >>> stream = rekal.Stream(rekal.Kalman(model), data.standardiser(), Labels.of(data))
+        >>> for flow in (1120.0, 1160.0, float("nan"), 1210.0):  # one year is missing
+        ...     stream.update(flow)
+        >>> stream.step
+        4
+        >>> stream.forecast(2).mean[0, :, 0].round().tolist()
+        [1142.0, 1142.0]
     """
 
     belief: Belief
@@ -88,6 +105,13 @@ class Stream:
         # Of a model in continuous time: time since the first sample, and the latest steps.
         self._elapsed, self._lengths = 0.0, deque(maxlen=RECENT)
         self._diffuse = algorithm.unknown
+
+    def __repr__(self) -> str:
+        return shown(self, _facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, _facts)
 
     def update(self, y: Any, u: Any = None, dt: int | float | None = None) -> None:
         """Take one sample.
@@ -321,6 +345,17 @@ class Stream:
             return eqx.filter_eval_shape(
                 _advance, self._algorithm, belief, row, seen, (u, None), first
             )[0]
+
+
+def _facts(stream: Stream) -> Facts:
+    """Columns, filter, how many samples came, and what they were worth."""
+    rows = (
+        ("filter", type(stream._algorithm).__name__),  # pyright: ignore[reportPrivateUsage]
+        ("samples", str(stream.step)),
+        ("log-likelihood", nats(stream.log_likelihood)),
+    )
+    labels = stream._labels  # pyright: ignore[reportPrivateUsage]
+    return Facts(f"Stream of {listed(labels.names, labels.units)}", rows)
 
 
 @eqx.filter_jit

@@ -95,7 +95,7 @@ def fit(
         KeyboardInterrupt: Ctrl-C before anything was learned. Later it ends the training with the best so
             far, and the diagnosis of a finished training at once, without its diagnostics.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> nile = rekal.load_example("nile")
         >>> fit = rekal.fit(nile, "local-level", progress=False)

@@ -67,6 +67,16 @@ def filter(algorithm: Any, data: Sequences, seed: int = 0) -> Posterior | Predic
 
     Raises:
         RekalError: `algorithm` is no filter of such data, or broke down (`filters/finite.py`).
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> filtered = rekal.filter(rekal.Kalman(model), data)
+        >>> round(float(filtered.log_likelihood), 2)
+        -632.55
     """
     check_filter(algorithm)
     algorithm, key = algorithm.suited(), jax.random.key(seed_of(seed))
@@ -120,6 +130,16 @@ def smooth(algorithm: Filter, data: Sequences, seed: int = 0) -> Posterior:
         RekalError: `algorithm` is no filter of such data, has no smoother, or broke down
             (`filters/finite.py`); or process noise is singular and too few ancestral lines of the particles
             are left.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> smoothed = rekal.smooth(rekal.Kalman(model), data)
+        >>> smoothed.mean[0, 27:29, 0].round().tolist()  # the level in 1898 and 1899
+        [1000.0, 951.0]
     """
     check_filter(algorithm)
     if not isinstance(algorithm, Smooths):

@@ -24,7 +24,8 @@ def method_of(model: str, flags: Mapping[str, Any], settings: Sequence[str]) -> 
         RekalError: there is no such method; an option is not one of it, given twice, of the wrong type or
             out of range.
 
-    Example:
+    Examples:
+        >>> from rekal.cli.method_options import method_of
         >>> method_of("gru", {"states": 12, "units": None}, ["hold-out=0.3"]).options
         {'states': 12, 'hold_out': 0.3, 'units': None}
     """

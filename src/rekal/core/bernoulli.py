@@ -21,6 +21,13 @@ class Bernoulli(Distribution):
     Attributes:
         logits: log odds `(*lead, *event)`.
         axes: number of axes of an event; 3 for images.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from rekal.core.bernoulli import Bernoulli
+        >>> pixels = Bernoulli(jnp.array([0.0, 4.0]), axes=1)
+        >>> print(pixels.mean.round(2))
+        [0.5        0.97999996]
     """
 
     logits: Float[Array, "*shape"]

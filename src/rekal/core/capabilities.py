@@ -56,7 +56,14 @@ class Predictive(NamedTuple):
 
 
 class EstimatesState(eqx.Module):
-    """A filter whose belief is about the state of a model."""
+    """A filter whose belief is about the state of a model.
+
+    Examples:
+        >>> import rekal
+        >>> from rekal.core.capabilities import EstimatesState
+        >>> issubclass(rekal.Kalman, EstimatesState)
+        True
+    """
 
     @abc.abstractmethod
     def state_moments(
@@ -102,7 +109,18 @@ class EstimatesState(eqx.Module):
 
 
 class Smooths(EstimatesState):
-    """A filter of which the law of each state given the whole series is known."""
+    """A filter of which the law of each state given the whole series is known.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> kalman = rekal.Kalman(rekal.LinearGaussian.create(A=one, C=one, Q=one, R=one))
+        >>> path, smoothed = kalman.smooth_batch(jnp.zeros((2, 5, 1)), jnp.ones((2, 5, 1), bool))
+        >>> kalman.state_moments(smoothed).mean.shape
+        (2, 5, 1)
+    """
 
     @abc.abstractmethod
     def smooth_batch(

@@ -24,6 +24,16 @@ class Distribution(eqx.Module):
         mean: of each entry.
         var: variance of each entry.
         cov: covariance of the entries of a vector, `(*lead, obs, obs)`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from rekal.core.distribution import Distribution
+        >>> from rekal.core.gaussian import DiagonalGaussian
+        >>> ahead = DiagonalGaussian(jnp.zeros(2), jnp.ones(2))
+        >>> isinstance(ahead, Distribution)
+        True
+        >>> print(ahead.quantile(0.95).round(2), ahead.log_prob(jnp.zeros(2)).round(2))
+        [1.64 1.64] -1.8399999
     """
 
     if TYPE_CHECKING:  # a subclass has each as a field or as a property

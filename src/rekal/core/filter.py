@@ -38,6 +38,17 @@ class Filter(eqx.Module):
         n_inputs: number of known inputs, 0 without any.
         short_name: what `rekal.fit(filtering=...)` calls a filter of this kind; "" where it does not.
         long_name: what it is called in a sentence.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> kalman = rekal.Kalman(rekal.LinearGaussian.create(A=one, C=one, Q=one, R=one))
+        >>> belief, log_prob = kalman.update(kalman.init(), jnp.array([0.5]))
+        >>> ahead = kalman.observe(kalman.predict(belief))
+        >>> float(ahead.mean[0]), float(ahead.var[0])
+        (0.25, 2.5)
     """
 
     short_name: ClassVar[str] = ""
@@ -314,10 +325,10 @@ class Filter(eqx.Module):
         steps: int,
         inputs: Float[Array, "steps input"] | None = None,
     ) -> Float[Array, "steps obs"]:
-        """A new series: each observation is drawn from its distribution and then enters as if it were seen.
+        r"""A new series: each observation is drawn from its distribution and then enters as if it were seen.
 
-        One-step predictive densities define the law of whole series, `p(y) = prod p(y_t | past)`, so this is
-        exact for a filter that is.
+        One-step predictive densities define the law of whole series, $p(y) = \prod_t p(y_t \mid y_{1:t-1})$,
+        so this is exact for a filter that is.
         """
 
         def step(belief: Belief, row: PyTree) -> tuple[Belief, Array]:

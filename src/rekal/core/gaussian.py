@@ -22,12 +22,12 @@ class _Normal(Distribution):
 
     @in_own_precision
     def cdf(self, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """`Phi((y - mean) / std)`."""
+        r"""$\Phi((y - \mu) / \sigma)$ of each entry."""
         return ndtr((y - self.mean) / self.std)
 
     @in_own_precision
     def quantile(self, q: int | float) -> Float[Array, "*shape"]:
-        """`mean + std Phi^{-1}(q)`."""
+        r"""$\mu + \sigma \Phi^{-1}(q)$ of each entry."""
         q = probability(q, "the probability of a quantile")
         return self.mean + self.std * ndtri(jnp.asarray(q, self.mean.dtype))
 
@@ -38,13 +38,13 @@ class _Normal(Distribution):
 
 
 class Gaussian(_Normal):
-    """`N(mean, cov)`.
+    r"""A Gaussian $\mathcal{N}(\mu, \Sigma)$ with a full covariance.
 
     Attributes:
         mean: `(*lead, obs)`.
         cov: `(*lead, obs, obs)`.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from rekal.core.gaussian import Gaussian
         >>> ahead = Gaussian(jnp.zeros(2), jnp.eye(2))
@@ -71,7 +71,7 @@ class Gaussian(_Normal):
 
     @in_own_precision
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:
-        """`mean + L e` with `L L' = cov` and independent standard normal `e`."""
+        r"""$\mu + L e$ with $L L^\top = \Sigma$ and independent standard normal $e$."""
         noise = jax.random.normal(key, (*shape, *self.mean.shape), self.mean.dtype)
         return self.mean + (cholesky(self.cov) @ noise[..., None])[..., 0]
 
@@ -83,6 +83,13 @@ class DiagonalGaussian(_Normal):
         mean: `(*lead, *event)`.
         var: variances, positive.
         axes: number of axes of an event: 1 for vectors, 3 for images.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from rekal.core.gaussian import DiagonalGaussian
+        >>> ahead = DiagonalGaussian(jnp.zeros(2), jnp.array([1.0, 4.0]))
+        >>> print(ahead.crps(jnp.zeros(2)).round(2))  # of each entry
+        [0.22999999 0.47      ]
     """
 
     mean: Float[Array, "*shape"]  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -15,12 +15,19 @@ from rekal.precision import in_own_precision
 
 
 class GaussianMixture(Distribution):
-    """`sum_i w_i N(means_i, cov)`.
+    r"""A mixture $\sum_i w_i\, \mathcal{N}(\mu_i, \Sigma)$ whose components share their covariance.
 
     Attributes:
         means: of the components, `(*lead, components, obs)`.
         within: covariance of each component, the same for all, `(*#lead, obs, obs)`.
         log_weights: normalised log weights `(*#lead, components)`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from rekal.core.mixture import GaussianMixture
+        >>> ahead = GaussianMixture(jnp.array([[-1.0], [1.0]]), jnp.eye(1), jnp.log(jnp.array([0.5, 0.5])))
+        >>> ahead.mean.tolist(), ahead.cov.tolist()
+        ([0.0], [[2.0]])
     """
 
     means: Float[Array, "*lead components obs"]

@@ -56,6 +56,16 @@ def storable(kind: Class) -> Class:
 
     Each parameter of the constructor must be an attribute of the same name.
 
+    Examples:
+        >>> import equinox as eqx
+        >>> from rekal.core.serial import arrays_of, described, rebuilt, storable
+        >>> @storable
+        ... class Gain(eqx.Module):
+        ...     factor: float
+        >>> config = described(Gain(2.0), "gain")
+        >>> rebuilt(config, arrays_of(Gain(2.0))).factor
+        2.0
+
     Raises:
         RekalError: another class of that name is registered.
     """

@@ -18,6 +18,15 @@ class Trajectory(eqx.Module):
 
     Attributes:
         log_evidence: log predictive density of each step given those before, in nats, `(*batch, steps)`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> from rekal.core.trajectory import Trajectory
+        >>> x, even = jnp.zeros((2, 6, 1)), jnp.full((2, 6), -jnp.log(6.0))  # two steps, six particles
+        >>> path = rekal.Path(x, even, jnp.zeros((2, 6), int), log_evidence=jnp.array([-1.0, -1.5]))
+        >>> isinstance(path, Trajectory), float(path.log_likelihood)
+        (True, -2.5)
     """
 
     if TYPE_CHECKING:  # a field of each subclass
@@ -81,6 +90,17 @@ class Filtered(Predicted):
         belief: after each step, leaves `(*batch, steps, ...)`.
         predicted: the distribution of each observation before it was seen, leading axes `(*batch, steps)`.
         log_evidence: its log density at the observation, in nats, `(*batch, steps)`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> from rekal.core.filter import Filter
+        >>> one = np.eye(1)
+        >>> kalman = rekal.Kalman(rekal.LinearGaussian.create(A=one, C=one, Q=one, R=one))
+        >>> path = Filter.run(kalman, jnp.zeros((20, 1)), jnp.ones((20, 1), bool))  # of any filter
+        >>> path.predicted.mean.shape
+        (20, 1)
     """
 
     belief: Any

@@ -35,6 +35,12 @@ def load_example(name: str, **how: Unpack[ReadOptions]) -> Sequences:
 
     Raises:
         RekalError: there is no example of that name.
+
+    Examples:
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> data.steps, data.time_unit, data.values[0, :3, 0].tolist()
+        (100, 'year', [1120.0, 1160.0, 963.0])
     """
     if name not in EXAMPLES:
         raise RekalError(f"There is no example '{name}'; there are {', '.join(EXAMPLES)}.")

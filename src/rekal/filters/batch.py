@@ -63,6 +63,16 @@ def filter_batch(
     Raises:
         RekalError: the series do not fit the model, or hold NaN where nothing says that an entry is
             missing.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=0.1 * one, R=one)
+        >>> path = rekal.filter_batch(rekal.Kalman(model), jnp.zeros((3, 100, 1)))
+        >>> path.mean.shape, path.cov.shape  # three series share their covariances
+        ((3, 100, 1), (1, 100, 1, 1))
     """
     with precision_of(kalman):
         return _filtered(kalman, values, mask, inputs, lengths, dt)

@@ -30,6 +30,11 @@ class Filtering:
         proposal: how they are moved.
         iterations: how often the extended filter linearises each observation; above 1 it is the
             iterated one.
+
+    Examples:
+        >>> import rekal
+        >>> rekal.Filtering("extended", iterations=3).iterations
+        3
     """
 
     kind: Kind = "particles"

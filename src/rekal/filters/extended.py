@@ -42,12 +42,33 @@ from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 
 @storable
 class ExtendedKalman(NonlinearFilter):
-    """The extended Kalman filter, with its Rauch-Tung-Striebel smoother.
+    r"""The extended Kalman filter, with its Rauch-Tung-Striebel smoother (Särkkä 2013, section 5.2).
+
+    $$
+    \begin{aligned}
+    m^- &= g(m), & P^- &= A P A^\top + Q, & A &= \partial g / \partial x \text{ at } m, \\
+    K &= P^- C^\top (C P^- C^\top + R)^{-1}, & m &= m^- + K (y - h(m^-)), & P &= (I - K C) P^-,
+    \end{aligned}
+    $$
+
+    with $C = \partial h / \partial x$ at $m^-$.
 
     Attributes:
         model: a model with additive Gaussian noise.
         form: "auto", "covariance" or "square-root" (see `NonlinearFilter`).
         iterations: how often each observation is linearised; 1 is the ordinary filter.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.NonlinearGaussian.create(
+        ...     lambda x, u, dt: x + 0.1 * jnp.sin(x), lambda x, u: x**2, one, one, m=np.ones(1), P=one
+        ... )
+        >>> data = rekal.Sequences.from_arrays(np.array([1.2, 1.9, 3.1, 4.2]))
+        >>> round(float(rekal.filter(rekal.ExtendedKalman(model), data).log_likelihood), 2)
+        -8.17
     """
 
     short_name: ClassVar[str] = "extended"

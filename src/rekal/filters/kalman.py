@@ -73,12 +73,29 @@ class Evidence(NamedTuple):
 
 @storable
 class Kalman(GaussianFilter):
-    """The exact filter of a linear Gaussian model.
+    r"""The exact filter of a linear Gaussian model (Kalman 1960).
+
+    $$
+    \begin{aligned}
+    m^- &= A m + B u + c, & P^- &= A P A^\top + Q, \\
+    K &= P^- C^\top (C P^- C^\top + R)^{-1}, & m &= m^- + K (y - C m^- - D u - d), & P &= (I - K C) P^-.
+    \end{aligned}
+    $$
 
     Attributes:
         model: a `LinearGaussian`, `LinearTimeVarying` or `LinearContinuous`.
         form: "auto", "covariance", "square-root" or "parallel" (see the module text).
         precise: whether `R` is singular, or tiny beside a given `P`.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> filtered = rekal.filter(rekal.Kalman(model), data)
+        >>> round(float(filtered.mean[0, -1, 0]), 1)  # level of the last year
+        798.4
     """
 
     short_name: ClassVar[str] = "kalman"

@@ -58,6 +58,17 @@ class ParticleFilter(ParticleClouds):
             particles by the transition alone and works with every model.
         threshold: particles are resampled when the effective sample size is below this share.
         seed: where the randomness starts when `init` is given no key.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> one = jnp.eye(1)
+        >>> model = rekal.StochasticRNN.create(A=0.9 * one, C=one, Q=0.1 * one, R=one)
+        >>> data = rekal.load_example("nile")
+        >>> standardised = data.standardiser().apply(data)
+        >>> filtered = rekal.filter(rekal.ParticleFilter(model, particles=200), standardised)
+        >>> filtered.mean.shape
+        (1, 100, 1)
     """
 
     short_name: ClassVar[str] = "particles"

@@ -61,7 +61,10 @@ class Image(NamedTuple):
 
 @storable
 class UnscentedKalman(NonlinearFilter):
-    """The unscented Kalman filter, with its Rauch-Tung-Striebel smoother (Särkkä 2008).
+    r"""The unscented Kalman filter, with its Rauch-Tung-Striebel smoother (Särkkä 2008).
+
+    A Gaussian $\mathcal{N}(m, S S^\top)$ of $n$ states is carried through a function by the $2n + 1$ sigma
+    points $m$ and $m \pm s S_j$, where $S_j$ is a column of $S$ and $s^2 = \alpha^2 (n + \kappa)$.
 
     Attributes:
         model: a model with additive Gaussian noise.
@@ -69,6 +72,18 @@ class UnscentedKalman(NonlinearFilter):
         alpha: how far the sigma points lie from the mean.
         beta: weight of the curvature's square in the covariance; 2 is often given for a small alpha.
         kappa: a second scale of the points; None stands for `max(0, 3 - states)`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.NonlinearGaussian.create(
+        ...     lambda x, u, dt: x + 0.1 * jnp.sin(x), lambda x, u: x**2, one, one, m=np.ones(1), P=one
+        ... )
+        >>> data = rekal.Sequences.from_arrays(np.array([1.2, 1.9, 3.1, 4.2]))
+        >>> round(float(rekal.filter(rekal.UnscentedKalman(model), data).log_likelihood), 2)
+        -8.65
     """
 
     short_name: ClassVar[str] = "unscented"

@@ -18,6 +18,8 @@ from scipy.special import log_softmax
 from rekal import inverse_mixtures, mixtures
 from rekal.arguments import probability, whole
 from rekal.errors import RekalError
+from rekal.facts import shown, shown_html
+from rekal.forecasting.facts import forecast_facts
 from rekal.forecasting.labels import Labels
 from rekal.forecasting.laws import GAUSSIAN, TRANSFORMED, Law, Statistic, by_origin, root_of
 from rekal.forecasting.units import rescaled
@@ -63,6 +65,19 @@ class Forecast(eqx.Module):
         transform: of the observations, before the model saw them, or None.
         horizons: steps ahead, static.
         labels: names, units and clock, static.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> ahead = rekal.forecast(rekal.Kalman(model), data, horizon=3)
+        >>> ahead.mean.shape  # (origins, horizons, columns)
+        (1, 3, 1)
+        >>> low, high = ahead.interval(0.9)
+        >>> low[0, :, 0].round().tolist()
+        [562.0, 554.0, 546.0]
     """
 
     means: Float[AnyArray, "origins horizons particles obs"]
@@ -76,6 +91,13 @@ class Forecast(eqx.Module):
     transform: BoxCox | None = None
     horizons: tuple[int, ...] = eqx.field(static=True, kw_only=True)
     labels: Labels = eqx.field(static=True, kw_only=True)
+
+    def __repr__(self) -> str:
+        return shown(self, forecast_facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, forecast_facts)
 
     @property
     def names(self) -> tuple[str, ...]:

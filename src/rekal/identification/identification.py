@@ -71,6 +71,15 @@ def identify(
     Raises:
         RekalError: the model has no mean dynamics, the interval is not positive, or an argument has a
             wrong shape.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> turn = 0.95 * np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])
+        >>> model = rekal.LinearGaussian.create(A=turn, C=np.eye(1, 2), Q=np.eye(2), R=np.eye(1))
+        >>> description = rekal.identify(model, interval=0.1, time_unit="s")
+        >>> round(description.spectral_radius, 2)
+        0.95
     """
     if not isinstance(model, GaussianModel):
         raise RekalError(f"{type(model).__name__} has no mean dynamics that could be identified")

@@ -64,6 +64,14 @@ def responses(model: LinearGaussian, steps: int = 100) -> Responses:
     Args:
         model: a constant linear model.
         steps: length of the impulse and step responses.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.5 * one, B=one, C=one, Q=one, R=one)
+        >>> rekal.responses(model, steps=4).impulse[:, 0, 0].tolist()
+        [1.0, 0.5, 0.25, 0.125]
     """
     stable = np.abs(np.linalg.eigvals(np.asarray(model.A, np.float64))).max() < 1
     return _responses(model, placed(stable), steps)
@@ -134,17 +142,31 @@ def distance(
 ) -> Distance:
     r"""Compare two models of the same inputs and outputs.
 
-    With the responses `a` and `b` at the same frequencies it is `|a - b| / sqrt(|a|^2 + |b|^2)`, the same for
-    either order of the models: 1 from a model that does nothing, `sqrt(2)` from one that does the opposite.
+    With the responses $a$ and $b$ at the same frequencies it is
+
+    $$
+    \frac{\lVert a - b \rVert}{\sqrt{\lVert a \rVert^2 + \lVert b \rVert^2}},
+    $$
+
+    the same for either order of the models: 1 from a model that does nothing, $\sqrt{2}$ from one that does
+    the opposite.
 
     Args:
         first: a constant linear model.
         second: another; it may have another number of states.
-        relative_to: "both", or "first" for `|a - b| / |a|`, the error of the second model where the first
-            is the truth; that is not symmetric.
+        relative_to: "both", or "first" for $\lVert a - b \rVert / \lVert a \rVert$, the error of the second
+            model where the first is the truth; that is not symmetric.
 
     Raises:
         RekalError: other numbers of outputs or inputs, or an unknown `relative_to`.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.5 * one, B=one, C=one, Q=one, R=one)
+        >>> rekal.distance(model, model)
+        Distance(input=0.0, noise=0.0)
     """
     if relative_to not in ("both", "first"):
         raise RekalError(f"relative_to must be 'both' or 'first', but is {relative_to!r}")

@@ -37,6 +37,15 @@ class Identification:
         time_unit: what a time unit is called, or None.
         warnings: what could not be identified, one sentence each.
         linear: what is known of a linear model beyond that, or None.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> turn = 0.95 * np.array([[np.cos(0.5), -np.sin(0.5)], [np.sin(0.5), np.cos(0.5)]])
+        >>> model = rekal.LinearGaussian.create(A=turn, C=np.eye(1, 2), Q=np.eye(2), R=np.eye(1))
+        >>> description = rekal.identify(model, interval=0.1, time_unit="s")
+        >>> description.attractor, float(description.observation_std[0])
+        ('fixed point', 1.0)
     """
 
     attractor: str

@@ -75,6 +75,14 @@ class Backprop:
         hold_out: share of the series that validates instead of training.
         patience: stop after so many epochs without a better validation; None = never.
         seed: start of all randomness.
+
+    Examples:
+        >>> import rekal
+        >>> learner = rekal.Backprop(epochs=20, rate=5e-3, hold_out=0.2, patience=5)
+        >>> fit = rekal.fit(rekal.load_example("lynx"), "gru", learner, states=4)  # doctest: +SKIP
+        >>> result = learner.run(network, frames)  # doctest: +SKIP
+        >>> learner.schedule
+        'cosine'
     """
 
     epochs: int = 100

@@ -97,6 +97,13 @@ class EM(eqx.Module):
         approximation: which Gaussian smoother, "unscented" or "extended".
         warm_start: iterations with the Gaussian smoother before those with particles; they come on top of
             `iterations` and leave no trace in the history, for their likelihood is another approximation.
+
+    Examples:
+        >>> import rekal
+        >>> learner = rekal.EM(particles=50, iterations=30, freeze=("C",))
+        >>> fit = rekal.fit(rekal.load_example("sunspots"), "em-rnn", learner, states=3)  # doctest: +SKIP
+        >>> learner.process_noise is None  # a diagonal Q for networks
+        True
     """
 
     particles: int = eqx.field(static=True, default=100)

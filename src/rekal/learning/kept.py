@@ -24,6 +24,20 @@ def load_checkpoint(network: Network, folder: str | Path) -> Network:
 
     Raises:
         RekalError: there is no checkpoint, it cannot be read, or it is of a network of another kind.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> layer = rekal.Elman.create(2, key=keys[0])
+        >>> encoder = rekal.DenseEncoder((1,), 2, key=keys[1])
+        >>> network = rekal.Network(encoder, layer, rekal.GaussianHead(*layer.sizes, 1, key=keys[2]))
+        >>> network = rekal.load_checkpoint(network, "run")  # doctest: +SKIP
+        >>> try:
+        ...     rekal.load_checkpoint(network, "nowhere")
+        ... except rekal.RekalError as error:
+        ...     print(error)
+        nowhere: there is no such folder of checkpoints
     """
     if not Path(folder).is_dir():
         raise RekalError(f"{folder}: there is no such folder of checkpoints")

@@ -76,6 +76,14 @@ class MaximumLikelihood(eqx.Module):
             two functions, positive parameters of a `ParametricModel`.
         errors: work standard errors out, and end with Newton steps; both take two gradients for every
             parameter. Without, the search ends where L-BFGS does.
+
+    Examples:
+        >>> import rekal
+        >>> learner = rekal.MaximumLikelihood(starts=1)
+        >>> data = rekal.load_example("nile")
+        >>> fit = rekal.fit(data, "local-level", learner)  # doctest: +SKIP
+        >>> learner.errors  # standard errors of the parameters
+        True
     """
 
     iterations: int = eqx.field(static=True, default=500)

@@ -126,6 +126,13 @@ class NUTS(eqx.Module):
         chains: number of chains, run one after the other.
         freeze: names of parameters that keep their value.
         target: acceptance probability that the step size aims at.
+
+    Examples:
+        >>> import rekal
+        >>> sampler = rekal.NUTS(draws=500, warmup=300, chains=2)
+        >>> sampler.draws * sampler.chains
+        1000
+        >>> fit = rekal.fit(rekal.load_example("nile"), "local-level", sampler)  # doctest: +SKIP
     """
 
     draws: int = eqx.field(static=True, default=1000)

@@ -64,13 +64,28 @@ class Simulation(NamedTuple):
 
 
 class SimulationError(eqx.Module):
-    """Least squares of the free simulation.
+    r"""Least squares of the free simulation (Ljung 1999, section 4.2).
+
+    $$
+    x_t = g(x_{t-1}, u_t), \qquad
+    \ell = \frac{1}{n} \sum_t \lVert y_t - h(x_t, u_t) \rVert^2 + \lambda \lVert \theta \rVert^2
+    $$
+
+    over the $n$ observed entries, with the ridge $\lambda$ on the weights $\theta$.
 
     Attributes:
         iterations: of Levenberg and Marquardt's method, at most.
         ridge: penalty on the squared weights, or on their squared distance from a model that is given.
         tolerance: ends the search when an iteration lowers the loss by a smaller share.
         warm_up: steps at the beginning of each series that are simulated but not scored.
+
+    Examples:
+        >>> import rekal
+        >>> learner = rekal.SimulationError(iterations=25, ridge=0.01)
+        >>> data = rekal.Sequences.from_csv("tanks.csv", inputs=("pump",))  # doctest: +SKIP
+        >>> fit = rekal.fit(data, "driven-rnn", learner, states=2)  # doctest: +SKIP
+        >>> learner.warm_up  # samples that are not scored
+        0
     """
 
     iterations: int = eqx.field(static=True, default=60)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class AR(StructureMethod):
     """A stationary autoregression behind noise.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.AR(states=3).options
         {'states': 3}

@@ -50,6 +50,12 @@ class Method(ABC):
         checkpoints: whether the training continues from a folder of checkpoints.
         least_states: number of states at least where the options do not say it.
         intervals_from_data: whether the training data give the numbers of the model intervals.
+
+    Examples:
+        >>> import rekal
+        >>> method = rekal.methods.get("seasonal")
+        >>> issubclass(method, rekal.methods.Method), method.needs
+        (True, 'one column, a known period')
     """
 
     name: ClassVar[str] = ""
@@ -185,7 +191,7 @@ class Method(ABC):
         Raises:
             RekalError: a setting is of no use to this method, or out of range.
 
-        Example:
+        Examples:
             >>> import rekal
             >>> rekal.methods.Linear().default_learner(tolerance=0).iterations
             300

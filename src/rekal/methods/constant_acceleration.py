@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ConstantAcceleration(StructureMethod):
     """A point whose acceleration is a random walk; each column is one axis of its position.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.ConstantAcceleration().options
         {}

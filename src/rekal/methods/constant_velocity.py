@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ConstantVelocity(StructureMethod):
     """A point whose velocity is a random walk; each column is one axis of its position.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.ConstantVelocity().options
         {}

@@ -32,7 +32,7 @@ def capabilities(method: type[Method]) -> dict[str, bool]:
 def describe(method: type[Method]) -> dict[str, Any]:
     """Everything that is declared of a method, as JSON has it.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> from rekal.methods.describe import describe
         >>> describe(rekal.methods.GRU)["options"][0]["default"]

@@ -31,7 +31,7 @@ class DrivenRNN(StateSpaceMethod):
 
     Networks and linear models are compared on held-out simulation; the noise is learned afterwards.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.DrivenRNN(states=4).restarts
         8

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Elman(HiddenUnitsMethod):
     """A simple recurrent network (Elman 1990).
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.Elman(states=3, units=12).units
         12

@@ -33,7 +33,7 @@ class EMRNN(StateSpaceMethod):
 
     Restarts are selected on held-out likelihood; the best is trained on everything.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.EMRNN(states=3).restarts
         3

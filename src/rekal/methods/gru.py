@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class GRU(HiddenUnitsMethod):
     """Gated recurrent units (Cho et al. 2014).
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.GRU(states=3, units=12).units
         12

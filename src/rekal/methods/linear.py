@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Linear(StateSpaceMethod):
     r"""The model `x_t = A x_{t-1} + B u_t + c + w_t`, `y_t = C x_t + D u_t + d + v_t`.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.Linear(states=4).options
         {'states': 4}

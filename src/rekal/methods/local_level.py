@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class LocalLevel(StructureMethod):
     """A random walk behind noise (Durbin and Koopman 2012, ch. 2).
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.LocalLevel().options
         {}

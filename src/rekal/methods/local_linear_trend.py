@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class LocalLinearTrend(StructureMethod):
     """A level with a slope, both random walks, behind noise.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.LocalLinearTrend().options
         {}

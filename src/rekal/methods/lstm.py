@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class LSTM(HiddenUnitsMethod):
     """A long short-term memory (Hochreiter and Schmidhuber 1997).
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.LSTM(states=3, units=12).units
         12

@@ -33,6 +33,12 @@ class Option:
         below: bound that a value must stay under, or None.
         choices: names that a text may be; empty = any text.
         by_default: the default in words, where the value alone does not say it.
+
+    Examples:
+        >>> import rekal
+        >>> states = rekal.methods.options_of(rekal.methods.Linear)["states"]
+        >>> states.check(3, "linear")
+        3
     """
 
     name: str = ""
@@ -198,8 +204,9 @@ def option(
         choices: names that a text may be.
         by_default: the default in words, where the value alone does not say it.
 
-    Example:
+    Examples:
         >>> from dataclasses import dataclass
+        >>> from rekal.methods import option
         >>> @dataclass(frozen=True)
         ... class Smoothing:
         ...     alpha: float = option(0.5, help="Weight of the newest value.", above=0, below=1)
@@ -221,7 +228,13 @@ def option(
 
 @functools.cache
 def options_of(method: type) -> Mapping[str, Option]:
-    """The options of a method's class by name, in the order of its fields."""
+    """The options of a method's class by name, in the order of its fields.
+
+    Examples:
+        >>> import rekal
+        >>> list(rekal.methods.options_of(rekal.methods.Oscillator))
+        ['period']
+    """
     declared = [each for each in dataclasses.fields(method) if METADATA in each.metadata]
     if not declared:
         return {}

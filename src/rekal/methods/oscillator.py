@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Oscillator(StructureMethod):
     """A damped cycle behind noise.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.Oscillator(period=11).season
         11.0

@@ -29,7 +29,7 @@ class RBF(StateSpaceMethod):
 
     Of two starts held-out likelihood selects one, which is trained on everything.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.RBF(kernels=20).states
         2

@@ -25,10 +25,16 @@ def register(name: str) -> Callable[[Kind], Kind]:
     Raises:
         RekalError: the name is taken, or the class is no frozen dataclass that derives from `Method`.
 
-    Example:
-        @register("gru")
-        @dataclass(frozen=True, kw_only=True)
-        class GRU(Method): ...
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> import rekal
+        >>> @rekal.methods.register("drift")
+        ... @dataclass(frozen=True, kw_only=True)
+        ... class Drift(rekal.methods.LocalLinearTrend):
+        ...     summary = "a level with a slope, by another name"
+        >>> rekal.methods.get("drift").summary
+        'a level with a slope, by another name'
+        >>> rekal.methods.unregister("drift")
     """
 
     def decorate(method: Kind) -> Kind:
@@ -53,7 +59,7 @@ def get(name: str) -> type[Method]:
     Raises:
         RekalError: there is none of that name; the sentence names the nearest.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.get("gru")(states=12).units is None
         True
@@ -66,7 +72,13 @@ def get(name: str) -> type[Method]:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all methods, in the order in which they were registered."""
+    """The names of all methods, in the order in which they were registered.
+
+    Examples:
+        >>> import rekal
+        >>> rekal.methods.names()[:4]
+        ('em-rnn', 'driven-rnn', 'rbf', 'linear')
+    """
     return tuple(_METHODS)
 
 
@@ -93,6 +105,17 @@ def unregister(name: str) -> None:
 
     Raises:
         RekalError: there is none of that name.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> import rekal
+        >>> @rekal.methods.register("wander")
+        ... @dataclass(frozen=True, kw_only=True)
+        ... class Wander(rekal.methods.LocalLevel):
+        ...     pass
+        >>> rekal.methods.unregister("wander")
+        >>> "wander" in rekal.methods.names()
+        False
     """
     get(name)
     del _METHODS[name]

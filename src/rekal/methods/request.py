@@ -28,6 +28,12 @@ class TrainingRequest:
         seed: start of all randomness.
         progress: True shows a bar on stderr; a function is called after each iteration.
         prefix: what the names of the stages begin with in the display of progress.
+
+    Examples:
+        >>> import rekal
+        >>> request = rekal.methods.TrainingRequest(data=rekal.load_example("nile"), seed=1)
+        >>> request.learner is None  # the default of the method
+        True
     """
 
     data: Sequences

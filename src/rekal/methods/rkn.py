@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class RKN(RecurrentMethod):
     """A network whose memory is a Kalman filter in a latent space: it holds a mean and a covariance.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.RKN(states=4).hold_out
         0.2

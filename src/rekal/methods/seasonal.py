@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Seasonal(StructureMethod):
     """A level and effects of the seasons that add up to noise over a period.
 
-    Example:
+    Examples:
         >>> import rekal
         >>> rekal.methods.Seasonal(period=12).season
         12.0

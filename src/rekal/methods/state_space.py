@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 class StateSpaceMethod(Method):
     """A method that leaves a `rekal.Fit`: a subclass says how a model is learned from standardised data.
 
-    Example:
-        See `docs/extending.md` for a method in full.
+    `docs/extending.md` has a method in full.
+
+    Examples:
+        >>> import rekal
+        >>> rekal.methods.Linear.smooths, rekal.methods.Linear.default_filter
+        (True, 'kalman')
     """
 
     smooths: ClassVar[bool] = True

@@ -27,6 +27,13 @@ class StructureMethod(StateSpaceMethod):
 
     Attributes:
         irregular: a structure whose components have a form in continuous time takes irregular sampling.
+
+    Examples:
+        >>> import rekal
+        >>> issubclass(rekal.methods.LocalLevel, rekal.methods.StructureMethod)
+        True
+        >>> rekal.methods.LocalLevel().structure(rekal.load_example("nile")).names
+        ('level variance', 'noise variance')
     """
 
     irregular: ClassVar[bool] = True

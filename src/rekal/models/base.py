@@ -24,6 +24,14 @@ class StateSpaceModel(eqx.Module):
     A subclass must give the dimensions, `sample_initial`, `draw`, `sample_transition`,
     `log_transition`, `encode`, `log_observation`, `observation_mean` and `sample_observation`.
     Particles always have the shape `(particles, states)`.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.9 * one, C=one, Q=one, R=one)
+        >>> isinstance(model, rekal.StateSpaceModel), model.states, model.observations
+        (True, 1, 1)
     """
 
     @property

@@ -42,7 +42,16 @@ from rekal.sequences import AnyArray
 
 
 class LinearContinuous(LinearModel):
-    """A linear stochastic differential equation with noisy observations.
+    r"""A linear stochastic differential equation with noisy observations.
+
+    $$
+    \begin{aligned}
+    dx &= (F x + G u + g)\,dt + dW, & \operatorname{Cov}(dW) &= Q\,dt, \\
+    y_t &= C x_t + D u_t + d + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
+
+    The input is held constant over the step into $t$; each step is discretised exactly, whatever its length.
 
     Attributes:
         F: drift `(states, states)`, per unit of time.
@@ -58,6 +67,18 @@ class LinearContinuous(LinearModel):
         interval: length of a step where none is given.
         initial: "given", "stationary" or "diffuse", as for `LinearGaussian`.
         flat: diffuse coordinates.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearContinuous.create(
+        ...     F=-0.5 * one, C=one, Q=one, R=0.1 * one, initial="stationary"
+        ... )  # an Ornstein-Uhlenbeck process behind noise
+        >>> times = np.array([0.0, 0.3, 2.0])
+        >>> data = rekal.Sequences.from_arrays(np.array([1.0, 0.4, -0.2]), times=times, irregular=True)
+        >>> round(float(rekal.filter(rekal.Kalman(model), data).log_likelihood), 2)
+        -3.06
     """
 
     F: Float[Array, "states states"]

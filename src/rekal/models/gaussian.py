@@ -91,7 +91,26 @@ class PairTable(NamedTuple):
 
 
 class GaussianModel(StateSpaceModel):
-    """A model with transition mean `g`, observation mean `h` and covariances `Q`, `R`, `P`."""
+    r"""A model with transition mean $g$, observation mean $h$ and additive Gaussian noise.
+
+    $$
+    \begin{aligned}
+    x_t &= g(x_{t-1}, u_t) + w_t, & w_t &\sim \mathcal{N}(0, Q), & x_1 &\sim \mathcal{N}(m, P), \\
+    y_t &= h(x_t, u_t) + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=0.5 * one, C=one, Q=one, R=one)
+        >>> isinstance(model, rekal.GaussianModel)
+        True
+        >>> float(model.transition_mean(jnp.array([[4.0]]), None)[0, 0])
+        2.0
+    """
 
     Q: Float[Array, "states states"]
     R: Float[Array, "obs obs"]

@@ -30,7 +30,14 @@ from rekal.sequences import AnyArray
 
 
 class LinearGaussian(LinearModel):
-    """A linear model whose matrices do not change.
+    r"""A linear model whose matrices do not change.
+
+    $$
+    \begin{aligned}
+    x_t &= A x_{t-1} + B u_t + c + w_t, & w_t &\sim \mathcal{N}(0, Q), & x_1 &\sim \mathcal{N}(m, P), \\
+    y_t &= C x_t + D u_t + d + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
 
     Attributes:
         A: transition `(states, states)`.
@@ -46,6 +53,15 @@ class LinearGaussian(LinearModel):
         initial: "given" takes `m` and `P`, "stationary" computes them from `A`, `c` and `Q`,
             "diffuse" has a flat law in the coordinates `flat`.
         flat: those coordinates.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> round(float(rekal.filter(rekal.Kalman(model), data).log_likelihood), 2)
+        -632.55
     """
 
     A: Float[Array, "states states"]

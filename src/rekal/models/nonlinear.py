@@ -39,7 +39,14 @@ LEAST_WIDTH = 8  # numbers that a user's function is taken to work with for each
 
 
 class NonlinearGaussian(GaussianModel):
-    """A model made of two functions of single states.
+    r"""A model made of two functions of single states.
+
+    $$
+    \begin{aligned}
+    x_t &= f(x_{t-1}, u_t, \Delta t) + w_t, & w_t &\sim \mathcal{N}(0, Q), & x_1 &\sim \mathcal{N}(m, P), \\
+    y_t &= h(x_t, u_t) + v_t, & v_t &\sim \mathcal{N}(0, R).
+    \end{aligned}
+    $$
 
     Attributes:
         f: transition mean `(x, u, dt) -> x`, shapes `(states,), (input,), () -> (states,)`; `u` and `dt`
@@ -53,6 +60,22 @@ class NonlinearGaussian(GaussianModel):
         state_residual: how two states are subtracted.
         observation_residual: how two observations are subtracted.
         inputs: number of input variables.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> model = rekal.NonlinearGaussian.create(
+        ...     f=lambda x, u, dt: jnp.array([x[0] + 0.1 * x[1], x[1] - 0.1 * jnp.sin(x[0])]),
+        ...     h=lambda x, u: jnp.sin(x[:1]),
+        ...     Q=1e-3 * np.eye(2),
+        ...     R=1e-2 * np.eye(1),
+        ...     m=np.zeros(2),
+        ...     P=np.eye(2),
+        ... )
+        >>> swing = rekal.Sequences.from_arrays(np.sin(np.arange(30) / 10))
+        >>> rekal.filter(rekal.ExtendedKalman(model), swing).mean.shape
+        (1, 30, 2)
     """
 
     f: Callable[..., Any]

@@ -49,6 +49,20 @@ class ParametricModel(eqx.Module):
         shapes: of the parameters there; `()` is a number.
         bounds: of each number.
         priors: for each number centre and standard deviation of a normal prior of its free number, or None.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> model = rekal.ParametricModel.create(
+        ...     lambda p: rekal.LinearGaussian.create(
+        ...         A=one, C=one, Q=p["q"] * one, R=p["r"] * one, initial="diffuse"
+        ...     ),
+        ...     start={"q": 1000.0, "r": 10000.0},
+        ...     bounds={"q": (0.0, None), "r": (0.0, None)},
+        ... )
+        >>> model.names
+        ('q', 'r')
     """
 
     function: Callable[[dict[str, Any]], Any] = eqx.field(static=True)
@@ -83,7 +97,7 @@ class ParametricModel(eqx.Module):
                 that make no sense or belong to no parameter; a function that fails, that returns no such
                 model, or that cannot be differentiated by JAX.
 
-        Example:
+        Examples:
             >>> import jax.numpy as jnp
             >>> import rekal
             >>> G = jnp.array([[0.5], [1.0]])

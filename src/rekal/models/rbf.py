@@ -32,11 +32,22 @@ from rekal.sequences import AnyArray
 
 
 class Kernels(eqx.Module):
-    """Gaussian bumps over states and inputs.
+    r"""Gaussian bumps over states and inputs.
+
+    $$
+    \rho_k(z) = \exp\left(-\tfrac{1}{2} (z - c_k)^\top S_k^{-1} (z - c_k)\right), \qquad z = [x; u].
+    $$
 
     Attributes:
-        centers: where they stand `(kernels, states + inputs)`.
-        spreads: their covariances `(kernels, states + inputs, states + inputs)`.
+        centers: where they stand, $c_k$, `(kernels, states + inputs)`.
+        spreads: their covariances $S_k$ `(kernels, states + inputs, states + inputs)`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> bumps = rekal.Kernels(jnp.array([[-1.0], [1.0]]), jnp.ones((2, 1, 1)))
+        >>> print(bumps(jnp.array([[1.0]]), None).round(3))  # at x = 1
+        [[0.135 1.   ]]
     """
 
     centers: Float[Array, "kernels z"]
@@ -63,7 +74,16 @@ class Kernels(eqx.Module):
 
 
 class RBFNetwork(GaussianModel):
-    """Radial basis functions in the transition and, if wanted, in the observation.
+    r"""Radial basis functions in the transition and, if wanted, in the observation.
+
+    $$
+    \begin{aligned}
+    x_t &= H \rho(x_{t-1}, u_t) + A x_{t-1} + B u_t + c + w_t, & w_t &\sim \mathcal{N}(0, Q), \\
+    y_t &= G \eta(x_t, u_t) + C x_t + D u_t + d + v_t, & v_t &\sim \mathcal{N}(0, R),
+    \end{aligned}
+    $$
+
+    where $\rho$ and $\eta$ are vectors of `Kernels` (Ghahramani and Roweis 1999).
 
     Attributes:
         A: linear transition `(states, states)`.
@@ -80,6 +100,18 @@ class RBFNetwork(GaussianModel):
         P: its covariance.
         kernels: the bumps of the transition.
         output_kernels: those of the observation, often none.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> bumps = rekal.Kernels(jnp.array([[-1.0], [1.0]]), jnp.ones((2, 1, 1)))
+        >>> model = rekal.RBFNetwork.create(
+        ...     A=0.5 * one, C=one, Q=0.1 * one, R=0.1 * one, H=np.array([[1.0, -1.0]]), kernels=bumps
+        ... )
+        >>> float(model.transition_mean(jnp.array([[0.0]]), None)[0, 0])
+        0.0
     """
 
     A: Float[Array, "states states"]

@@ -48,6 +48,13 @@ def angle_residual(indices: Sequence[int], period: int | float = 2 * np.pi) -> A
 
     Raises:
         RekalError: the period is not positive, or an index is negative.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> apart = rekal.angle_residual((0,))
+        >>> round(float(apart(jnp.array([3.1]), jnp.array([-3.1]))[0]), 2)  # across the cut at pi
+        -0.08
     """
     if not period > 0:
         raise RekalError(f"period must be positive, but is {period}")

@@ -25,7 +25,16 @@ from rekal.models.products import rows_times
 
 
 class StochasticRNN(GaussianModel):
-    """A recurrent network with process and observation noise.
+    r"""A recurrent network with process and observation noise (Unkelbach, Sun and Schmidhuber 2009).
+
+    $$
+    \begin{aligned}
+    x_t &= A f(x_{t-1}) + B u_t + c + w_t, & w_t &\sim \mathcal{N}(0, Q), & x_1 &\sim \mathcal{N}(m, P), \\
+    y_t &= C f(x_t) + D u_t + d + v_t, & v_t &\sim \mathcal{N}(0, R),
+    \end{aligned}
+    $$
+
+    where $f$ works element by element.
 
     Attributes:
         A: recurrent weights `(states, states)`.
@@ -39,8 +48,20 @@ class StochasticRNN(GaussianModel):
         m: mean of the state at the first observation `(states,)`.
         P: its covariance `(states, states)`.
         activation: name or elementwise function.
-        linear_observation: the observation reads `C x_t` instead of `C f(x_t)`.
-        linear_units: how many units, the first ones, have `f(x) = x`.
+        linear_observation: the observation reads $C x_t$ instead of $C f(x_t)$.
+        linear_units: how many units, the first ones, have $f(x) = x$.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> model = rekal.StochasticRNN.create(
+        ...     A=jnp.array([[1.0, 1.0], [-0.05, 0.98]]),
+        ...     C=jnp.array([[1.0, 0.0]]),
+        ...     Q=0.001 * jnp.eye(2),
+        ...     R=0.01 * jnp.eye(1),
+        ... )
+        >>> model.transition_mean(jnp.zeros((100, 2)), None).shape  # of a hundred particles
+        (100, 2)
     """
 
     A: Float[Array, "states states"]

@@ -19,22 +19,56 @@ def _unit(*values: float) -> Float[Array, " parameters"]:
 
 @made_in_double
 def local_level() -> Structure:
-    """A random walk behind noise (Durbin and Koopman 2012, ch. 2)."""
+    r"""A random walk behind noise (Durbin and Koopman 2012, ch. 2).
+
+    $$
+    y_t = \mu_t + \varepsilon_t, \qquad \mu_t = \mu_{t-1} + \eta_t.
+    $$
+
+    Examples:
+        >>> import rekal
+        >>> rekal.local_level().names
+        ('level variance', 'noise variance')
+        >>> fit = rekal.fit(rekal.load_example("nile"), rekal.local_level())  # doctest: +SKIP
+    """
     return Structure.of(Level(_unit(0.0)))
 
 
 @made_in_double
 def local_linear_trend() -> Structure:
-    """A level with a slope, both random walks, behind noise."""
+    r"""A level with a slope, both random walks, behind noise.
+
+    $$
+    y_t = \mu_t + \varepsilon_t, \qquad
+    \mu_t = \mu_{t-1} + \beta_{t-1} + \eta_t, \qquad
+    \beta_t = \beta_{t-1} + \zeta_t.
+    $$
+
+    Examples:
+        >>> import rekal
+        >>> model = rekal.local_linear_trend().build()
+        >>> model.A.tolist()
+        [[1.0, 1.0], [0.0, 1.0]]
+    """
     return Structure.of(Trend(_unit(0.0, -4.0)))
 
 
 @made_in_double
 def seasonal(period: int | float) -> Structure:
-    """Effects of `period` seasons that add up to noise over a period.
+    r"""Effects of $s$ seasons, the `period`, that add up to noise over a period.
+
+    $$
+    \gamma_t = -\sum_{j=1}^{s-1} \gamma_{t-j} + \omega_t.
+    $$
 
     Raises:
         RekalError: the period is no whole number of at least 2 steps.
+
+    Examples:
+        >>> import rekal
+        >>> structure = rekal.local_linear_trend() + rekal.seasonal(12)
+        >>> structure.names
+        ('level variance', 'slope variance', 'seasonal(12) variance', 'noise variance')
     """
     if period != int(period) or period < 2:
         raise RekalError(
@@ -46,7 +80,16 @@ def seasonal(period: int | float) -> Structure:
 
 @made_in_double
 def oscillator(period: int | float | None = None, damping: int | float | None = None) -> Structure:
-    """A damped cycle behind noise.
+    r"""A damped cycle behind noise (Harvey 1989, section 2.3).
+
+    $$
+    \begin{pmatrix} \psi_t \\ \psi_t^* \end{pmatrix} = \rho
+    \begin{pmatrix} \cos\lambda & \sin\lambda \\ -\sin\lambda & \cos\lambda \end{pmatrix}
+    \begin{pmatrix} \psi_{t-1} \\ \psi_{t-1}^* \end{pmatrix} + \kappa_t,
+    \qquad \lambda = \frac{2\pi}{\text{period}},
+    $$
+
+    with the damping factor $\rho$ and the same noise variance on both phases.
 
     Args:
         period: where the search for the period begins, in steps; default the data's strongest.
@@ -54,6 +97,12 @@ def oscillator(period: int | float | None = None, damping: int | float | None = 
 
     Raises:
         RekalError: a period of 2 steps or less, or a damping outside (0, 1).
+
+    Examples:
+        >>> import rekal
+        >>> cycle = rekal.oscillator(period=10.6, damping=0.95)
+        >>> cycle.names
+        ('period', 'damping', 'oscillator variance', 'noise variance', 'mean')
     """
     if period is not None and period <= 2:
         raise RekalError(
@@ -70,7 +119,15 @@ def oscillator(period: int | float | None = None, damping: int | float | None = 
 
 @made_in_double
 def constant_velocity(dt: int | float = 1.0, axes: int = 1) -> Structure:
-    """A point whose velocity is a random walk, its position observed with noise.
+    r"""A point whose velocity is a random walk, its position observed with noise.
+
+    For each axis, with the spectral density $q$ of the noise (Bar-Shalom, Li and Kirubarajan 2001, section
+    6.2),
+
+    $$
+    A = \begin{pmatrix} 1 & \Delta t \\ 0 & 1 \end{pmatrix}, \qquad
+    Q = q \begin{pmatrix} \Delta t^3 / 3 & \Delta t^2 / 2 \\ \Delta t^2 / 2 & \Delta t \end{pmatrix}.
+    $$
 
     Args:
         dt: length of a step, in the unit of time of the answers.
@@ -78,13 +135,30 @@ def constant_velocity(dt: int | float = 1.0, axes: int = 1) -> Structure:
 
     Raises:
         RekalError: `dt` or `axes` is not positive.
+
+    Examples:
+        >>> import rekal
+        >>> rekal.constant_velocity(dt=0.5).build().A.tolist()
+        [[1.0, 0.5], [0.0, 1.0]]
     """
     return _kinematic(1, dt, axes)
 
 
 @made_in_double
 def constant_acceleration(dt: int | float = 1.0, axes: int = 1) -> Structure:
-    """A point whose acceleration is a random walk, its position observed with noise.
+    r"""A point whose acceleration is a random walk, its position observed with noise.
+
+    For each axis, with the spectral density $q$ of the noise (Bar-Shalom, Li and Kirubarajan 2001, section
+    6.2),
+
+    $$
+    A = \begin{pmatrix} 1 & \Delta t & \Delta t^2 / 2 \\ 0 & 1 & \Delta t \\ 0 & 0 & 1 \end{pmatrix}, \qquad
+    Q = q \begin{pmatrix}
+    \Delta t^5 / 20 & \Delta t^4 / 8 & \Delta t^3 / 6 \\
+    \Delta t^4 / 8 & \Delta t^3 / 3 & \Delta t^2 / 2 \\
+    \Delta t^3 / 6 & \Delta t^2 / 2 & \Delta t
+    \end{pmatrix}.
+    $$
 
     Args:
         dt: length of a step, in the unit of time of the answers.
@@ -92,16 +166,30 @@ def constant_acceleration(dt: int | float = 1.0, axes: int = 1) -> Structure:
 
     Raises:
         RekalError: `dt` or `axes` is not positive.
+
+    Examples:
+        >>> import rekal
+        >>> rekal.constant_acceleration(dt=2.0).build().A.tolist()
+        [[1.0, 2.0, 2.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]
     """
     return _kinematic(2, dt, axes)
 
 
 @made_in_double
 def autoregression(lags: int) -> Structure:
-    """A stationary autoregression behind noise.
+    r"""A stationary autoregression of order $p$, the `lags`, behind noise.
+
+    $$
+    x_t = \phi_1 x_{t-1} + \dots + \phi_p x_{t-p} + w_t, \qquad y_t = x_t + \varepsilon_t.
+    $$
 
     Raises:
         RekalError: fewer than one lag.
+
+    Examples:
+        >>> import rekal
+        >>> rekal.autoregression(2).names
+        ('phi1', 'phi2', 'ar variance', 'noise variance', 'mean')
     """
     if lags < 1:
         raise RekalError(f"an autoregression needs at least one lag, but got {lags}")

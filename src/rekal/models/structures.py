@@ -47,6 +47,14 @@ class Structure(eqx.Module):
         coefficients: of known inputs `(obs, inputs)`.
         inputs: their names.
         interval: length of a step of a structure in continuous time; None runs in equal steps.
+
+    Examples:
+        >>> import rekal
+        >>> structure = rekal.local_linear_trend() + rekal.seasonal(4)
+        >>> structure.names
+        ('level variance', 'slope variance', 'seasonal(4) variance', 'noise variance')
+        >>> structure.build().states
+        5
     """
 
     parts: tuple[Component, ...]

@@ -32,7 +32,11 @@ BLOCKS = Blocks._fields
 
 
 class LinearTimeVarying(LinearModel):
-    """A linear model some of whose matrices are given step by step.
+    r"""A linear model some of whose matrices are given step by step.
+
+    $$
+    x_t = A_t x_{t-1} + B_t u_t + c_t + w_t, \qquad y_t = C_t x_t + D_t u_t + d_t + v_t.
+    $$
 
     `Kalman`, the smoothers and the simulation smoother run it. A particle filter does not: it asks for a
     transition without saying which.
@@ -52,6 +56,18 @@ class LinearTimeVarying(LinearModel):
         varying: names of the blocks that are stacks.
         initial: "given", or "diffuse" in the coordinates `flat`.
         flat: those coordinates.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> one = np.eye(1)
+        >>> gauge = np.where(np.arange(100) < 50, 15099.0, 1000.0)[:, None, None]  # better after 50 years
+        >>> model = rekal.LinearTimeVarying.create(
+        ...     A=one, C=one, Q=1469 * one, R=gauge, varying=("R",), initial="diffuse"
+        ... )
+        >>> filtered = rekal.filter(rekal.Kalman(model), rekal.load_example("nile"))  # doctest: +SKIP
+        >>> model.varying, model.steps
+        (('R',), 100)
     """
 
     A: Float[Array, "*steps_A states states"]

@@ -10,16 +10,17 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 
 class Factorised(eqx.Module):
-    """A Gaussian belief whose covariance keeps three vectors (Becker et al. 2019, section 3.1).
+    r"""A Gaussian belief whose covariance keeps three vectors (Becker et al. 2019, section 3.1).
 
-    The state is `[p; q]`: the observable part `p`, of which the encoder speaks, and the memory `q`. Of the
-    covariance only `var p_i`, `var q_i` and `cov(p_i, q_i)` are kept, so an update needs no inverse.
+    The state is $[p; q]$: the observable part $p$, of which the encoder speaks, and the memory $q$. Of the
+    covariance only $\operatorname{Var}(p_i)$, $\operatorname{Var}(q_i)$ and $\operatorname{Cov}(p_i, q_i)$
+    are kept, so an update needs no inverse.
 
     Attributes:
-        mean: `[p; q]`, `(..., 2 m)`.
-        upper: variances of `p`, `(..., m)`.
-        lower: variances of `q`.
-        side: covariances of `p_i` and `q_i`.
+        mean: $[p; q]$, `(..., 2 m)`.
+        upper: variances of $p$, `(..., m)`.
+        lower: variances of $q$.
+        side: covariances of $p_i$ and $q_i$.
         features: of the last frame, where the next transition is mixed by them, else None.
     """
 
@@ -56,6 +57,13 @@ class Evidence(NamedTuple):
         mean: latent observation `w`, `(..., m)`.
         var: its variance, positive.
         seen: whether there was an observation, `(...)`; where not, mean and variance are finite.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> two_series = rekal.Evidence(jnp.zeros((2, 9, 4)), jnp.ones((2, 9, 4)), jnp.ones((2, 9), bool))
+        >>> two_series.mean.shape
+        (2, 9, 4)
     """
 
     mean: Float[Array, "*batch latent"]

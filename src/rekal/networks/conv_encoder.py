@@ -35,6 +35,13 @@ class ConvEncoder(eqx.Module):
         latent: length of the latent observation.
         stride: of the first convolution, 1 or 2.
         scale: what pixels are multiplied by first.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> encoder = rekal.ConvEncoder((24, 24, 1), latent=5, key=jax.random.key(0))
+        >>> encoder.shape, encoder.latent
+        ((24, 24, 1), 5)
     """
 
     convolutions: tuple[Convolution, Convolution]

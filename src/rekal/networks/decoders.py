@@ -29,6 +29,14 @@ class GaussianHead(eqx.Module):
         var: to what `variance` maps onto the variance.
         variance: name of the positive map.
         floor: added to the variance, so that no density grows without bound (the authors' 1e-8).
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> layer = rekal.RKN.create(2, key=jax.random.key(0))
+        >>> layer.sizes  # numbers of means and of variances that a head on this layer reads
+        (4, 6)
+        >>> head = rekal.GaussianHead(*layer.sizes, targets=1, key=jax.random.key(1))
     """
 
     mean_body: MLP

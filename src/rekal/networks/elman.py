@@ -12,7 +12,15 @@ from rekal.networks.recurrent import Recurrent
 
 
 class Elman(Recurrent):
-    """An Elman network that is a filter: `h_t = tanh(W x_t + U h_{t-1} + b)`."""
+    r"""An Elman network that is a filter: $h_t = \tanh(W x_t + U h_{t-1} + b)$.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> layer = rekal.Elman.create(3, units=8, key=jax.random.key(0))
+        >>> layer.init().hidden.shape
+        (8,)
+    """
 
     gates: ClassVar[int] = 1
 

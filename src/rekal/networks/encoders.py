@@ -47,6 +47,15 @@ class DenseEncoder(eqx.Module):
         shape: of an observation.
         latent: length of the latent observation.
         scale: what entries are multiplied by first; `BYTE` for frames.
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> encoder = rekal.DenseEncoder((3,), latent=2, sizes=(16,), key=jax.random.key(0))
+        >>> mean, var = encoder(jnp.ones((5, 3)))
+        >>> mean.shape, bool((var > 0).all())
+        ((5, 2), True)
     """
 
     body: MLP

@@ -13,14 +13,26 @@ from rekal.networks.recurrent import Recurrent
 
 
 class GRU(Recurrent):
-    """A GRU that is a filter.
+    r"""A GRU that is a filter.
 
-        r = sigmoid(W_r x_t + U_r h_{t-1} + b_r)
-        z = sigmoid(W_z x_t + U_z h_{t-1} + b_z)
-        n = tanh(W_n x_t + r (U_n h_{t-1}) + b_n)
-        h_t = (1 - z) n + z h_{t-1}
+    $$
+    \begin{aligned}
+    r &= \sigma(W_r x_t + U_r h_{t-1} + b_r), \\
+    z &= \sigma(W_z x_t + U_z h_{t-1} + b_z), \\
+    n &= \tanh(W_n x_t + r \odot (U_n h_{t-1}) + b_n), \\
+    h_t &= (1 - z) \odot n + z \odot h_{t-1},
+    \end{aligned}
+    $$
 
-    The reset gate acts after the product with `U_n`, as in cuDNN and in Keras: a step has one product.
+    with the logistic function $\sigma$. The reset gate acts after the product with $U_n$, as in cuDNN and in
+    Keras: a step has one product.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> layer = rekal.GRU.create(3, units=8, key=jax.random.key(0))
+        >>> layer.init().hidden.shape
+        (8,)
     """
 
     gates: ClassVar[int] = 3

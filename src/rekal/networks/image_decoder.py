@@ -35,6 +35,13 @@ class ImageDecoder(eqx.Module):
         norms: layer norms after the first two, or none.
         shape: height, width and channels of an image.
         stride: of the second convolution.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> decoder = rekal.ImageDecoder(10, (24, 24, 1), key=jax.random.key(0))
+        >>> decoder.shape
+        (24, 24, 1)
     """
 
     dense: Dense

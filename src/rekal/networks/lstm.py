@@ -13,13 +13,26 @@ from rekal.networks.recurrent import Recurrent
 
 
 class LSTM(Recurrent):
-    """An LSTM that is a filter.
+    r"""An LSTM that is a filter.
 
-        i, f, g, o = W x_t + U h_{t-1} + b
-        c_t = sigmoid(f) c_{t-1} + sigmoid(i) tanh(g)
-        h_t = sigmoid(o) tanh(c_t)
+    $$
+    \begin{aligned}
+    (i, f, g, o) &= W x_t + U h_{t-1} + b, \\
+    c_t &= \sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh(g), \\
+    h_t &= \sigma(o) \odot \tanh(c_t),
+    \end{aligned}
+    $$
+
+    with the logistic function $\sigma$.
 
     The bias of the forget gate starts at 1, so that the cell remembers before training.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> layer = rekal.LSTM.create(3, units=8, key=jax.random.key(0))
+        >>> layer.init().hidden.shape
+        (8,)
     """
 
     gates: ClassVar[int] = 4

@@ -39,6 +39,20 @@ class Network(eqx.Module):
         decoder: a readout `(n, ...)` to a distribution.
         told: whether the target of a step is decoded after its observation ("posterior", filtering) or before
             it ("prior", one-step forecasts).
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> layer = rekal.GRU.create(2, key=keys[0])
+        >>> network = rekal.Network(
+        ...     rekal.DenseEncoder((1,), 2, (8,), key=keys[1]),
+        ...     layer,
+        ...     rekal.GaussianHead(*layer.sizes, 1, key=keys[2]),
+        ... )
+        >>> network.run(jnp.zeros((4, 20, 1))).distribution.mean.shape
+        (4, 20, 1)
     """
 
     encoder: Any

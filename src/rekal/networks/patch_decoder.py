@@ -22,6 +22,13 @@ class PatchDecoder(eqx.Module):
         stages: the affine maps, from the features first to the pixels of a patch last.
         shape: height, width and channels of an image.
         patch: side of a patch in pixels.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> decoder = rekal.PatchDecoder(10, (24, 24, 1), key=jax.random.key(0))
+        >>> decoder.shape
+        (24, 24, 1)
     """
 
     stages: tuple[Dense, ...]

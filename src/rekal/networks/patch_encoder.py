@@ -32,6 +32,15 @@ class PatchEncoder(eqx.Module):
         latent: length of the latent observation.
         patch: side of a patch in pixels.
         scale: what pixels are multiplied by first.
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import rekal
+        >>> encoder = rekal.PatchEncoder((8, 8, 1), latent=5, key=jax.random.key(0))
+        >>> mean, var = encoder(jnp.zeros((2, 8, 8, 1), jnp.uint8))  # two frames
+        >>> mean.shape, var.shape
+        ((2, 5), (2, 5))
     """
 
     stages: tuple[Dense, ...]

@@ -47,6 +47,13 @@ class RKN(Layer):
         latent: size `m` of the observable part.
         n_inputs: number of inputs.
         options: what it was made with.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> layer = rekal.RKN.create(3, bases=4, inputs=1, key=jax.random.key(0))
+        >>> layer.init().mean.shape  # three observed and three remembered states
+        (6,)
     """
 
     bases: Float[Array, "bases 4 diagonals latent"]

@@ -48,6 +48,13 @@ class RKNOptions:
             the identity is then a rate, and noise and control are rates too.
         substeps: Euler steps for each time step in continuous time.
         control: hidden layers of the network of the inputs.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> layer = rekal.RKN.create(3, bases=4, hidden=(16,), key=jax.random.key(0))
+        >>> layer.options.bases, layer.options.hidden
+        (4, (16,))
     """
 
     bases: int = 15

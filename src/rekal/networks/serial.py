@@ -34,6 +34,17 @@ def save_network(network: Network, path: str | Path) -> None:
 
     Raises:
         RekalError: the file cannot be written, or the network holds what a file cannot.
+
+    Examples:
+        >>> import jax
+        >>> import rekal
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> layer = rekal.RKN.create(2, key=keys[0])
+        >>> encoder = rekal.DenseEncoder((1,), 2, key=keys[1])
+        >>> network = rekal.Network(encoder, layer, rekal.GaussianHead(*layer.sizes, 1, key=keys[2]))
+        >>> rekal.save_network(network, "small.rekal")
+        >>> rekal.load_network("small.rekal").layer.latent
+        2
     """
     config = {"kind": KIND, "network": network_config(network)}
     save_archive(path, config, network_arrays(network))
@@ -45,6 +56,15 @@ def load_network(path: str | Path) -> Network:
     Raises:
         RekalError: the file is missing, altered, holds something else, or an array is missing, unknown or of
             another shape.
+
+    Examples:
+        >>> import rekal
+        >>> network = rekal.load_network("pendulum.rekal")  # doctest: +SKIP
+        >>> try:
+        ...     rekal.load_network("nowhere.rekal")
+        ... except rekal.RekalError as error:
+        ...     print(error)
+        nowhere.rekal: there is no such file.
     """
     config, arrays = load_archive(path)
     with reading(path):

@@ -23,11 +23,15 @@ NAMES = ("none", "log", "auto")
 class BoxCox(eqx.Module):
     """A power for each column, see `rekal.sequences.powers`.
 
-        log = BoxCox(np.array([0.0]))
-        log.invert(log.apply(y))         # y, of shape (..., 1)
-
     Attributes:
         power: from 0, the logarithm, to 1, which leaves a column as it is.
+
+    Examples:
+        >>> import numpy as np
+        >>> from rekal.sequences.box_cox import BoxCox
+        >>> log, y = BoxCox(np.array([0.0])), np.array([[1.0], [10.0]])
+        >>> np.allclose(log.invert(log.apply(y)), y)
+        True
     """
 
     power: Float[AnyArray, " obs"]

@@ -9,8 +9,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from rekal.facts import shown, shown_html
 from rekal.sequences import labels, slicing
 from rekal.sequences.building import describe
+from rekal.sequences.facts import sequences_facts
 from rekal.sequences.gridding import assemble
 from rekal.sequences.numeric import holds_tables
 from rekal.sequences.options import ReadOptions
@@ -53,6 +55,17 @@ class Sequences(eqx.Module):
             and shorter ones the time that goes by.
         interval: sampling interval (the median); None = unknown, one step.
         notes: what was assumed while reading, one sentence each.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> rows = np.array([[1.0, 10.0], [2.0, np.nan], [3.0, 30.0]])
+        >>> data = rekal.Sequences.from_arrays(rows, names=("x", "y"))
+        >>> data.batch, data.steps, data.names
+        (1, 3, ('x', 'y'))
+        >>> past, future = data.split(2)
+        >>> round(data.fraction_missing, 2), past.steps
+        (0.17, 2)
     """
 
     values: Float[AnyArray, "batch time obs"]
@@ -73,6 +86,13 @@ class Sequences(eqx.Module):
     time_zone: str | None = eqx.field(static=True, default=None)
     interval: float | None = eqx.field(static=True, default=None)
     notes: tuple[str, ...] = eqx.field(static=True, default=())
+
+    def __repr__(self) -> str:
+        return shown(self, sequences_facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, sequences_facts)
 
     @property
     def batch(self) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from rekal.errors import RekalError
+from rekal.facts import shown, shown_html
+from rekal.sequences.facts import frames_facts
 from rekal.sequences.numeric import numeric_array
 
 
@@ -27,6 +29,15 @@ class Frames(eqx.Module):
         dt: time since the frame before, for irregular sampling, or None.
         names: names of the targets, static.
         notes: what is to be known of how they were made, static.
+
+    Examples:
+        >>> import numpy as np
+        >>> import rekal
+        >>> films = np.zeros((2, 10, 24, 24), np.uint8)  # two films of ten frames
+        >>> angles = np.zeros((2, 10, 1))
+        >>> frames = rekal.Frames.from_arrays(films, angles, names=("angle",))
+        >>> frames.batch, frames.steps, frames.shape
+        (2, 10, (24, 24, 1))
     """
 
     values: UInt8[np.ndarray, "batch time height width channel"]
@@ -111,6 +122,13 @@ class Frames(eqx.Module):
         if rest["dt"] is not None and not ((rest["dt"] > 0) & np.isfinite(rest["dt"])).all():
             raise RekalError("dt of the frames must be finite times above 0")
         return cls(pixels, wanted, seen, **rest, names=tuple(names), notes=tuple(notes))
+
+    def __repr__(self) -> str:
+        return shown(self, frames_facts)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return shown_html(self, frames_facts)
 
     @property
     def batch(self) -> int:

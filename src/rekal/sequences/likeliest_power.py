@@ -1,15 +1,18 @@
 r"""The power of Box and Cox under which the noise of a series is most nearly Gaussian and equally large.
 
-Of each power `p` of a grid, the transformed column is predicted from its last two values, those of a season
-ago, and the inputs, by least squares. With a residual sum of squares `RSS` over `n` rows the likelihood of
-the raw values, at its maximum over coefficients and variance, is (Box and Cox 1964, J. R. Stat. Soc. B 26)
+Of each power $p$ of a grid, the transformed column is predicted from its last two values, those of a season
+ago, and the inputs, by least squares. With a residual sum of squares $\mathrm{RSS}$ over $n$ rows the
+likelihood of the raw values, at its maximum over coefficients and variance, is (Box and Cox 1964, J. R.
+Stat. Soc. B 26)
 
-    l(p) = -n/2 log(RSS / n) + (p - 1) sum log y + const.
+$$
+\ell(p) = -\frac{n}{2} \log \frac{\mathrm{RSS}}{n} + (p - 1) \sum_i \log y_i + \text{const}.
+$$
 
-Several series are divided by their own deviations `s_i` first, each has a level of its own, and they share
-the coefficients, as where one model describes them all: `- sum_i n_i log s_i` comes to `l`. The power is one
-parameter more than no transform has: another power than 1 must gain more than `log(n) / 2`, its price by the
-Bayesian information criterion.
+Several series are divided by their own deviations $s_i$ first, each has a level of its own, and they share
+the coefficients, as where one model describes them all: $-\sum_i n_i \log s_i$ comes to $\ell$. The power is
+one parameter more than no transform has: another power than 1 must gain more than $\tfrac{1}{2} \log n$, its
+price by the Bayesian information criterion.
 """
 
 from __future__ import annotations

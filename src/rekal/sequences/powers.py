@@ -1,10 +1,13 @@
 r"""The power transform of Box and Cox (1964, J. R. Stat. Soc. B 26, 211), its inverse and its slope.
 
-    z = (y^p - 1) / p,   log y for p = 0,       y = (1 + p z)^(1 / p),   e^z for p = 0,
+$$
+z = \begin{cases} (y^p - 1) / p, & p \neq 0, \\ \log y, & p = 0, \end{cases} \qquad
+y = \begin{cases} (1 + p z)^{1/p}, & p \neq 0, \\ e^z, & p = 0, \end{cases}
+$$
 
-of positive `y`, with `dz/dy = y^(p - 1)`. By `expm1` and `log1p` all digits stay where `p` is near 0. A power
+of positive $y$, with $dz/dy = y^{p-1}$. By `expm1` and `log1p` all digits stay where $p$ is near 0. A power
 of 1 leaves numbers as they are, negative ones too. With a power between 0 and 1 the inverse ends at
-`z = -1/p`, where `y` is 0: all below is 0 as well, so that a distribution of `z` which reaches beyond has an
+$z = -1/p$, where $y$ is 0: all below is 0 as well, so that a distribution of $z$ which reaches beyond has an
 atom at 0.
 
 The functions take NumPy's arrays, or those of JAX with `xp=jax.numpy`.
@@ -49,6 +52,6 @@ def inverted(z: Any, power: Any, xp: ModuleType = np) -> Any:
 
 
 def log_slope(y: Any, power: Any, xp: ModuleType = np) -> Any:
-    """`log dz/dy = (p - 1) log y`; minus infinity where `y` has no transform."""
+    r"""$\log dz/dy = (p - 1) \log y$; minus infinity where $y$ has no transform."""
     slope = (power - 1) * xp.log(xp.where(y > 0, y, 1.0))
     return xp.where(power == 1, 0.0, xp.where(y > 0, slope, -xp.inf))

@@ -28,6 +28,15 @@ class Standardiser(eqx.Module):
         input_location: likewise of each input, or None without inputs.
         input_scale: likewise.
         transform: of the raw observations, before all else; None = none.
+
+    Examples:
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> scales = rekal.Standardiser.of(data)
+        >>> round(float(scales.location[0]), 1)
+        919.4
+        >>> round(float(scales.apply(data).values.std()), 2)
+        1.0
     """
 
     location: Float[AnyArray, "*series obs"]

@@ -1,33 +1,37 @@
 r"""Backward simulation: whole trajectories from the smoothing law (Godsill, Doucet and West 2004).
 
-A filtered path already holds an approximation of `p(x_t | y_1 .. y_t)` at every step. Given the state
-`x_{t+1}` of a trajectory, the particle it came from has the law of the backward kernel
+A filtered path already holds an approximation of $p(x_t \mid y_{1:t})$ at every step. Given the state
+$x_{t+1}$ of a trajectory, the particle it came from has the law of the backward kernel
 
-    b_t(i | x_{t+1}) = w_t^i p(x_{t+1} | x_t^i) / sum_k w_t^k p(x_{t+1} | x_t^k),
+$$
+b_t(i \mid x_{t+1}) = \frac{w_t^i\, p(x_{t+1} \mid x_t^i)}{\sum_k w_t^k\, p(x_{t+1} \mid x_t^k)},
+$$
 
-so that drawing `x_T` from the last weights and then one particle per step, backwards, gives a
-trajectory of `p(x_1 .. x_T | Y)`. Two ways to draw from the kernel:
+so that drawing $x_T$ from the last weights and then one particle per step, backwards, gives a
+trajectory of $p(x_{1:T} \mid y_{1:T})$. Two ways to draw from the kernel:
 
-*exact* evaluates all N densities for each of M trajectories and inverts the cumulated kernel:
-O(N M) per step. The inversion works in two levels of about sqrt(N) rows each.
+*exact* evaluates all $N$ densities for each of $M$ trajectories and inverts the cumulated kernel:
+$O(N M)$ per step. The inversion works in two levels of about $\sqrt{N}$ rows each.
 
 *mcmc* (Dau and Chopin 2022, section 3.1) starts at the particle's own ancestor, which the filter
-remembers, and makes Metropolis steps with independent proposals `i' ~ w_t`. Proposal and target
+remembers, and makes Metropolis steps with independent proposals $i' \sim w_t$. Proposal and target
 share the weights, so the acceptance ratio is that of two transition densities:
 
-    b_t(i') w_t^i / (b_t(i) w_t^{i'}) = p(x_{t+1} | x_t^{i'}) / p(x_{t+1} | x_t^i).
+$$
+\frac{b_t(i')\, w_t^i}{b_t(i)\, w_t^{i'}} = \frac{p(x_{t+1} \mid x_t^{i'})}{p(x_{t+1} \mid x_t^i)}.
+$$
 
-That is O(N + M) per step. The ancestor of a particle drawn by its weight has (for large N) the law of
+That is $O(N + M)$ per step. The ancestor of a particle drawn by its weight has (for large $N$) the law of
 the backward kernel already, hence the chain starts in equilibrium; the Metropolis step is there to
 undo the degeneracy of the genealogy, and a single one suffices.
 
-Proposals in linear time. A systematic draw gives S = max(N, M) slots in which particle `i` takes
-`floor` or `ceil` of `S w^i` places; a uniform slot, with a uniform offset of the draw, is exactly one
-draw from the weights. Trajectory `m` takes the slot at position `beta + alpha m (mod 1)` with `alpha`
-and `beta` uniform. Its own position is then uniform and independent over steps, so each trajectory has
-exactly the law it would have with independent proposals; and any two positions are independent of
-each other (`(m - m') alpha mod 1` is uniform), so the variance of an average over trajectories does
-not suffer either. Positions are 32-bit integers, whose overflow is the `mod 1`.
+Proposals in linear time. A systematic draw gives $S = \max(N, M)$ slots in which particle $i$ takes
+$\lfloor S w^i \rfloor$ or $\lceil S w^i \rceil$ places; a uniform slot, with a uniform offset of the draw,
+is exactly one draw from the weights. Trajectory $m$ takes the slot at position $\beta + \alpha m \bmod 1$
+with $\alpha$ and $\beta$ uniform. Its own position is then uniform and independent over steps, so each
+trajectory has exactly the law it would have with independent proposals; and any two positions are
+independent of each other ($(m - m')\, \alpha \bmod 1$ is uniform), so the variance of an average over
+trajectories does not suffer either. Positions are 32-bit integers, whose overflow is the `mod 1`.
 
 Singular process noise. A state can come only from those particles whose mean it differs from by a vector in
 the range of `Q`; its ancestor is one of them, and often the only one. Trajectories then follow the ancestral
@@ -179,7 +183,7 @@ def trajectory_moments(
     old: Float[Array, "steps trajectories old"],
     valid: Bool[Array, " steps"],
 ) -> Smoothed:
-    """What learning needs from equally weighted trajectories, as the marginal smoother gives it.
+    r"""What learning needs from equally weighted trajectories, as the marginal smoother gives it.
 
     Args:
         new: a function `g` of every trajectory's state.
@@ -187,7 +191,8 @@ def trajectory_moments(
         valid: False for the padding at the end of a shorter series.
 
     Returns:
-        Weights `1 / trajectories` and `sum_t E[g(x_t) h(x_{t-1})']` over the valid transitions.
+        Weights `1 / trajectories` and $\sum_t \operatorname{E}[g(x_t) h(x_{t-1})^\top]$ over the valid
+        transitions.
     """
     steps, count, _ = new.shape
     live = valid[1:].astype(new.dtype) / count

@@ -1,16 +1,19 @@
 r"""The marginal forward-backward particle smoother (paper, eq. 17-20; Klaas et al. 2006).
 
-Backward recursion for the smoothed weights `v`, from `v_T = w_T`:
+Backward recursion for the smoothed weights $v$, from $v_T = w_T$:
 
-    v_t^i = w_t^i sum_j v_{t+1}^j P_t^{ij} / sum_k w_t^k P_t^{kj},   P_t^{ij} = p(x_{t+1}^j | x_t^i),
+$$
+v_t^i = w_t^i \sum_j \frac{v_{t+1}^j P_t^{ij}}{\sum_k w_t^k P_t^{kj}}, \qquad
+P_t^{ij} = p(x_{t+1}^j \mid x_t^i),
+$$
 
-and the joint weight of the pair (i at t, j at t+1) is the summand (eq. 20). The paper's eq. 23 has
-`w_t^k` in the denominator where eq. 20 needs the weight of the earlier step: ours follows eq. 20.
+and the joint weight of the pair ($i$ at $t$, $j$ at $t+1$) is the summand (eq. 20). The paper's eq. 23 has
+$w_t^k$ in the denominator where eq. 20 needs the weight of the earlier step: ours follows eq. 20.
 
-Cost. With `J^{ij} = w_t^i P_t^{ij}` and `r_j = v_{t+1}^j / sum_k J^{kj}` one product `J [r, r g(x_{t+1})]`
-gives both the weights (first column) and, per particle `i`, the sum over `j` of the joint weights times
-`g`; hence the pair moment `E[g(x_{t+1}) h(x_t)']` costs no second pass. No N x N table is kept: memory is
-O(T N), time O(T N^2).
+Cost. With $J^{ij} = w_t^i P_t^{ij}$ and $r_j = v_{t+1}^j / \sum_k J^{kj}$ one product $J\,[r, r g(x_{t+1})]$
+gives both the weights (first column) and, per particle $i$, the sum over $j$ of the joint weights times $g$;
+hence the pair moment $\operatorname{E}[g(x_{t+1}) h(x_t)^\top]$ costs no second pass. No $N \times N$ table
+is kept: memory is $O(T N)$, time $O(T N^2)$.
 
 Singular process noise. A particle can come only from those whose mean it differs from by a vector in the
 range of `Q`: mostly its own ancestor, and others that share the components without noise. The recursion
@@ -53,7 +56,7 @@ def smooth_marginal(
     new: Float[Array, "steps particles new"],
     old: Float[Array, "steps particles old"],
 ) -> Smoothed:
-    """Smooth one series.
+    r"""Smooth one series.
 
     Args:
         model: gives the pair densities.
@@ -65,7 +68,7 @@ def smooth_marginal(
         old: a function `h` of every particle.
 
     Returns:
-        The smoothed weights and `sum_t E[g(x_t) h(x_{t-1})']` over the valid transitions.
+        The smoothed weights and $\sum_t \operatorname{E}[g(x_t) h(x_{t-1})^\top]$ over the valid transitions.
     """
     tail = lambda leaf: None if leaf is None else leaf[1:]  # noqa: E731
     tables = model.pair_tables(path.x[:-1], path.x[1:], tail(inputs), tail(dt))

@@ -65,6 +65,19 @@ def simulation_smoother(
     Raises:
         RekalError: fewer draws than one, a series that does not fit the model, or one that leaves a direction
             of a diffuse start unknown.
+
+    Examples:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekal
+        >>> data = rekal.load_example("nile")
+        >>> one = np.eye(1)
+        >>> model = rekal.LinearGaussian.create(A=one, C=one, Q=1469 * one, R=15099 * one, initial="diffuse")
+        >>> y, seen = jnp.asarray(data.values[0]), jnp.asarray(data.mask[0])
+        >>> draws = rekal.simulation_smoother(model, y, seen, None, jax.random.key(0), draws=50)
+        >>> draws.shape
+        (50, 100, 1)
     """
     if draws < 1:
         raise RekalError(f"draws must be at least 1, but is {draws}")

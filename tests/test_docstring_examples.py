@@ -1,0 +1,90 @@
+"""Every public class and function has an example in its docstring, and all examples print what they say."""
+
+import ast
+import doctest
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import rekal
+import rekal.core
+import rekal.methods
+
+PACKAGE = Path(rekal.__file__).parent
+WITHOUT = {
+    "EXAMPLES": "a dictionary of names",
+    "STUDIES": "a dictionary of names",
+    "methods": "a module",
+    "Predictions": "what a trained network's `filter` returns: an example would have to train one",
+    **dict.fromkeys(
+        ("Moments", "Band", "Predictive", "OneStep"),
+        "numbers that a filter hands to `rekal.filter`",
+    ),
+    "Predicted": "a base class without code",
+    "Codec": "what models are stored by; `storable` has the example",
+}
+
+
+def public() -> Iterator[tuple[str, object]]:
+    """The public names, and the classes of the core."""
+    for module in (rekal, rekal.methods):
+        for name in module.__all__:
+            yield name, getattr(module, name)
+    for info in pkgutil.iter_modules(rekal.core.__path__):
+        module = import_module(f"rekal.core.{info.name}")
+        for name, value in vars(module).items():
+            mine = inspect.isclass(value) and value.__module__ == module.__name__
+            if mine and not name.startswith("_"):
+                yield name, value
+
+
+def examples() -> Iterator[doctest.DocTest]:
+    """All examples of the package, each to be run by itself: it imports what it needs."""
+    parser = doctest.DocTestParser()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text()
+        if ">>>" not in text:
+            continue
+        place = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                docstring = ast.get_docstring(node)
+                if docstring and ">>>" in docstring:
+                    name = f"{place}:{getattr(node, 'name', 'module')}"
+                    line = node.body[0].lineno - 1
+                    yield parser.get_doctest(docstring, {}, name, str(path), line)
+
+
+@pytest.mark.parametrize(
+    "name, value", list(public()), ids=lambda each: each if isinstance(each, str) else ""
+)
+def test_public_names_have_an_example(name: str, value: object):
+    docstring = value.__dict__.get("__doc__") if inspect.isclass(value) else value.__doc__
+    shown = ">>>" in (docstring or "")
+    assert shown != (name in WITHOUT), f"{name}: give its docstring an example that can be run"
+
+
+def test_examples_stand_in_a_section_that_the_site_shows_as_code():
+    for path in PACKAGE.rglob("*.py"):
+        assert not re.search(r"Example:\n *>>>", path.read_text()), f"{path}: call it Examples:"
+
+
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
+def test_examples_print_what_they_say(
+    example: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)  # some write files
+    said: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(example, out=said.append)
+    assert not said, "".join(said)
+
+
+def test_an_example_that_prints_something_else_is_found(tmp_path: Path, monkeypatch):
+    example = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "sum", None, 0)
+    with pytest.raises(AssertionError, match=r"Expected:\s+3"):
+        test_examples_print_what_they_say(example, tmp_path, monkeypatch)
