@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import equinox as eqx
 import numpy as np
-from jax import Array
 from jaxtyping import Bool, Float, Int
 
+from rekal.placing import AnyArray
 from rekal.sequences import labels, slicing
 from rekal.sequences.building import describe
 from rekal.sequences.gridding import assemble
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from rekal.sequences.standardiser import Standardiser
-
-AnyArray = Array | np.ndarray
 
 
 class Sequences(eqx.Module):
