@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from rekal.beliefs import GaussianPath
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains, gains
-from rekal.filters.means import means
+from rekal.filters.means import Means, means
 from rekal.filters.paths import linear_path
 from rekal.filters.shared import (
     columns_of,
@@ -84,23 +84,29 @@ def _filtered(
         return _apart(kalman, values, real if mask is None else mask & real, inputs, dt, ends)
     common = common_of(values, mask, dt, ends)
     if common.same:
-        return _together(kalman, values, common.mask, inputs, common.dt, ends)
+        solved = solved_together(kalman, values, common.mask, inputs, common.dt, ends)
+        return paths_together(kalman, *solved, ends)
     return _apart(kalman, values, common.shown, inputs, dt, ends)
 
 
 @eqx.filter_jit
-def _together(
+def solved_together(
     kalman: Kalman,
     values: Array,
     mask: Array | None,
     inputs: Array | None,
     dt: Array | None,
     lengths: Array,
-) -> GaussianPath:
-    """All series with one covariance recursion, their means as columns."""
+) -> tuple[LinearSystem, Gains, Means]:
+    """All series with one covariance recursion, their means as columns.
+
+    Filter and smoother begin with it; it is compiled once for both.
+    """
     system = columns_of(kalman, without_values_in_padding(values, lengths), mask, inputs, dt)
-    found, run = kalman.solve(system)
-    return paths_of(kalman, system, found, run, lengths)
+    return system, *kalman.solve(system)
+
+
+paths_together = eqx.filter_jit(paths_of)
 
 
 @eqx.filter_jit

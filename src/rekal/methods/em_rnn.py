@@ -102,4 +102,5 @@ class EMRNN(StateSpaceMethod):
             following=self.filtering(request, em),
             seed=request.seed,
             report=report,
+            advise=request.advise,
         )
