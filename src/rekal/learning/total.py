@@ -6,11 +6,13 @@ that an extended or unscented filter reports, and automatic differentiation goes
 
 from __future__ import annotations
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from rekal.filters.choice import Filtering
 from rekal.filters.forms import Form
@@ -22,24 +24,38 @@ from rekal.learning.parameters import Parameters
 from rekal.learning.score import log_likelihood
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
-from rekal.placing import taken
+from rekal.placing import placed, taken
+
+Row = tuple[Array, Array | None, Array | None, Array | None]
+"""Values, mask, inputs and time steps of one series."""
 
 
 class Group(eqx.Module):
-    """Series of one length; without a mask nothing is missing in any of them."""
+    """Series of one length; without a mask nothing is missing in any of them.
+
+    Attributes:
+        values: of the series.
+        mask: True where observed, or None.
+        inputs: known inputs, or None.
+        dt: time since the step before, or None.
+        length: number of real steps, where padding follows them; None = all.
+    """
 
     values: Float[Array, "batch steps obs"]
     mask: Bool[Array, "batch steps obs"] | None
     inputs: Float[Array, "batch steps input"] | None
     dt: Float[Array, "batch steps"] | None = None
+    length: Int[Array, ""] | None = None
 
 
-def groups_of(batch: Batch, by_length: bool = False) -> tuple[Group, ...]:
+def groups_of(batch: Batch, by_length: bool = False, whole: bool = False) -> tuple[Group, ...]:
     """Complete series by their lengths, cut to them; the others together, padded as they are.
 
     Args:
         batch: the series.
         by_length: cut the others to their lengths, too: a function of the user may run away on padding.
+        whole: leave complete series padded where they are longer than their padding, so that a training on
+            the beginnings of the series finds everything compiled.
     """
     valid, mask = np.asarray(batch.valid), np.asarray(batch.mask)
     lengths = valid.sum(1)
@@ -51,9 +67,12 @@ def groups_of(batch: Batch, by_length: bool = False) -> tuple[Group, ...]:
 
     for steps in sorted({int(n) for n in lengths[complete]} - {0}):
         rows = np.flatnonzero(complete & (lengths == steps))
-        rest = (cut(leaf, rows, steps) for leaf in (batch.inputs, batch.dt))
-        values = taken(batch.values, rows, slice(steps))
-        groups.append(Group(values, None, *rest))
+        padded = whole and batch.dt is None and 2 * steps >= valid.shape[1]
+        end = valid.shape[1] if padded else steps
+        rest = (cut(leaf, rows, end) for leaf in (batch.inputs, batch.dt))
+        values = taken(batch.values, rows, slice(end))
+        length = placed(np.asarray(steps, np.int32)) if padded else None
+        groups.append(Group(values, None, *rest, length=length))
     gappy = np.flatnonzero(~complete)
     longest = int(lengths[gappy].max(initial=0))
     for steps in sorted({int(n) for n in lengths[gappy]} - {0}) if by_length else [longest]:
@@ -89,25 +108,31 @@ def total_log_likelihood(
     if isinstance(model, LinearModel):
         how = Kalman(model).arithmetic if form is None else form
 
-        def one(row: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
-            return log_likelihood(linear_system(model, *row), how)
+        def one(row: Row, length: Array | None) -> Array:
+            system = linear_system(model, *row)
+            if length is not None:
+                real = jnp.arange(len(system.seen)) < length
+                system = system._replace(seen=jnp.where(real, system.seen, 0.0))
+            return log_likelihood(system, how)
     else:
         assert filtering is not None
         algorithm = filtering.of(model)
         assert isinstance(algorithm, NonlinearFilter)
 
-        def one(row: tuple[Array, Array | None, Array | None, Array | None]) -> Array:
+        def one(row: Row, length: Array | None) -> Array:
+            assert length is None  # a filter of such a model is run to the end of its data
             return algorithm.sweep(*row).log_evidence.sum()
 
     total = jnp.zeros((), model.Q.dtype)
     for group in groups:
         rows = (group.values, group.mask, group.inputs, group.dt)
+        single = partial(one, length=group.length)
         if group.values.shape[0] == 1:
-            each = one(jax.tree.map(lambda leaf: leaf[0], rows))
+            each = single(jax.tree.map(lambda leaf: leaf[0], rows))
         elif group.mask is None or not isinstance(model, LinearModel):
-            each = jax.vmap(one)(rows)
+            each = jax.vmap(single)(rows)
         else:
-            each = jax.lax.map(one, rows)
+            each = jax.lax.map(single, rows)
         total = total + each.sum()
     return total
 
