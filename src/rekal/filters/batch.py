@@ -29,6 +29,7 @@ from rekal.filters.shared import (
     without_padding,
     without_values_in_padding,
 )
+from rekal.filters.solution import solve
 from rekal.filters.system import LinearSystem, at, linear_system
 from rekal.precision import precision_of
 
@@ -89,7 +90,6 @@ def _filtered(
     return _apart(kalman, values, common.shown, inputs, dt, ends)
 
 
-@eqx.filter_jit
 def solved_together(
     kalman: Kalman,
     values: Array,
@@ -100,12 +100,26 @@ def solved_together(
 ) -> tuple[LinearSystem, Gains, Means]:
     """All series with one covariance recursion, their means as columns.
 
-    Filter and smoother begin with it; it is compiled once for both.
+    Filter and smoother begin with it, and so does a training (`learning/total.py`): it is compiled once.
     """
-    system = columns_of(kalman, without_values_in_padding(values, lengths), mask, inputs, dt)
-    return system, *kalman.solve(system)
+    system = _system(kalman, values, mask, inputs, dt, lengths)
+    parallel = kalman.parallel(values.shape[1])
+    return system, *solved(system, None if parallel else kalman.arithmetic)
 
 
+@eqx.filter_jit
+def _system(
+    kalman: Kalman,
+    values: Array,
+    mask: Array | None,
+    inputs: Array | None,
+    dt: Array | None,
+    lengths: Array,
+) -> LinearSystem:
+    return columns_of(kalman, without_values_in_padding(values, lengths), mask, inputs, dt)
+
+
+solved = eqx.filter_jit(solve)
 paths_together = eqx.filter_jit(paths_of)
 
 

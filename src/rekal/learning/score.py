@@ -18,15 +18,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from rekal.filters.forms import Form
-from rekal.filters.gains import Gains, gains
-from rekal.filters.means import Means, each, means, product, small
+from rekal.filters.gains import Gains
+from rekal.filters.means import Means, each, product, small
 from rekal.filters.paths import evidence
+from rekal.filters.solution import solve
 from rekal.filters.system import LinearSystem, at
 from rekal.models.gaussian import LOG_2PI
 from rekal.smoothers.adjoint import Step, curvatures, every_curvature, gradients, smoothed_means
@@ -39,10 +41,31 @@ def log_likelihood(system: LinearSystem, form: Form) -> Float[Array, ""]:
 
 
 def _forward(form: Form, system: LinearSystem) -> tuple[Array, tuple[LinearSystem, Gains, Means]]:
-    found = gains(system, form)
-    run = means(system, found)
-    told = jnp.where(_real(system)[:, None], evidence(system, found, run), 0.0)
-    return told.sum(), (system, found, run)
+    solution = solve(system, form)
+    return _value(system, *solution), (system, *solution)
+
+
+def _value(system: LinearSystem, found: Gains, run: Means) -> Float[Array, ""]:
+    return jnp.where(_real(system)[:, None], evidence(system, found, run), 0.0).sum()
+
+
+@eqx.filter_jit
+def score(
+    form: Form, system: LinearSystem, found: Gains, run: Means
+) -> tuple[Float[Array, ""], LinearSystem]:
+    """The log-likelihood of a series that has been filtered, and its gradient.
+
+    Args:
+        form: how covariances are carried.
+        system: the model and the data.
+        found: the gains.
+        run: the means.
+
+    Returns:
+        The value, and its slope in every array of the system but `settled`, which has none.
+    """
+    (slopes,) = _backward(form, (system, found, run), jnp.ones((), system.P.dtype))
+    return _value(system, found, run), slopes._replace(settled=None)
 
 
 def _real(system: LinearSystem) -> Bool[Array, " steps"]:

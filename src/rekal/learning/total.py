@@ -14,14 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from rekal.filters.batch import solved
 from rekal.filters.choice import Filtering
 from rekal.filters.forms import Form
 from rekal.filters.kalman import Kalman
 from rekal.filters.nonlinear import NonlinearFilter
-from rekal.filters.system import linear_system
+from rekal.filters.system import LinearSystem, linear_system
 from rekal.learning.batch import Batch
 from rekal.learning.parameters import Parameters
-from rekal.learning.score import log_likelihood
+from rekal.learning.score import log_likelihood, score
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel
 from rekal.placing import placed, taken
@@ -109,11 +110,7 @@ def total_log_likelihood(
         how = Kalman(model).arithmetic if form is None else form
 
         def one(row: Row, length: Array | None) -> Array:
-            system = linear_system(model, *row)
-            if length is not None:
-                real = jnp.arange(len(system.seen)) < length
-                system = system._replace(seen=jnp.where(real, system.seen, 0.0))
-            return log_likelihood(system, how)
+            return log_likelihood(_system(model, row, length), how)
     else:
         assert filtering is not None
         algorithm = filtering.of(model)
@@ -137,7 +134,15 @@ def total_log_likelihood(
     return total
 
 
-@eqx.filter_jit
+def _system(model: LinearModel, row: Row, length: Array | None) -> LinearSystem:
+    """One series of a group; nothing is observed in its padding."""
+    system = linear_system(model, *row)
+    if length is None:
+        return system
+    real = jnp.arange(len(system.seen)) < length
+    return system._replace(seen=jnp.where(real, system.seen, 0.0))
+
+
 def value_and_gradient(
     parameters: Parameters,
     vector: Float[Array, " parameters"],
@@ -145,7 +150,52 @@ def value_and_gradient(
     filtering: Filtering | None = None,
     form: Form | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, " parameters"]]:
-    """The log-likelihood and its slope in the free parameters."""
+    """The log-likelihood and its slope in the free parameters.
+
+    That of a linear model on a single series goes through the function that its filter has compiled, too.
+    """
+    if form is not None and len(groups) == 1 and len(groups[0].values) == 1:
+        system = _compiled_system(parameters, vector, groups[0])
+        value, slopes = score(form, system, *solved(system, form))
+        return value, _slope(parameters, vector, groups[0], slopes)
+    return _compiled(parameters, vector, groups, filtering, form)
+
+
+@eqx.filter_jit
+def _compiled_system(
+    parameters: Parameters, vector: Float[Array, " parameters"], group: Group
+) -> LinearSystem:
+    """The system of a group of one series."""
+    rows = (group.values, group.mask, group.inputs, group.dt)
+    model = parameters.build(vector)
+    assert isinstance(model, LinearModel)
+    return _system(model, jax.tree.map(lambda leaf: leaf[0], rows), group.length)
+
+
+@eqx.filter_jit
+def _slope(
+    parameters: Parameters,
+    vector: Float[Array, " parameters"],
+    group: Group,
+    slopes: LinearSystem,
+) -> Float[Array, " parameters"]:
+    """The slope in the parameters, from those in the arrays of the system."""
+    of = lambda v: _compiled_system(parameters, v, group)._replace(settled=None)  # noqa: E731
+    return jax.vjp(of, vector)[1](slopes)[0]
+
+
+@eqx.filter_jit
+def _compiled(
+    parameters: Parameters,
+    vector: Float[Array, " parameters"],
+    groups: tuple[Group, ...],
+    filtering: Filtering | None,
+    form: Form | None,
+) -> tuple[Float[Array, ""], Float[Array, " parameters"]]:
+    """The same in one function.
+
+    It is the faster one where series run side by side.
+    """
 
     def total(v: Array) -> Array:
         return total_log_likelihood(parameters.build(v), groups, filtering, form)
