@@ -192,10 +192,7 @@ def _compiled(
     filtering: Filtering | None,
     form: Form | None,
 ) -> tuple[Float[Array, ""], Float[Array, " parameters"]]:
-    """The same in one function.
-
-    It is the faster one where series run side by side.
-    """
+    """The same in one function, for several series and for models that are not linear."""
 
     def total(v: Array) -> Array:
         return total_log_likelihood(parameters.build(v), groups, filtering, form)
