@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rekal.backtest import Backtest, HorizonScore
@@ -221,8 +219,7 @@ def _score(horizon: int, name: str, table: dict[str, np.ndarray]) -> HorizonScor
 
 
 def _crps(observed: np.ndarray, naive: Naive) -> np.ndarray:
-    with jax.enable_x64(True):
-        return np.asarray(crps_gaussian(*map(jnp.asarray, (observed, *naive))))
+    return np.asarray(crps_gaussian(*(np.asarray(v, np.float64) for v in (observed, *naive))))
 
 
 def _none(like: Naive) -> Naive:

@@ -37,6 +37,7 @@ def keep_compiled(folder: str | Path | None = None) -> Path | None:
 
     already = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     if folder is None and already:
+        _keep_small_ones()
         return Path(already)
     chosen = _users_folder() if folder is None else Path(folder)
     if chosen is None or not _writable(chosen):
@@ -44,9 +45,20 @@ def keep_compiled(folder: str | Path | None = None) -> Path | None:
             return None
         raise RekalError(f"{folder}: this is no folder in which compiled functions can be written.")
     jax.config.update("jax_compilation_cache_dir", str(chosen))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    _keep_small_ones()
     return chosen
+
+
+def _keep_small_ones() -> None:
+    """Keep every function, unless the user says otherwise: many small ones take as long as a large one."""
+    import jax
+
+    for name in (
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    ):
+        if name.upper() not in os.environ:
+            jax.config.update(name, 0)
 
 
 def _users_folder() -> Path | None:

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.mixtures import mixture_cdf, mixture_log_density, mixture_quantile
+from rekal.placing import AnyArray
 from rekal.sequences.powers import TINY, inverted, log_slope, transformed
 
 PIECES, NODES = 8, 16
@@ -53,7 +54,7 @@ def inverse_cdf(
     means: Float[Array, "*lead components"],
     var: Float[Array, "*#lead #components"],
     log_weights: Float[Array, "*#lead components"],
-) -> Float[Array, "*lead"]:
+) -> Float[AnyArray, "*lead"]:
     """Distribution function at `y`."""
     return mixture_cdf(transformed(y, power, jnp), means, var, log_weights)
 
@@ -182,7 +183,7 @@ def _range(power: Array, means: Array, var: Array, log_weights: Array) -> tuple[
     return low, jnp.clip(high, low, largest)
 
 
-def _integral(f: Callable[[Array], Array], start: Array, stop: Array) -> Array:
+def _integral(f: Callable[[Array], AnyArray], start: Array, stop: Array) -> Array:
     """Integral of a function from `start` to `stop`."""
     points, weights = np.polynomial.legendre.leggauss(NODES)
     places = ((np.arange(PIECES)[:, None] + (points + 1) / 2) / PIECES).ravel()

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
+
+from rekal.placing import AnyArray, fori_loop, namespace, special
 
 LOG_2PI = 1.8378770664093453
 SQRT_2 = 1.4142135623730951
@@ -18,22 +21,24 @@ SQRT_PI = 1.7724538509055159
 
 
 def masked_mean(
-    values: Float[Array, "*shape"], mask: Bool[Array, "*#shape"] | None = None
-) -> Float[Array, ""]:
+    values: Float[AnyArray, "*shape"], mask: Bool[AnyArray, "*#shape"] | None = None
+) -> Float[AnyArray, ""]:
     """Mean of the entries where `mask` is True; NaN if there is none."""
+    xp = namespace(values, mask)
     if mask is None:
-        return values.mean()
-    used = jnp.broadcast_to(mask, values.shape)
-    return jnp.where(used, values, 0).sum() / used.sum()
+        return xp.asarray(values.mean())
+    used = xp.broadcast_to(mask, values.shape)
+    return xp.asarray(xp.where(used, values, 0).sum() / used.sum())
 
 
 def rmse(
-    y: Float[Array, "*shape"],
-    forecast: Float[Array, "*#shape"],
-    mask: Bool[Array, "*#shape"] | None = None,
-) -> Float[Array, ""]:
+    y: Float[AnyArray, "*shape"],
+    forecast: Float[AnyArray, "*#shape"],
+    mask: Bool[AnyArray, "*#shape"] | None = None,
+) -> Float[AnyArray, ""]:
     """Root mean squared error, in the unit of `y`."""
-    return jnp.sqrt(masked_mean((y - forecast) ** 2, mask))
+    xp = namespace(y, forecast, mask)
+    return xp.asarray(xp.sqrt(masked_mean((y - forecast) ** 2, mask)))
 
 
 def log_score_gaussian(
@@ -44,8 +49,8 @@ def log_score_gaussian(
 
 
 def crps_gaussian(
-    y: Float[Array, "*shape"], mean: Float[Array, "*#shape"], var: Float[Array, "*#shape"]
-) -> Float[Array, "*shape"]:
+    y: Float[AnyArray, "*shape"], mean: Float[AnyArray, "*#shape"], var: Float[AnyArray, "*#shape"]
+) -> Float[AnyArray, "*shape"]:
     r"""CRPS of a Gaussian with mean $\mu$ and variance $s^2$.
 
     $$
@@ -55,15 +60,16 @@ def crps_gaussian(
 
     In the unit of `y`; the lower the better (Gneiting et al. 2005, Mon. Weather Rev. 133, eq. 5).
     """
-    return _expected_distance(y - mean, jnp.sqrt(var)) - jnp.sqrt(var) / SQRT_PI
+    s = namespace(var).sqrt(var)
+    return _expected_distance(y - mean, s) - s / SQRT_PI
 
 
 def crps_mixture(
-    y: Float[Array, "*lead"],
-    means: Float[Array, "*lead components"],
-    var: Float[Array, "*#lead #components"],
-    log_weights: Float[Array, "*#lead components"],
-) -> Float[Array, "*lead"]:
+    y: Float[AnyArray, "*lead"],
+    means: Float[AnyArray, "*lead components"],
+    var: Float[AnyArray, "*#lead #components"],
+    log_weights: Float[AnyArray, "*#lead components"],
+) -> Float[AnyArray, "*lead"]:
     r"""CRPS of a mixture of Gaussians, in closed form (Grimit et al. 2006, QJRMS 132, eq. 5).
 
     $\mathrm{CRPS} = \operatorname{E}|X - y| - \tfrac{1}{2} \operatorname{E}|X - X'|$ with independent draws
@@ -90,30 +96,32 @@ def crps_mixture(
         var: their variances; of length one if all are the same.
         log_weights: their normalised log weights.
     """
-    count = means.shape[-1]
-    weights = jnp.broadcast_to(jnp.exp(log_weights), means.shape)
-    near = (weights * _expected_distance(y[..., None] - means, jnp.sqrt(var))).sum(-1)
-    same = (weights**2 * jnp.sqrt(var)).sum(-1) / SQRT_PI  # half of A(0, 2 s^2) = 2 s / sqrt(pi)
+    xp, count = namespace(means), means.shape[-1]
+    weights, s = xp.broadcast_to(xp.exp(log_weights), means.shape), xp.sqrt(var)
+    near = (weights * _expected_distance(y[..., None] - means, s)).sum(-1)
+    same = (weights**2 * s).sum(-1) / SQRT_PI  # half of A(0, 2 s^2) = 2 s / sqrt(pi)
     shared = var.shape[-1] == 1
     # With one variance for all, distances are counted in units of 2 s = sqrt(2 (s^2 + s^2)).
-    unit = 2 * _positive(jnp.sqrt(var)) if shared else jnp.ones_like(var)
+    unit = 2 * _positive(s) if shared else xp.ones_like(var)
     x = means / unit
-    around = lambda v: jnp.concatenate([v, v], -1)  # noqa: E731
-    turned = lambda v, k: jax.lax.dynamic_slice_in_dim(v, k, count, -1)  # noqa: E731
+    around = lambda v: xp.concatenate([v, v], -1)  # noqa: E731
     x2, weights2, var2 = around(x), around(weights), var if shared else around(var)
 
-    def add(k: Array, total: Array) -> Array:
+    def turned(v: AnyArray, k: AnyArray | int) -> AnyArray:
+        return v[..., k : k + count] if xp is np else jax.lax.dynamic_slice_in_dim(v, k, count, -1)
+
+    def add(k: AnyArray | int, total: AnyArray) -> AnyArray:
         gap = x - turned(x2, k)
         distance = (
             _unit_distance(gap)
             if shared
-            else _expected_distance(gap, jnp.sqrt(var + turned(var2, k)))
+            else _expected_distance(gap, xp.sqrt(var + turned(var2, k)))
         )
         # Opposite places on an even circle are met from both sides.
-        once = jnp.where(2 * k == count, 0.5, 1.0).astype(means.dtype)
+        once = xp.where(2 * k == count, 0.5, 1.0).astype(means.dtype)
         return total + once * (weights * turned(weights2, k) * distance).sum(-1)
 
-    pairs = jax.lax.fori_loop(1, count // 2 + 1, add, jnp.zeros_like(near))
+    pairs = fori_loop(xp, 1, count // 2 + 1, add, xp.zeros_like(near))
     return near - same - pairs * (unit[..., 0] if shared else 1.0)
 
 
@@ -159,23 +167,25 @@ def coverage(
     lower: Float[Array, "*#shape"],
     upper: Float[Array, "*#shape"],
     mask: Bool[Array, "*#shape"] | None = None,
-) -> Float[Array, ""]:
+) -> Float[AnyArray, ""]:
     """Share of the observations inside their intervals."""
     return masked_mean(((y >= lower) & (y <= upper)).astype(y.dtype), mask)
 
 
 def coverage_from_pit(
-    pit: Float[Array, "*shape"], level: int | float, mask: Bool[Array, "*#shape"] | None = None
-) -> Float[Array, ""]:
+    pit: Float[AnyArray, "*shape"],
+    level: int | float,
+    mask: Bool[AnyArray, "*#shape"] | None = None,
+) -> Float[AnyArray, ""]:
     """Coverage of the central intervals of a level: how often `|PIT - 1/2| <= level / 2`."""
-    return masked_mean((jnp.abs(pit - 0.5) <= level / 2).astype(pit.dtype), mask)
+    return masked_mean((abs(pit - 0.5) <= level / 2).astype(pit.dtype), mask)
 
 
 def mean_width(
     lower: Float[Array, "*shape"],
     upper: Float[Array, "*shape"],
     mask: Bool[Array, "*#shape"] | None = None,
-) -> Float[Array, ""]:
+) -> Float[AnyArray, ""]:
     """Mean width of the intervals (sharpness), in the unit of the data."""
     return masked_mean(upper - lower, mask)
 
@@ -208,16 +218,16 @@ def uniformity(
     return 0.5 * jnp.abs(pit_histogram(pit, mask, bins) - 1 / bins).sum()
 
 
-def _expected_distance(mu: Array, s: Array) -> Array:
+def _expected_distance(mu: AnyArray, s: AnyArray) -> AnyArray:
     """`E|N(mu, s^2)| = 2 s phi(mu / s) + mu (2 Phi(mu / s) - 1)`, and `|mu|` where `s` is 0."""
     unit = SQRT_2 * _positive(s)
     return unit * _unit_distance(mu / unit)
 
 
-def _unit_distance(a: Array) -> Array:
+def _unit_distance(a: AnyArray) -> AnyArray:
     """`E|N(a, 1 / 2)| = exp(-a^2) / sqrt(pi) + a erf(a)`."""
-    return jnp.exp(-a * a) / SQRT_PI + a * jax.scipy.special.erf(a)
+    return namespace(a).exp(-a * a) / SQRT_PI + a * special(a).erf(a)
 
 
-def _positive(s: Array) -> Array:
-    return jnp.maximum(s, jnp.finfo(s.dtype).tiny ** 0.5)
+def _positive(s: AnyArray) -> AnyArray:
+    return namespace(s).maximum(s, jnp.finfo(s.dtype).tiny ** 0.5)

@@ -112,7 +112,12 @@ def fit(
         transform, method.default_transform, method.advises_transform, data, method.season
     )
 
-    def train(part: Sequences, prefix: str = "", checkpoint: str | Path | None = None) -> Any:
+    def train(
+        part: Sequences,
+        prefix: str = "",
+        checkpoint: str | Path | None = None,
+        advise: bool = True,
+    ) -> Any:
         request = TrainingRequest(
             data=part,
             learner=learner,
@@ -123,13 +128,14 @@ def fit(
             seed=seed,
             progress=progress,
             prefix=prefix,
+            advise=advise,
         )
         return train_on(method, request)
 
     trained = judged(train(data, checkpoint=checkpoint), data, choice.advice(data))
     if not backtest or trained.history.stopped == "interrupted":
         return trained
-    again = lambda part: train(part, "backtest: ")  # noqa: E731
+    again = lambda part: train(part, "backtest: ", advise=False)  # noqa: E731
     return backtested(trained, data, again, backtest, method.season)
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -245,5 +244,4 @@ def _horizons(
 
 def _crps(error: np.ndarray, var: np.ndarray) -> np.ndarray:
     """Continuous ranked probability score of Gaussians off by `error`."""
-    with jax.enable_x64(True):
-        return np.asarray(crps_gaussian(jnp.asarray(error), jnp.zeros(()), jnp.asarray(var)))
+    return np.asarray(crps_gaussian(error, np.zeros(()), var))

@@ -41,6 +41,7 @@ def train_network(
     following: Filtering,
     seed: int,
     report: Report | None,
+    advise: bool = True,
 ) -> Trained:
     """Train a network by EM.
 
@@ -54,6 +55,7 @@ def train_network(
         following: what filters the trained network, and the starts on held-out data.
         seed: start of all randomness.
         report: called after each iteration.
+        advise: whether held-out data are asked for what they say against the network.
 
     Raises:
         KeyboardInterrupt: Ctrl-C before anything was learned; later it ends the training with the best so
@@ -92,7 +94,7 @@ def train_network(
             result = ranked[0].result._replace(stopped="interrupted")
     score = None if not trials else trials[0][1]
     warnings: tuple[str, ...] = ()
-    if isinstance(result.model, StochasticRNN):
+    if advise and isinstance(result.model, StochasticRNN):
         judge = following.of(ranked[0].result.model, seed) if trials else None
         warnings = network_warnings(prepared, hold_out, score, volume, judge)
     return Trained(result, following, trials, warnings=warnings)

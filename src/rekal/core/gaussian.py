@@ -34,7 +34,7 @@ class _Normal(Distribution):
     @in_own_precision
     def crps(self, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """In closed form (Gneiting et al. 2005, eq. 5)."""
-        return crps_gaussian(y, self.mean, self.var)
+        return jnp.asarray(crps_gaussian(y, self.mean, self.var))
 
 
 class Gaussian(_Normal):

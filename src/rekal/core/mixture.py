@@ -70,18 +70,18 @@ class GaussianMixture(Distribution):
     @in_own_precision
     def cdf(self, y: Float[Array, "*lead obs"]) -> Float[Array, "*lead obs"]:
         """Mixture of the components' distribution functions."""
-        return mixtures.mixture_cdf(y, *self._entries())
+        return jnp.asarray(mixtures.mixture_cdf(y, *self._entries()))
 
     @in_own_precision
     def quantile(self, q: int | float) -> Float[Array, "*lead obs"]:
         """By a safeguarded Newton iteration (`rekal.mixtures.mixture_quantile`)."""
         q = probability(q, "the probability of a quantile")
-        return mixtures.mixture_quantile(q, *self._entries())
+        return jnp.asarray(mixtures.mixture_quantile(q, *self._entries()))
 
     @in_own_precision
     def crps(self, y: Float[Array, "*lead obs"]) -> Float[Array, "*lead obs"]:
         """In closed form (Grimit et al. 2006, eq. 5)."""
-        return crps_mixture(y, *self._entries())
+        return jnp.asarray(crps_mixture(y, *self._entries()))
 
     @in_own_precision
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "*shape"]:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from rekal.beliefs import GaussianPath
 from rekal.filters.forms import Form
 from rekal.filters.gains import Gains, gains
-from rekal.filters.means import means
+from rekal.filters.means import Means, means
 from rekal.filters.paths import linear_path
 from rekal.filters.shared import (
     columns_of,
@@ -29,6 +29,7 @@ from rekal.filters.shared import (
     without_padding,
     without_values_in_padding,
 )
+from rekal.filters.solution import solve
 from rekal.filters.system import LinearSystem, at, linear_system
 from rekal.precision import precision_of
 
@@ -94,23 +95,42 @@ def _filtered(
         return _apart(kalman, values, real if mask is None else mask & real, inputs, dt, ends)
     common = common_of(values, mask, dt, ends)
     if common.same:
-        return _together(kalman, values, common.mask, inputs, common.dt, ends)
+        solved = solved_together(kalman, values, common.mask, inputs, common.dt, ends)
+        return paths_together(kalman, *solved, ends)
     return _apart(kalman, values, common.shown, inputs, dt, ends)
 
 
-@eqx.filter_jit
-def _together(
+def solved_together(
     kalman: Kalman,
     values: Array,
     mask: Array | None,
     inputs: Array | None,
     dt: Array | None,
     lengths: Array,
-) -> GaussianPath:
-    """All series with one covariance recursion, their means as columns."""
-    system = columns_of(kalman, without_values_in_padding(values, lengths), mask, inputs, dt)
-    found, run = kalman.solve(system)
-    return paths_of(kalman, system, found, run, lengths)
+) -> tuple[LinearSystem, Gains, Means]:
+    """All series with one covariance recursion, their means as columns.
+
+    Filter and smoother begin with it, and so does a training (`learning/total.py`): it is compiled once.
+    """
+    system = _system(kalman, values, mask, inputs, dt, lengths)
+    parallel = kalman.parallel(values.shape[1])
+    return system, *solved(system, None if parallel else kalman.arithmetic)
+
+
+@eqx.filter_jit
+def _system(
+    kalman: Kalman,
+    values: Array,
+    mask: Array | None,
+    inputs: Array | None,
+    dt: Array | None,
+    lengths: Array,
+) -> LinearSystem:
+    return columns_of(kalman, without_values_in_padding(values, lengths), mask, inputs, dt)
+
+
+solved = eqx.filter_jit(solve)
+paths_together = eqx.filter_jit(paths_of)
 
 
 @eqx.filter_jit

@@ -36,12 +36,13 @@ from rekal.errors import RekalError
 from rekal.filters.batch import filter_batch
 from rekal.filters.diffuse import diffuse_update, moved_basis
 from rekal.filters.forms import CovarianceForm, Form, RootForm
-from rekal.filters.gains import Gains, gains
+from rekal.filters.gains import Gains
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.means import Means, means
-from rekal.filters.parallel import parallel_adjoint, parallel_gains, parallel_means
+from rekal.filters.means import Means
+from rekal.filters.parallel import parallel_adjoint
 from rekal.filters.paths import linear_path, smoothed_path
 from rekal.filters.rounding import cleared, product_without_rounding
+from rekal.filters.solution import solve
 from rekal.filters.system import (
     LinearSystem,
     check_inputs,
@@ -383,8 +384,4 @@ class Kalman(GaussianFilter):
 
     def solve(self, system: LinearSystem) -> tuple[Gains, Means]:
         """Gains and means of a whole series."""
-        if self.parallel(system.y.shape[0]):
-            found = parallel_gains(system)
-            return found, parallel_means(system, found)
-        found = gains(system, self.arithmetic)
-        return found, means(system, found)
+        return solve(system, None if self.parallel(system.y.shape[0]) else self.arithmetic)

@@ -23,6 +23,10 @@ CLOUDS = (1, 8, 64)
 """The same of clouds of particles, which are larger."""
 LARGEST_CHUNK = 4_000_000
 """Numbers that one chunk of origins may hold at once."""
+STEPS = 32
+"""Small forecasts are made this many steps ahead, or twice as many, and so on, and cut afterwards."""
+LITTLE = 20_000_000
+"""Numbers of all origins and steps that are worked out in less time than a function is compiled."""
 
 
 def forecast_ahead(
@@ -50,10 +54,10 @@ def forecast_ahead(
     Raises:
         RekalError: the forecasts would not fit into memory, are not finite, or are no Gaussian mixtures.
     """
-    ahead, count, obs = horizons[-1], len(at), algorithm.observations
-    algorithm.check_steps(int(at.max()) + ahead + 1)
+    count, obs = len(at), algorithm.observations
+    algorithm.check_steps(int(at.max()) + horizons[-1] + 1)
     dtype = jax.tree.leaves(moments)[0].dtype
-    u, dt = drive.rows(series, at, ahead)
+    u, dt = drive.rows(series, at, horizons[-1])
     u, dt = (None if v is None else v.astype(dtype) for v in (u, dt))
     rows = (moments, series, at, u, dt)
     many = algorithm.components > 1
@@ -63,13 +67,19 @@ def forecast_ahead(
     # Numbers of one origin at one step: what is believed, and the means and the covariance that it gives.
     believed = sum(leaf.size for leaf in jax.tree.leaves(moments)) // (count * algorithm.components)
     each = pushed * (believed + obs) + obs * obs
+    ahead = (
+        horizons[-1] if u is not None or dt is not None else _rounded(horizons[-1], count * each)
+    )
     check_memory(
         float(count * len(horizons) * (pushed + obs + 1) * obs + ahead * each) * dtype.itemsize,
         f"forecasts of {ahead} steps from {count} origins{f' with {pushed} particles' * many}",
         f"{SHORTER}{', origins or particles' * many}",
     )
     sizes = CLOUDS if many else CHUNKS
-    fitting = next(size for size in sizes if size >= min(count, sizes[-1]))
+    several = count > 1 and sizes[-1] * ahead * each <= LARGEST_CHUNK // 4
+    fitting = (
+        sizes[-1] if several else next(size for size in sizes if size >= min(count, sizes[-1]))
+    )
     chunk = max(1, min(fitting, LARGEST_CHUNK // (ahead * each)))
     chosen = np.array(horizons) - 1
     parts = []
@@ -93,6 +103,14 @@ def forecast_ahead(
         horizons=horizons,
         labels=Labels.plain(obs),
     )
+
+
+def _rounded(ahead: int, each: int) -> int:
+    """So many steps or a few more, of `each` numbers, so that few numbers of steps are compiled."""
+    rounded = STEPS
+    while rounded < ahead:
+        rounded *= 2
+    return rounded if rounded * each <= LITTLE else ahead
 
 
 def _from_one(

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from rekal import inverse_mixtures, mixtures
 from rekal.metrics import crps_mixture
+from rekal.placing import AnyArray, placed
 
-Statistic = Callable[..., Array]
+Statistic = Callable[..., AnyArray]
 """Takes its arguments, then means, variances and log weights of the components, see `rekal.mixtures`."""
 
 
@@ -35,20 +37,40 @@ TRANSFORMED = Law(
     inverse_mixtures.inverse_log_density,
     inverse_mixtures.inverse_crps,
 )
-
+COMPILED = (*TRANSFORMED, inverse_mixtures.inverse_mean, inverse_mixtures.inverse_std)
+"""What is always compiled: integrals over many nodes."""
 
 MIXTURES_AT_ONCE = 256
+FEW = 500_000
+"""Components up to which a statistic takes NumPy less time than its compilation would."""
+
+
+def by_origin(
+    statistic: Statistic,
+    means: Float[AnyArray, "origins horizons particles obs"],
+    log_weights: Float[AnyArray, "origins particles"],
+    var: Float[AnyArray, "*lead obs"],
+    rest: tuple[Float[AnyArray, "origins horizons obs"], ...],
+) -> Float[AnyArray, "origins horizons obs"]:
+    """A statistic of all mixtures; `rest` are its arguments before those of the components."""
+    if means.size > FEW or statistic in COMPILED:
+        return _compiled(statistic, *jax.tree.map(placed, (means, log_weights, var, rest)))
+    components = np.moveaxis(np.asarray(means), -2, -1)
+    spread = np.broadcast_to(np.asarray(var), components.shape[:-1])[..., None]
+    weights = np.asarray(log_weights)[:, None, None, :]
+    with np.errstate(all="ignore"):  # as compiled code: what is not finite says so by itself
+        return statistic(*map(np.asarray, rest), components, spread, weights)
 
 
 @eqx.filter_jit
-def by_origin(
+def _compiled(
     statistic: Statistic,
     means: Float[Array, "origins horizons particles obs"],
     log_weights: Float[Array, "origins particles"],
     var: Float[Array, "*lead obs"],
     rest: tuple[Float[Array, "origins horizons obs"], ...],
 ) -> Float[Array, "origins horizons obs"]:
-    """A statistic of all mixtures, a few origins at a time.
+    """The same, a few origins at a time.
 
     Whatever a statistic needs on the way (weights at every component, say) exists for those alone.
     """
@@ -59,7 +81,7 @@ def by_origin(
     index = jnp.minimum(jnp.arange(chunks * size), count - 1)
     var = jnp.broadcast_to(var, (count, horizons, obs))
 
-    def one(rows: Array) -> Array:
+    def one(rows: Array) -> AnyArray:
         components = jnp.moveaxis(means[rows], -2, -1)
         weights = jnp.broadcast_to(log_weights[rows][:, None, None, :], components.shape)
         # Laid out flat in memory first: twice as fast as when the compiler fuses the transposition

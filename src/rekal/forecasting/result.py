@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 from scipy.special import log_softmax
 
 from rekal import inverse_mixtures, mixtures
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from rekal.sequences import AnyArray, Sequences
-
-
-@jax.jit
-def _mean(
-    log_weights: Float[Array, "origins particles"],
-    means: Float[Array, "origins horizons particles obs"],
-) -> Float[Array, "origins horizons obs"]:
-    return jnp.einsum("on,ohnk->ohk", jnp.exp(log_weights), means)
 
 
 class Forecast(eqx.Module):
@@ -112,8 +104,7 @@ class Forecast(eqx.Module):
     @property
     def var(self) -> Float[AnyArray, "*lead obs"]:
         """Variance of the observation given each particle: the diagonal of `R`."""
-        with self.precision():
-            return self._given(placed(np.diagonal(np.asarray(self.cov), axis1=-2, axis2=-1)))
+        return self._given(np.diagonal(np.asarray(self.cov), axis1=-2, axis2=-1))
 
     @property
     def mean(self) -> Float[AnyArray, "origins horizons obs"]:
@@ -124,9 +115,9 @@ class Forecast(eqx.Module):
         """
         if self.transform is not None:
             return self._finite(self._by_origin(inverse_mixtures.inverse_mean), "mean")
-        with self.precision():
-            means = placed(self.means)
-            return self._given(_mean(placed(self.log_weights, means.dtype), means))
+        means = np.asarray(self.means)
+        weights = np.exp(np.asarray(self.log_weights, means.dtype))
+        return self._given(np.einsum("on,ohnk->ohk", weights, means))
 
     @property
     def std(self) -> Float[AnyArray, "origins horizons obs"]:
@@ -140,7 +131,7 @@ class Forecast(eqx.Module):
             return self._finite(spread, "standard deviation")
         with self.precision():
             var = np.asarray(self._by_origin(mixtures.mixture_var))
-            return self._given(placed(np.sqrt(var)))
+            return self._given(np.sqrt(var))
 
     def quantile(
         self, q: int | float | Sequence[float]
@@ -157,8 +148,7 @@ class Forecast(eqx.Module):
             if not q:
                 raise RekalError("quantiles need at least one probability")
             every = [self.quantile(level) for level in q]
-            with self.precision():
-                return self._given(placed(np.stack([np.asarray(level) for level in every])))
+            return self._given(np.stack([np.asarray(level) for level in every]))
         q = probability(q, "the probability of a quantile")
         every = np.full(np.shape(self.path), q)
         reached = self._by_origin(self._law.quantile, every)
@@ -206,10 +196,11 @@ class Forecast(eqx.Module):
         """A statistic of each mixture; one of a transformed one takes the powers after `rest`."""
         if self.transform is not None:
             rest = (*rest, np.broadcast_to(self.transform.power, np.shape(self.path)))
+        means = np.asarray(self.means)
+        weights, var, *more = (
+            np.asarray(v, means.dtype) for v in (self.log_weights, self.var, *rest)
+        )
         with self.precision():
-            means = placed(self.means)
-            weights, *more = (placed(v, means.dtype) for v in (self.log_weights, *rest))
-            var = placed(self.var)
             return self._given(by_origin(statistic, means, weights, var, tuple(more)))
 
     def _finite(self, numbers: AnyArray, what: str) -> AnyArray:
@@ -225,9 +216,9 @@ class Forecast(eqx.Module):
             "transformed values: take a shorter horizon, or fit without a transform"
         )
 
-    def _given(self, numbers: Array) -> AnyArray:
+    def _given(self, numbers: AnyArray) -> AnyArray:
         """Double precision as NumPy has it: outside of `precision`, JAX would cut it off."""
-        return np.asarray(numbers) if numbers.dtype == np.float64 else numbers
+        return np.asarray(numbers) if numbers.dtype == np.float64 else placed(numbers)
 
     def precision(self) -> AbstractContextManager[Any]:
         """The precision that the numbers are held in."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from rekal import metrics
 from rekal.errors import RekalError
-from rekal.placing import placed
+from rekal.placing import AnyArray
 from rekal.sequences.named import Known, ordered
 from rekal.sequences.numeric import numeric_array
 
@@ -104,14 +103,14 @@ def score(forecast: Forecast, values: Any, mask: Any = None, pooled: bool = Fals
         lower, upper = forecast.interval(level / 100)
         tables[f"width_{level}"] = np.asarray(upper) - np.asarray(lower)
     rows = []
-    with forecast.precision():
+    with np.errstate(invalid="ignore"):  # nothing to score: NaN
         for name, origins in _groups(forecast, pooled):
             for j, horizon in enumerate(forecast.horizons):
                 for column, part in _columns(forecast, pooled):
                     where = (origins, j, part)
-                    cut = {name: placed(table[where]) for name, table in tables.items()}
+                    cut = {name: table[where] for name, table in tables.items()}
                     row = {**name, "horizon": horizon, **column}
-                    found = _scores(cut, placed(y[where]), placed(seen[where]))
+                    found = _scores(cut, y[where], seen[where])
                     figures = (float(each) for each in found)
                     count = int(seen[where].sum())
                     rows.append({**row, **dict(zip(FIGURES, figures, strict=True)), "count": count})
@@ -136,8 +135,9 @@ def _columns(forecast: Forecast, pooled: bool) -> list[tuple[dict[str, str], sli
     return [({"column": name}, slice(k, k + 1)) for k, name in enumerate(forecast.names)]
 
 
-@jax.jit
-def _scores(cut: dict[str, Array], truth: Array, used: Array) -> tuple[Array, ...]:
+def _scores(
+    cut: dict[str, np.ndarray], truth: np.ndarray, used: np.ndarray
+) -> tuple[AnyArray, ...]:
     """One row of scores, in the order of `FIGURES`."""
     return (
         metrics.rmse(truth, cut["path"], used),

@@ -171,7 +171,7 @@ class MaximumLikelihood(eqx.Module):
         filtering: Filtering | None,
     ) -> Estimate:
         began = time.perf_counter()
-        groups = groups_of(batch, by_length=filtering is not None)
+        groups = groups_of(batch, by_length=filtering is not None, whole=filtering is None)
         objective = Objective(parameters, groups, filtering, int(np.asarray(batch.mask).sum()))
         climb, starts, interrupted = search(objective, batch, self.starts, self.iterations, report)
         start = np.asarray(parameters.vector, float)

@@ -18,15 +18,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from rekal.filters.forms import Form
-from rekal.filters.gains import Gains, gains
-from rekal.filters.means import Means, each, means, product, small
+from rekal.filters.gains import Gains
+from rekal.filters.means import Means, each, product, small
 from rekal.filters.paths import evidence
+from rekal.filters.solution import solve
 from rekal.filters.system import LinearSystem, at
 from rekal.models.gaussian import LOG_2PI
 from rekal.smoothers.adjoint import Step, curvatures, every_curvature, gradients, smoothed_means
@@ -39,24 +41,54 @@ def log_likelihood(system: LinearSystem, form: Form) -> Float[Array, ""]:
 
 
 def _forward(form: Form, system: LinearSystem) -> tuple[Array, tuple[LinearSystem, Gains, Means]]:
-    found = gains(system, form)
-    run = means(system, found)
-    return evidence(system, found, run).sum(), (system, found, run)
+    solution = solve(system, form)
+    return _value(system, *solution), (system, *solution)
+
+
+def _value(system: LinearSystem, found: Gains, run: Means) -> Float[Array, ""]:
+    return jnp.where(_real(system)[:, None], evidence(system, found, run), 0.0).sum()
+
+
+@eqx.filter_jit
+def score(
+    form: Form, system: LinearSystem, found: Gains, run: Means
+) -> tuple[Float[Array, ""], LinearSystem]:
+    """The log-likelihood of a series that has been filtered, and its gradient.
+
+    Args:
+        form: how covariances are carried.
+        system: the model and the data.
+        found: the gains.
+        run: the means.
+
+    Returns:
+        The value, and its slope in every array of the system but `settled`, which has none.
+    """
+    (slopes,) = _backward(form, (system, found, run), jnp.ones((), system.P.dtype))
+    return _value(system, found, run), slopes._replace(settled=None)
+
+
+def _real(system: LinearSystem) -> Bool[Array, " steps"]:
+    """The steps up to the last at which something was observed: those after it say nothing."""
+    return jnp.flip(jnp.cumsum(jnp.flip(system.seen))) > 0
 
 
 def _backward(
     form: Form, saved: tuple[LinearSystem, Gains, Means], slope: Float[Array, ""]
 ) -> tuple[LinearSystem]:
     system, found, run = saved
+    real = _real(system)
+    length = real.sum(dtype=jnp.int32)
+    run = run._replace(white=jnp.where(real[:, None, None], run.white, 0.0))
     leave = jax.vmap(form.leave)
     prior, posterior = leave(found.prior), leave(found.posterior)
-    spread = _spread(system, found, prior, posterior)
+    spread = _spread(system, found, prior, posterior, length)
 
     r = gradients(system, found, run)
     later = system.A[1:] if system.A.shape[0] > 1 else system.A
     before = jnp.concatenate([each(later.mT, r[1:]), jnp.zeros_like(r[:1])])
     u = each(found.whitener.mT[found.where], run.white) - each(found.gain.mT[found.where], before)
-    smoothed = smoothed_means(system, found, run, prior, r)
+    smoothed = smoothed_means(system, found, run, prior, r, length)
     gradient = LinearSystem(
         A=_over_time(r[1:], smoothed[:-1].mT, system.A, first=False) - spread.A,
         Q=0.5 * (_over_time(r[1:], r[1:].mT, system.Q, first=False) - spread.Q),
@@ -67,13 +99,13 @@ def _backward(
         start=r[0],
         P=0.5 * (r[0] @ r[0].T - spread.P),
         basis=jnp.zeros_like(system.basis),
-        seen=jnp.full_like(system.seen, -0.5 * LOG_2PI),
+        seen=jnp.where(real, -0.5 * LOG_2PI, 0.0).astype(system.seen.dtype),
         settled=jnp.zeros(()),
     )
     if found.diffuse is not None:
         phase = found.diffuse
-        N = every_curvature(system, found, run)
-        law = unknown_spread(system, found, N)
+        N = every_curvature(system, found, run, length)
+        law = unknown_spread(system, found, N, length)
         gradient = gradient._replace(
             A=gradient.A
             + _over_time(law.slope[1:].mT, phase.posterior[:-1].mT, system.A, first=False),
@@ -98,6 +130,7 @@ def _spread(
     found: Gains,
     prior: Float[Array, "steps n n"],
     posterior: Float[Array, "steps n n"],
+    length: Int[Array, ""],
 ) -> Spread:
     """`N_t A_t P_{t-1}`, `N_t`, `Gamma_t P_t^-` and the diagonal of `Delta_t`, summed where constant."""
 
@@ -118,7 +151,7 @@ def _spread(
         )
 
     like = (system.A, system.Q, system.C, system.noise, system.P)
-    spread, where = curvatures(system, found, sink, Spread(*map(jnp.zeros_like, like)))
+    spread, where = curvatures(system, found, sink, Spread(*map(jnp.zeros_like, like)), length)
     # Where a block is given step by step, skipped steps have the share of the one they were skipped at.
     every = lambda sums: sums if sums.shape[0] == 1 else sums[where]  # noqa: E731
     return spread._replace(C=every(spread.C), noise=every(spread.noise))

@@ -123,4 +123,5 @@ class EMRNN(StateSpaceMethod):
             following=self.filtering(request, em),
             seed=request.seed,
             report=report,
+            advise=request.advise,
         )

@@ -65,6 +65,7 @@ class OwnNetwork(OwnModel):
             following=self.filtering(request, em),
             seed=request.seed,
             report=report,
+            advise=request.advise,
         )
 
 

@@ -28,6 +28,7 @@ class TrainingRequest:
         seed: start of all randomness.
         progress: True shows a bar on stderr; a function is called after each iteration.
         prefix: what the names of the stages begin with in the display of progress.
+        advise: whether held-out data are asked for what they say against the model (warnings).
 
     Examples:
         >>> import rekal
@@ -45,3 +46,4 @@ class TrainingRequest:
     seed: int = 0
     progress: bool | Callable[[str, Progress], None] = False
     prefix: str = ""
+    advise: bool = True

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from rekal.errors import RekalError
-from rekal.sequences.container import AnyArray, Sequences
+from rekal.placing import AnyArray
+from rekal.sequences.container import Sequences
 from rekal.sequences.likeliest_power import likeliest_powers
 from rekal.sequences.powers import inverted, log_slope, transformed
 from rekal.suggest import choices

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import equinox as eqx
 import numpy as np
-from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from rekal.facts import shown, shown_html
+from rekal.placing import AnyArray
 from rekal.sequences import labels, slicing
 from rekal.sequences.building import describe
 from rekal.sequences.facts import sequences_facts
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from rekal.sequences.standardiser import Standardiser
-
-AnyArray = Array | np.ndarray
 
 
 class Sequences(eqx.Module):

@@ -20,7 +20,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from rekal.sequences.container import AnyArray, Sequences
+from rekal.placing import AnyArray
+from rekal.sequences.container import Sequences
 from rekal.sequences.powers import transformed
 from rekal.sequences.seasons import season_of
 

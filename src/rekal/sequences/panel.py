@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
+from rekal.placing import AnyArray
 from rekal.sequences.box_cox import BoxCox
-from rekal.sequences.container import AnyArray, Sequences
+from rekal.sequences.container import Sequences
 from rekal.sequences.standardiser import Standardiser
 from rekal.suggest import choices
 

@@ -15,7 +15,8 @@ from rekal.sequences.gridding import run_on
 from rekal.sequences.padding import cut
 
 if TYPE_CHECKING:
-    from rekal.sequences.container import AnyArray, Sequences
+    from rekal.placing import AnyArray
+    from rekal.sequences.container import Sequences
 
 
 Place = int | np.integer | str | datetime.date | np.datetime64

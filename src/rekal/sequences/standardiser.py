@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rekal.errors import RekalError
+from rekal.placing import AnyArray
 from rekal.sequences.box_cox import BoxCox
-from rekal.sequences.container import AnyArray, Sequences
+from rekal.sequences.container import Sequences
 from rekal.sequences.numeric import numeric_array
 
 

@@ -217,6 +217,7 @@ def smoothed_means(
     run: Means,
     prior: Float[Array, "worked n n"],
     r: Float[Array, "steps n columns"],
+    length: Int[Array, ""] | None = None,
 ) -> Float[Array, "steps n columns"]:
     """The means alone; no covariance is inverted.
 
@@ -226,8 +227,9 @@ def smoothed_means(
         run: the means of the filter.
         prior: covariances before each worked-out step.
         r: gradients of the adjoint.
+        length: number of real steps.
     """
     mean = run.prior + each(prior[found.where], r)
     if found.diffuse is None:
         return mean
-    return mean + each(found.diffuse.prior, unknown_means(system, found, run, prior, r))
+    return mean + each(found.diffuse.prior, unknown_means(system, found, run, prior, r, length))

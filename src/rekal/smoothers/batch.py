@@ -10,16 +10,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from rekal.beliefs import GaussianPath, SmoothedPath
+from rekal.filters.batch import paths_together, solved_together
 from rekal.filters.forms import CovarianceForm, RootForm
+from rekal.filters.gains import Gains
+from rekal.filters.means import Means
 from rekal.filters.paths import smoothed_path
-from rekal.filters.shared import (
-    columns_of,
-    common_of,
-    ends_of,
-    paths_of,
-    without_padding,
-    without_values_in_padding,
-)
+from rekal.filters.shared import common_of, ends_of, without_padding
+from rekal.filters.system import LinearSystem
 from rekal.precision import precision_of
 from rekal.smoothers.adjoint import smooth_linear
 from rekal.smoothers.root import smooth_root
@@ -44,30 +41,24 @@ def smooth_batch(
         ends = ends_of(kalman, values, mask, inputs, lengths, dt)
         common = common_of(values, mask, dt, ends)
         if common.same and bool((ends == ends[0]).all()) and not kalman.parallel(values.shape[1]):
-            return _smooth_together(kalman, values, common.mask, inputs, common.dt, ends)
+            solved = solved_together(kalman, values, common.mask, inputs, common.dt, ends)
+            path = paths_together(kalman, *solved, ends)
+            return path, _smooth_together(kalman, *solved, ends)
         return _smooth_in_turn(kalman, values, common.shown, inputs, dt, ends)
 
 
 @eqx.filter_jit
 def _smooth_together(
-    kalman: Kalman,
-    values: Array,
-    mask: Array | None,
-    inputs: Array | None,
-    dt: Array | None,
-    lengths: Array,
-) -> tuple[GaussianPath, SmoothedPath]:
-    """The same, and one recursion of the smoother for all: the series are equally long."""
-    system = columns_of(kalman, without_values_in_padding(values, lengths), mask, inputs, dt)
-    found, run = kalman.solve(system)
+    kalman: Kalman, system: LinearSystem, found: Gains, run: Means, lengths: Array
+) -> SmoothedPath:
+    """One recursion of the smoother for all series: they are equally long."""
     if kalman.arithmetic is RootForm:
         smoothed = smooth_root(system, found, run, lengths[0])
     else:
         smoothed = smooth_linear(system, found, run, CovarianceForm, lengths[0])
     one = smoothed_path(smoothed._replace(mean=smoothed.mean[..., :1]))
     mean = jnp.moveaxis(jax.lax.optimization_barrier(smoothed.mean), -1, 0)
-    path = paths_of(kalman, system, found, run, lengths)
-    return path, SmoothedPath(mean, one.cov[None], one.lag[None])
+    return SmoothedPath(mean, one.cov[None], one.lag[None])
 
 
 @eqx.filter_jit

@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from rekal.filters.diffuse import DiffusePhase
 from rekal.filters.forms import Form
@@ -79,6 +79,7 @@ def unknown_means(
     run: Means,
     prior: Float[Array, "steps n n"],
     r: Float[Array, "steps n columns"],
+    length: Int[Array, ""] | None = None,
 ) -> Float[Array, "steps d columns"]:
     """`b` of every step.
 
@@ -88,6 +89,7 @@ def unknown_means(
         run: the means.
         prior: covariances before each worked-out step.
         r: gradients of the adjoint.
+        length: number of real steps.
     """
     phase = _phase(found)
 
@@ -100,18 +102,25 @@ def unknown_means(
         return phase.solution[t] @ (v - seen) + phase.rest[t] @ b
 
     d, columns = phase.rest.shape[1], r.shape[2]
-    return _backwards(phase, back, jnp.zeros((d, columns), r.dtype))
+    return _backwards(phase, back, jnp.zeros((d, columns), r.dtype), _end(phase, length))
 
 
-def unknown_spread(system: LinearSystem, found: Gains, N: Float[Array, "steps n n"]) -> Unknown:
+def unknown_spread(
+    system: LinearSystem,
+    found: Gains,
+    N: Float[Array, "steps n n"],
+    length: Int[Array, ""] | None = None,
+) -> Unknown:
     """All but the means, of every step.
 
     Args:
         system: the model and the data.
         found: the gains, with a diffuse phase.
         N: curvatures of the adjoint; those of the steps after the diffuse ones are used.
+        length: number of real steps.
     """
     phase = _phase(found)
+    end = _end(phase, length)
     n, p = found.gain.shape[1:]
     d, dtype = phase.rest.shape[1], N.dtype
     eye = jnp.eye(p, dtype=dtype)
@@ -146,14 +155,14 @@ def unknown_spread(system: LinearSystem, found: Gains, N: Float[Array, "steps n 
         )
 
     nothing = jnp.zeros((d, n), dtype), jnp.zeros((d, p), dtype), jnp.zeros((d, d), dtype)
-    following = N[jnp.minimum(phase.steps, N.shape[0] - 1)]
+    following = N[jnp.minimum(end, N.shape[0] - 1)]
     start = Unknown(
         *nothing,
         left=jnp.diag(phase.unknown.astype(dtype)),
         root=square_root(following),
         known_cov=jnp.zeros((n, n), dtype),
     )
-    return _backwards(phase, back, start)
+    return _backwards(phase, back, start, end)
 
 
 def smoothed_covariances(
@@ -205,6 +214,11 @@ def _phase(found: Gains) -> DiffusePhase:
     return found.diffuse
 
 
+def _end(phase: DiffusePhase, length: Int[Array, ""] | None) -> Int[Array, ""]:
+    """Number of real steps before which a direction was unknown."""
+    return phase.steps if length is None else jnp.minimum(phase.steps, length)
+
+
 def _following(t: Array, rows: Array) -> Array:
     return jnp.minimum(t + 1, rows.shape[0] - 1)
 
@@ -220,8 +234,9 @@ def _backwards(
     phase: DiffusePhase,
     back: Callable[[Array, Any], Any],
     start: PyTree,
+    end: Int[Array, ""],
 ) -> PyTree:
-    """Run a recursion from the last diffuse step to the first and record it."""
+    """Run a recursion from the step before `end` to the first and record it."""
     steps = phase.rest.shape[0]
     empty = jax.tree.map(lambda leaf: jnp.zeros((steps, *leaf.shape), leaf.dtype), start)
 
@@ -230,4 +245,4 @@ def _backwards(
         now = back(t, later)
         return t - 1, now, jax.tree.map(lambda rows, row: rows.at[t].set(row), record, now)
 
-    return jax.lax.while_loop(lambda state: state[0] >= 0, step, (phase.steps - 1, start, empty))[2]
+    return jax.lax.while_loop(lambda state: state[0] >= 0, step, (end - 1, start, empty))[2]
