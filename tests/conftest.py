@@ -37,6 +37,7 @@ REGIONS = (
     0.7  # share of the regions allowed from which on it does so: a test compiles less than the rest
 )
 COMPILED = Path(__file__).resolve().parents[1] / ".pytest_cache" / "d" / "compiled"
+NIGHTLY = Path(__file__).with_name("nightly.txt")
 CACHE = {
     "jax_compilation_cache_dir": str(COMPILED),
     "jax_persistent_cache_min_compile_time_secs": 0,  # most functions are small: reading saves half of each
@@ -74,6 +75,21 @@ def pytest_configure(config: pytest.Config) -> None:
     ):  # a shell does that to what runs in its background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     compile_in_haste()
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for are left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of `nightly.txt`, which take longest (`choose_nightly.py`)."""
+    listed = set(NIGHTLY.read_text().splitlines())
+    for item in items:
+        if item.nodeid in listed:
+            item.add_marker(pytest.mark.nightly)
+    if any("::" in argument for argument in config.args):
+        return
+    there, files = {item.nodeid for item in items}, {item.nodeid.split("::")[0] for item in items}
+    gone = [name for name in listed if name.split("::")[0] in files and name not in there]
+    if gone:
+        raise pytest.UsageError(f"nightly.txt lists {min(gone)}, which is no test")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
