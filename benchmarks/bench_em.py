@@ -11,9 +11,9 @@ from conftest import precision, ratio, temporary_mib
 from problem import make_problem, ours
 
 from rekal.filters.particle import ParticleFilter
-from rekal.learning.maximise import Constraints, Priors, maximise
-from rekal.learning.particle_statistics import expected_statistics
-from rekal.learning.priors import PriorStrength
+from rekal.learners.em.maximise import Constraints, Priors, maximise
+from rekal.learners.em.particle_statistics import expected_statistics
+from rekal.learners.em.priors import PriorStrength
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.smoothers.marginal import smooth_marginal
 

@@ -23,12 +23,12 @@ from kalman_peers import (
     ours,
 )
 
-from rekal.filters.batch import filter_batch
-from rekal.filters.kalman import Kalman
-from rekal.filters.system import linear_system
-from rekal.learning.batch import Batch
-from rekal.learning.linear_em import linear_em
-from rekal.learning.score import log_likelihood
+from rekal.filters.kalman.batch import filter_batch
+from rekal.filters.kalman.filter import Kalman
+from rekal.filters.kalman.system import linear_system
+from rekal.learners.batch import Batch
+from rekal.learners.em.linear_em import linear_em
+from rekal.learners.likelihood.score import log_likelihood
 
 STEPS, SERIES = 1000, 200
 SIZES = [(4, 2), (16, 8)]

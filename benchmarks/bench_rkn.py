@@ -28,13 +28,13 @@ from rkn_problem import (
 )
 from torch_rkn import ConvNet, StreamingLSTM
 
-from rekal.memory import keep_freed_memory
 from rekal.networks.beliefs import Evidence
-from rekal.networks.conv_encoder import ConvEncoder
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.encoders import DenseEncoder
 from rekal.networks.network import Network
-from rekal.networks.patch_encoder import PatchEncoder
+from rekal.networks.vision.conv_encoder import ConvEncoder
+from rekal.networks.vision.patch_encoder import PatchEncoder
+from rekal.numerics.memory import keep_freed_memory
 
 RECURSION = {m: f"RKN forward and backward, batch 50, T = 150, m = {m}, float32" for m in (100, 15)}
 EPOCH = "pendulum epoch, 150000 frames, batch 50, T = 75, m = 15, float32"

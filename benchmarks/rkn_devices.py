@@ -20,9 +20,9 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from rkn_problem import epoch_seconds, rekal_call
 
-from rekal.learning.devices import Devices
-from rekal.memory import keep_freed_memory
-from rekal.networks.patch_encoder import PatchEncoder
+from rekal.learners.gradient.devices import Devices
+from rekal.networks.vision.patch_encoder import PatchEncoder
+from rekal.numerics.memory import keep_freed_memory
 
 ROUNDS = 30
 

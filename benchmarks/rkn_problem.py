@@ -17,9 +17,9 @@ from rekal import Backprop, Frames
 from rekal.networks.beliefs import Evidence, Factorised
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.network import Network
-from rekal.networks.rkn import RKN
-from rekal.networks.rkn_cell import Move, predict, update
-from rekal.networks.rkn_steps import belief_of, moments_of, steps_of, time_first
+from rekal.networks.rkn.cell import Move, predict, update
+from rekal.networks.rkn.layer import RKN
+from rekal.networks.rkn.steps import belief_of, moments_of, steps_of, time_first
 
 BATCH, TIME = 50, 150
 FRAMES = 150_000  # of an epoch

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rekal.networks.rkn import RKN
+from rekal.networks.rkn.layer import RKN
 
 torch.set_num_threads(2)
 

@@ -16,7 +16,7 @@ from PIL import Image
 from rekal.datasets.filmed import Filmed
 from rekal.networks.network import Network
 from rekal.studies.base import StudyOptions
-from rekal.studies.pendulum import OURS, STUDY
+from rekal.studies.films.pendulum import OURS, STUDY
 
 TARGET = Path(__file__).parent / "images" / "pendulum.png"
 WIDTH, HEIGHT = 1100, 470

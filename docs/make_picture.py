@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from photograph import photograph
 
 from rekal.datasets import load_example
-from rekal.train import fit
+from rekal.verbs.fit import fit
 
 TARGET = Path(__file__).parent / "images" / "sunspots.png"
 FIRST, AHEAD = 1880, 22

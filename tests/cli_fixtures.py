@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cli_helpers import make_model, oscillation, write_csv
 
-from rekal.sequences import Sequences
+from rekal.data import Sequences
 
 
 @pytest.fixture(scope="session")

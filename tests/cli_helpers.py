@@ -12,12 +12,12 @@ import pandas as pd
 from typer.testing import CliRunner
 
 from rekal.cli import app
+from rekal.data import Sequences
+from rekal.data.scales.standardiser import Standardiser
 from rekal.filters.choice import Filtering
-from rekal.fit_result import Fit, History
+from rekal.fitting.result import Fit, History
 from rekal.forecasting.labels import Labels
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.sequences import Sequences
-from rekal.sequences.standardiser import Standardiser
 
 TINY = ("--states", "2", "--particles", "20", "--iterations", "3", "--restarts", "1")
 """Options of `rekal fit` with which it takes a moment."""

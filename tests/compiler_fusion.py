@@ -24,7 +24,7 @@ import numpy as np
 from naive import JointGaussian
 
 import rekal
-from rekal.precision import single_precision
+from rekal.numerics.precision import single_precision
 
 
 def smallest() -> dict[str, float]:

@@ -101,7 +101,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if workers:
             return
     watch()
-    importlib.import_module("rekal.compiled_functions").FULL = REGIONS
+    importlib.import_module("rekal.numerics.compiled_functions").FULL = REGIONS
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,9 @@ def every_result_is_finite(request: pytest.FixtureRequest) -> Iterator[None]:
 def room_for_compiled_functions() -> Iterator[None]:
     """Forget compiled functions between tests before the kernel refuses to map more of them."""
     yield
-    from rekal.compiled_functions import make_room  # not before the type checks are in place
+    from rekal.numerics.compiled_functions import (
+        make_room,  # not before the type checks are in place
+    )
 
     make_room(RESIDENT)
 

@@ -53,18 +53,18 @@ INFINITE = {
 """What may be infinite (never NaN), field by field."""
 
 VERBS = {
-    "rekal.verbs": "filter smooth",
-    "rekal.train": "fit",
-    "rekal.simulation": "simulate simulate_sequences",
-    "rekal.simulation_linear": "simulate_linear",
-    "rekal.simulation_filter": "simulate_filter",
-    "rekal.free_run": "free_run",
+    "rekal.fitting.verbs": "filter smooth",
+    "rekal.verbs.fit": "fit",
+    "rekal.simulation.models": "simulate simulate_sequences",
+    "rekal.simulation.linear": "simulate_linear",
+    "rekal.simulation.filters": "simulate_filter",
+    "rekal.simulation.free_run": "free_run",
     "rekal.identification": "identify responses distance",
-    "rekal.filters.batch": "filter_batch",
-    "rekal.adaptive": "fit_adaptive",
+    "rekal.filters.kalman.batch": "filter_batch",
+    "rekal.fitting.adaptive": "fit_adaptive",
     "rekal.smoothers.simulation": "simulation_smoother",
     "rekal.forecasting": "forecast_from rolling_forecast",
-    "rekal.diagnostics": "diagnose",
+    "rekal.evaluation.diagnostics": "diagnose",
 }
 METHODS = {
     "Fit": "filter smooth forecast roll simulate free_run identify diagnose",

@@ -33,8 +33,8 @@ from golden_numbers import (
 from small_networks import small_frames, small_network, small_run
 
 import rekal
-from rekal.learning.batch import as_batch
-from rekal.learning.order import choose_order
+from rekal.learners.batch import as_batch
+from rekal.learners.start.order import choose_order
 from rekal.smoothers.backward import smooth_backward
 
 __all__ = ["CASES"]

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import rekal
+from rekal.data.scales.standardiser import Standardiser
 from rekal.filters.choice import Filtering
+from rekal.fitting.history import History
 from rekal.forecasting import Labels
-from rekal.history import History
-from rekal.sequences.standardiser import Standardiser
 
 
 def hand_made(data: rekal.Sequences) -> rekal.Fit:

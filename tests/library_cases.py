@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import scipy.linalg
 
-from rekal.filters.kalman import Kalman
+from rekal.filters.kalman.filter import Kalman
 from rekal.models.linear import LinearGaussian
 from rekal.models.time_varying import LinearTimeVarying
 

@@ -111,7 +111,7 @@ class Joint:
         return mean.reshape(T, n), cov.reshape(T, n, T, n)
 
     def log_likelihood(self, last: int | None = None) -> float:
-        """Log density of what was observed; a flat start counts as in `rekal.filters.means`."""
+        """Log density of what was observed; a flat start counts as in `rekal.filters.kalman.means`."""
         seen = self._seen(self.shape[0] if last is None else last)
         V = self.y_cov[np.ix_(seen, seen)]
         e, X = self.y.reshape(-1)[seen] - self.y_mean[seen], self.y_effect[seen]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekal.networks.beliefs import Evidence
-from rekal.networks.rkn import RKN
+from rekal.networks.rkn.layer import RKN
 
 BATCH, TIME, LATENT = 2, 5, 3
 

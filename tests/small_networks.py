@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from rekal.learning.backprop import Backprop
+from rekal.data.images import Frames
+from rekal.learners.gradient.backprop import Backprop
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.elman import Elman
 from rekal.networks.encoders import BYTE, DenseEncoder
 from rekal.networks.network import Network
-from rekal.sequences.images import Frames
 
 
 def small_network(

@@ -6,10 +6,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rekal.adaptive import TRAINING, AdaptiveForecaster, fit_adaptive
-from rekal.errors import RekalError
-from rekal.intervals import running_intervals
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.evaluation.intervals import running_intervals
+from rekal.fitting.adaptive import TRAINING, AdaptiveForecaster, fit_adaptive
+from rekal.foundation.errors import RekalError
 
 SMALL = dataclasses.replace(TRAINING, iterations=3, average=1, particles=50)
 FORECASTER = AdaptiveForecaster((1, 4), 96, (144,), sizes=(4,), em=SMALL, particles=50)

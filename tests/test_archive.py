@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from rekal.archive import VERSION, load_archive, save_archive
-from rekal.errors import RekalError
+from rekal.foundation.archive import VERSION, load_archive, save_archive
+from rekal.foundation.errors import RekalError
 
 CONFIG = {"model": "StochasticRNN", "states": 5, "names": ["x_mm", "größe"], "rate": 0.1}
 ARRAYS = {

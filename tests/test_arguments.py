@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from cli_helpers import TINY, answer, call, oscillation, refused, write_csv
 
-from rekal.arguments import real, seed_of, whole
-from rekal.errors import RekalError
-from rekal.memory import check_memory, memory_of_machine
-from rekal.suggest import choices, nearest
+from rekal.foundation.arguments import real, seed_of, whole
+from rekal.foundation.errors import RekalError
+from rekal.foundation.suggest import choices, nearest
+from rekal.numerics.memory import check_memory, memory_of_machine
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -88,8 +88,10 @@ for sentence, act in REFUSED.items():
 def test_every_verb_refuses_by_name():
     """In a process without checks of types, as users run it."""
     path = [str(Path(__file__).parent), *filter(None, sys.path)]
-    program = f"import sys; sys.path[:0] = {path!r}\nimport rekal.memory\n"
-    program += "rekal.memory.memory_of_machine = lambda: 2.0**34\n" + VERBS  # on any machine alike
+    program = f"import sys; sys.path[:0] = {path!r}\nimport rekal.numerics.memory\n"
+    program += (
+        "rekal.numerics.memory.memory_of_machine = lambda: 2.0**34\n" + VERBS
+    )  # on any machine alike
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
 

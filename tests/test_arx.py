@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
-from rekal.errors import RekalError
-from rekal.learning.arx import arx
-from rekal.learning.batch import Batch
-from rekal.learning.linear_simulation import linear_firsts, network_run
-from rekal.learning.sensitivities import sensitivities
-from rekal.learning.simulation_error import seen_from, simulated
-from rekal.learning.stability import spectral_radius, stabilised
-from rekal.learning.weights import weights_of, with_weights
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import Batch
+from rekal.learners.driven.arx import arx
+from rekal.learners.driven.linear_simulation import linear_firsts, network_run
+from rekal.learners.driven.simulation_error import seen_from, simulated
+from rekal.learners.driven.stability import spectral_radius, stabilised
+from rekal.learners.em.weights import weights_of, with_weights
+from rekal.learners.likelihood.sensitivities import sensitivities
 from rekal.models.mean_network import mean_network
 from rekal.models.stochastic_rnn import StochasticRNN
 

@@ -13,14 +13,21 @@ import optax
 import pytest
 from small_networks import small_frames, small_network
 
-from rekal.errors import RekalError
-from rekal.learning.backprop import Backprop
-from rekal.learning.optimiser import Recipe, Schedule, begin, descend, learning_rate
-from rekal.learning.shuffling import Disturbance, batch_size, held_out, places, shuffled, spans
-from rekal.learning.training_bar import BackpropProgress, training_bar
+from rekal.data import Sequences
+from rekal.data.images import Frames
+from rekal.foundation.errors import RekalError
+from rekal.learners.gradient.backprop import Backprop
+from rekal.learners.gradient.optimiser import Recipe, Schedule, begin, descend, learning_rate
+from rekal.learners.gradient.shuffling import (
+    Disturbance,
+    batch_size,
+    held_out,
+    places,
+    shuffled,
+    spans,
+)
+from rekal.learners.gradient.training_bar import BackpropProgress, training_bar
 from rekal.networks.network import Network
-from rekal.sequences import Sequences
-from rekal.sequences.images import Frames
 
 
 def leaves(network: Network) -> list[Any]:
@@ -166,7 +173,7 @@ def test_series_that_do_not_fit_onto_the_devices_are_sent_batch_by_batch(
 ) -> None:
     how, data = Backprop(epochs=2, batch=5, window=4), small_frames()
     one = how.run(small_network(), data)
-    monkeypatch.setattr("rekal.learning.devices.Devices.fit", lambda *_: False)
+    monkeypatch.setattr("rekal.learners.gradient.devices.Devices.fit", lambda *_: False)
     same(one.network, how.run(small_network(), data).network, rtol=1e-5, atol=1e-7)
 
 

@@ -10,10 +10,10 @@ import pytest
 from processes import finish, start
 from small_networks import small_frames, small_network, small_run
 
-from rekal.errors import RekalError
-from rekal.learning.backprop import BackpropResult
-from rekal.learning.devices import Devices
-from rekal.learning.optimiser import flatten
+from rekal.foundation.errors import RekalError
+from rekal.learners.gradient.backprop import BackpropResult
+from rekal.learners.gradient.devices import Devices
+from rekal.learners.gradient.optimiser import flatten
 
 
 @pytest.fixture(scope="module")

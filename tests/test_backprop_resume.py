@@ -17,13 +17,13 @@ import pytest
 from processes import finish, start
 from small_networks import small_frames, small_network, small_run
 
-from rekal.errors import RekalError
-from rekal.learning import training
-from rekal.learning.backprop import Backprop, BackpropResult
-from rekal.learning.kept import load_checkpoint
-from rekal.learning.optimiser import flatten
+from rekal.data.images import Frames
+from rekal.foundation.errors import RekalError
+from rekal.learners.gradient import training
+from rekal.learners.gradient.backprop import Backprop, BackpropResult
+from rekal.learners.gradient.kept import load_checkpoint
+from rekal.learners.gradient.optimiser import flatten
 from rekal.networks.network import Network
-from rekal.sequences.images import Frames
 
 EPOCHS = 30
 

@@ -11,12 +11,12 @@ from scipy.stats import norm
 from typer.testing import CliRunner
 
 import rekal
-from rekal.backtest import Backtest, HorizonScore
-from rekal.backtesting import backtest, check_backtest, usual_share
-from rekal.baselines import naive_forecasts
 from rekal.cli.app import app
-from rekal.diagnostics import diagnose
-from rekal.errors import RekalError
+from rekal.evaluation.backtest import Backtest, HorizonScore
+from rekal.evaluation.baselines import naive_forecasts
+from rekal.evaluation.diagnostics import diagnose
+from rekal.fitting.backtesting import backtest, check_backtest, usual_share
+from rekal.foundation.errors import RekalError
 
 S = rekal.Sequences
 

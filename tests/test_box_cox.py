@@ -13,10 +13,10 @@ from test_networks_on_records import co2, gas
 
 import rekal
 from rekal import Backprop, Forecast, RekalError, Sequences
-from rekal.backtesting import backtest
+from rekal.data.scales.box_cox import BoxCox
+from rekal.fitting.backtesting import backtest
 from rekal.forecasting import Labels
 from rekal.report import report_html
-from rekal.sequences.box_cox import BoxCox
 
 POWERS = (0.0, 1e-12, 1e-3, 0.25, 0.5, 0.75)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rekal.adaptive import TRAINING, AdaptiveForecaster
 from rekal.datasets.breathing import load_breathing
-from rekal.errors import RekalError
-from rekal.learning import tracked
-from rekal.learning.em import EMResult
-from rekal.learning.subspace import subspace_start
+from rekal.fitting.adaptive import TRAINING, AdaptiveForecaster
+from rekal.foundation.errors import RekalError
+from rekal.learners.em.em import EMResult
+from rekal.learners.online import tracked
+from rekal.learners.start.subspace import subspace_start
 from rekal.studies import STUDIES, breathing, breathing_baselines, breathing_noise
 from rekal.studies.base import Row, StudyOptions
 from rekal.studies.breathing_scores import HORIZONS, rmse_3d

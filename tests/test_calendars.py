@@ -9,7 +9,7 @@ from hand_made import hand_made
 
 import rekal
 from rekal import RekalError, Sequences
-from rekal.train import read_data
+from rekal.verbs.fit import read_data
 
 N = 250
 X = np.random.default_rng(0).normal(size=N)

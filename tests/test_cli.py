@@ -22,11 +22,11 @@ from cli_helpers import (
     write_csv,
 )
 
-from rekal import compilation_cache
+from rekal.data import Sequences
 from rekal.datasets import load_example
-from rekal.learning import em
-from rekal.loading import load
-from rekal.sequences import Sequences
+from rekal.fitting.loading import load
+from rekal.learners.em import em
+from rekal.numerics import compilation_cache
 from rekal.studies import STUDIES
 from rekal.studies.base import Row, Study, StudyResult
 
@@ -163,7 +163,7 @@ def test_ctrl_c_elsewhere_ends_with_130(here, monkeypatch):
     def interrupted(*args, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["rekal.loading"], "load", interrupted)
+    monkeypatch.setattr(sys.modules["rekal.fitting.loading"], "load", interrupted)
     out = call("identify", "y.rekal")
     assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekal: interrupted\n")
 

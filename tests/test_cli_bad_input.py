@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from cli_helpers import TINY, call, make_model, oscillation, refused, spawn, write_csv
 
-from rekal.archive import save_archive
-from rekal.loading import load
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.fitting.loading import load
+from rekal.foundation.archive import save_archive
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -258,8 +258,8 @@ def test_places_that_cannot_be_written_are_refused_before_the_work(name, here, m
     def work(*args, **more):
         raise AssertionError("work began")
 
-    monkeypatch.setattr("rekal.train.fit", work)
-    monkeypatch.setattr(sys.modules["rekal.loading"], "load", work)
+    monkeypatch.setattr("rekal.verbs.fit.fit", work)
+    monkeypatch.setattr(sys.modules["rekal.fitting.loading"], "load", work)
     place, fragment = UNWRITABLE[name]
     refused(call("fit", "y.csv", "--out", place.format("m.rekal")), fragment)
     refused(call("fit", "y.csv", "--report", place.format("m.html")), fragment)

@@ -9,12 +9,16 @@ import pytest
 from compilations import compilations
 
 import rekal
-from rekal.learning import nuts
-from rekal.learning.batch import as_batch
-from rekal.learning.likelihood import in_double
-from rekal.learning.parameters import natural_slopes, natural_values, structure_parameters
-from rekal.learning.total import form_of, groups_of
-from rekal.learning.uncertainty import model_uncertainty
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood import nuts
+from rekal.learners.likelihood.likelihood import in_double
+from rekal.learners.likelihood.parameters import (
+    natural_slopes,
+    natural_values,
+    structure_parameters,
+)
+from rekal.learners.likelihood.total import form_of, groups_of
+from rekal.learners.likelihood.uncertainty import model_uncertainty
 from rekal.report import report_html
 
 

@@ -15,9 +15,9 @@ from rekal.core.filter import Filter
 from rekal.core.gaussian import DiagonalGaussian, Gaussian
 from rekal.core.row import observation_row
 from rekal.core.trajectory import Filtered
+from rekal.fitting.stream import Stream
 from rekal.forecasting import Labels, forecast_from, rolling_forecast
-from rekal.simulation_filter import simulate_filter
-from rekal.stream import Stream
+from rekal.simulation.filters import simulate_filter
 
 KEY = jax.random.key(0)
 

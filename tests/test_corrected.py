@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import rekal
-from rekal.filters.batch import filter_batch
 from rekal.filters.corrected import GROUPS, CorrectedTable, group_of, leads
-from rekal.filters.kalman import Kalman
+from rekal.filters.kalman.batch import filter_batch
+from rekal.filters.kalman.filter import Kalman
 from rekal.forecasting import rolling_forecast
-from rekal.learning.spans import every_lead
-from rekal.models.side_by_side import random_walk, side_by_side, with_idle_states
-from rekal.train_calibration import calibrate
-from rekal.train_warnings import leaves_range
+from rekal.learners.gradient.spans import every_lead
+from rekal.models.structures.side_by_side import random_walk, side_by_side, with_idle_states
+from rekal.training.calibration import calibrate
+from rekal.training.warnings import leaves_range
 
 BATCH, STEPS = 2, 21
 
@@ -189,7 +189,7 @@ def test_calibration_finds_variances_that_are_wrong():
     part = np.zeros((1, 600), bool)
     part[:, 300:] = True
     with jax.enable_x64(True):
-        from rekal.learning.batch import as_batch
+        from rekal.learners.batch import as_batch
 
         batch = as_batch(data)
         grown = np.pad(part, [(0, 0), (0, batch.values.shape[1] - 600)])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from rekal.datasets import EXAMPLES, breathing, load_breathing, load_example, open_data
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from scipy.stats import kstest, norm
 from volatility import StochasticVolatility
 
 import rekal
-from rekal.diagnostics import Diagnostics, diagnose
-from rekal.history import History
-from rekal.innovations import LjungBox, autocorrelation, ljung_box, nees, nis
+from rekal.evaluation.diagnostics import Diagnostics, diagnose
+from rekal.evaluation.innovations import LjungBox, autocorrelation, ljung_box, nees, nis
+from rekal.fitting.history import History
 
 BLOCKS = {
     "A": np.array([[0.9, 0.3], [-0.3, 0.9]]),

@@ -9,24 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rekal
+from rekal.data.scales.standardiser import Standardiser
 from rekal.datasets.small_driven import small_driven
-from rekal.errors import RekalError
-from rekal.free_run import free_run
-from rekal.learning.batch import as_batch
-from rekal.learning.driven_choice import Trained, better_everywhere, better_half, cross_fitted
-from rekal.learning.driven_linear import (
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch
+from rekal.learners.driven.choice import Trained, better_everywhere, better_half, cross_fitted
+from rekal.learners.driven.linear import (
     arx_member,
     best_linear,
     chosen_order,
     linear_choice,
     output_error,
 )
-from rekal.learning.driven_networks import Shape, Start, network_path, network_start
-from rekal.learning.held_out import clearly_better, folds_of, outputs_of, root, squared
-from rekal.learning.likelihood import in_double
-from rekal.learning.simulation_error import SimulationError
-from rekal.learning.stability import linear_block, spectral_radius
-from rekal.sequences.standardiser import Standardiser
+from rekal.learners.driven.networks import Shape, Start, network_path, network_start
+from rekal.learners.driven.simulation_error import SimulationError
+from rekal.learners.driven.stability import linear_block, spectral_radius
+from rekal.learners.em.held_out import clearly_better, folds_of, outputs_of, root, squared
+from rekal.learners.likelihood.likelihood import in_double
+from rekal.simulation.free_run import free_run
 
 
 def tank(steps: int, seed: int) -> rekal.Sequences:
@@ -97,7 +97,7 @@ def test_without_a_bounded_output_error_model_arx_is_delivered(monkeypatch):
         data = Standardiser.of(tank(120, 0)).apply(tank(120, 0))
         batch = in_double(as_batch(data))
         linear = best_linear(batch, folds_of(batch), (1,))._replace(share=0.5)
-        monkeypatch.setattr("rekal.learning.driven_linear.is_bounded", lambda *_: False)
+        monkeypatch.setattr("rekal.learners.driven.linear.is_bounded", lambda *_: False)
         choice = linear_choice(batch, linear)
     assert choice.name == "ARX" and choice.weights == [1.0] and len(choice.members) == 1
 
@@ -106,14 +106,14 @@ def test_the_order_of_arx_is_one_whose_model_of_everything_is_bounded(monkeypatc
     with jax.enable_x64(True):
         batch = in_double(as_batch(Standardiser.of(tank(120, 0)).apply(tank(120, 0))))
         folds = folds_of(batch)
-        monkeypatch.setattr("rekal.learning.driven_linear.is_bounded", lambda *_: True)
+        monkeypatch.setattr("rekal.learners.driven.linear.is_bounded", lambda *_: True)
         best = chosen_order(batch, folds)
         whole = arx_member(batch, best).model
 
         def bounded(member, _):
             return member.model.A.shape != whole.A.shape or not np.allclose(member.model.A, whole.A)
 
-        monkeypatch.setattr("rekal.learning.driven_linear.is_bounded", bounded)
+        monkeypatch.setattr("rekal.learners.driven.linear.is_bounded", bounded)
         assert chosen_order(batch, folds) != best
 
 
@@ -228,7 +228,7 @@ def test_an_interrupt_before_any_network_leaves_the_linear_model(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rekal.learning.driven_choice.in_folds", interrupted)
+    monkeypatch.setattr("rekal.learners.driven.choice.in_folds", interrupted)
     cut = rekal.fit(tank(120, 0), "driven-rnn", states=1, units=2, restarts=2, progress=False)
     assert cut.history.stopped == "interrupted"
     assert cut.model.linear_units == cut.model.states

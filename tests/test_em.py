@@ -6,16 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.errors import RekalError
+from rekal.data import Sequences
 from rekal.filters.choice import Filtering
 from rekal.filters.extended import ExtendedKalman
 from rekal.filters.unscented import UnscentedKalman
-from rekal.learning.batch import as_batch, padded_length
-from rekal.learning.em import EM, e_step
-from rekal.learning.priors import PriorStrength
-from rekal.learning.restarts import hide_after, try_starts
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch, padded_length
+from rekal.learners.em.em import EM, e_step
+from rekal.learners.em.priors import PriorStrength
+from rekal.learners.em.restarts import hide_after, try_starts
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.sequences import Sequences
 
 WEAK = PriorStrength(weight_steps=1e-4, noise_steps=1e-4, initial_steps=1.0)
 

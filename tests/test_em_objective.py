@@ -10,14 +10,14 @@ from test_linear_em import linear
 
 import rekal
 from rekal import EM, RekalError, Sequences
-from rekal.learning import linear_em as module
-from rekal.learning.batch import as_batch
-from rekal.learning.constraints import constrain_linear
-from rekal.learning.linear_em import linear_em
-from rekal.learning.log_prior import log_prior
-from rekal.learning.maximise import Priors
-from rekal.learning.priors import SAFEGUARD, PriorStrength
-from rekal.learning.regression import RegressionPrior
+from rekal.learners.batch import as_batch
+from rekal.learners.em import linear_em as module
+from rekal.learners.em.constraints import constrain_linear
+from rekal.learners.em.linear_em import linear_em
+from rekal.learners.em.log_prior import log_prior
+from rekal.learners.em.maximise import Priors
+from rekal.learners.em.priors import SAFEGUARD, PriorStrength
+from rekal.learners.likelihood.regression import RegressionPrior
 
 
 def wandering(steps: int = 150) -> np.ndarray:

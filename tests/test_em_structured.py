@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import rekal
 from rekal import EM, LinearGaussian, Sequences
-from rekal.learning.batch import as_batch
-from rekal.learning.constraints import constrain_linear
-from rekal.learning.linear_em import linear_em
-from rekal.learning.linear_statistics import linear_e_step
-from rekal.learning.priors import PriorStrength
-from rekal.learning.statistics import observation_weights, transition_weights
-from rekal.learning.support import support_of
+from rekal.learners.batch import as_batch
+from rekal.learners.em.constraints import constrain_linear
+from rekal.learners.em.linear_em import linear_em
+from rekal.learners.em.linear_statistics import linear_e_step
+from rekal.learners.em.priors import PriorStrength
+from rekal.learners.em.statistics import observation_weights, transition_weights
+from rekal.learners.support import support_of
 
 STEPS = 24
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rekal
-from rekal.sequences.decoding import require_file
+from rekal.data.tables.decoding import require_file
 
 
 def test_a_refusal_is_a_value_error():

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 import rekal
-from rekal.facts import Facts, counted, listed, shown, shown_html
-from rekal.fit_facts import facts as fit_facts
+from rekal.evaluation.posterior_facts import posterior_facts, predictions_facts
+from rekal.fitting.facts import facts as fit_facts
 from rekal.forecasting import Labels
-from rekal.posterior_facts import posterior_facts, predictions_facts
+from rekal.foundation.facts import Facts, counted, listed, shown, shown_html
 
 NILE = rekal.load_example("nile")
 ONE = np.eye(1)

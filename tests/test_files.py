@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rekal.errors import RekalError
-from rekal.files import check_writable, write_whole
+from rekal.foundation.errors import RekalError
+from rekal.foundation.files import check_writable, write_whole
 
 
 def test_writes_text_and_bytes(tmp_path):

@@ -9,17 +9,18 @@ import jax
 import numpy as np
 import pytest
 
+from rekal.data.images import Frames
 from rekal.datasets.filmed import Filmed
 from rekal.datasets.tasks import pendulum_task
-from rekal.learning.backprop import Backprop
+from rekal.learners.gradient.backprop import Backprop
 from rekal.networks.recurrent import count_parameters
-from rekal.sequences.images import Frames
-from rekal.studies import STUDIES, irregular_pendulum, pendulum, quad_link, three_pendulums
+from rekal.studies import STUDIES
 from rekal.studies.base import StudyOptions
-from rekal.studies.film_contest import rows_of
-from rekal.studies.film_estimation import Reduced, Size
-from rekal.studies.film_networks import Contestant, Surroundings, layer_of, network_of
-from rekal.studies.film_scores import Predicted, scored, scores
+from rekal.studies.films import irregular_pendulum, pendulum, quad_link, three_pendulums
+from rekal.studies.films.contest import rows_of
+from rekal.studies.films.estimation import Reduced, Size
+from rekal.studies.films.networks import Contestant, Surroundings, layer_of, network_of
+from rekal.studies.films.scores import Predicted, scored, scores
 
 TINY = Surroundings(widths=(4, 4, 4), head=(4,))
 

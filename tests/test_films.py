@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from rekal.archive import save_archive
 from rekal.datasets import (
     hide,
     imputation_task,
@@ -23,7 +22,8 @@ from rekal.datasets.filmed import Filmed
 from rekal.datasets.gaps import draw_kept
 from rekal.datasets.pendulum import swing
 from rekal.datasets.tasks import interpolation_task
-from rekal.errors import RekalError
+from rekal.foundation.archive import save_archive
+from rekal.foundation.errors import RekalError
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rekal
-from rekal.learning.em import EM
-from rekal.train_network import rotate
+from rekal.learners.em.em import EM
+from rekal.training.network import rotate
 
 QUICK = EM(particles=30, iterations=8, average=3)
 

@@ -15,11 +15,11 @@ from rekal.core.filter import Filter
 from rekal.core.gaussian import DiagonalGaussian
 from rekal.core.row import observation_row
 from rekal.core.serial import storable
-from rekal.errors import RekalError
+from rekal.data.scales.standardiser import Standardiser
+from rekal.fitting.history import History
 from rekal.forecasting import Labels
-from rekal.history import History
+from rekal.foundation.errors import RekalError
 from rekal.report import report_html
-from rekal.sequences.standardiser import Standardiser
 
 
 @storable

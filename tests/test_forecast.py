@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from rekal import RekalError, Sequences
-from rekal.filters.kalman import Kalman
+from rekal.core.metrics import crps_ensemble
+from rekal.filters.kalman.filter import Kalman
 from rekal.filters.particle import ParticleFilter
 from rekal.forecasting import Forecast, Labels, forecast_from, rolling_forecast
 from rekal.forecasting.drive import check_horizons
-from rekal.metrics import crps_ensemble
 from rekal.models.linear import LinearGaussian
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.simulation import simulate
+from rekal.simulation.models import simulate
 
 KEY = jax.random.key(7)
 run = eqx.filter_jit(ParticleFilter.run)

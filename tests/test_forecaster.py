@@ -12,7 +12,7 @@ from rekal.networks.decoders import GaussianHead
 from rekal.networks.encoders import DenseEncoder
 from rekal.networks.forecaster import Forecaster, moves
 from rekal.networks.gru import GRU
-from rekal.networks.rkn import RKN
+from rekal.networks.rkn.layer import RKN
 
 BATCH, TIME, AHEAD, LATENT, TARGETS, INPUTS = 2, 5, 3, 3, 2, 1
 

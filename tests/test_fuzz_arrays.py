@@ -12,7 +12,7 @@ import pandas as pd
 from finite import not_finite
 
 import rekal
-from rekal.posterior import Predictions
+from rekal.evaluation.posterior import Predictions
 
 SCRIPT = Path(__file__).parent / "fuzz" / "arrays.py"
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from naive import random_linear, simulate_linear
 
-from rekal.errors import RekalError
-from rekal.learning.batch import Batch, as_batch
-from rekal.learning.em import EM
-from rekal.learning.gaussian_statistics import gaussian_e_step
-from rekal.learning.linear_statistics import linear_e_step
-from rekal.learning.quadrature import elementwise_moments
-from rekal.learning.rbf_moments import kernel_features, kernel_products
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import Batch, as_batch
+from rekal.learners.em.em import EM
+from rekal.learners.em.gaussian_statistics import gaussian_e_step
+from rekal.learners.em.linear_statistics import linear_e_step
+from rekal.learners.em.quadrature import elementwise_moments
+from rekal.learners.em.rbf_moments import kernel_features, kernel_products
 from rekal.models.linear import LinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.sequences import Sequences
-from rekal.simulation import simulate
+from rekal.simulation.models import simulate
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 

@@ -6,8 +6,8 @@ from scipy.stats import norm
 
 import rekal
 from rekal import Sequences
-from rekal.diagnostics import diagnose
-from rekal.holding import Scores, scores
+from rekal.evaluation.diagnostics import diagnose
+from rekal.evaluation.holding import Scores, scores
 
 GAPS = np.array([1.0, np.nan, 4.0, 3.0, np.nan, np.nan, 5.0, 5.5])
 

@@ -14,14 +14,16 @@ import pytest
 from cli_helpers import TINY, call, oscillation, refused, write_csv
 
 import rekal
-from rekal.errors import RekalError
-from rekal.files import write_whole
-from rekal.interrupts import Interrupts, interruptible, still_working
-from rekal.learning import em, least_squares, linear_em, restarts, tracked
-from rekal.learning.em import EM
-from rekal.learning.likelihood import MaximumLikelihood
-from rekal.loading import load
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.fitting.loading import load
+from rekal.foundation.errors import RekalError
+from rekal.foundation.files import write_whole
+from rekal.foundation.interrupts import Interrupts, interruptible, still_working
+from rekal.learners.driven import least_squares
+from rekal.learners.em import em, linear_em, restarts
+from rekal.learners.em.em import EM
+from rekal.learners.likelihood.likelihood import MaximumLikelihood
+from rekal.learners.online import tracked
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -197,7 +199,7 @@ os._exit(0)
 def test_files_of_killed_writers_are_removed_and_those_of_living_ones_are_not(tmp_path):
     """A writer is killed between the two steps; another one still lives."""
     program = """
-import os, sys, time, rekal.files as files
+import os, sys, time, rekal.foundation.files as files
 def fsync(_):
     print("writing", flush=True)
     time.sleep(100)
@@ -237,7 +239,7 @@ def test_a_checkpoint_without_its_extra_is_refused_at_once(here, monkeypatch):
         raise AssertionError("it has begun to work")
 
     monkeypatch.setattr("rekal.datasets.open_data", work)
-    monkeypatch.setattr(rekal.train_scales.Standardiser, "of", work)
+    monkeypatch.setattr(rekal.training.scales.Standardiser, "of", work)
     out = call("fit", "y.csv", "--model", "elman", "--checkpoint", "kept", "-q")
     refused(out, "checkpoints need Orbax: pip install 'rekal[train]'")
     data = Sequences.from_arrays(oscillation(40)["y_mm"].to_numpy())

@@ -11,11 +11,11 @@ import pytest
 from cli_helpers import answer, call
 
 import rekal
+from rekal.data import Sequences
 from rekal.identification.confidence import Z
-from rekal.learning.batch import as_batch
-from rekal.learning.uncertainty import Uncertainty, model_uncertainty
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood.uncertainty import Uncertainty, model_uncertainty
 from rekal.models.linear import LinearGaussian
-from rekal.sequences import Sequences
 
 
 @pytest.fixture(scope="module")

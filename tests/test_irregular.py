@@ -11,9 +11,9 @@ import pytest
 from naive_linear import Joint
 
 import rekal
-from rekal.learning.batch import as_batch
-from rekal.learning.parameters import structure_parameters
-from rekal.learning.total import groups_of, value_and_gradient
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood.parameters import structure_parameters
+from rekal.learners.likelihood.total import groups_of, value_and_gradient
 from rekal.models.linear_model import Blocks
 from rekal.report import report_html
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from naive_linear import random_model, random_series
 
-from rekal.errors import RekalError
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman import Kalman
-from rekal.filters.system import linear_system
-from rekal.learning.score import log_likelihood
+from rekal.filters.kalman.filter import Kalman
+from rekal.filters.kalman.system import linear_system
+from rekal.foundation.errors import RekalError
+from rekal.learners.likelihood.score import log_likelihood
 from rekal.models.linear import LinearGaussian
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")

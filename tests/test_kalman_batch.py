@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from naive_linear import Joint, random_model, random_series
 
-from rekal.errors import RekalError
-from rekal.filters.batch import filter_batch
-from rekal.filters.gains import gains
-from rekal.filters.kalman import Kalman
-from rekal.filters.system import linear_system
-from rekal.learning.batch import as_batch
+from rekal.data import Sequences
+from rekal.filters.kalman.batch import filter_batch
+from rekal.filters.kalman.filter import Kalman
+from rekal.filters.kalman.gains import gains
+from rekal.filters.kalman.system import linear_system
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.time_varying import LinearTimeVarying
-from rekal.sequences import Sequences
-from rekal.simulation_linear import simulate_linear
+from rekal.simulation.linear import simulate_linear
 from rekal.smoothers.simulation import Noise, path_given, simulation_smoother
 
 STEPS = 6

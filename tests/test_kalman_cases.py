@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import rekal
-from rekal.errors import RekalError
-from rekal.filters.kalman import Kalman
+from rekal.data import Sequences
+from rekal.filters.kalman.filter import Kalman
 from rekal.filters.particle import ParticleFilter
+from rekal.foundation.errors import RekalError
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.time_varying import LinearTimeVarying
-from rekal.sequences import Sequences
-from rekal.simulation import simulate
+from rekal.simulation.models import simulate
 
 ONE = np.eye(1)
 

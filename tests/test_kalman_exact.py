@@ -10,7 +10,7 @@ import scipy.linalg
 from naive_linear import Joint, assert_equals_joint, random_model, random_series, random_varying
 
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman import Kalman
+from rekal.filters.kalman.filter import Kalman
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear_model import Blocks
 

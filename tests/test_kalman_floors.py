@@ -9,8 +9,8 @@ import pytest
 
 from rekal.datasets.benchmark_systems import canonical_system, lorenz_step, lorenz_system, rotation
 from rekal.datasets.kalmannet import load_kalmannet
-from rekal.errors import RekalError
 from rekal.filters.extended import ExtendedKalman
+from rekal.foundation.errors import RekalError
 from rekal.studies import STUDIES
 from rekal.studies.base import StudyOptions
 from rekal.studies.kalman_floors import (

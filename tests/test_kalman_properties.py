@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from naive_diffuse import Exact, Moments
 from random_linear import AHEAD, EVERY, FEW, STEPS, Case, Sizes, cases, make_cases
 
-from rekal.filters.batch import filter_batch
-from rekal.filters.forms import CovarianceForm, RootForm
-from rekal.filters.gains import gains
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman import Kalman
-from rekal.filters.system import linear_system
-from rekal.precision import in_single, single_precision
+from rekal.filters.kalman.batch import filter_batch
+from rekal.filters.kalman.filter import Kalman
+from rekal.filters.kalman.forms import CovarianceForm, RootForm
+from rekal.filters.kalman.gains import gains
+from rekal.filters.kalman.system import linear_system
+from rekal.numerics.precision import in_single, single_precision
 from rekal.smoothers.simulation import Noise, path_given
 
 FORMS = ("covariance", "square-root", "parallel")

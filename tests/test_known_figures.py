@@ -8,21 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from rekal.errors import RekalError
-from rekal.learning.backprop import Backprop
-from rekal.plain import plain
-from rekal.studies import (
-    STUDIES,
-    imputation,
-    irregular_pendulum,
-    pendulum,
-    quad_link,
-    three_pendulums,
-)
+from rekal.foundation.errors import RekalError
+from rekal.foundation.plain import plain
+from rekal.learners.gradient.backprop import Backprop
+from rekal.studies import STUDIES
 from rekal.studies.base import StudyOptions
-from rekal.studies.film_contest import Contest
-from rekal.studies.film_estimation import Size, side_by_side
-from rekal.studies.film_networks import Contestant, Surroundings
+from rekal.studies.films import imputation, irregular_pendulum, pendulum, quad_link, three_pendulums
+from rekal.studies.films.contest import Contest
+from rekal.studies.films.estimation import Size, side_by_side
+from rekal.studies.films.networks import Contestant, Surroundings
 from rekal.studies.known import Known
 
 RESULTS = Path(__file__).parents[1] / "results"

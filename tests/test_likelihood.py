@@ -16,23 +16,23 @@ import pandas as pd
 import pytest
 from naive import JointGaussian, random_linear, simulate_linear
 
+from rekal.data import Sequences
 from rekal.datasets.examples import load_example
-from rekal.errors import RekalError
-from rekal.learning.batch import as_batch
-from rekal.learning.information import decomposed
-from rekal.learning.likelihood import MaximumLikelihood
-from rekal.learning.linear_em import linear_em
-from rekal.learning.parameters import structure_parameters
-from rekal.learning.total import groups_of, total_log_likelihood, value_and_gradient
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch
+from rekal.learners.em.linear_em import linear_em
+from rekal.learners.likelihood.information import decomposed
+from rekal.learners.likelihood.likelihood import MaximumLikelihood
+from rekal.learners.likelihood.parameters import structure_parameters
+from rekal.learners.likelihood.total import groups_of, total_log_likelihood, value_and_gradient
 from rekal.models.linear import LinearGaussian
-from rekal.models.structural import (
+from rekal.models.structures.structural import (
     autoregression,
     constant_velocity,
     local_level,
     local_linear_trend,
     seasonal,
 )
-from rekal.sequences import Sequences
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 FLAT = 0.5 * np.log(2 * np.pi)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from naive import JointGaussian, random_linear, simulate_linear
 
 import rekal
-from rekal.errors import RekalError
-from rekal.learning.batch import Batch, as_batch, like_lengths
-from rekal.learning.linear_em import linear_em
-from rekal.learning.linear_statistics import linear_e_step
-from rekal.learning.priors import PriorStrength
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import Batch, as_batch, like_lengths
+from rekal.learners.em.linear_em import linear_em
+from rekal.learners.em.linear_statistics import linear_e_step
+from rekal.learners.em.priors import PriorStrength
 from rekal.models.linear import LinearGaussian
-from rekal.sequences import Sequences
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 
@@ -137,7 +137,7 @@ def test_short_series_beside_a_long_one_are_learned_from_in_groups():
 
 
 def test_moments_that_no_memory_holds_are_refused(monkeypatch):
-    monkeypatch.setattr("rekal.memory.memory_of_machine", lambda: 1e6)
+    monkeypatch.setattr("rekal.numerics.memory.memory_of_machine", lambda: 1e6)
     data = Sequences.from_arrays([np.zeros(4000), np.zeros(3)])
     message = "2 series, padded to 4096 steps, would take .* GiB .*: work on series of like lengths"
     level = LinearGaussian.create(np.eye(1), np.eye(1), np.eye(1), np.eye(1))

@@ -9,10 +9,10 @@ import pytest
 from naive import JointGaussian, random_linear, simulate_linear
 
 import rekal
+from rekal.data import Sequences
 from rekal.identification import distance, responses
-from rekal.learning.batch import as_batch
+from rekal.learners.batch import as_batch
 from rekal.models.linear import LinearGaussian
-from rekal.sequences import Sequences
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 

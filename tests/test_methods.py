@@ -15,10 +15,10 @@ from jaxtyping import TypeCheckError
 
 import rekal
 from rekal import methods
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.methods import option
 from rekal.methods.describe import describe, option_defaults, setting_defaults
-from rekal.methods.own import METHODS, MODELS
+from rekal.methods.own.models import METHODS, MODELS
 from rekal.methods.selection import select
 from rekal.models.activations import ACTIVATIONS
 
@@ -203,8 +203,14 @@ def test_the_methods_need_nothing_numerical():
     from pathlib import Path
 
     folder = Path(methods.__file__).parent
-    allowed = ("rekal.methods", "rekal.errors", "rekal.arguments", "rekal.suggest", "rekal.plain")
-    for file in folder.glob("*.py"):
+    allowed = (
+        "rekal.methods",
+        "rekal.foundation.errors",
+        "rekal.foundation.arguments",
+        "rekal.foundation.suggest",
+        "rekal.foundation.plain",
+    )
+    for file in folder.rglob("*.py"):
         for line in file.read_text().splitlines():
             if line.startswith(("from rekal", "import rekal", "from jax", "import jax")):
                 assert line.split()[1].startswith(allowed), (file.name, line)

@@ -8,7 +8,7 @@ import pytest
 from cli_helpers import answer, call, refused
 
 import rekal
-from rekal.sequences import Sequences
+from rekal.data import Sequences
 
 pytest_plugins = ["cli_fixtures"]
 

@@ -11,7 +11,7 @@ from cli_helpers import answer, call, refused
 
 import rekal
 from rekal import methods
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 pytest_plugins = ["cli_fixtures"]
 

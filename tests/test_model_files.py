@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from fuzz import model_files
 
-from rekal.archive import save_archive
-from rekal.entries import Entries
-from rekal.errors import RekalError
-from rekal.loading import load
+from rekal.fitting.loading import load
+from rekal.foundation.archive import save_archive
+from rekal.foundation.entries import Entries
+from rekal.foundation.errors import RekalError
 from rekal.networks.serial import load_network
 
 MODEL = "filter.arguments.model.model"

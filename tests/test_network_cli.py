@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from cli_helpers import answer, call, refused
 
-from rekal.loading import load
+from rekal.data import Sequences
+from rekal.fitting.loading import load
 from rekal.report import report_html
-from rekal.sequences import Sequences
 
 pytest_plugins = ["cli_fixtures"]
 

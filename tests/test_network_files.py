@@ -13,15 +13,15 @@ import pytest
 from small_networks import small_frames, small_network
 
 import rekal
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.encoders import BYTE, DenseEncoder
 from rekal.networks.gru import GRU
 from rekal.networks.lstm import LSTM
 from rekal.networks.network import Network
-from rekal.networks.patch_encoder import PatchEncoder
-from rekal.networks.rkn import RKN
+from rekal.networks.rkn.layer import RKN
 from rekal.networks.serial import network_arrays, network_config, network_from
+from rekal.networks.vision.patch_encoder import PatchEncoder
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 

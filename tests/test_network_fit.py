@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rekal
-from rekal.archive import load_archive, save_archive
-from rekal.errors import RekalError
-from rekal.learning.backprop import Backprop
-from rekal.learning.pieces import pieces
+from rekal.foundation.archive import load_archive, save_archive
+from rekal.foundation.errors import RekalError
+from rekal.learners.gradient.backprop import Backprop
+from rekal.learners.gradient.pieces import pieces
 from rekal.networks.table import flagged
-from rekal.simulation_filter import simulate_filter
+from rekal.simulation.filters import simulate_filter
 
 QUICK = Backprop(epochs=3, batch=8, blackouts=0.2)
 
@@ -264,7 +264,7 @@ def test_an_interrupt_of_the_calibration_keeps_the_network(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rekal.train_recurrent.calibrate", interrupted)
+    monkeypatch.setattr("rekal.training.recurrent.calibrate", interrupted)
     data = rekal.Sequences.from_arrays(np.random.default_rng(0).normal(size=80).cumsum())
     learner = rekal.Backprop(epochs=1, batch=8, rate=1e-3)
     fit = rekal.fit(data, "gru", learner, states=2, units=4, progress=False)

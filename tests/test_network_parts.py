@@ -13,7 +13,7 @@ from small_networks import small_network
 
 from rekal.core.bernoulli import Bernoulli
 from rekal.core.gaussian import DiagonalGaussian
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.dense import MLP, Dense, LayerNorm
 from rekal.networks.encoders import BYTE, DenseEncoder

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 import rekal
+from rekal.data.scales.standardiser import Standardiser
+from rekal.data.scales.volume import log_volume
+from rekal.data.time.seasons import season_of
 from rekal.datasets.pneumatic_arm import TEST, TRAIN, load_pneumatic_arm
-from rekal.learning.backprop import Backprop
-from rekal.models.structural import local_linear_trend, seasonal
-from rekal.sequences.seasons import season_of
-from rekal.sequences.standardiser import Standardiser
-from rekal.sequences.volume import log_volume
-from rekal.train_calibration import Horizon
-from rekal.train_warnings import behind_holding, hold_score, network_warnings
+from rekal.learners.gradient.backprop import Backprop
+from rekal.models.structures.structural import local_linear_trend, seasonal
+from rekal.training.calibration import Horizon
+from rekal.training.warnings import behind_holding, hold_score, network_warnings
 
 
 def dated(values: np.ndarray, start: str, step: str) -> rekal.Sequences:

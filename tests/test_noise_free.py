@@ -13,8 +13,8 @@ from scipy.linalg import solve_discrete_lyapunov
 
 import rekal
 from rekal import Kalman, LinearGaussian, LinearTimeVarying, Sequences
-from rekal.learning.batch import Batch
-from rekal.learning.linear_em import linear_em
+from rekal.learners.batch import Batch
+from rekal.learners.em.linear_em import linear_em
 
 FORMS = ("covariance", "square-root", "parallel")
 

@@ -12,15 +12,15 @@ import pytest
 from naive import random_linear, simulate_linear
 
 import rekal
-from rekal.errors import RekalError
+from rekal.data import Sequences
 from rekal.filters.extended import ExtendedKalman
-from rekal.filters.kalman import Kalman
+from rekal.filters.kalman.filter import Kalman
 from rekal.filters.unscented import UnscentedKalman
+from rekal.foundation.errors import RekalError
 from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.residuals import angle_residual
-from rekal.sequences import Sequences
-from rekal.simulation import simulate
+from rekal.simulation.models import simulate
 
 FORMS = ("covariance", "square-root")
 PATH = ("mean", "cov", "prior_mean", "prior_cov", "log_evidence", "white")

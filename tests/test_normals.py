@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from rekal.models.products import UNROLLED, row_dots, rows_times
-from rekal.normals import open_uniforms, standard_normals, threefry
+from rekal.numerics.normals import open_uniforms, standard_normals, threefry
 
 
 def test_threefry_gives_the_published_words():

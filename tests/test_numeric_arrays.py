@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from rekal import RekalError, Sequences
-from rekal.models.structural import local_level
-from rekal.sequences.numeric import numeric_array
+from rekal.data.numeric import numeric_array
+from rekal.models.structures.structural import local_level
 
 FILL = 9.96921e36
 """What netCDF writes where a float is missing."""

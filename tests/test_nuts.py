@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal.errors import RekalError
-from rekal.learning.batch import as_batch
-from rekal.learning.nuts import NUTS, weak_priors
-from rekal.learning.parameters import structure_parameters
-from rekal.models.structural import autoregression, local_level, oscillator
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood.nuts import NUTS, weak_priors
+from rekal.learners.likelihood.parameters import structure_parameters
+from rekal.models.structures.structural import autoregression, local_level, oscillator
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from rekal.datasets.kitti import TEST, TRAIN, load_kitti, load_poses
 from rekal.datasets.odometry import drift, poses_of, steps_of
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 
 @given(arrays(float, (7, 3), elements=st.floats(-1.5, 1.5)))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from naive import random_linear, simulate_linear
 
-from rekal.errors import RekalError
-from rekal.learning.batch import as_batch
-from rekal.learning.order import choose_order, counted
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch
+from rekal.learners.start.order import choose_order, counted
 
 
 def test_finds_the_number_of_states():

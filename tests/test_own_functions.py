@@ -12,13 +12,13 @@ import pytest
 from jaxtyping import Array, Float
 
 import rekal
-from rekal.errors import RekalError
-from rekal.learning.batch import as_batch
-from rekal.learning.function_arrays import function_arrays
-from rekal.learning.function_parameters import function_parameters
-from rekal.learning.likelihood import MaximumLikelihood
-from rekal.learning.total import groups_of, value_and_gradient
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood.function_arrays import function_arrays
+from rekal.learners.likelihood.function_parameters import function_parameters
+from rekal.learners.likelihood.likelihood import MaximumLikelihood
+from rekal.learners.likelihood.total import groups_of, value_and_gradient
 
 STEP = 0.1
 

@@ -8,10 +8,10 @@ from scipy.stats import norm
 
 import rekal
 from rekal import Backprop, RekalError, Sequences
-from rekal.holding import scores
+from rekal.data.scales.panel import Panel
+from rekal.evaluation.holding import scores
 from rekal.report import report_html
 from rekal.report.tables import scale_given
-from rekal.sequences.panel import Panel
 
 SIZES = np.array([0.5, 50.0])
 LEVELS = np.array([5.0, 500.0])

@@ -13,14 +13,14 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import rekal
-from rekal.errors import RekalError
-from rekal.learning.batch import as_batch
-from rekal.learning.likelihood import MaximumLikelihood
-from rekal.learning.nuts import NUTS, own_priors
-from rekal.learning.parametric import parametric_parameters
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood.likelihood import MaximumLikelihood
+from rekal.learners.likelihood.nuts import NUTS, own_priors
+from rekal.learners.likelihood.parametric import parametric_parameters
 from rekal.models.bounds import Bounds
 from rekal.models.parametric import ParametricModel
-from rekal.sequences import Sequences
 
 ONE = jnp.eye(1)
 POSITIVE = (0, None)

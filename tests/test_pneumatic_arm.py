@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from rekal.datasets.pneumatic_arm import TEST, TRAIN, VALID, load_pneumatic_arm
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 
 def test_episodes(arm_folder, monkeypatch):

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from rekal.data import Sequences
 from rekal.datasets.pneumatic_arm import load_pneumatic_arm
 from rekal.networks.recurrent import count_parameters
-from rekal.sequences import Sequences
 from rekal.studies import STUDIES
 from rekal.studies.base import StudyOptions
 from rekal.studies.pneumatic_arm import CONTESTANTS, by_horizon, linear, persistence
@@ -21,7 +21,7 @@ from rekal.studies.pneumatic_arm_scores import (
     Windows,
     scores,
 )
-from rekal.train import fit
+from rekal.verbs.fit import fit
 
 
 def few(seed=0):

@@ -7,7 +7,7 @@ from naive import entropy
 from rekal.datasets import quad_link
 from rekal.datasets.chain import accelerations, simulate
 from rekal.datasets.quad_link import corners
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 G, INERTIA = 9.81, 1 / 3
 

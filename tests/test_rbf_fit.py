@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rekal
-from rekal.learning.rbf_start import placed, rbf_starts
+from rekal.learners.start.rbf_start import placed, rbf_starts
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.report import report_html
 

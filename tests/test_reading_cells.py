@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rekal import RekalError, Sequences
-from rekal.sequences.padding import padding_note
+from rekal.data.padding import padding_note
 
 N = 12
 T = [str(i) for i in range(N)]

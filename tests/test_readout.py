@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.errors import RekalError
-from rekal.learning.readout import readout_forecasts
+from rekal.foundation.errors import RekalError
+from rekal.learners.online.readout import readout_forecasts
 
 HORIZONS = (1, 3)
 

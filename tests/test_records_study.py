@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rekal import RekalError, Sequences
-from rekal.backtest import HorizonScore
+from rekal.evaluation.backtest import HorizonScore
 from rekal.studies import STUDIES, records
 from rekal.studies.base import StudyOptions
 from rekal.studies.records import Figures, Record, evaluate, rows_of

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.networks.beliefs import Evidence, Hidden
 from rekal.networks.elman import Elman
 from rekal.networks.gru import GRU

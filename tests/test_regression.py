@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rekal.learning.regression import Regression, RegressionPrior, solve_noise, solve_weights
+from rekal.learners.likelihood.regression import (
+    Regression,
+    RegressionPrior,
+    solve_noise,
+    solve_weights,
+)
 
 P, Q, STEPS = 3, 4, 60
 

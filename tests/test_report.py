@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 from browser import look
 
+from rekal.data import Sequences
 from rekal.datasets import load_example
-from rekal.errors import RekalError
-from rekal.fit_result import Fit
-from rekal.learning.em import EM
+from rekal.fitting.result import Fit
+from rekal.foundation.errors import RekalError
+from rekal.learners.em.em import EM
 from rekal.report import report_html, write_report
 from rekal.report.evidence import (
     CHUNK,
@@ -22,8 +23,7 @@ from rekal.report.evidence import (
 from rekal.report.figures import signal_figure
 from rekal.report.tables import number
 from rekal.report.thinning import LIMIT, envelope, extremes
-from rekal.sequences import Sequences
-from rekal.train import fit
+from rekal.verbs.fit import fit
 
 SCRIPT_NAME = "<script>window.injected=1</script>"
 IMAGE_NAME = '<img src=x onerror="window.injected=2">'
@@ -191,7 +191,7 @@ class TestWriting:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("rekal.files.os.fsync", full)
+        monkeypatch.setattr("rekal.foundation.files.os.fsync", full)
         with pytest.raises(RekalError, match="No space left"):
             write_report(*several, target)
         assert target.read_text() == "old"

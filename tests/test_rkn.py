@@ -25,12 +25,12 @@ from rkn_cases import (
 
 import rekal
 from rekal.datasets.spring_damper import spring_damper
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.networks.beliefs import Evidence
 from rekal.networks.elman import Elman
 from rekal.networks.recurrent import count_parameters, matched_units
-from rekal.networks.rkn import RKN
-from rekal.networks.rkn_options import RKNOptions
+from rekal.networks.rkn.layer import RKN
+from rekal.networks.rkn.options import RKNOptions
 
 KEY = jax.random.key(5)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rekal import RekalError, Sequences
-from rekal.sequences.volume import log_volume
+from rekal.data.scales.volume import log_volume
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from rekal import RekalError
 from rekal.models.base import StateSpaceModel
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.simulation import simulate, simulate_sequences
+from rekal.simulation.models import simulate, simulate_sequences
 
 KEY = jax.random.key(3)
 

@@ -9,9 +9,9 @@ import pytest
 
 import rekal
 from rekal.datasets.sysid import WARM_UP, load_benchmark
-from rekal.errors import RekalError
-from rekal.learning.batch import Batch
-from rekal.learning.simulation_error import SimulationError, simulated
+from rekal.foundation.errors import RekalError
+from rekal.learners.batch import Batch
+from rekal.learners.driven.simulation_error import SimulationError, simulated
 from rekal.models.stochastic_rnn import StochasticRNN
 
 

@@ -9,7 +9,7 @@ from naive import entropy
 from rekal.datasets import pendulum, pendulum_task
 from rekal.datasets.image_noise import draw_factor
 from rekal.datasets.rendering import draw
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 
 def test_pendulum_has_the_known_figures():

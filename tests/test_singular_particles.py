@@ -12,9 +12,9 @@ import pytest
 import scipy.stats
 
 import rekal
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.models.gaussian import noise_coordinates
-from rekal.precision import single_precision
+from rekal.numerics.precision import single_precision
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import LEAST_LINES, smooth_marginal
 

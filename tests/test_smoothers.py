@@ -13,9 +13,9 @@ from jaxtyping import TypeCheckError
 from naive import JointGaussian, marginal_smoother, random_linear, simulate_linear
 from volatility import StochasticVolatility, on_grid
 
-from rekal.beliefs import Path
-from rekal.errors import RekalError
+from rekal.core.beliefs import Path
 from rekal.filters.particle import ParticleFilter
+from rekal.foundation.errors import RekalError
 from rekal.smoothers import backward
 from rekal.smoothers.backward import smooth_backward, trajectory_moments
 from rekal.smoothers.marginal import smooth_marginal

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rekal
-from rekal.errors import RekalError
-from rekal.sequences.standardiser import Standardiser
+from rekal.data.scales.standardiser import Standardiser
+from rekal.foundation.errors import RekalError
 
 
 def series(values, **more) -> rekal.Sequences:

@@ -8,10 +8,10 @@ import pytest
 
 import rekal
 from rekal import Sequences
-from rekal.learning.batch import as_batch
-from rekal.learning.likelihood import in_double
-from rekal.learning.total import groups_of, total_log_likelihood
-from rekal.models.structures import Structure
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood.likelihood import in_double
+from rekal.learners.likelihood.total import groups_of, total_log_likelihood
+from rekal.models.structures.structures import Structure
 
 TRUE = {  # log variances beside unit noise at a signal to noise of one; other parameters as they are
     "local-level": (rekal.local_level(), [0.0]),

@@ -16,14 +16,14 @@ import pytest
 from small_networks import small_network
 
 import rekal
-from rekal.archive import load_archive, save_archive
-from rekal.errors import RekalError
+from rekal.data.scales.standardiser import Standardiser
 from rekal.filters.choice import Filtering
 from rekal.filters.corrected import CorrectedTable
+from rekal.fitting.history import History
 from rekal.forecasting import Labels
-from rekal.history import History
-from rekal.models.side_by_side import random_walk
-from rekal.sequences.standardiser import Standardiser
+from rekal.foundation.archive import load_archive, save_archive
+from rekal.foundation.errors import RekalError
+from rekal.models.structures.side_by_side import random_walk
 
 HISTORY = History(np.zeros(1), (), "iterations", 0.0, 40)
 ONE = np.eye(1)

@@ -16,9 +16,14 @@ from volatility import StochasticVolatility
 
 import rekal
 from rekal import MaximumLikelihood, RekalError, Sequences
-from rekal.learning.batch import as_batch
-from rekal.learning.information import at_the_boundary, decomposed, observed_information, without
-from rekal.models.structural import (
+from rekal.learners.batch import as_batch
+from rekal.learners.likelihood.information import (
+    at_the_boundary,
+    decomposed,
+    observed_information,
+    without,
+)
+from rekal.models.structures.structural import (
     constant_velocity,
     local_level,
     oscillator,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import rekal
 from rekal import Sequences
-from rekal.errors import RekalError
-from rekal.models.stationary import coefficients
-from rekal.models.structural import (
+from rekal.foundation.errors import RekalError
+from rekal.models.structures.stationary import coefficients
+from rekal.models.structures.structural import (
     autoregression,
     constant_acceleration,
     constant_velocity,

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.studies import STUDIES
 from rekal.studies.base import Row, StudyOptions, StudyResult
 from rekal.studies.em_rnn_synthetic import make_rows

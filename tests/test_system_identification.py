@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rekal.data import Sequences
 from rekal.datasets.sysid import WARM_UP, load_benchmark
-from rekal.sequences import Sequences
 from rekal.studies.system_identification import (
     PUBLISHED,
     Setting,

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from cli_helpers import call, make_model, oscillation, write_csv
 
-from rekal.errors import RekalError
-from rekal.printable import printable, printable_json, printable_line
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
+from rekal.foundation.printable import printable, printable_json, printable_line
 from rekal.report.style import short, text
-from rekal.sequences import Sequences
 
 pytest_plugins = ["cli_fixtures"]
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.errors import RekalError
-from rekal.networks.patch_encoder import PatchEncoder
-from rekal.networks.tone_curves import ToneCurves
+from rekal.foundation.errors import RekalError
+from rekal.networks.vision.patch_encoder import PatchEncoder
+from rekal.networks.vision.tone_curves import ToneCurves
 
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(3)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 import rekal
-from rekal.filters.kalman import Kalman
-from rekal.learning.em import EMResult
+from rekal.filters.kalman.filter import Kalman
+from rekal.fitting.trained import Trained
+from rekal.learners.em.em import EMResult
 from rekal.methods import StateSpaceMethod, option, register
-from rekal.trained import Trained
 
 
 @register("exponential-smoothing")

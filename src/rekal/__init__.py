@@ -7,32 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rekal import methods
-    from rekal.adaptive import AdaptiveForecaster, fit_adaptive
-    from rekal.backtest import Backtest
-    from rekal.beliefs import Particles, Path
-    from rekal.compilation_cache import keep_compiled
+    from rekal.core.beliefs import Particles, Path
+    from rekal.data import Sequences
+    from rekal.data.images import Frames
+    from rekal.data.scales.standardiser import Standardiser
     from rekal.datasets import EXAMPLES, load_example
-    from rekal.diagnostics import Diagnostics
-    from rekal.errors import RekalError
-    from rekal.filters.batch import filter_batch
+    from rekal.evaluation.backtest import Backtest
+    from rekal.evaluation.diagnostics import Diagnostics
+    from rekal.evaluation.innovations import Nees
+    from rekal.evaluation.posterior import Posterior, Predictions
     from rekal.filters.choice import Filtering
     from rekal.filters.extended import ExtendedKalman
-    from rekal.filters.kalman import Kalman
+    from rekal.filters.kalman.batch import filter_batch
+    from rekal.filters.kalman.filter import Kalman
     from rekal.filters.particle import ParticleFilter
     from rekal.filters.unscented import UnscentedKalman
-    from rekal.fit_result import Fit
-    from rekal.forecast_verb import forecast
+    from rekal.fitting.adaptive import AdaptiveForecaster, fit_adaptive
+    from rekal.fitting.frame_stream import FrameStream
+    from rekal.fitting.loading import load, load_stream
+    from rekal.fitting.result import Fit
+    from rekal.fitting.stream import Stream
+    from rekal.fitting.verbs import filter, smooth
     from rekal.forecasting import Forecast
-    from rekal.frame_stream import FrameStream
+    from rekal.foundation.errors import RekalError
     from rekal.identification import Identification, distance, identify, responses
-    from rekal.innovations import Nees
-    from rekal.learning.backprop import Backprop
-    from rekal.learning.em import EM
-    from rekal.learning.kept import load_checkpoint
-    from rekal.learning.likelihood import MaximumLikelihood
-    from rekal.learning.nuts import NUTS
-    from rekal.learning.simulation_error import SimulationError
-    from rekal.loading import load, load_stream
+    from rekal.learners.driven.simulation_error import SimulationError
+    from rekal.learners.em.em import EM
+    from rekal.learners.gradient.backprop import Backprop
+    from rekal.learners.gradient.kept import load_checkpoint
+    from rekal.learners.likelihood.likelihood import MaximumLikelihood
+    from rekal.learners.likelihood.nuts import NUTS
     from rekal.models.base import StateSpaceModel
     from rekal.models.continuous import LinearContinuous
     from rekal.models.gaussian import GaussianModel
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
     from rekal.models.rbf import Kernels, RBFNetwork
     from rekal.models.residuals import angle_residual
     from rekal.models.stochastic_rnn import StochasticRNN
-    from rekal.models.structural import (
+    from rekal.models.structures.structural import (
         autoregression,
         constant_acceleration,
         constant_velocity,
@@ -51,34 +55,30 @@ if TYPE_CHECKING:
         oscillator,
         seasonal,
     )
-    from rekal.models.structures import Structure
+    from rekal.models.structures.structures import Structure
     from rekal.models.time_varying import LinearTimeVarying
     from rekal.networks.beliefs import Evidence
-    from rekal.networks.conv_encoder import ConvEncoder
     from rekal.networks.decoders import GaussianHead
     from rekal.networks.elman import Elman
     from rekal.networks.encoders import DenseEncoder
     from rekal.networks.gru import GRU
-    from rekal.networks.image_decoder import ImageDecoder
     from rekal.networks.lstm import LSTM
     from rekal.networks.network import Network
-    from rekal.networks.patch_decoder import PatchDecoder
-    from rekal.networks.patch_encoder import PatchEncoder
-    from rekal.networks.rkn import RKN
-    from rekal.networks.rkn_options import RKNOptions
+    from rekal.networks.rkn.layer import RKN
+    from rekal.networks.rkn.options import RKNOptions
     from rekal.networks.serial import load_network, save_network
-    from rekal.posterior import Posterior, Predictions
-    from rekal.precision import single_precision
-    from rekal.sequences import Sequences
-    from rekal.sequences.images import Frames
-    from rekal.sequences.standardiser import Standardiser
-    from rekal.simulation import simulate
-    from rekal.simulation_linear import simulate_linear
+    from rekal.networks.vision.conv_encoder import ConvEncoder
+    from rekal.networks.vision.image_decoder import ImageDecoder
+    from rekal.networks.vision.patch_decoder import PatchDecoder
+    from rekal.networks.vision.patch_encoder import PatchEncoder
+    from rekal.numerics.compilation_cache import keep_compiled
+    from rekal.numerics.precision import single_precision
+    from rekal.simulation.linear import simulate_linear
+    from rekal.simulation.models import simulate
     from rekal.smoothers.simulation import simulation_smoother
-    from rekal.stream import Stream
     from rekal.studies import STUDIES
-    from rekal.train import fit
-    from rekal.verbs import filter, smooth
+    from rekal.verbs.fit import fit
+    from rekal.verbs.forecast import forecast
 
 __all__ = [
     "EM",
@@ -167,32 +167,32 @@ __all__ = [
 __version__ = "0.1.0"
 
 _NAMES = {
-    "adaptive": "AdaptiveForecaster fit_adaptive",
-    "backtest": "Backtest",
-    "beliefs": "Particles Path",
-    "compilation_cache": "keep_compiled",
+    "fitting.adaptive": "AdaptiveForecaster fit_adaptive",
+    "evaluation.backtest": "Backtest",
+    "core.beliefs": "Particles Path",
+    "numerics.compilation_cache": "keep_compiled",
     "datasets": "EXAMPLES load_example",
-    "diagnostics": "Diagnostics",
-    "errors": "RekalError",
-    "filters.batch": "filter_batch",
+    "evaluation.diagnostics": "Diagnostics",
+    "foundation.errors": "RekalError",
+    "filters.kalman.batch": "filter_batch",
     "filters.choice": "Filtering",
     "filters.extended": "ExtendedKalman",
-    "filters.kalman": "Kalman",
+    "filters.kalman.filter": "Kalman",
     "filters.particle": "ParticleFilter",
     "filters.unscented": "UnscentedKalman",
-    "fit_result": "Fit",
-    "forecast_verb": "forecast",
+    "fitting.result": "Fit",
+    "verbs.forecast": "forecast",
     "forecasting": "Forecast",
-    "frame_stream": "FrameStream",
+    "fitting.frame_stream": "FrameStream",
     "identification": "Identification distance identify responses",
-    "innovations": "Nees",
-    "learning.backprop": "Backprop",
-    "learning.em": "EM",
-    "learning.kept": "load_checkpoint",
-    "learning.likelihood": "MaximumLikelihood",
-    "learning.nuts": "NUTS",
-    "learning.simulation_error": "SimulationError",
-    "loading": "load load_stream",
+    "evaluation.innovations": "Nees",
+    "learners.gradient.backprop": "Backprop",
+    "learners.em.em": "EM",
+    "learners.gradient.kept": "load_checkpoint",
+    "learners.likelihood.likelihood": "MaximumLikelihood",
+    "learners.likelihood.nuts": "NUTS",
+    "learners.driven.simulation_error": "SimulationError",
+    "fitting.loading": "load load_stream",
     "models.base": "StateSpaceModel",
     "models.continuous": "LinearContinuous",
     "models.gaussian": "GaussianModel",
@@ -202,36 +202,36 @@ _NAMES = {
     "models.rbf": "Kernels RBFNetwork",
     "models.residuals": "angle_residual",
     "models.stochastic_rnn": "StochasticRNN",
-    "models.structural": "autoregression constant_acceleration constant_velocity local_level "
+    "models.structures.structural": "autoregression constant_acceleration constant_velocity local_level "
     "local_linear_trend oscillator seasonal",
-    "models.structures": "Structure",
+    "models.structures.structures": "Structure",
     "models.time_varying": "LinearTimeVarying",
     "networks.beliefs": "Evidence",
-    "networks.conv_encoder": "ConvEncoder",
+    "networks.vision.conv_encoder": "ConvEncoder",
     "networks.decoders": "GaussianHead",
     "networks.elman": "Elman",
     "networks.encoders": "DenseEncoder",
     "networks.gru": "GRU",
-    "networks.image_decoder": "ImageDecoder",
+    "networks.vision.image_decoder": "ImageDecoder",
     "networks.lstm": "LSTM",
     "networks.network": "Network",
-    "networks.patch_decoder": "PatchDecoder",
-    "networks.patch_encoder": "PatchEncoder",
-    "networks.rkn": "RKN",
-    "networks.rkn_options": "RKNOptions",
+    "networks.vision.patch_decoder": "PatchDecoder",
+    "networks.vision.patch_encoder": "PatchEncoder",
+    "networks.rkn.layer": "RKN",
+    "networks.rkn.options": "RKNOptions",
     "networks.serial": "load_network save_network",
-    "posterior": "Posterior Predictions",
-    "precision": "single_precision",
-    "sequences": "Sequences",
-    "sequences.images": "Frames",
-    "sequences.standardiser": "Standardiser",
-    "simulation": "simulate",
-    "simulation_linear": "simulate_linear",
+    "evaluation.posterior": "Posterior Predictions",
+    "numerics.precision": "single_precision",
+    "data": "Sequences",
+    "data.images": "Frames",
+    "data.scales.standardiser": "Standardiser",
+    "simulation.models": "simulate",
+    "simulation.linear": "simulate_linear",
     "smoothers.simulation": "simulation_smoother",
-    "stream": "Stream",
+    "fitting.stream": "Stream",
     "studies": "STUDIES",
-    "train": "fit",
-    "verbs": "filter smooth",
+    "verbs.fit": "fit",
+    "fitting.verbs": "filter smooth",
 }
 _MODULES = {name: f"rekal.{module}" for module, names in _NAMES.items() for name in names.split()}
 """The module that defines each public name. It is imported when the name is first used (PEP 562)."""

@@ -31,11 +31,11 @@ from finite import not_finite  # noqa: E402
 from odd_arrays import STEPS, Odd, odd_array  # noqa: E402
 
 import rekal  # noqa: E402
-from rekal.errors import RekalError  # noqa: E402
+from rekal.data.scales.standardiser import Standardiser  # noqa: E402
 from rekal.filters.choice import Filtering  # noqa: E402
+from rekal.fitting.history import History  # noqa: E402
 from rekal.forecasting import Labels  # noqa: E402
-from rekal.history import History  # noqa: E402
-from rekal.sequences.standardiser import Standardiser  # noqa: E402
+from rekal.foundation.errors import RekalError  # noqa: E402
 
 ONE = np.eye(1)
 Q, R = 0.1, 0.5

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import rekal
-from rekal.archive import load_archive, save_archive
-from rekal.errors import RekalError
+from rekal.foundation.archive import load_archive, save_archive
+from rekal.foundation.errors import RekalError
 
 NEUTRAL = ("history", "labels.names", "labels.units", "labels.series_names", "labels.time", "seconds",
            "model_kind", "parameters", "input_names", "uncertainty", "log_likelihood", "held_out",

@@ -28,7 +28,7 @@ def main() -> None:
 
 def _leave_work_behind(end: SystemExit) -> None:
     """End at once where Ctrl-C left compiled code running: a process waits for it otherwise."""
-    interrupts = sys.modules.get("rekal.interrupts")
+    interrupts = sys.modules.get("rekal.foundation.interrupts")
     if interrupts is None or not interrupts.still_working():
         return
     for stream in (sys.stdout, sys.stderr):

@@ -14,9 +14,9 @@ from rekal.cli.outcome import ends_well
 from rekal.cli.report import report
 from rekal.cli.simulate import simulate
 from rekal.cli.study import study
-from rekal.errors import RekalError
-from rekal.printable import printable
-from rekal.suggest import choices
+from rekal.foundation.errors import RekalError
+from rekal.foundation.printable import printable
+from rekal.foundation.suggest import choices
 
 
 class Commands(TyperGroup):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
-    from rekal.sequences import Sequences
-    from rekal.sequences.table import Table
+    from rekal.data import Sequences
+    from rekal.data.tables.table import Table
+    from rekal.fitting.result import Fit
 
 
 def delimiter(sep: str | None) -> str | None:
@@ -68,8 +68,8 @@ def trained_on(fit: Fit, data: Sequences) -> bool:
 
     A structure takes the mean from its data and leaves their deviation as it is: it keeps a scale of 1.
     """
-    from rekal.sequences.panel import Panel
-    from rekal.sequences.standardiser import Standardiser
+    from rekal.data.scales.panel import Panel
+    from rekal.data.scales.standardiser import Standardiser
 
     if tuple(data.names) != tuple(fit.labels.names) or int(data.mask.sum()) != fit.history.entries:
         return False
@@ -107,8 +107,8 @@ def read_inputs(
     Raises:
         RekalError: a column is missing, a cell holds no number, or there are too few rows.
     """
-    from rekal.sequences.columns import known
-    from rekal.sequences.tables import read_csv, read_parquet
+    from rekal.data.tables.columns import known
+    from rekal.data.tables.read import read_csv, read_parquet
 
     where = str(path)
     parquet = path.suffix.lower() in (".parquet", ".pq")
@@ -137,7 +137,7 @@ def open_model(path: Path, seed: int | None = None) -> Fit:
     Raises:
         RekalError: the file is missing, cut short, altered or not a rekal model.
     """
-    from rekal.loading import load
+    from rekal.fitting.loading import load
 
     fitted = load(path)
     return fitted if seed is None else fitted.seeded(seed)

@@ -11,12 +11,12 @@ from rekal.cli import fit_options, options
 from rekal.cli.method_options import method_of
 from rekal.cli.outcome import INTERRUPTED, after_writing
 from rekal.cli.output import emit_json, emit_text, remark
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
+    from rekal.data import Sequences
+    from rekal.fitting.result import Fit
     from rekal.methods.base import Method
-    from rekal.sequences import Sequences
 
 
 def fit(
@@ -73,7 +73,7 @@ def fit(
     if no_report and report is not None:
         raise RekalError("--report and --no-report exclude each other.")
     if checkpoint is not None:
-        from rekal.learning.checkpoints import check_checkpoints
+        from rekal.learners.gradient.checkpoints import check_checkpoints
 
         check_checkpoints(checkpoint)
     method = method_of(
@@ -98,8 +98,8 @@ def fit(
     check_format(report, PAGE, "reports")
 
     from rekal.cli.data import delimiter
-    from rekal.compilation_cache import keep_compiled
     from rekal.datasets import open_data
+    from rekal.numerics.compilation_cache import keep_compiled
 
     keep_compiled()
     data = open_data(
@@ -117,9 +117,9 @@ def fit(
     for note in data.notes:
         remark(note, quiet)
 
-    from rekal.backtesting import usual_share
-    from rekal.interrupts import Interrupts
-    from rekal.train import fit as train
+    from rekal.fitting.backtesting import usual_share
+    from rekal.foundation.interrupts import Interrupts
+    from rekal.verbs.fit import fit as train
 
     settings = {
         "smoother": None if smoother is None else smoother.value,

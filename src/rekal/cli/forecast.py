@@ -10,14 +10,14 @@ import typer
 from rekal.cli import options
 from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_table, emit_text, remark
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rekal.fit_result import Fit
+    from rekal.data import Sequences
+    from rekal.fitting.result import Fit
     from rekal.forecasting import Forecast
-    from rekal.sequences import Sequences
 
 MOST_NUMBERS = 20_000_000
 """Numbers that the forecasts of `--rolling` may hold at once."""
@@ -78,8 +78,8 @@ def forecast(
         raise RekalError("--rolling takes neither --level nor --future-inputs.")
 
     from rekal.cli.data import open_model
-    from rekal.compilation_cache import keep_compiled
     from rekal.forecasting.drive import check_horizons
+    from rekal.numerics.compilation_cache import keep_compiled
 
     check_horizons(horizon)
     if out is None and not rolling:

@@ -30,7 +30,7 @@ def identify(
 ) -> None:
     """Say what a model learned: attractor, period, amplitude, damping, noise levels."""
     from rekal.cli.data import open_for, open_model
-    from rekal.compilation_cache import keep_compiled
+    from rekal.numerics.compilation_cache import keep_compiled
 
     keep_compiled()
     fitted = open_model(model, seed)

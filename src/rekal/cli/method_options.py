@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.methods.base import Method
 from rekal.methods.options import options_of
 from rekal.methods.registry import get

@@ -12,7 +12,7 @@ from typing import NoReturn
 import typer
 
 from rekal.cli.output import complain
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 UNFINISHED = 1
 """Exit code when a result was written and something after it failed; the sentence says what there is."""

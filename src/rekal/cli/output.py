@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rekal.plain import plain
-from rekal.printable import printable, printable_json, printable_line
+from rekal.foundation.plain import plain
+from rekal.foundation.printable import printable, printable_json, printable_line
 
 WIDTH = 100
 """Columns of a table that does not go to a terminal."""

@@ -45,7 +45,7 @@ def report(
     check_format(out, PAGE, "reports")
 
     from rekal.cli.data import open_for, open_model
-    from rekal.compilation_cache import keep_compiled
+    from rekal.numerics.compilation_cache import keep_compiled
     from rekal.report import write_report
 
     keep_compiled()

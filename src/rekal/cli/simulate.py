@@ -10,10 +10,10 @@ import typer
 from rekal.cli import options
 from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_text
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
+    from rekal.fitting.result import Fit
 
 
 def simulate(
@@ -63,7 +63,7 @@ def simulate(
     check_format(out, TABLE, "tables")
 
     from rekal.cli.data import open_model, read_inputs
-    from rekal.compilation_cache import keep_compiled
+    from rekal.numerics.compilation_cache import keep_compiled
 
     keep_compiled()
     fitted = open_model(model)
@@ -96,7 +96,7 @@ def simulate(
 
 def _check_like(fitted: Fit, like: str | None) -> None:
     """The series that `--like` names is known, and named where each has a scale of its own."""
-    from rekal.sequences.panel import Panel
+    from rekal.data.scales.panel import Panel
 
     if not isinstance(fitted.standardiser, Panel):
         if like is not None:

@@ -13,8 +13,8 @@ import typer
 from rekal.cli import options
 from rekal.cli.outcome import after_writing
 from rekal.cli.output import emit_json, emit_rich, emit_table, emit_text
-from rekal.errors import RekalError
-from rekal.suggest import choices
+from rekal.foundation.errors import RekalError
+from rekal.foundation.suggest import choices
 
 if TYPE_CHECKING:
     from rekal.studies.base import Progress
@@ -76,9 +76,9 @@ def study(
         raise RekalError(f"{data}: there is no such folder.")
 
     from rekal.cli.writing import FIGURES, check_format, check_targets
-    from rekal.compilation_cache import keep_compiled
-    from rekal.files import write_whole
-    from rekal.interrupts import Interrupts
+    from rekal.foundation.files import write_whole
+    from rekal.foundation.interrupts import Interrupts
+    from rekal.numerics.compilation_cache import keep_compiled
     from rekal.studies.base import StudyOptions
     from rekal.studies.known import Known
 

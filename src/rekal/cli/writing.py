@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rekal.errors import RekalError
-from rekal.files import check_writable
+from rekal.foundation.errors import RekalError
+from rekal.foundation.files import check_writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     Raises:
         RekalError: the file cannot be written.
     """
-    from rekal.files import write_whole
+    from rekal.foundation.files import write_whole
 
     if path.suffix.lower() in (".parquet", ".pq"):
         write_whole(path, frame.to_parquet(index=False))

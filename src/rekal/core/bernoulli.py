@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from rekal.arguments import probability
 from rekal.core.distribution import Distribution, diagonal
 from rekal.core.gaussian import event_shape, event_sum
-from rekal.precision import in_own_precision
+from rekal.foundation.arguments import probability
+from rekal.numerics.precision import in_own_precision
 
 
 class Bernoulli(Distribution):

@@ -10,8 +10,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from rekal.arguments import probability
-from rekal.precision import in_own_precision
+from rekal.foundation.arguments import probability
+from rekal.numerics.precision import in_own_precision
 
 
 class Distribution(eqx.Module):

@@ -20,8 +20,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from rekal.core.distribution import Distribution
 from rekal.core.trajectory import Filtered, Trajectory
-from rekal.errors import RekalError
-from rekal.precision import in_own_precision
+from rekal.foundation.errors import RekalError
+from rekal.numerics.precision import in_own_precision
 
 Belief = Any
 """What a filter knows at a step: a pytree, of a class of its own for each kind of filter."""

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.arguments import probability
 from rekal.core.cholesky import cholesky, whitened
 from rekal.core.distribution import Distribution, diagonal
-from rekal.metrics import LOG_2PI, crps_gaussian
-from rekal.precision import in_own_precision
+from rekal.core.metrics import LOG_2PI, crps_gaussian
+from rekal.foundation.arguments import probability
+from rekal.numerics.precision import in_own_precision
 
 
 class _Normal(Distribution):

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal import mixtures
-from rekal.arguments import probability
+from rekal.core import mixtures
 from rekal.core.cholesky import cholesky, whitened
 from rekal.core.distribution import Distribution
-from rekal.metrics import LOG_2PI, crps_mixture
-from rekal.precision import in_own_precision
+from rekal.core.metrics import LOG_2PI, crps_mixture
+from rekal.foundation.arguments import probability
+from rekal.numerics.precision import in_own_precision
 
 
 class GaussianMixture(Distribution):
@@ -74,7 +74,7 @@ class GaussianMixture(Distribution):
 
     @in_own_precision
     def quantile(self, q: int | float) -> Float[Array, "*lead obs"]:
-        """By a safeguarded Newton iteration (`rekal.mixtures.mixture_quantile`)."""
+        """By a safeguarded Newton iteration (`rekal.core.mixtures.mixture_quantile`)."""
         q = probability(q, "the probability of a quantile")
         return jnp.asarray(mixtures.mixture_quantile(q, *self._entries()))
 

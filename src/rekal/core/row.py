@@ -10,9 +10,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
-from rekal.errors import RekalError
-from rekal.placing import placed
-from rekal.sequences.numeric import numeric_array
+from rekal.data.numeric import numeric_array
+from rekal.foundation.errors import RekalError
+from rekal.numerics.placing import placed
 
 Row = tuple[Float[Array, "one obs"], Bool[Array, "one obs"], Float[Array, "one input"] | None]
 

@@ -22,9 +22,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from rekal.entries import Entries, check_floats
-from rekal.errors import RekalError
-from rekal.placing import placed
+from rekal.foundation.entries import Entries, check_floats
+from rekal.foundation.errors import RekalError
+from rekal.numerics.placing import placed
 
 Class = TypeVar("Class", bound=type)
 Arrays = dict[str, np.ndarray]
@@ -255,7 +255,7 @@ def _packaged() -> dict[str, type]:
     """The classes with fields of the registered packages, by name."""
     found: dict[str, type] = {}
     for package in _packages:
-        for module in pkgutil.iter_modules(
+        for module in pkgutil.walk_packages(
             importlib.import_module(package).__path__, f"{package}."
         ):
             for name, value in vars(importlib.import_module(module.name)).items():

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from rekal.core.cholesky import whitened
 from rekal.core.distribution import Distribution
-from rekal.precision import in_own_precision
+from rekal.numerics.precision import in_own_precision
 
 
 class Trajectory(eqx.Module):

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
 

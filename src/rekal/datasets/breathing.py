@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 import pooch
 
-from rekal.errors import RekalError
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
 
 ORIGIN = (
     "https://raw.githubusercontent.com/pohl-michel/"

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pooch
 
-from rekal.archive import load_archive, save_archive
+from rekal.data.images import Frames
 from rekal.datasets.filmed import Filmed
-from rekal.errors import RekalError
-from rekal.printable import printable_line
-from rekal.sequences.images import Frames
+from rekal.foundation.archive import load_archive, save_archive
+from rekal.foundation.errors import RekalError
+from rekal.foundation.printable import printable_line
 
 VERSION = 1
 """Of the simulators: to be raised when one of them comes to give other films for the same settings."""

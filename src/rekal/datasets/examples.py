@@ -11,9 +11,9 @@ All three are data sets of R, where they are free to pass on:
 from importlib import resources
 from typing import Unpack
 
-from rekal.errors import RekalError
-from rekal.sequences import Sequences
-from rekal.sequences.options import ReadOptions
+from rekal.data import Sequences
+from rekal.data.tables.options import ReadOptions
+from rekal.foundation.errors import RekalError
 
 EXAMPLES = {
     "sunspots": "yearly sunspot numbers, 1700-1988: a noisy cycle of changing height",

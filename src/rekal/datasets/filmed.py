@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rekal.errors import RekalError
-from rekal.sequences.images import Frames
+from rekal.data.images import Frames
+from rekal.foundation.errors import RekalError
 
 Seed = int | np.random.RandomState
 """A number, or a generator to go on drawing from.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from rekal.datasets.filmed import Filmed, Seed, generator
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 FIRST = 5
 """Frames at the beginning that are never hidden."""

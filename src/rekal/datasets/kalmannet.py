@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 System = Literal["linear", "lorenz"]
 

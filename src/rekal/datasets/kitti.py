@@ -23,9 +23,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from rekal.data.images import Frames
 from rekal.datasets.odometry import steps_of
-from rekal.errors import RekalError
-from rekal.sequences.images import Frames
+from rekal.foundation.errors import RekalError
 
 Camera = Literal["image_2", "image_0"]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 LENGTHS = (100, 200, 300, 400, 500, 600, 700, 800)
 EVERY = 10  # frames from one start of a stretch to the next

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from rekal.data.images import Frames
 from rekal.datasets.filmed import (
     Filmed,
     Seed,
@@ -27,8 +28,7 @@ from rekal.datasets.filmed import (
 )
 from rekal.datasets.image_noise import add_noise
 from rekal.datasets.rendering import CENTRE, draw
-from rekal.errors import RekalError
-from rekal.sequences.images import Frames
+from rekal.foundation.errors import RekalError
 
 SIZE = 24
 WIDTH = 8

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rekal.errors import RekalError
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
 
 FILE = "pam_120episodes.csv"
 JOINTS = tuple(f"q{i}_rad" for i in range(1, 5))

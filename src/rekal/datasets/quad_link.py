@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from rekal.data.images import Frames
 from rekal.datasets.chain import simulate
 from rekal.datasets.filmed import (
     Filmed,
@@ -22,8 +23,7 @@ from rekal.datasets.filmed import (
 )
 from rekal.datasets.image_noise import add_noise
 from rekal.datasets.rendering import CENTRE, draw
-from rekal.errors import RekalError
-from rekal.sequences.images import Frames
+from rekal.foundation.errors import RekalError
 
 LINKS = 4
 SIZE = 48

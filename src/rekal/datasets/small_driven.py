@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from rekal.arguments import seed_of
+from rekal.data import Sequences
 from rekal.datasets.sysid import Split, benchmark_table, columns_of, load_benchmark
-from rekal.errors import RekalError
-from rekal.sequences import Sequences
+from rekal.foundation.arguments import seed_of
+from rekal.foundation.errors import RekalError
 
 SAMPLES = {"drives": 250, "tanks": 300, "hammerstein": 300, "wiener": 250, "bilinear": 200, "narx": 500,
            "disturbed": 150}  # fmt: skip

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Unpack
 
+from rekal.data import Sequences
+from rekal.data.tables.options import ReadOptions
 from rekal.datasets.examples import EXAMPLES, load_example
-from rekal.errors import RekalError
-from rekal.sequences import Sequences
-from rekal.sequences.options import ReadOptions
+from rekal.foundation.errors import RekalError
 
 _PARQUET = frozenset([".parquet", ".pq"])
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from rekal.data import Sequences
 from rekal.datasets.filmed import Seed, generator
-from rekal.errors import RekalError
-from rekal.sequences import Sequences
+from rekal.foundation.errors import RekalError
 
 
 class SpringDamper(NamedTuple):

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from rekal.errors import RekalError
-from rekal.sequences import Sequences
+from rekal.data import Sequences
+from rekal.foundation.errors import RekalError
 
 Benchmark = Literal["drives", "tanks"]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from rekal.data.images import Frames
 from rekal.datasets.filmed import Filmed, Seed, generator, sine_names, sines
 from rekal.datasets.image_noise import add_noise_by_quarter
 from rekal.datasets.pendulum import SIZE, WIDTH, rod, swing
 from rekal.datasets.rendering import draw
-from rekal.sequences.images import Frames
 
 PENDULUMS = 3
 OPAQUE = 0.1

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from rekal.arguments import whole
-from rekal.errors import RekalError
 from rekal.filters.extended import ExtendedKalman
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman import Kalman
+from rekal.filters.kalman.filter import Kalman
 from rekal.filters.particle import ParticleFilter, Proposal
 from rekal.filters.unscented import UnscentedKalman
+from rekal.foundation.arguments import whole
+from rekal.foundation.errors import RekalError
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear_model import LinearModel

@@ -10,16 +10,16 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rekal.beliefs import Path
+from rekal.core.beliefs import Path
 from rekal.core.capabilities import Band, Moments, Predictive, Smooths
 from rekal.filters.finite import check_particles
 from rekal.filters.model_filter import ModelFilter
 from rekal.filters.moments import particle_band, particle_moments
 from rekal.filters.predictive import particle_predictive
-from rekal.memory import check_memory
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel
-from rekal.precision import in_double_here, in_single, precision_name
+from rekal.numerics.memory import check_memory
+from rekal.numerics.precision import in_double_here, in_single, precision_name
 from rekal.smoothers.marginal import smooth_particles
 
 SINGLE = 10_000

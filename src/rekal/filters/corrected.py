@@ -31,19 +31,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rekal.beliefs import GaussianBelief, GaussianPath
+from rekal.core.beliefs import GaussianBelief, GaussianPath
 from rekal.core.cholesky import cholesky, whitened
 from rekal.core.gaussian import Gaussian
 from rekal.core.serial import storable
-from rekal.filters.batch import filter_batch
-from rekal.filters.kalman import Kalman
+from rekal.filters.kalman.batch import filter_batch
+from rekal.filters.kalman.filter import Kalman
 from rekal.filters.whitening import innovations_of
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.linear_model import LinearModel
 from rekal.networks.beliefs import Evidence
 from rekal.networks.network import Network
 from rekal.networks.table import TableNetwork, TablePath
-from rekal.precision import in_own_precision
+from rekal.numerics.precision import in_own_precision
 
 GROUPS = 6
 """Groups of leads that are calibrated apart: 1, 2-3, 4-7, 8-15, 16-31, and 32 and more steps."""

@@ -27,16 +27,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rekal.arguments import whole
-from rekal.beliefs import GaussianBelief
+from rekal.core.beliefs import GaussianBelief
 from rekal.core.gaussian import Gaussian
 from rekal.core.serial import storable
-from rekal.filters.forms import CovarianceForm, RootForm
+from rekal.filters.kalman.forms import CovarianceForm, RootForm
 from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
+from rekal.foundation.arguments import whole
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.jacobians import transition_jacobian
 from rekal.models.products import rows_times
-from rekal.precision import in_own_precision
+from rekal.numerics.precision import in_own_precision
 from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 
 

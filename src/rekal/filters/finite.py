@@ -11,12 +11,12 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from rekal.beliefs import GaussianPath, Path
-from rekal.errors import RekalError
+from rekal.core.beliefs import GaussianPath, Path
+from rekal.foundation.errors import RekalError
 from rekal.models.gaussian import GaussianModel
 from rekal.models.jacobians import transition_jacobian
 from rekal.models.linear_model import LinearModel
-from rekal.placing import placed
+from rekal.numerics.placing import placed
 
 
 def check_finite(

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
-from rekal.beliefs import GaussianBelief, GaussianPath, SmoothedPath
+from rekal.core.beliefs import GaussianBelief, GaussianPath, SmoothedPath
 from rekal.core.capabilities import Band, Moments, Predictive, Smooths
 from rekal.core.gaussian import Gaussian
 from rekal.core.row import observation_row
@@ -23,9 +23,9 @@ from rekal.filters.finite import check_finite, is_sound
 from rekal.filters.model_filter import ModelFilter
 from rekal.filters.moments import gaussian_band, gaussian_moments
 from rekal.filters.predictive import gaussian_predictive
-from rekal.memory import check_moments_memory
-from rekal.placing import taken
-from rekal.precision import in_own_precision
+from rekal.numerics.memory import check_moments_memory
+from rekal.numerics.placing import taken
+from rekal.numerics.precision import in_own_precision
 
 
 class GaussianFilter(ModelFilter, Smooths):

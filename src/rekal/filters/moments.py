@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from scipy.special import ndtri
 
-from rekal.beliefs import GaussianPath, Path
+from rekal.core.beliefs import GaussianPath, Path
 from rekal.core.capabilities import Band, Moments
-from rekal.placing import placed
+from rekal.numerics.placing import placed
 
 if TYPE_CHECKING:
     from rekal.filters.gaussian import GaussianFilter

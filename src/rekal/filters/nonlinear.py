@@ -16,19 +16,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rekal.beliefs import GaussianBelief, GaussianPath, SmoothedPath
-from rekal.errors import RekalError
+from rekal.core.beliefs import GaussianBelief, GaussianPath, SmoothedPath
 from rekal.filters.finite import check_finite
-from rekal.filters.forms import CovarianceForm, Form, RootForm
 from rekal.filters.gaussian import GaussianFilter
+from rekal.filters.kalman.forms import CovarianceForm, Form, RootForm
+from rekal.filters.kalman.system import check_known, decorrelate
 from rekal.filters.model_filter import noise_free_observations
-from rekal.filters.system import check_known, decorrelate
+from rekal.foundation.errors import RekalError
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
 from rekal.models.linear_model import LinearModel
 from rekal.models.residuals import Residual
 from rekal.models.roots import semidefinite_root
-from rekal.precision import in_own_precision
+from rekal.numerics.precision import in_own_precision
 from rekal.smoothers.rts import Backward, smooth_backwards
 
 NonlinearForm = Literal["auto", "covariance", "square-root"]

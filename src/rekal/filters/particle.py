@@ -19,20 +19,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rekal.arguments import real, seed_of, whole
-from rekal.beliefs import Particles, Path, normalise
+from rekal.core.beliefs import Particles, Path, normalise
 from rekal.core.mixture import GaussianMixture
 from rekal.core.row import observation_row
 from rekal.core.serial import storable
-from rekal.errors import RekalError
 from rekal.filters.clouds import ParticleClouds
 from rekal.filters.finite import check_evidence
 from rekal.filters.model_filter import noise_free_observations
 from rekal.filters.resampling import systematic
-from rekal.memory import check_memory
+from rekal.foundation.arguments import real, seed_of, whole
+from rekal.foundation.errors import RekalError
 from rekal.models.base import Evidence, StateSpaceModel
 from rekal.models.gaussian import GaussianModel
-from rekal.precision import in_own_precision
+from rekal.numerics.memory import check_memory
+from rekal.numerics.precision import in_own_precision
 
 Proposal = Literal["bootstrap", "guided"]
 MANY = 2048

@@ -23,10 +23,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
-from rekal.beliefs import GaussianPath, Path
+from rekal.core.beliefs import GaussianPath, Path
 from rekal.core.capabilities import Predictive
 from rekal.models.gaussian import GaussianModel
-from rekal.precision import in_own_precision
+from rekal.numerics.precision import in_own_precision
 
 if TYPE_CHECKING:
     from rekal.filters.gaussian import GaussianFilter

@@ -37,17 +37,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal.beliefs import GaussianBelief
+from rekal.core.beliefs import GaussianBelief
 from rekal.core.gaussian import Gaussian
 from rekal.core.serial import storable
-from rekal.errors import RekalError
-from rekal.filters.forms import CovarianceForm, RootForm
+from rekal.filters.kalman.forms import CovarianceForm, RootForm
 from rekal.filters.nonlinear import NonlinearFilter, Observed, ruled_out
+from rekal.foundation.errors import RekalError
 from rekal.models.gaussian import LOG_2PI
 from rekal.models.products import rows_times
 from rekal.models.residuals import Residual
 from rekal.models.roots import semidefinite_root, triangular
-from rekal.precision import in_own_precision
+from rekal.numerics.precision import in_own_precision
 from rekal.smoothers.rts import Backward, backward_covariance, backward_roots
 
 

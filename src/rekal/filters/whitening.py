@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from rekal.beliefs import GaussianPath
+from rekal.core.beliefs import GaussianPath
 from rekal.core.cholesky import cholesky, whitened
-from rekal.filters.batch import filter_batch
-from rekal.filters.kalman import Kalman
-from rekal.precision import precision_of
+from rekal.filters.kalman.batch import filter_batch
+from rekal.filters.kalman.filter import Kalman
+from rekal.numerics.precision import precision_of
 
 
 class Innovations(NamedTuple):

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, PRNGKeyArray, PyTree
 
-from rekal.arguments import whole
 from rekal.core.filter import Filter
 from rekal.forecasting.checks import check_finite_forecast
 from rekal.forecasting.components import Components, components
 from rekal.forecasting.drive import SHORTER, Drive
 from rekal.forecasting.labels import Labels
 from rekal.forecasting.result import Forecast
-from rekal.memory import check_memory
+from rekal.foundation.arguments import whole
+from rekal.numerics.memory import check_memory
 
 CHUNKS = (1, 16, 256)
 """Numbers of origins that are worked on at once: few, since each is compiled for itself."""

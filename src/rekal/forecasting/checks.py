@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from rekal.errors import RekalError
+from rekal.data.time.clocks import SECONDS, ratio
 from rekal.forecasting.drive import check_horizons
 from rekal.forecasting.labels import Labels
-from rekal.sequences.clocks import SECONDS, ratio
+from rekal.foundation.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.sequences import Sequences
+    from rekal.data import Sequences
 
 SAME = 0.25
 """Sampling intervals may differ by this share, as jitter and months of 28 to 31 days make them."""

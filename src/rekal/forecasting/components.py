@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from rekal.core.distribution import Distribution
 from rekal.core.gaussian import DiagonalGaussian, Gaussian
 from rekal.core.mixture import GaussianMixture
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 
 class Components(NamedTuple):

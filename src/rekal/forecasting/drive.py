@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rekal.errors import RekalError
-from rekal.memory import check_memory
-from rekal.sequences.named import ordered
-from rekal.sequences.numeric import numeric_array
+from rekal.data.numeric import numeric_array
+from rekal.data.tables.named import ordered
+from rekal.foundation.errors import RekalError
+from rekal.numerics.memory import check_memory
 
 BYTES_OF_HORIZON = 300.0
 """What each horizon takes at least, as a number and as a row."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rekal.facts import Facts, counted, listed
+from rekal.foundation.facts import Facts, counted, listed
 
 if TYPE_CHECKING:
     from rekal.forecasting.result import Forecast

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from rekal.errors import RekalError
+from rekal.data.tables.named import Known, with_stamps
 from rekal.forecasting.labels import Labels
-from rekal.sequences.named import Known, with_stamps
+from rekal.foundation.errors import RekalError
 
 if TYPE_CHECKING:
-    from rekal.sequences import Sequences
+    from rekal.data import Sequences
 
 NEAR = 0.25
 """A time stamp may miss that of its step by this share of the sampling interval."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rekal.sequences.timeaxis import stamps_of
+from rekal.data.time.timeaxis import stamps_of
 
 if TYPE_CHECKING:
-    from rekal.sequences import Sequences
+    from rekal.data import Sequences
 
 
 @dataclass(frozen=True)

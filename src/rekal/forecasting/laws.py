@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal import inverse_mixtures, mixtures
-from rekal.metrics import crps_mixture
-from rekal.placing import AnyArray, placed
+from rekal.core import mixtures
+from rekal.core.metrics import crps_mixture
+from rekal.forecasting import inverse_mixtures
+from rekal.numerics.placing import AnyArray, placed
 
 Statistic = Callable[..., AnyArray]
-"""Takes its arguments, then means, variances and log weights of the components, see `rekal.mixtures`."""
+"""Takes its arguments, then means, variances and log weights of the components, see `rekal.core.mixtures`."""
 
 
 class Law(NamedTuple):

@@ -15,22 +15,23 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 from scipy.special import log_softmax
 
-from rekal import inverse_mixtures, mixtures
-from rekal.arguments import probability, whole
-from rekal.errors import RekalError
-from rekal.facts import shown, shown_html
+from rekal.core import mixtures
+from rekal.data.scales.box_cox import BoxCox
+from rekal.forecasting import inverse_mixtures
 from rekal.forecasting.facts import forecast_facts
 from rekal.forecasting.labels import Labels
 from rekal.forecasting.laws import GAUSSIAN, TRANSFORMED, Law, Statistic, by_origin, root_of
 from rekal.forecasting.units import rescaled
-from rekal.placing import placed
-from rekal.sequences.box_cox import BoxCox
+from rekal.foundation.arguments import probability, whole
+from rekal.foundation.errors import RekalError
+from rekal.foundation.facts import shown, shown_html
+from rekal.numerics.placing import placed
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from rekal.sequences import AnyArray, Sequences
+    from rekal.data import AnyArray, Sequences
 
 
 class Forecast(eqx.Module):

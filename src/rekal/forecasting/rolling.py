@@ -15,16 +15,16 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-from rekal.arguments import positive_time
 from rekal.core.filter import Belief, Filter
 from rekal.core.trajectory import Trajectory
-from rekal.errors import RekalError
 from rekal.forecasting.ahead import forecast_ahead
 from rekal.forecasting.checks import steps_of
 from rekal.forecasting.drive import Drive, check_horizons, check_origins
 from rekal.forecasting.labels import Labels
 from rekal.forecasting.result import Forecast
-from rekal.precision import in_own_precision
+from rekal.foundation.arguments import positive_time
+from rekal.foundation.errors import RekalError
+from rekal.numerics.precision import in_own_precision
 
 __all__ = ["Forecast", "Labels", "forecast_from", "rolling_forecast"]
 

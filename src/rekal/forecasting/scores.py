@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from rekal import metrics
-from rekal.errors import RekalError
-from rekal.placing import AnyArray
-from rekal.sequences.named import Known, ordered
-from rekal.sequences.numeric import numeric_array
+from rekal.core import metrics
+from rekal.data.numeric import numeric_array
+from rekal.data.tables.named import Known, ordered
+from rekal.foundation.errors import RekalError
+from rekal.numerics.placing import AnyArray
 
 if TYPE_CHECKING:
     from rekal.forecasting.result import Forecast

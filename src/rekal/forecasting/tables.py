@@ -10,11 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 if TYPE_CHECKING:
+    from rekal.data import Sequences
     from rekal.forecasting.result import Forecast
-    from rekal.sequences import Sequences
 
 LEVELS = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 BLUE, GREY = "31,95,180", "#7a7a7a"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 FAR = 1000.0
 """So many deviations from zero single precision has four digits of the deviation left."""

@@ -20,7 +20,7 @@ from rekal.identification.intervals import Interval, ModeIntervals
 from rekal.identification.modes import modes as modes_of
 from rekal.identification.response import Responses
 from rekal.identification.visibility import named_pole
-from rekal.learning.uncertainty import Uncertainty
+from rekal.learners.likelihood.uncertainty import Uncertainty
 from rekal.models.linear import LinearGaussian
 
 Z = 1.959963984540054  # of a 95 % interval

@@ -17,19 +17,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.identification.attractor import Attractor, attractor
 from rekal.identification.linear import linear_facts
 from rekal.identification.modes import FixedPoint, fixed_points
 from rekal.identification.rest import identify_linear
 from rekal.identification.result import Identification
 from rekal.identification.text import find_warnings
-from rekal.learning.uncertainty import Uncertainty
+from rekal.learners.likelihood.uncertainty import Uncertainty
 from rekal.models.continuous import LinearContinuous
 from rekal.models.gaussian import GaussianModel
 from rekal.models.linear import LinearGaussian
-from rekal.precision import in_own_precision
-from rekal.simulation import simulate
+from rekal.numerics.precision import in_own_precision
+from rekal.simulation.models import simulate
 
 STARTS = 8
 """Series that are simulated, with and without noise."""

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.identification.confidence import Confidence, confidence, listed
 from rekal.identification.response import Responses, responses
 from rekal.identification.text import between
 from rekal.identification.visibility import hidden_modes
-from rekal.learning.uncertainty import Uncertainty
+from rekal.learners.likelihood.uncertainty import Uncertainty
 from rekal.models.linear import LinearGaussian
 
 SHOWN = 100  # steps of the impulse and step responses

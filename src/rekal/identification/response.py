@@ -22,12 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
-from rekal.errors import RekalError
-from rekal.filters.gains import gains
-from rekal.filters.system import linear_system
+from rekal.filters.kalman.gains import gains
+from rekal.filters.kalman.system import linear_system
+from rekal.foundation.errors import RekalError
 from rekal.models.linear import LinearGaussian
-from rekal.placing import placed
-from rekal.precision import in_own_precision
+from rekal.numerics.placing import placed
+from rekal.numerics.precision import in_own_precision
 
 SETTLED = 2000  # steps after which the covariance is taken as settled
 POINTS = 64  # frequencies of a spectrum

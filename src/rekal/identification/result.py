@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rekal.foundation.plain import plain
 from rekal.identification.linear import LinearFacts
 from rekal.identification.modes import FixedPoint
 from rekal.identification.text import summary
-from rekal.plain import plain
 
 
 @dataclass(frozen=True)

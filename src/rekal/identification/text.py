@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rekal.foundation.printable import printable, printable_line
 from rekal.identification.intervals import ModeIntervals
-from rekal.printable import printable, printable_line
 
 if TYPE_CHECKING:
     from rekal.identification.attractor import Attractor

@@ -9,7 +9,7 @@ from rekal.methods.options import Option, option, options_of
 from rekal.methods.registry import get, names, register, unregister
 from rekal.methods.request import TrainingRequest
 from rekal.methods.state_space import StateSpaceMethod
-from rekal.methods.structure import StructureMethod
+from rekal.methods.structures.base import StructureMethod
 
 # In the order in which they are listed.
 # isort: off
@@ -21,13 +21,13 @@ from rekal.methods.rkn import RKN
 from rekal.methods.lstm import LSTM
 from rekal.methods.gru import GRU
 from rekal.methods.elman import Elman
-from rekal.methods.local_level import LocalLevel
-from rekal.methods.local_linear_trend import LocalLinearTrend
-from rekal.methods.seasonal import Seasonal
-from rekal.methods.oscillator import Oscillator
-from rekal.methods.constant_velocity import ConstantVelocity
-from rekal.methods.constant_acceleration import ConstantAcceleration
-from rekal.methods.ar import AR
+from rekal.methods.structures.local_level import LocalLevel
+from rekal.methods.structures.local_linear_trend import LocalLinearTrend
+from rekal.methods.structures.seasonal import Seasonal
+from rekal.methods.structures.oscillator import Oscillator
+from rekal.methods.structures.constant_velocity import ConstantVelocity
+from rekal.methods.structures.constant_acceleration import ConstantAcceleration
+from rekal.methods.structures.ar import AR
 
 # isort: on
 

@@ -7,18 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
+from rekal.foundation.suggest import choices
 from rekal.methods.learners import LEARNERS, learner_class, learner_name
 from rekal.methods.options import options_of
-from rekal.suggest import choices
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
+    from rekal.data import Sequences
+    from rekal.data.scales.panel import Panel
+    from rekal.data.scales.standardiser import Standardiser
+    from rekal.fitting.result import Fit
     from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
-    from rekal.sequences import Sequences
-    from rekal.sequences.panel import Panel
-    from rekal.sequences.standardiser import Standardiser
 
 Made = TypeVar("Made", bound="Method")
 
@@ -216,7 +216,7 @@ class Method(ABC):
         Raises:
             RekalError: the scale that is asked for is unknown or does not go with these data.
         """
-        from rekal.train_scales import standardiser_of
+        from rekal.training.scales import standardiser_of
 
         return standardiser_of(request.data, request.scale, request.transform)
 

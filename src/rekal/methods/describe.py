@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rekal.foundation.plain import plain
 from rekal.methods.base import Method
 from rekal.methods.learners import learner_name
 from rekal.methods.options import options_of
 from rekal.methods.registry import get, names
-from rekal.plain import plain
 
 CAPABILITIES = {
     "smooth": "smooths",

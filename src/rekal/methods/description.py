@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
+    from rekal.fitting.result import Fit
     from rekal.methods.base import Method
 
 Rows = tuple[tuple[str, int | str], ...]
@@ -45,8 +45,8 @@ def description_of(fit: Fit) -> Description:
 def method_class(fit: Fit) -> type[Method]:
     """The method that made a fit."""
     from rekal.methods.base import Method
-    from rekal.methods.own import METHODS
-    from rekal.methods.own_base import OwnModel
+    from rekal.methods.own.base import OwnModel
+    from rekal.methods.own.models import METHODS
     from rekal.methods.registry import get, names
     from rekal.methods.state_space import StateSpaceMethod
 

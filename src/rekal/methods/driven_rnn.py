@@ -11,14 +11,14 @@ from rekal.methods.registry import register
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
-    from rekal.learning.driven_networks import Shape
+    from rekal.data import Sequences
+    from rekal.data.scales.standardiser import Standardiser
+    from rekal.fitting.progress import Report
+    from rekal.fitting.result import Fit
+    from rekal.fitting.trained import Trained
+    from rekal.learners.driven.networks import Shape
     from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
-    from rekal.progress import Report
-    from rekal.sequences import Sequences
-    from rekal.sequences.standardiser import Standardiser
-    from rekal.trained import Trained
 
 SIZES = ((3, 8), (2, 4))
 """Linear states and bounded units of the networks that are tried by default."""
@@ -86,7 +86,7 @@ class DrivenRNN(StateSpaceMethod):
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """The sizes of the networks that are tried."""
-        from rekal.learning.driven_networks import Shape
+        from rekal.learners.driven.networks import Shape
 
         each = (Shape(self.states or states, self.units or units) for states, units in SIZES)
         return tuple(dict.fromkeys(each))
@@ -103,7 +103,7 @@ class DrivenRNN(StateSpaceMethod):
         Raises:
             RekalError: the data have no inputs, or not even a linear model of them has a bounded response.
         """
-        from rekal.train_driven import train_driven
+        from rekal.training.driven import train_driven
 
         return train_driven(
             prepared,

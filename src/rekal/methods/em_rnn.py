@@ -11,14 +11,14 @@ from rekal.methods.registry import register
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
+    from rekal.data import Sequences
+    from rekal.data.scales.standardiser import Standardiser
     from rekal.filters.choice import Filtering
-    from rekal.fit_result import Fit
+    from rekal.fitting.progress import Report
+    from rekal.fitting.result import Fit
+    from rekal.fitting.trained import Trained
     from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
-    from rekal.progress import Report
-    from rekal.sequences import Sequences
-    from rekal.sequences.standardiser import Standardiser
-    from rekal.trained import Trained
 
 MOST = 10_000
 """More than anybody has use for; beyond it is a slip that would fill the memory."""
@@ -98,8 +98,8 @@ class EMRNN(StateSpaceMethod):
         Raises:
             RekalError: as for `EM.run`, or the filter cannot filter it.
         """
-        from rekal.sequences.volume import log_volume
-        from rekal.train_network import random_starts, train_network
+        from rekal.data.scales.volume import log_volume
+        from rekal.training.network import random_starts, train_network
 
         def starts(batch: Any, key: Any) -> list[tuple[str, Any]]:
             return random_starts(

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import Any
 
 LEARNERS = {
-    "EM": "rekal.learning.em",
-    "MaximumLikelihood": "rekal.learning.likelihood",
-    "SimulationError": "rekal.learning.simulation_error",
-    "Backprop": "rekal.learning.backprop",
+    "EM": "rekal.learners.em.em",
+    "MaximumLikelihood": "rekal.learners.likelihood.likelihood",
+    "SimulationError": "rekal.learners.driven.simulation_error",
+    "Backprop": "rekal.learners.gradient.backprop",
 }
 """The learners of the library and the modules in which they stand."""
 

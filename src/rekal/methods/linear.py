@@ -10,13 +10,13 @@ from rekal.methods.registry import register
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
+    from rekal.data import Sequences
+    from rekal.data.scales.standardiser import Standardiser
+    from rekal.fitting.progress import Report
+    from rekal.fitting.result import Fit
+    from rekal.fitting.trained import Trained
     from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
-    from rekal.progress import Report
-    from rekal.sequences import Sequences
-    from rekal.sequences.standardiser import Standardiser
-    from rekal.trained import Trained
 
 
 @register("linear")
@@ -79,7 +79,7 @@ class Linear(StateSpaceMethod):
         Raises:
             RekalError: as for the learner, or the filter cannot filter it.
         """
-        from rekal.train_linear import train_linear
+        from rekal.training.linear import train_linear
 
         learner = self.default_learner() if request.learner is None else request.learner
         following = self.filtering(request)

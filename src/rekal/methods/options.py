@@ -10,9 +10,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any
 
-from rekal.arguments import real, whole
-from rekal.errors import RekalError
-from rekal.suggest import choices as suggested
+from rekal.foundation.arguments import real, whole
+from rekal.foundation.errors import RekalError
+from rekal.foundation.suggest import choices as suggested
 
 METADATA = "rekal option"
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 GROUP = "rekal.methods"
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.methods.em_rnn import MOST, MOST_ITERATIONS
 from rekal.methods.options import option
 from rekal.methods.registry import register
 from rekal.methods.state_space import StateSpaceMethod
 
 if TYPE_CHECKING:
+    from rekal.data import Sequences
+    from rekal.data.scales.standardiser import Standardiser
     from rekal.filters.choice import Filtering
-    from rekal.fit_result import Fit
+    from rekal.fitting.progress import Report
+    from rekal.fitting.result import Fit
+    from rekal.fitting.trained import Trained
     from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
-    from rekal.progress import Report
-    from rekal.sequences import Sequences
-    from rekal.sequences.standardiser import Standardiser
-    from rekal.trained import Trained
 
 
 @register("rbf")
@@ -116,9 +116,9 @@ class RBF(StateSpaceMethod):
         """
         import numpy as np
 
-        from rekal.learning.rbf_start import rbf_starts
-        from rekal.sequences.volume import log_volume
-        from rekal.train_network import train_network
+        from rekal.data.scales.volume import log_volume
+        from rekal.learners.start.rbf_start import rbf_starts
+        from rekal.training.network import train_network
 
         def starts(batch: Any, key: Any) -> Any:
             return rbf_starts(

@@ -6,18 +6,18 @@ import dataclasses
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.methods.base import Method
 from rekal.methods.em_rnn import MOST
 from rekal.methods.options import option
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
+    from rekal.data import Sequences
+    from rekal.fitting.result import Fit
     from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
     from rekal.networks.layer import Layer
     from rekal.networks.network import Network
-    from rekal.sequences import Sequences
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class RecurrentMethod(Method):
             data: whose rows, inputs and time steps it takes.
             key: randomness of the weights.
         """
-        from rekal.train_recurrent import make_network
+        from rekal.training.recurrent import make_network
 
         return make_network(lambda key: self.layer(data, key), data, self.states, key)
 
@@ -110,7 +110,7 @@ class RecurrentMethod(Method):
         Raises:
             RekalError: a part of the data is too short, a filter was asked for, or as for `Backprop.run`.
         """
-        from rekal.train_recurrent import train_recurrent
+        from rekal.training.recurrent import train_recurrent
 
         standardiser = self.standardiser(request)
         if request.filtering is not None:

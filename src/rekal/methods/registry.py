@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
+from rekal.foundation.suggest import choices
 from rekal.methods.base import Method
 from rekal.methods.learners import learner_name
 from rekal.methods.options import options_of
 from rekal.methods.plugins import load_plugins
-from rekal.suggest import choices
 
 Kind = TypeVar("Kind", bound=type[Method])
 _METHODS: dict[str, type[Method]] = {}

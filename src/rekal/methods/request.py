@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rekal.data import Sequences
+    from rekal.data.scales.box_cox import BoxCox
     from rekal.filters.choice import Filtering
-    from rekal.learning.em import Progress
-    from rekal.sequences import Sequences
-    from rekal.sequences.box_cox import BoxCox
+    from rekal.learners.em.em import Progress
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from rekal.methods.recurrent import RecurrentMethod
 from rekal.methods.registry import register
 
 if TYPE_CHECKING:
-    from rekal.fit_result import Fit
+    from rekal.data import Sequences
+    from rekal.fitting.result import Fit
     from rekal.methods.description import Description
-    from rekal.networks.rkn import RKN as Layer
-    from rekal.sequences import Sequences
+    from rekal.networks.rkn.layer import RKN as Layer
 
 
 @register("rkn")
@@ -40,7 +40,7 @@ class RKN(RecurrentMethod):
             data: whose rows, inputs and time steps it takes.
             key: randomness of the weights.
         """
-        from rekal.networks.rkn import RKN as Layer
+        from rekal.networks.rkn.layer import RKN as Layer
 
         timed = "coefficients" if data.dt is not None else "ignored"
         return Layer.create(self.states, inputs=data.n_inputs, key=key, timed=timed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.methods.base import Method
 from rekal.methods.registry import get, known_options
 
@@ -35,7 +35,7 @@ def select(model: Any, options: Mapping[str, Any]) -> Method:
                 f"{name} belongs into the method: {kind.__name__}({name}={given[name]!r})"
             )
         return model
-    from rekal.methods.own import method_of
+    from rekal.methods.own.models import method_of
 
     method = method_of(model)
     for name in given:

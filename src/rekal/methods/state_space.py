@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rekal.methods.base import Method
 
 if TYPE_CHECKING:
+    from rekal.data import Sequences
+    from rekal.data.scales.panel import Panel
+    from rekal.data.scales.standardiser import Standardiser
     from rekal.filters.choice import Filtering
-    from rekal.fit_result import Fit
+    from rekal.fitting.progress import Report
+    from rekal.fitting.result import Fit
+    from rekal.fitting.trained import Trained
     from rekal.methods.description import Description
     from rekal.methods.request import TrainingRequest
-    from rekal.progress import Report
-    from rekal.sequences import Sequences
-    from rekal.sequences.panel import Panel
-    from rekal.sequences.standardiser import Standardiser
-    from rekal.trained import Trained
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,8 @@ class StateSpaceMethod(Method):
         Raises:
             RekalError: the data cannot be learned from, or what was asked for does not go with them.
         """
-        from rekal.progress import progress_bar
-        from rekal.train_fit import as_fit, nats_of_scales
+        from rekal.fitting.progress import progress_bar
+        from rekal.training.as_fit import as_fit, nats_of_scales
 
         standardiser = self.standardiser(request)
         diffuse = self.diffuse_states(request.data)

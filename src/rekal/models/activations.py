@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 Activation = str | Callable[[Array], Array]
 

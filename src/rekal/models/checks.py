@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 MEANING = {
     "Q": "process noise",

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from rekal.errors import RekalError
+from rekal.data import AnyArray
+from rekal.foundation.errors import RekalError
 from rekal.models.checks import (
     block_shapes,
     check_block_shapes,
@@ -37,8 +38,7 @@ from rekal.models.gaussian import (
 from rekal.models.linear import LinearGaussian, stationary_moments
 from rekal.models.linear_model import Blocks, LinearModel
 from rekal.models.products import rows_times
-from rekal.precision import in_own_precision, made_in_double
-from rekal.sequences import AnyArray
+from rekal.numerics.precision import in_own_precision, made_in_double
 
 
 class LinearContinuous(LinearModel):

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal.errors import RekalError
-from rekal.sequences import AnyArray
+from rekal.data import AnyArray
+from rekal.foundation.errors import RekalError
 
 Initial = Literal["given", "stationary", "diffuse"]
 

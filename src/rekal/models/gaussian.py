@@ -47,7 +47,7 @@ from rekal.models.checks import is_singular
 from rekal.models.products import row_dots, rows_times
 from rekal.models.residuals import Residual, difference
 from rekal.models.roots import noise_root
-from rekal.normals import standard_normals
+from rekal.numerics.normals import standard_normals
 
 LOG_2PI = 1.8378770664093453
 

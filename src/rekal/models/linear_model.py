@@ -8,7 +8,7 @@ from typing import NamedTuple
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.models.gaussian import GaussianModel, WhitenedObservation
 from rekal.models.products import rows_times
 from rekal.models.roots import noise_root

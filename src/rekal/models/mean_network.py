@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.models.stochastic_rnn import StochasticRNN
 
 

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from rekal.errors import RekalError
+from rekal.data import AnyArray
+from rekal.foundation.errors import RekalError
 from rekal.models.checks import check_covariances
 from rekal.models.gaussian import (
     NOISE_BLOCKS,
@@ -32,8 +33,7 @@ from rekal.models.gaussian import (
 from rekal.models.portions import in_portions
 from rekal.models.products import row_dots, rows_times
 from rekal.models.residuals import Residual, angle_residual, difference
-from rekal.precision import made_in_double
-from rekal.sequences import AnyArray
+from rekal.numerics.precision import made_in_double
 
 LEAST_WIDTH = 8  # numbers that a user's function is taken to work with for each particle
 

@@ -25,14 +25,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal.errors import RekalError
+from rekal.data.numeric import numeric_array
+from rekal.foundation.errors import RekalError
 from rekal.models.bounds import Bounds, inside
 from rekal.models.continuous import LinearContinuous
 from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.time_varying import LinearTimeVarying
-from rekal.precision import in_own_precision, made_in_double
-from rekal.sequences.numeric import numeric_array
+from rekal.numerics.precision import in_own_precision, made_in_double
 
 Made = LinearGaussian | LinearTimeVarying | LinearContinuous | NonlinearGaussian
 KINDS = (LinearGaussian, LinearTimeVarying, LinearContinuous, NonlinearGaussian)

@@ -6,8 +6,8 @@ r"""A network of radial basis functions with process and observation noise (Ghah
     rho_k(z) = exp(-1/2 (z - c_k)' S_k^{-1} (z - c_k)),   z = [x; u].
 
 Given the kernels the model is linear in all its weights, and a Gaussian times a kernel is again a multiple
-of a Gaussian: with a Gaussian smoother every expectation of EM has a closed form (`learning/rbf_moments.py`).
-Without kernels it is a linear Gaussian model.
+of a Gaussian: with a Gaussian smoother every expectation of EM has a closed form
+(`learners/em/rbf_moments.py`). Without kernels it is a linear Gaussian model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.errors import RekalError
+from rekal.data import AnyArray
+from rekal.foundation.errors import RekalError
 from rekal.models.checks import check_block_shapes, check_covariances
 from rekal.models.gaussian import (
     NOISE_BLOCKS,
@@ -28,7 +29,6 @@ from rekal.models.gaussian import (
     GaussianModel,
 )
 from rekal.models.products import rows_times
-from rekal.sequences import AnyArray
 
 
 class Kernels(eqx.Module):

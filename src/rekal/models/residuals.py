@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 Residual = Callable[[Array, Array], Array]
 

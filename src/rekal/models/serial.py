@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array
 
 from rekal.core.serial import Codec, store_by
-from rekal.entries import Entries, floats
-from rekal.errors import RekalError
+from rekal.foundation.entries import Entries, floats
+from rekal.foundation.errors import RekalError
 from rekal.models.checks import check_block_shapes, check_covariances, check_stable_flow
 from rekal.models.continuous import LinearContinuous
 from rekal.models.defaults import Initial
@@ -20,8 +20,8 @@ from rekal.models.linear import LinearGaussian
 from rekal.models.nonlinear import NonlinearGaussian
 from rekal.models.rbf import Kernels, RBFNetwork
 from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.placing import placed
-from rekal.precision import stored_precision
+from rekal.numerics.placing import placed
+from rekal.numerics.precision import stored_precision
 
 LINEAR = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 FLOW = ("F", "G", "g", "C", "D", "d", "Q", "R", "m", "P")

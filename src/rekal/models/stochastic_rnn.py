@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.models.activations import Activation, activation_function, activation_slope
 from rekal.models.gaussian import GaussianModel
 from rekal.models.products import rows_times

@@ -20,13 +20,13 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from rekal.errors import RekalError
+from rekal.data import AnyArray
+from rekal.foundation.errors import RekalError
 from rekal.models.checks import block_shapes, check_block_shapes, check_covariances
 from rekal.models.defaults import Initial, filled, input_count, start_of
 from rekal.models.gaussian import PairTable, WhitenedObservation
 from rekal.models.linear_model import Blocks, LinearModel
-from rekal.precision import in_own_precision, made_in_double
-from rekal.sequences import AnyArray
+from rekal.numerics.precision import in_own_precision, made_in_double
 
 BLOCKS = Blocks._fields
 

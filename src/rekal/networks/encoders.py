@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.models.activations import Activation
 from rekal.networks.dense import MLP
 from rekal.networks.latent_head import LatentHead

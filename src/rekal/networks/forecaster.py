@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from rekal.core.gaussian import DiagonalGaussian
+from rekal.data import AnyArray
 from rekal.networks.beliefs import Evidence
 from rekal.networks.network import Network, Told
-from rekal.sequences import AnyArray
 
 
 class Forecaster(Network):

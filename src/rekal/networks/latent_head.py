@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.networks.dense import Dense
 from rekal.networks.positive import positive
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.networks.beliefs import Evidence, Readout, Track
 
 

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from rekal.errors import RekalError
+from rekal.data import AnyArray
+from rekal.foundation.errors import RekalError
 from rekal.networks.beliefs import Evidence
 from rekal.networks.layer import Layer
-from rekal.sequences import AnyArray
 
 
 class Told(NamedTuple):

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 
 FAR = 80.0
 

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.nn.initializers import orthogonal
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from rekal.errors import RekalError
+from rekal.foundation.errors import RekalError
 from rekal.networks.beliefs import Evidence, Hidden, Readout, Track
 from rekal.networks.dense import glorot
 from rekal.networks.layer import Layer

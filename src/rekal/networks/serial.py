@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from rekal.archive import load_archive, save_archive
 from rekal.core.serial import arrays_of, described, rebuilt, store_package
-from rekal.entries import Entries, reading
-from rekal.errors import RekalError
+from rekal.foundation.archive import load_archive, save_archive
+from rekal.foundation.entries import Entries, reading
+from rekal.foundation.errors import RekalError
 from rekal.networks.network import Network
 
 KIND = "network"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rekal.files import write_whole
-from rekal.fit_result import Fit
-from rekal.precision import precision_of
+from rekal.data import Sequences
+from rekal.fitting.result import Fit
+from rekal.foundation.files import write_whole
+from rekal.numerics.precision import precision_of
 from rekal.report.page import Page
 from rekal.report.sections import (
     add_calibration,
@@ -24,7 +25,6 @@ from rekal.report.sections_backtest import add_backtest
 from rekal.report.sections_data import add_data, add_heading, view
 from rekal.report.sections_epochs import add_epochs
 from rekal.report.sections_response import add_responses
-from rekal.sequences import Sequences
 
 __all__ = ["report_html", "write_report"]
 

@@ -12,13 +12,13 @@ import numpy as np
 from scipy.special import ndtri
 
 from rekal.core.capabilities import EstimatesState
-from rekal.fit_result import Fit
+from rekal.data import Sequences
+from rekal.data.scales.panel import Panel
+from rekal.data.scales.standardiser import Standardiser
+from rekal.evaluation.posterior import Scored
+from rekal.fitting.result import Fit
+from rekal.fitting.verbs import one_step
 from rekal.forecasting.scores import pair
-from rekal.posterior import Scored
-from rekal.sequences import Sequences
-from rekal.sequences.panel import Panel
-from rekal.sequences.standardiser import Standardiser
-from rekal.verbs import one_step
 
 CHUNK, OVERLAP = 8192, 512  # steps filtered at once, and steps that wash out where a piece starts
 ENTRIES = 3000  # forecasts that are scored at most

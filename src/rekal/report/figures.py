@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from rekal.data import Sequences
 from rekal.forecasting.labels import Labels
 from rekal.report.evidence import Fans, Filtered
 from rekal.report.style import (
@@ -24,7 +25,6 @@ from rekal.report.style import (
     text,
 )
 from rekal.report.thinning import LIMIT, envelope, extremes
-from rekal.sequences import Sequences
 
 
 def clock(one: Sequences, ahead: int = 0) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.stats import binom
 
-from rekal.innovations import autocorrelation, chi_square_band, nis
+from rekal.evaluation.innovations import autocorrelation, chi_square_band, nis
 from rekal.report.evidence import LEVELS, Calibration
 from rekal.report.style import (
     BLUE,

@@ -11,7 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Array, Float
 
-from rekal.fit_result import Fit
+from rekal.data.scales.standardiser import Standardiser
+from rekal.fitting.result import Fit
 from rekal.models.gaussian import GaussianModel
 from rekal.report.style import (
     BLUE,
@@ -27,7 +28,6 @@ from rekal.report.style import (
     text,
 )
 from rekal.report.thinning import extremes
-from rekal.sequences.standardiser import Standardiser
 
 TRANSIENT = 2000
 """Steps without noise after which a model is taken to have settled."""

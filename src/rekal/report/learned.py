@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from rekal.data import Sequences
 from rekal.forecasting.labels import Labels
 from rekal.identification import Identification
 from rekal.identification.modes import Mode
 from rekal.report.style import text
 from rekal.report.tables import NOTHING, number, pairs_table, percent, table
-from rekal.sequences import Sequences
 
 MOST_MODES = 12
 WORDS = ("year", "quarter", "month", "week", "business day", "day", "hour", "minute", "second")

@@ -7,9 +7,10 @@ from importlib.metadata import version
 
 import numpy as np
 
-from rekal.fit_result import Fit
+from rekal.data import Sequences
+from rekal.fitting.history import History
+from rekal.fitting.result import Fit
 from rekal.forecasting.labels import Labels
-from rekal.history import History
 from rekal.methods.description import description_of, method_class
 from rekal.report.evidence import (
     calibrate,
@@ -40,7 +41,6 @@ from rekal.report.tables import (
     structure_table,
     transform_given,
 )
-from rekal.sequences import Sequences
 
 
 def add_learned(page: Page, seen: View) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rekal.backtest import Backtest
-from rekal.fit_result import Fit
+from rekal.evaluation.backtest import Backtest
+from rekal.fitting.result import Fit
 from rekal.report.page import Page
 from rekal.report.style import text
 from rekal.report.tables import NOTHING, number, percent, table

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rekal.fit_result import Fit
+from rekal.data import Sequences
+from rekal.data.scales.panel import Panel
+from rekal.fitting.result import Fit
 from rekal.forecasting.labels import Labels
 from rekal.identification import Identification
 from rekal.methods.description import description_of, method_class
@@ -25,8 +27,6 @@ from rekal.report.tables import (
     pairs_table,
     percent,
 )
-from rekal.sequences import Sequences
-from rekal.sequences.panel import Panel
 
 MOST_PANELS, MOST_COLUMNS, MOST_SERIES = 24, 6, 12
 CLOSE = 240  # steps of the closer view of the end of the data

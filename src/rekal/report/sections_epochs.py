@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from rekal.fit_result import Fit
-from rekal.history import REASONS
+from rekal.fitting.history import REASONS
+from rekal.fitting.result import Fit
 from rekal.report.page import Page
 from rekal.report.sections import add_warnings
 from rekal.report.style import BLUE, ORANGE, line, panels, text

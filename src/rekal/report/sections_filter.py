@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rekal.diagnostics import Diagnostics
+from rekal.evaluation.diagnostics import Diagnostics
 from rekal.forecasting.labels import Labels
 from rekal.report.evidence import Calibration
 from rekal.report.figures import clock

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from rekal.printable import printable
+from rekal.foundation.printable import printable
 
 # Okabe and Ito, Color Universal Design (2008).
 BLUE, ORANGE, GREEN, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#A6568C", "#3C93C8"

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.fit_description import UNIT_OF_PANEL
-from rekal.fit_result import Fit
+from rekal.data.scales.panel import Panel
+from rekal.fitting.description import UNIT_OF_PANEL
+from rekal.fitting.result import Fit
 from rekal.forecasting.labels import Labels
 from rekal.methods.description import description_of, method_class
 from rekal.report.evidence import Calibration
 from rekal.report.style import text
-from rekal.sequences.panel import Panel
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NOTHING = "–"

@@ -7,7 +7,7 @@ the predicted mean at `t`. With the white innovations `e_t = U_t (y_t - C_t x_t^
 
 (Bryson and Frazier 1963; de Jong 1989), and the smoothed moments are `x^- + P^- r` and `P^- - P^- N P^-`. No
 covariance is inverted, so singular ones are fine, and the same two quantities give the gradient of the
-likelihood with respect to every parameter (`learning/score.py`). What a diffuse start adds is in
+likelihood with respect to every parameter (`learners/likelihood/score.py`). What a diffuse start adds is in
 `diffuse.py`.
 
 While the gains are settled, so is `N`, from either end of its own transient: the loop jumps over the middle.
@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from rekal.filters.forms import CovarianceForm, Form
-from rekal.filters.gains import ROUNDING, Gains
-from rekal.filters.means import Means, applied, each, product, small
-from rekal.filters.system import LinearSystem, at
+from rekal.filters.kalman.forms import CovarianceForm, Form
+from rekal.filters.kalman.gains import ROUNDING, Gains
+from rekal.filters.kalman.means import Means, applied, each, product, small
+from rekal.filters.kalman.system import LinearSystem, at
 from rekal.smoothers.diffuse import smoothed_covariances, unknown_means
 
 

@@ -51,13 +51,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, UInt32
 
-from rekal.beliefs import Path
-from rekal.errors import RekalError
+from rekal.core.beliefs import Path
 from rekal.filters.resampling import systematic
+from rekal.foundation.errors import RekalError
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import GaussianModel, everywhere
-from rekal.normals import open_uniforms
-from rekal.precision import in_own_precision
+from rekal.numerics.normals import open_uniforms
+from rekal.numerics.precision import in_own_precision
 from rekal.smoothers.marginal import Smoothed
 
 Method = Literal["exact", "mcmc"]

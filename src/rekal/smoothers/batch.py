@@ -9,20 +9,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from rekal.beliefs import GaussianPath, SmoothedPath
-from rekal.filters.batch import paths_together, solved_together
-from rekal.filters.forms import CovarianceForm, RootForm
-from rekal.filters.gains import Gains
-from rekal.filters.means import Means
-from rekal.filters.paths import smoothed_path
-from rekal.filters.shared import common_of, ends_of, without_padding
-from rekal.filters.system import LinearSystem
-from rekal.precision import precision_of
+from rekal.core.beliefs import GaussianPath, SmoothedPath
+from rekal.filters.kalman.batch import paths_together, solved_together
+from rekal.filters.kalman.forms import CovarianceForm, RootForm
+from rekal.filters.kalman.gains import Gains
+from rekal.filters.kalman.means import Means
+from rekal.filters.kalman.paths import smoothed_path
+from rekal.filters.kalman.shared import common_of, ends_of, without_padding
+from rekal.filters.kalman.system import LinearSystem
+from rekal.numerics.precision import precision_of
 from rekal.smoothers.adjoint import smooth_linear
 from rekal.smoothers.root import smooth_root
 
 if TYPE_CHECKING:
-    from rekal.filters.kalman import Kalman
+    from rekal.filters.kalman.filter import Kalman
 
 
 def smooth_batch(

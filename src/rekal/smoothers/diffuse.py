@@ -1,7 +1,7 @@
 r"""What a whole series says of the unknown coordinates of a diffuse start, carried backwards.
 
-Before an observation the state is `x = m + E delta + xi`, `xi ~ N(0, P)` (`filters/diffuse.py`). With `v` the
-innovation, `K` its gain and `J = I - K C`, the update left
+Before an observation the state is `x = m + E delta + xi`, `xi ~ N(0, P)` (`filters/kalman/diffuse.py`). With
+`v` the innovation, `K` its gain and `J = I - K C`, the update left
 
     delta = Z (v - C xi - eps) + T delta',      xi' = J xi - K eps.
 
@@ -44,12 +44,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from rekal.filters.diffuse import DiffusePhase
-from rekal.filters.forms import Form
-from rekal.filters.gains import Gains
-from rekal.filters.means import Means
-from rekal.filters.rounding import product_without_rounding
-from rekal.filters.system import LinearSystem, at
+from rekal.filters.kalman.diffuse import DiffusePhase
+from rekal.filters.kalman.forms import Form
+from rekal.filters.kalman.gains import Gains
+from rekal.filters.kalman.means import Means
+from rekal.filters.kalman.rounding import product_without_rounding
+from rekal.filters.kalman.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
 
 

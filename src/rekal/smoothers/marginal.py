@@ -32,11 +32,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from rekal.beliefs import Path
-from rekal.errors import RekalError
+from rekal.core.beliefs import Path
+from rekal.foundation.errors import RekalError
 from rekal.models.base import StateSpaceModel
 from rekal.models.gaussian import everywhere
-from rekal.precision import in_own_precision
+from rekal.numerics.precision import in_own_precision
 
 
 class Smoothed(NamedTuple):

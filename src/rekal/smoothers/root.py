@@ -39,11 +39,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from rekal.filters.diffuse import moved_basis
-from rekal.filters.forms import RootForm
-from rekal.filters.gains import ROUNDING, Gains
-from rekal.filters.means import Means, small
-from rekal.filters.system import LinearSystem, at
+from rekal.filters.kalman.diffuse import moved_basis
+from rekal.filters.kalman.forms import RootForm
+from rekal.filters.kalman.gains import ROUNDING, Gains
+from rekal.filters.kalman.means import Means, small
+from rekal.filters.kalman.system import LinearSystem, at
 from rekal.models.roots import square_root, triangular
 from rekal.smoothers.adjoint import LinearSmoothed, smooth_linear
 

@@ -27,9 +27,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from rekal.beliefs import SmoothedPath
-from rekal.filters.forms import Form, RootForm
-from rekal.filters.system import UNROLLED, decorrelate
+from rekal.core.beliefs import SmoothedPath
+from rekal.filters.kalman.forms import Form, RootForm
+from rekal.filters.kalman.system import UNROLLED, decorrelate
 from rekal.models.products import rows_times
 from rekal.models.residuals import Residual
 from rekal.models.roots import triangular

@@ -23,15 +23,15 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from rekal.errors import RekalError
-from rekal.filters.forms import CovarianceForm, RootForm
-from rekal.filters.gains import Gains, gains
-from rekal.filters.means import means
-from rekal.filters.system import LinearSystem, check_series, linear_system
+from rekal.filters.kalman.forms import CovarianceForm, RootForm
+from rekal.filters.kalman.gains import Gains, gains
+from rekal.filters.kalman.means import means
+from rekal.filters.kalman.system import LinearSystem, check_series, linear_system
+from rekal.foundation.errors import RekalError
 from rekal.models.linear_model import LinearModel
 from rekal.models.portions import in_portions
 from rekal.models.roots import square_root
-from rekal.precision import precision_of
+from rekal.numerics.precision import precision_of
 from rekal.smoothers.adjoint import gradients, smoothed_means
 
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from rekal.compiled_functions import make_room
-from rekal.errors import RekalError
-from rekal.plain import plain
+from rekal.foundation.errors import RekalError
+from rekal.foundation.plain import plain
+from rekal.numerics.compiled_functions import make_room
 from rekal.studies.known import Known
 
 Progress = Callable[[int, int, str], None]

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtri
 
-from rekal.adaptive import TRAINING, AdaptiveForecaster, AdaptiveRun
 from rekal.datasets.breathing import load_breathing
+from rekal.evaluation.intervals import LEVELS, RunningIntervals
 from rekal.filters.particle import ParticleFilter
+from rekal.fitting.adaptive import TRAINING, AdaptiveForecaster, AdaptiveRun
 from rekal.forecasting import rolling_forecast
-from rekal.intervals import LEVELS, RunningIntervals
 from rekal.studies import breathing_baselines as baselines
 from rekal.studies.base import Row, StudyOptions, StudyResult
 from rekal.studies.breathing_noise import noise_rows

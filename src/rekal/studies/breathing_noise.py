@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.adaptive import TRAINING
 from rekal.filters.particle import Proposal
-from rekal.learning.em import EM
-from rekal.learning.tracked import Network, fit_network, track, train
+from rekal.fitting.adaptive import TRAINING
+from rekal.learners.em.em import EM
+from rekal.learners.online.tracked import Network, fit_network, track, train
 from rekal.models.stochastic_rnn import StochasticRNN
 from rekal.studies.base import Row
 

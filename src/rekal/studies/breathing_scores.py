@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rekal.intervals import LEVELS, RunningIntervals
+from rekal.evaluation.intervals import LEVELS, RunningIntervals
 from rekal.studies.base import Row
 
 HORIZONS = (1, 2, 5, 10, 21)

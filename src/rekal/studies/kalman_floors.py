@@ -22,15 +22,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekal.beliefs import GaussianPath, SmoothedPath
+from rekal.core.beliefs import GaussianPath, SmoothedPath
 from rekal.datasets.benchmark_systems import canonical_system, lorenz_system
 from rekal.datasets.kalmannet import load_kalmannet
 from rekal.filters.extended import ExtendedKalman
 from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman import Kalman
+from rekal.filters.kalman.filter import Kalman
 from rekal.filters.unscented import UnscentedKalman
 from rekal.models.linear import LinearGaussian
-from rekal.simulation import simulate
+from rekal.simulation.models import simulate
 from rekal.studies.base import Row, StudyOptions, StudyResult
 
 FILES = "the authors' test file, worked out independently of this library for this project"

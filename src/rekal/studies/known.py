@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rekal.errors import RekalError
-from rekal.plain import plain
+from rekal.foundation.errors import RekalError
+from rekal.foundation.plain import plain
 
 FREE = ("seed", "contestants", "all")
 """Entries of a configuration in which two runs of one protocol may differ: who else took part is one."""

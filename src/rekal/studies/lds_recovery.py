@@ -20,15 +20,15 @@ import jax
 import numpy as np
 from scipy.special import ndtri
 
-from rekal.learning.batch import Batch, as_batch
-from rekal.learning.estimate import Estimate
-from rekal.learning.likelihood import MaximumLikelihood
-from rekal.learning.linear_em import linear_em
-from rekal.learning.n4sid import n4sid
-from rekal.learning.total import groups_of, total_log_likelihood
+from rekal.data import Sequences
+from rekal.learners.batch import Batch, as_batch
+from rekal.learners.em.linear_em import linear_em
+from rekal.learners.likelihood.estimate import Estimate
+from rekal.learners.likelihood.likelihood import MaximumLikelihood
+from rekal.learners.likelihood.total import groups_of, total_log_likelihood
+from rekal.learners.start.n4sid import n4sid
 from rekal.models.linear import LinearGaussian
-from rekal.models.structural import oscillator
-from rekal.sequences import Sequences
+from rekal.models.structures.structural import oscillator
 from rekal.studies.base import Row, StudyOptions, StudyResult
 from rekal.studies.lds_systems import Data, answers, draw, errors, random_system
 

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from rekal.data import Sequences
 from rekal.datasets.synthetic import em_paper_system
 from rekal.filters.particle import ParticleFilter
+from rekal.fitting.verbs import filter_paths
 from rekal.forecasting import Forecast, rolling_forecast
 from rekal.forecasting.scores import pair
-from rekal.learning.em import EM
-from rekal.sequences import Sequences
-from rekal.simulation import simulate
-from rekal.train import fit
-from rekal.verbs import filter_paths
+from rekal.learners.em.em import EM
+from rekal.simulation.models import simulate
+from rekal.verbs.fit import fit
 
 HORIZONS = (1, 5, 10)
 PAPER = (

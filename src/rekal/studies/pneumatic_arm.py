@@ -21,13 +21,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rekal.data import Sequences
 from rekal.datasets.pneumatic_arm import ACTIONS, JOINTS, TEST, TRAIN, VALID, load_pneumatic_arm
-from rekal.fit_result import Fit
-from rekal.learning.backprop import Backprop
-from rekal.sequences import Sequences
+from rekal.fitting.result import Fit
+from rekal.learners.gradient.backprop import Backprop
 from rekal.studies.base import Row, StudyOptions, StudyResult
-from rekal.studies.film_contest import Contest, rows_of
-from rekal.studies.film_networks import Contestant
+from rekal.studies.films.contest import Contest, rows_of
+from rekal.studies.films.networks import Contestant
 from rekal.studies.known import taken_over
 from rekal.studies.pneumatic_arm_networks import Units, forecasts, network_of
 from rekal.studies.pneumatic_arm_scores import (
@@ -39,7 +39,7 @@ from rekal.studies.pneumatic_arm_scores import (
     Windows,
     scores,
 )
-from rekal.train import fit
+from rekal.verbs.fit import fit
 
 ACTED = (("inputs", len(ACTIONS)),)
 OURS = Contestant(

@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rekal.data import Sequences
+from rekal.data.scales.standardiser import Standardiser
 from rekal.datasets.pneumatic_arm import JOINTS, PRESSURES
 from rekal.networks.decoders import GaussianHead
 from rekal.networks.encoders import DenseEncoder
 from rekal.networks.forecaster import Forecaster, moves
 from rekal.networks.network import Network
 from rekal.networks.positive import positive
-from rekal.sequences import Sequences
-from rekal.sequences.standardiser import Standardiser
-from rekal.studies.film_networks import Contestant, layer_of
+from rekal.studies.films.networks import Contestant, layer_of
 from rekal.studies.pneumatic_arm_scores import AHEAD, Forecasts, Windows
 
 SENSOR_VAR = 0.01  # of a latent observation before training: the sensors are exact

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from rekal.core.metrics import LOG_2PI
+from rekal.data import Sequences
 from rekal.datasets.pneumatic_arm import JOINTS
-from rekal.metrics import LOG_2PI
-from rekal.sequences import Sequences
-from rekal.studies.film_scores import Z90
+from rekal.studies.films.scores import Z90
 
 AHEAD = 10
 HORIZONS = (1, 3, 5, 7, 10)

@@ -1,7 +1,7 @@
 """Default methods on measured records, beside holding the last value and the last season.
 
 Each method is trained, with the settings that `rekal.fit` has for it, on the first three quarters of a record
-and forecasts the last quarter from every step of it (rolling-origin evaluation, `backtesting.py`):
+and forecasts the last quarter from every step of it (rolling-origin evaluation, `fitting/backtesting.py`):
 
 * nine breathing records of three chest markers (`datasets/breathing.py`); the three shortest of them in the
   reduced protocol;
@@ -27,17 +27,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from rekal.backtest import HorizonScore
-from rekal.backtesting import backtest, horizon_scores
+from rekal.data import Sequences
 from rekal.datasets.breathing import load_breathing
 from rekal.datasets.pneumatic_arm import TEST, TRAIN, load_pneumatic_arm
-from rekal.errors import RekalError
-from rekal.fit_result import Fit
-from rekal.models.structural import local_linear_trend, seasonal
-from rekal.models.structures import Structure
-from rekal.sequences import Sequences
+from rekal.evaluation.backtest import HorizonScore
+from rekal.fitting.backtesting import backtest, horizon_scores
+from rekal.fitting.result import Fit
+from rekal.foundation.errors import RekalError
+from rekal.models.structures.structural import local_linear_trend, seasonal
+from rekal.models.structures.structures import Structure
 from rekal.studies.base import Row, StudyOptions, StudyResult
-from rekal.train import fit
+from rekal.verbs.fit import fit
 
 METHODS = ("em-rnn", "linear", "gru", "lstm", "rkn")
 OF_BREATHING = ("em-rnn", "linear", "gru")  # its nine records take most of the time

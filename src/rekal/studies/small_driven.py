@@ -22,17 +22,17 @@ import time
 import jax
 import numpy as np
 
+from rekal.data.scales.standardiser import Standardiser
 from rekal.datasets.small_driven import SAMPLES, small_driven
 from rekal.datasets.sysid import WARM_UP, Split
-from rekal.free_run import free_run
-from rekal.learning.batch import as_batch
-from rekal.learning.driven_linear import best_linear, linear_choice
-from rekal.learning.held_out import folds_of
-from rekal.learning.likelihood import in_double
+from rekal.learners.batch import as_batch
+from rekal.learners.driven.linear import best_linear, linear_choice
+from rekal.learners.em.held_out import folds_of
+from rekal.learners.likelihood.likelihood import in_double
 from rekal.methods.driven_rnn import DrivenRNN
-from rekal.sequences.standardiser import Standardiser
+from rekal.simulation.free_run import free_run
 from rekal.studies.base import Row, StudyOptions, StudyResult
-from rekal.train_driven import delivered, simulation_choice
+from rekal.training.driven import delivered, simulation_choice
 
 METHODS = ("ARX", "linear", "driven-rnn")
 FIRST_SEED = 200  # lower ones were looked at while the method was made

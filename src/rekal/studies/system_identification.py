@@ -3,9 +3,9 @@
 Official splits (`datasets/sysid.py`): a model is trained on the training series, and then runs over the test
 input by itself; it sees the first four test samples and is scored on the rest. One configuration for both
 benchmarks: data standardised, three linear states and eight bends (bounded units or kernels), eight random
-starts trained on free simulation (`learning/simulation_error.py`), of which the one with the least training
-loss is taken. Nothing of the test series enters that choice; the numbers of states, bends and starts and the
-ridge were chosen with the test figures in view.
+starts trained on free simulation (`learners/driven/simulation_error.py`), of which the one with the least
+training loss is taken. Nothing of the test series enters that choice; the numbers of states, bends and
+starts and the ridge were chosen with the test figures in view.
 
 Two rows beside it: the mean simulation of the better half of the starts, and a linear model trained for
 one-step forecasts by EM, as a reminder why free simulation is trained for.
@@ -18,16 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rekal.data import Sequences
+from rekal.data.scales.standardiser import Standardiser
 from rekal.datasets.sysid import WARM_UP, Benchmark, Split, load_benchmark
-from rekal.fit_result import Fit
-from rekal.free_run import free_run
-from rekal.learning.batch import as_batch
-from rekal.learning.simulation_error import SimulationError
-from rekal.learning.simulation_starts import Kind, simulation_start
-from rekal.sequences import Sequences
-from rekal.sequences.standardiser import Standardiser
+from rekal.fitting.result import Fit
+from rekal.learners.batch import as_batch
+from rekal.learners.driven.simulation_error import SimulationError
+from rekal.learners.driven.simulation_starts import Kind, simulation_start
+from rekal.simulation.free_run import free_run
 from rekal.studies.base import Row, StudyOptions, StudyResult
-from rekal.train import fit
+from rekal.verbs.fit import fit
 
 SOURCE = "Champneys, Beintema, Toth, Schoukens, Rogers 2024 (arXiv 2405.10779), the best of nine: "
 COLUMNS = ("drives 1", "drives 2", "tanks")

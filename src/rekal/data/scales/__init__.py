@@ -1,0 +1,1 @@
+"""Standardising and power transforms."""

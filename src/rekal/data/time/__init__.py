@@ -1,0 +1,1 @@
+"""Stamps, clocks, calendars and time zones."""

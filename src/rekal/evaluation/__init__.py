@@ -1,0 +1,1 @@
+"""Scores, consistency of a filter, naive forecasts, what filtering leaves."""

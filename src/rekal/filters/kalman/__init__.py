@@ -1,0 +1,1 @@
+"""The Kalman filter of every linear model, one series and many."""

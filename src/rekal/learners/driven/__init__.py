@@ -1,0 +1,1 @@
+"""Driven systems: ARX, output-error models and networks trained on their free simulation."""

@@ -1,0 +1,1 @@
+"""Expectation-maximisation: E-steps by particles, Gaussian smoothers and exactly; M-steps."""

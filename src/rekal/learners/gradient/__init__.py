@@ -1,0 +1,1 @@
+"""Back-propagation through time, with checkpoints."""

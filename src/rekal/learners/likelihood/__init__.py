@@ -1,0 +1,1 @@
+"""Maximum likelihood and its score function, standard errors, NUTS."""

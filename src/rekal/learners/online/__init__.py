@@ -1,0 +1,1 @@
+"""Readouts and networks that are tracked while data arrive."""

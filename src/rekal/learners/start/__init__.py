@@ -1,0 +1,1 @@
+"""Where learning begins: subspace identification, order, kernels."""

@@ -1,0 +1,1 @@
+"""Methods that begin with a model of one's own."""

@@ -1,0 +1,1 @@
+"""Methods whose models are structures of components."""

@@ -1,0 +1,1 @@
+"""Components, and the structures that build linear models of them."""

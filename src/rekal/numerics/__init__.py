@@ -1,0 +1,1 @@
+"""Precision, memory, random numbers, compiled functions."""

@@ -1,0 +1,1 @@
+"""New series drawn from models and filters, and noise-free runs."""
