@@ -16,9 +16,9 @@ import pytest
 from conftest import FIGURES, fact, precision, ratio, temporary_mib
 from problem import cuthbert_functions, make_problem, ours, run_particles
 
-from rekal.filters.particle import ParticleFilter
-from rekal.smoothers.backward import smooth_backward
-from rekal.smoothers.marginal import smooth_marginal
+from rekalman.filters.particle import ParticleFilter
+from rekalman.smoothers.backward import smooth_backward
+from rekalman.smoothers.marginal import smooth_marginal
 
 STEPS, PARTICLES = 1000, 100
 PROBLEM = make_problem(STEPS)
@@ -46,7 +46,7 @@ def test_ours(contest, dtype: str, method: str) -> None:
                 )
             )
             result = contest(
-                GROUP, f"rekal {method} {dtype}", functools.partial(call, path),
+                GROUP, f"rekalman {method} {dtype}", functools.partial(call, path),
                 rounds=25, temporary_mib=temporary_mib(call, path),
             )  # fmt: skip
             mean = (result.weights[..., None] * model.observation_mean(path.x)).sum(1)
@@ -58,11 +58,11 @@ def test_ours(contest, dtype: str, method: str) -> None:
             )
             key = jax.random.key(1)
             result = contest(
-                GROUP, f"rekal {method} {dtype}", functools.partial(call, path, key),
+                GROUP, f"rekalman {method} {dtype}", functools.partial(call, path, key),
                 rounds=25, temporary_mib=temporary_mib(call, path, key),
             )  # fmt: skip
             mean = model.observation_mean(result).mean(1)
-    MEANS[f"rekal {method} {dtype}"] = np.asarray(mean)
+    MEANS[f"rekalman {method} {dtype}"] = np.asarray(mean)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -95,14 +95,14 @@ def test_particles_exact(contest) -> None:
 def test_all_compute_the_same_thing_and_how_fast() -> None:
     for dtype in ("float32", "float64"):
         for method in ("marginal", "exact"):
-            name = f"rekal {method} {dtype}"
+            name = f"rekalman {method} {dtype}"
             ratio(f"particles exact / {name}", GROUP, "particles exact float64", name, ">= 400")
             ratio(
                 f"cuthbert exact {dtype} / {name}", GROUP, f"cuthbert exact {dtype}", name, ">= 12"
             )
     # Away from both ends (where conventions differ) the smoothed outputs agree within their noise:
     # each contestant ran a filter of its own with 100 particles.
-    reference = MEANS["rekal marginal float64"][50:-50]
+    reference = MEANS["rekalman marginal float64"][50:-50]
     for name, mean in MEANS.items():
         distance = np.sqrt(np.mean((mean[50:-50] - reference) ** 2))
         fact(GROUP, name, rms_distance_of_smoothed_outputs=float(distance))

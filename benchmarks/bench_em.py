@@ -10,12 +10,12 @@ import pytest
 from conftest import precision, ratio, temporary_mib
 from problem import make_problem, ours
 
-from rekal.filters.particle import ParticleFilter
-from rekal.learners.em.maximise import Constraints, Priors, maximise
-from rekal.learners.em.particle_statistics import expected_statistics
-from rekal.learners.em.priors import PriorStrength
-from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.smoothers.marginal import smooth_marginal
+from rekalman.filters.particle import ParticleFilter
+from rekalman.learners.em.maximise import Constraints, Priors, maximise
+from rekalman.learners.em.particle_statistics import expected_statistics
+from rekalman.learners.em.priors import PriorStrength
+from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.smoothers.marginal import smooth_marginal
 
 STEPS, PARTICLES = 1000, 100
 FREE = Constraints(None, None, (), "diagonal", "diagonal")

@@ -10,7 +10,7 @@ import pytest
 from conftest import FIGURES, fact, precision, ratio
 from problem import make_problem, ours, run_particles
 
-from rekal.filters.particle import ParticleFilter
+from rekalman.filters.particle import ParticleFilter
 
 STEPS = {1_000: 1000, 10_000: 300, 100_000: 50, 1_000_000: 10}
 
@@ -27,7 +27,7 @@ def test_ours(contest, dtype: str, particles: int) -> None:
         model, y, mask = ours(make_problem(STEPS[particles]))
         algorithm = ParticleFilter(model, particles, "bootstrap")
         call = jax.jit(lambda key: algorithm.run(y, mask, None, None, key).log_likelihood)
-        group, name = group_of(particles), f"rekal {dtype}"
+        group, name = group_of(particles), f"rekalman {dtype}"
         total = contest(group, name, functools.partial(call, jax.random.key(0)), rounds=9)
         fact(group, name, log_likelihood=float(total))
 
@@ -46,7 +46,7 @@ def test_same_likelihood_and_how_fast(particles: int) -> None:
     group = group_of(particles)
     goal = ">= 5" if particles >= 10_000 else ">= 0"
     for dtype in ("float32", "float64"):
-        name = f"rekal {dtype}"
+        name = f"rekalman {dtype}"
         ratio(f"particles float64 / {name}", group, "particles float64", name, goal)
     values = [entry["log_likelihood"] for entry in FIGURES[group].values()]
     assert max(values) - min(values) < 5 * np.sqrt(STEPS[particles] / particles) + 0.05

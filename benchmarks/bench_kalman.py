@@ -23,12 +23,12 @@ from kalman_peers import (
     ours,
 )
 
-from rekal.filters.kalman.batch import filter_batch
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.kalman.system import linear_system
-from rekal.learners.batch import Batch
-from rekal.learners.em.linear_em import linear_em
-from rekal.learners.likelihood.score import log_likelihood
+from rekalman.filters.kalman.batch import filter_batch
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.kalman.system import linear_system
+from rekalman.learners.batch import Batch
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.likelihood.score import log_likelihood
 
 STEPS, SERIES = 1000, 200
 SIZES = [(4, 2), (16, 8)]
@@ -72,10 +72,10 @@ def test_filter(contest, size) -> None:
     run = jax.jit(lambda y: Kalman(model, "covariance").run(y, None))
     path, seconds = timed_compilation(lambda: run(y[0]))
     agree(where, float(path.log_likelihood))
-    contest(where, "rekal", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
+    contest(where, "rekalman", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
     root = jax.jit(lambda y: Kalman(model, "square-root").run(y, None))
     agree(where, float(root(y[0]).log_likelihood))
-    contest_more(contest, where, "rekal square-root", lambda: root(y[0]))
+    contest_more(contest, where, "rekalman square-root", lambda: root(y[0]))
     peer = for_statsmodels(data)
     agree(where, float(peer.filter().llf))
     contest_more(contest, where, "statsmodels", peer.filter)
@@ -122,7 +122,7 @@ def test_smoother(contest, size) -> None:
     run = jax.jit(lambda y: Kalman(model, "covariance").smooth(y, None)[1])
     _, seconds = timed_compilation(lambda: run(y[0]))
     mean = np.asarray(run(y[0]).mean)
-    contest(where, "rekal", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
+    contest(where, "rekalman", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
     peer = for_statsmodels(data)
     np.testing.assert_allclose(peer.smooth().smoothed_state.T, mean, atol=1e-7)
     contest_more(contest, where, "statsmodels", peer.smooth)
@@ -178,7 +178,7 @@ def test_batch(contest, size) -> None:
 
     total = float(run(y)[1].sum())
     agree(where, total)
-    contest(where, "rekal", lambda: run(y), rounds=15)
+    contest(where, "rekalman", lambda: run(y), rounds=15)
     from dynamax.linear_gaussian_ssm import lgssm_filter
 
     parameters, _ = for_dynamax(data)
@@ -208,7 +208,7 @@ def test_em(contest, size) -> None:
     mask = jnp.ones((1, STEPS, size[1]), bool)
     batch = Batch(y[:1], mask, None, jnp.ones((1, STEPS), bool))
     call = functools.partial(linear_em, model, batch, iterations=20, tolerance=0)
-    contest(where, "rekal", lambda: call().log_likelihood, rounds=10)
+    contest(where, "rekalman", lambda: call().log_likelihood, rounds=10)
     from dynamax.linear_gaussian_ssm import LinearGaussianSSM
 
     parameters, made = for_dynamax(data)
@@ -249,8 +249,8 @@ def test_gradient(contest, size) -> None:
 
     alone, both = jax.jit(value), jax.jit(jax.value_and_grad(value))
     agree(where, float(alone(model, y[0])))
-    contest(where, "rekal value", lambda: alone(model, y[0]), rounds=30)
-    contest_more(contest, where, "rekal", lambda: both(model, y[0]))
+    contest(where, "rekalman value", lambda: alone(model, y[0]), rounds=30)
+    contest_more(contest, where, "rekalman", lambda: both(model, y[0]))
     from dynamax.linear_gaussian_ssm import lgssm_filter
 
     parameters, _ = for_dynamax(data)
@@ -290,13 +290,13 @@ def test_ratios(what: str, size: tuple[int, int]) -> None:
     for peer in PEERS:
         if peer in FIGURES.get(where, {}):
             goal = GOALS[what].get(peer, 1) if size == (4, 2) else 1
-            ratio(f"{peer} / rekal", where, peer, "rekal", f">= {goal}")
+            ratio(f"{peer} / rekalman", where, peer, "rekalman", f">= {goal}")
     for peer in ("dynamax", "cuthbert"):
-        ours, theirs = (FIGURES[where].get(name, {}) for name in ("rekal", peer))
+        ours, theirs = (FIGURES[where].get(name, {}) for name in ("rekalman", peer))
         if "first_call_seconds" in theirs:
             mine = f"{where}, first call"
-            for name, entry in (("rekal", ours), (peer, theirs)):
+            for name, entry in (("rekalman", ours), (peer, theirs)):
                 fact(mine, name, seconds=entry["first_call_seconds"])
-            ratio(f"{peer} / rekal", mine, peer, "rekal", ">= 1")
+            ratio(f"{peer} / rekalman", mine, peer, "rekalman", ">= 1")
     if what == "likelihood and gradient":
-        ratio("value and gradient / value", where, "rekal", "rekal value", "<= 3")
+        ratio("value and gradient / value", where, "rekalman", "rekalman value", "<= 3")

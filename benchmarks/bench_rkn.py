@@ -23,18 +23,18 @@ from rkn_problem import (
     epoch_seconds,
     films,
     layer_of,
-    rekal_call,
+    rekalman_call,
     torch_call,
 )
 from torch_rkn import ConvNet, StreamingLSTM
 
-from rekal.networks.beliefs import Evidence
-from rekal.networks.decoders import GaussianHead
-from rekal.networks.encoders import DenseEncoder
-from rekal.networks.network import Network
-from rekal.networks.vision.conv_encoder import ConvEncoder
-from rekal.networks.vision.patch_encoder import PatchEncoder
-from rekal.numerics.memory import keep_freed_memory
+from rekalman.networks.beliefs import Evidence
+from rekalman.networks.decoders import GaussianHead
+from rekalman.networks.encoders import DenseEncoder
+from rekalman.networks.network import Network
+from rekalman.networks.vision.conv_encoder import ConvEncoder
+from rekalman.networks.vision.patch_encoder import PatchEncoder
+from rekalman.numerics.memory import keep_freed_memory
 
 RECURSION = {m: f"RKN forward and backward, batch 50, T = 150, m = {m}, float32" for m in (100, 15)}
 EPOCH = "pendulum epoch, 150000 frames, batch 50, T = 75, m = 15, float32"
@@ -53,12 +53,12 @@ def memory() -> None:
 @pytest.mark.parametrize("latent", RECURSION)
 def test_gradients_agree(latent: int) -> None:
     """Ours, autodiff and PyTorch give the same value and gradients, to rounding in float32."""
-    function, args = rekal_call(latent)
+    function, args = rekalman_call(latent)
     value, (layer, w, r) = function(*args)
     ours = [layer.bases, layer.coefficients.state.T, layer.coefficients.known.bias, w, r]
     found, (bases, mix, bias, _, of_w, of_r) = torch_call(latent, None)()
     theirs = [x.numpy() for x in (bases, mix, bias, of_w, of_r)]
-    function, args = rekal_call(latent, by_autodiff)
+    function, args = rekalman_call(latent, by_autodiff)
     other, (layer, w, r) = function(*args)
     again = [layer.bases, layer.coefficients.state.T, layer.coefficients.known.bias, w, r]
     assert float(value) == pytest.approx(found.item(), rel=1e-4)
@@ -70,10 +70,10 @@ def test_gradients_agree(latent: int) -> None:
 
 
 @pytest.mark.parametrize("latent", RECURSION)
-@pytest.mark.parametrize("name", ["rekal", "rekal, forward only", "the same by autodiff"])
+@pytest.mark.parametrize("name", ["rekalman", "rekalman, forward only", "the same by autodiff"])
 def test_ours(contest, latent: int, name: str) -> None:
     run = {"run": by_autodiff} if "autodiff" in name else {}
-    function, args = rekal_call(latent, gradient="only" not in name, **run)
+    function, args = rekalman_call(latent, gradient="only" not in name, **run)
     memory = temporary_mib(function, *args)
     contest(RECURSION[latent], name, lambda: function(*args), rounds=30, temporary_mib=memory)
 
@@ -93,7 +93,7 @@ def test_lstm_in_torch(contest, latent: int, units: int) -> None:
 def test_memory(latent: int) -> None:
     """Peak memory of one gradient, each in a process of its own."""
     program = Path(__file__).with_name("rkn_memory.py")
-    contestants = {"rekal": ["rekal"], "torch banded, eager": ["banded"]}
+    contestants = {"rekalman": ["rekalman"], "torch banded, eager": ["banded"]}
     contestants |= {f"torch LSTM, {n} units": ["lstm", str(n)] for n in UNITS[latent]}
     for name, (who, *units) in contestants.items():
         command = [sys.executable, str(program), who, str(latent), *units]
@@ -102,7 +102,8 @@ def test_memory(latent: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "encoder"), [("rekal, patches", PatchEncoder), ("rekal, convolutions", ConvEncoder)]
+    ("name", "encoder"),
+    [("rekalman, patches", PatchEncoder), ("rekalman, convolutions", ConvEncoder)],
 )
 def test_epoch(name: str, encoder: type) -> None:
     fact(EPOCH, name, seconds=epoch_seconds(encoder))
@@ -111,8 +112,8 @@ def test_epoch(name: str, encoder: type) -> None:
 @pytest.mark.parametrize(
     ("group", "name", "what"),
     [
-        *((group, "rekal", ["recursion", str(m)]) for m, group in RECURSION.items()),
-        (EPOCH, "rekal, patches", ["epoch"]),
+        *((group, "rekalman", ["recursion", str(m)]) for m, group in RECURSION.items()),
+        (EPOCH, "rekalman, patches", ["epoch"]),
     ],
 )
 def test_a_device_for_each_core(group: str, name: str, what: list[str]) -> None:
@@ -172,7 +173,7 @@ def test_streaming(latent: int) -> None:
         nonlocal belief
         belief, _ = jax.block_until_ready(step(network, belief, evidence))
 
-    fact(STREAM[latent], "rekal", **percentiles(ours))
+    fact(STREAM[latent], "rekalman", **percentiles(ours))
     peer = StreamingLSTM(latent, 2)
     x, state = torch.zeros(1, 2 * latent), (torch.zeros(1, 4 * latent),) * 2
 
@@ -186,23 +187,31 @@ def test_streaming(latent: int) -> None:
 
 def test_ratios() -> None:
     large, small = RECURSION.values()
-    ratio("torch banded, eager / rekal", large, "torch banded, eager", "rekal", ">= 9")
-    ratio("torch LSTM, 400 units / rekal", large, "torch LSTM, 400 units", "rekal", ">= 6")
+    ratio("torch banded, eager / rekalman", large, "torch banded, eager", "rekalman", ">= 9")
+    ratio("torch LSTM, 400 units / rekalman", large, "torch LSTM, 400 units", "rekalman", ">= 6")
     for peer, goal in (("torch banded, eager", ">= 9"), ("torch LSTM, 400 units", ">= 6")):
-        ratio(f"{peer} / rekal, {PER_CORE}", large, peer, f"rekal, {PER_CORE}", goal)
+        ratio(f"{peer} / rekalman, {PER_CORE}", large, peer, f"rekalman, {PER_CORE}", goal)
     peer = "torch LSTM, 60 units"
-    ratio(f"{peer} / rekal, {PER_CORE}", small, peer, f"rekal, {PER_CORE}", ">= 1")
-    ratio("torch LSTM, 100 units / rekal", large, "torch LSTM, 100 units", "rekal", ">= 0")
-    ratio("torch banded, eager / rekal", small, "torch banded, eager", "rekal", ">= 0")
-    ratio("torch LSTM, 60 units / rekal", small, "torch LSTM, 60 units", "rekal", ">= 1")
+    ratio(f"{peer} / rekalman, {PER_CORE}", small, peer, f"rekalman, {PER_CORE}", ">= 1")
+    ratio("torch LSTM, 100 units / rekalman", large, "torch LSTM, 100 units", "rekalman", ">= 0")
+    ratio("torch banded, eager / rekalman", small, "torch banded, eager", "rekalman", ">= 0")
+    ratio("torch LSTM, 60 units / rekalman", small, "torch LSTM, 60 units", "rekalman", ">= 1")
     for where in RECURSION.values():
-        ratio("autodiff / written by hand", where, "the same by autodiff", "rekal", ">= 0")
-    patches = "rekal, patches"
-    for seconds, name in ((4, patches), (4, f"{patches}, {PER_CORE}"), (15, "rekal, convolutions")):
+        ratio("autodiff / written by hand", where, "the same by autodiff", "rekalman", ">= 0")
+    patches = "rekalman, patches"
+    for seconds, name in (
+        (4, patches),
+        (4, f"{patches}, {PER_CORE}"),
+        (15, "rekalman, convolutions"),
+    ):
         fact(EPOCH, f"goal of {seconds} s", seconds=seconds)
         ratio(f"{name} / goal of {seconds} s", EPOCH, name, f"goal of {seconds} s", "<= 1")
     ratio(
-        "torch / rekal, convolutions", EPOCH, "torch, convolutions", "rekal, convolutions", ">= 0"
+        "torch / rekalman, convolutions",
+        EPOCH,
+        "torch, convolutions",
+        "rekalman, convolutions",
+        ">= 0",
     )
     for where in STREAM.values():
-        ratio("torch LSTMCell / rekal", where, "torch LSTMCell", "rekal", ">= 0")
+        ratio("torch LSTMCell / rekalman", where, "torch LSTMCell", "rekalman", ">= 0")

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.models.linear import LinearGaussian
+from rekalman.models.linear import LinearGaussian
 
 
 class Linear(NamedTuple):

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from problem import make_problem, ours
 
-from rekal.filters.particle import ParticleFilter
-from rekal.smoothers.backward import smooth_backward
+from rekalman.filters.particle import ParticleFilter
+from rekalman.smoothers.backward import smooth_backward
 
 STEPS, PARTICLES = 1000, 100_000
 

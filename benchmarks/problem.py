@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 STATES = 5
 

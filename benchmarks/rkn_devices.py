@@ -18,18 +18,18 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
-from rkn_problem import epoch_seconds, rekal_call
+from rkn_problem import epoch_seconds, rekalman_call
 
-from rekal.learners.gradient.devices import Devices
-from rekal.networks.vision.patch_encoder import PatchEncoder
-from rekal.numerics.memory import keep_freed_memory
+from rekalman.learners.gradient.devices import Devices
+from rekalman.networks.vision.patch_encoder import PatchEncoder
+from rekalman.numerics.memory import keep_freed_memory
 
 ROUNDS = 30
 
 
 def recursion(latent: int) -> dict[str, float]:
     """The fastest and the median round."""
-    function, (parameters, *arrays) = rekal_call(latent)
+    function, (parameters, *arrays) = rekalman_call(latent)
     same = Devices().same
     rows = NamedSharding(same.mesh, P("batch"))
 

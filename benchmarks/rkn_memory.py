@@ -1,6 +1,6 @@
 """Peak memory of one gradient of the recursion, in MiB above what the process held before it, as JSON.
 
-    python benchmarks/rkn_memory.py rekal|banded|lstm LATENT [UNITS]
+    python benchmarks/rkn_memory.py rekalman|banded|lstm LATENT [UNITS]
 
 A program of its own, because peak memory is that of a whole process. Linux only: the kernel is told to
 measure the peak anew after everything is compiled.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
-from rkn_problem import rekal_call, torch_call
+from rkn_problem import rekalman_call, torch_call
 
 
 def status(name: str) -> float:
@@ -26,9 +26,9 @@ def status(name: str) -> float:
 
 def caller(who: str, latent: int, units: int | None) -> Callable[[], object]:
     """What computes one gradient; compiled, but not run yet."""
-    if who != "rekal":
+    if who != "rekalman":
         return torch_call(latent, units)
-    function, args = rekal_call(latent)
+    function, args = rekalman_call(latent)
     compiled = function.lower(*args).compile()
     return lambda: jax.block_until_ready(compiled(*args))
 

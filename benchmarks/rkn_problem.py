@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch_rkn import BandedRKN
 
-from rekal import Backprop, Frames
-from rekal.networks.beliefs import Evidence, Factorised
-from rekal.networks.decoders import GaussianHead
-from rekal.networks.network import Network
-from rekal.networks.rkn.cell import Move, predict, update
-from rekal.networks.rkn.layer import RKN
-from rekal.networks.rkn.steps import belief_of, moments_of, steps_of, time_first
+from rekalman import Backprop, Frames
+from rekalman.networks.beliefs import Evidence, Factorised
+from rekalman.networks.decoders import GaussianHead
+from rekalman.networks.network import Network
+from rekalman.networks.rkn.cell import Move, predict, update
+from rekalman.networks.rkn.layer import RKN
+from rekalman.networks.rkn.steps import belief_of, moments_of, steps_of, time_first
 
 BATCH, TIME = 50, 150
 FRAMES = 150_000  # of an epoch
@@ -64,7 +64,7 @@ def by_autodiff(layer: RKN, evidence: Evidence) -> jax.Array:
     return joined(belief_of(time_first(path), None))
 
 
-def rekal_call(
+def rekalman_call(
     latent: int, run: Callable[[RKN, Evidence], jax.Array] = handwritten, gradient: bool = True
 ) -> tuple[Any, tuple[Any, ...]]:
     """A compiled function and its arguments; it gives the value and, if wanted, all gradients."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rekal.networks.rkn.layer import RKN
+from rekalman.networks.rkn.layer import RKN
 
 torch.set_num_threads(2)
 

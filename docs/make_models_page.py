@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rekal.methods.describe import CAPABILITIES, describe
-from rekal.methods.registry import get, names
+from rekalman.methods.describe import CAPABILITIES, describe
+from rekalman.methods.registry import get, names
 
 PAGE = Path(__file__).with_name("models.md")
 INTRODUCTION = """\
 # The models to choose from
 
-`rekal.fit` learns by one of these methods. These three calls give the same fit:
+`rekalman.fit` learns by one of these methods. These three calls give the same fit:
 
-    rekal.fit(data, "gru", states=12)
-    rekal.fit(data, rekal.methods.GRU(states=12))
-    rekal fit data.csv --model gru --set states=12
+    rekalman.fit(data, "gru", states=12)
+    rekalman.fit(data, rekalman.methods.GRU(states=12))
+    rekalman fit data.csv --model gru --set states=12
 
-`rekal models` prints this table and `rekal models gru` the options of one; `--json` gives both as data. An
-option that is unknown, of the wrong type or out of range is refused in a sentence that says what it may be.
-A model of your own ([linear](linear.md), [nonlinear](nonlinear.md), a function of parameters) may stand in
-place of a name.
+`rekalman models` prints this table and `rekalman models gru` the options of one; `--json` gives both as
+data. An option that is unknown, of the wrong type or out of range is refused in a sentence that says what it
+may be. A model of your own ([linear](linear.md), [nonlinear](nonlinear.md), a function of parameters) may
+stand in place of a name.
 """
 
 

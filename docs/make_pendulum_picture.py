@@ -2,8 +2,8 @@
 
     python docs/make_pendulum_picture.py
 
-Takes the network of `rekal study pendulum` with seed 0 (trains it, if that study was not run) and its first
-test series that noise hides for long. Needs Chromium.
+Takes the network of `rekalman study pendulum` with seed 0 (trains it, if that study was not run) and its
+first test series that noise hides for long. Needs Chromium.
 """
 
 from pathlib import Path
@@ -13,10 +13,10 @@ import plotly.graph_objects as go
 from photograph import photograph
 from PIL import Image
 
-from rekal.datasets.filmed import Filmed
-from rekal.networks.network import Network
-from rekal.studies.base import StudyOptions
-from rekal.studies.films.pendulum import OURS, STUDY
+from rekalman.datasets.filmed import Filmed
+from rekalman.networks.network import Network
+from rekalman.studies.base import StudyOptions
+from rekalman.studies.films.pendulum import OURS, STUDY
 
 TARGET = Path(__file__).parent / "images" / "pendulum.png"
 WIDTH, HEIGHT = 1100, 470

@@ -2,7 +2,7 @@
 
     python docs/make_picture.py
 
-Trains as `rekal fit sunspots` does. Needs Chromium to turn the figure into pixels.
+Trains as `rekalman fit sunspots` does. Needs Chromium to turn the figure into pixels.
 """
 
 from pathlib import Path
@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from photograph import photograph
 
-from rekal.datasets import load_example
-from rekal.verbs.fit import fit
+from rekalman.datasets import load_example
+from rekalman.verbs.fit import fit
 
 TARGET = Path(__file__).parent / "images" / "sunspots.png"
 FIRST, AHEAD = 1880, 22

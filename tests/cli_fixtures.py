@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cli_helpers import make_model, oscillation, write_csv
 
-from rekal.data import Sequences
+from rekalman.data import Sequences
 
 
 @pytest.fixture(scope="session")
@@ -30,17 +30,17 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for each in (plain, with_input):
         each.mkdir()
     write_csv(plain / "y.csv", oscillation())
-    make_model(Sequences.from_csv(plain / "y.csv")).save(plain / "y.rekal")
+    make_model(Sequences.from_csv(plain / "y.csv")).save(plain / "y.rekalman")
     write_csv(with_input / "d.csv", oscillation(driven=True))
     write_csv(with_input / "f.csv", oscillation(5, driven=True)[["u"]])
     data = Sequences.from_csv(with_input / "d.csv", inputs=["u"])
-    make_model(data).save(with_input / "d.rekal")
+    make_model(data).save(with_input / "d.rekalman")
     return folder
 
 
 @pytest.fixture
 def here(own_cache: None, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with the data `y.csv` and its model `y.rekal`."""
+    """An empty folder to work in, with the data `y.csv` and its model `y.rekalman`."""
     shutil.copytree(prepared / "plain", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -50,7 +50,7 @@ def here(own_cache: None, prepared: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def driven(
     own_cache: None, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """The same with an input column: `d.csv`, `d.rekal`, and the inputs of 5 more steps `f.csv`."""
+    """The same with an input column: `d.csv`, `d.rekalman`, and the inputs of 5 more steps `f.csv`."""
     shutil.copytree(prepared / "driven", tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path

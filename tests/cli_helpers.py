@@ -11,26 +11,26 @@ import numpy as np
 import pandas as pd
 from typer.testing import CliRunner
 
-from rekal.cli import app
-from rekal.data import Sequences
-from rekal.data.scales.standardiser import Standardiser
-from rekal.filters.choice import Filtering
-from rekal.fitting.result import Fit, History
-from rekal.forecasting.labels import Labels
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekalman.cli import app
+from rekalman.data import Sequences
+from rekalman.data.scales.standardiser import Standardiser
+from rekalman.filters.choice import Filtering
+from rekalman.fitting.result import Fit, History
+from rekalman.forecasting.labels import Labels
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 TINY = ("--states", "2", "--particles", "20", "--iterations", "3", "--restarts", "1")
-"""Options of `rekal fit` with which it takes a moment."""
+"""Options of `rekalman fit` with which it takes a moment."""
 
 
 def call(*arguments: Any) -> Any:
     """Run a command in this process: its `exit_code`, `stdout` and `stderr`."""
-    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="rekal")
+    return CliRunner().invoke(app, [str(a) for a in arguments], prog_name="rekalman")
 
 
 def spawn(*arguments: Any, cwd: Path | None = None, **more: Any) -> Any:
     """Run a command in a process of its own."""
-    command = [sys.executable, "-m", "rekal.cli", *(str(a) for a in arguments)]
+    command = [sys.executable, "-m", "rekalman.cli", *(str(a) for a in arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=200, **more)
 
 
@@ -43,7 +43,7 @@ def answer(result: Any) -> dict[str, Any]:
 def refused(result: Any, *fragments: str) -> None:
     """A refusal: one sentence on stderr, nothing on stdout, exit code 2."""
     code = result.exit_code if hasattr(result, "exit_code") else result.returncode
-    said = [line for line in result.stderr.splitlines() if line.startswith("rekal: ")]
+    said = [line for line in result.stderr.splitlines() if line.startswith("rekalman: ")]
     assert code == 2, (code, result.stdout, result.stderr)
     assert result.stdout == ""
     assert len(said) == 1, result.stderr

@@ -23,12 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 from naive import JointGaussian
 
-import rekal
-from rekal.numerics.precision import single_precision
+import rekalman
+from rekalman.numerics.precision import single_precision
 
 
 def smallest() -> dict[str, float]:
-    """The largest error of the smallest program, and of the formulations that rekal uses."""
+    """The largest error of the smallest program, and of the formulations that rekalman uses."""
     rng = np.random.default_rng(0)
     M, x, z = (rng.normal(size=s).astype(np.float32) for s in ((3, 3), (20_000, 3), (20_000, 3)))
     right = x.astype(float) @ M.T.astype(float) + z
@@ -41,10 +41,12 @@ def smallest() -> dict[str, float]:
     return {name: float(np.abs(jax.jit(way)(M, x, z) - right).max()) for name, way in ways.items()}
 
 
-def linear(n: int, p: int) -> rekal.LinearGaussian:
+def linear(n: int, p: int) -> rekalman.LinearGaussian:
     rng = np.random.default_rng(n)
     A = 0.7 * np.eye(n) + 0.2 / n
-    return rekal.LinearGaussian.create(A, rng.normal(size=(p, n)), 0.3 * np.eye(n), 0.4 * np.eye(p))
+    return rekalman.LinearGaussian.create(
+        A, rng.normal(size=(p, n)), 0.3 * np.eye(n), 0.4 * np.eye(p)
+    )
 
 
 def exact(n: int, p: int, y) -> JointGaussian:
@@ -57,7 +59,7 @@ def draws(count: int, n: int, p: int, steps: int = 5) -> dict[str, float]:
     with single_precision():
         model = linear(n, p)
         y = jnp.asarray(np.random.default_rng(1).normal(size=(steps, p)), jnp.float32)
-        x = rekal.simulation_smoother(model, y, None, None, jax.random.key(0), count)
+        x = rekalman.simulation_smoother(model, y, None, None, jax.random.key(0), count)
         assert x.dtype == jnp.float32
     mean, cov = exact(n, p, y).given(steps)
     var = np.stack([cov[t, :, t].diagonal() for t in range(steps)])
@@ -73,16 +75,16 @@ def particles(count: int, n: int, p: int, proposal: str, kind: str, steps: int =
         model = linear(n, p)
         A, C, Q, R = (jnp.asarray(getattr(model, name)) for name in "ACQR")
         if kind == "network":
-            model = rekal.StochasticRNN.create(A, C, Q, R, P=jnp.eye(n), activation="identity")
+            model = rekalman.StochasticRNN.create(A, C, Q, R, P=jnp.eye(n), activation="identity")
         if kind == "own functions":
             f, h = (
                 lambda x, u, dt: (A * x).sum(-1),
                 lambda x, u: jnp.sinh(jnp.arcsinh((C * x).sum(-1))),
             )
-            model = rekal.NonlinearGaussian.create(f, h, Q, R, jnp.zeros(n), jnp.eye(n))
+            model = rekalman.NonlinearGaussian.create(f, h, Q, R, jnp.zeros(n), jnp.eye(n))
         y = jnp.asarray(np.random.default_rng(1).normal(size=(steps, p)), jnp.float32)
         right = exact(n, p, y).log_likelihood()
-        algorithm = rekal.ParticleFilter(model, count, proposal)
+        algorithm = rekalman.ParticleFilter(model, count, proposal)
         run = eqx.filter_jit(lambda key: algorithm.run(y, y == y, None, None, key).log_likelihood)
         runs = [float(run(jax.random.key(seed))) - right for seed in range(3)]
     return float(np.mean(np.exp(runs)) - 1)

@@ -19,13 +19,13 @@ from finite import noted, watch
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "rekal",
+    "rekalman",
     max_examples=50,
     deadline=None,
     derandomize=True,  # the same examples at every run; `-m nightly` draws new ones
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.load_profile("rekal")
+settings.load_profile("rekalman")
 
 HASTY = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 
@@ -101,7 +101,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if workers:
             return
     watch()
-    importlib.import_module("rekal.numerics.compiled_functions").FULL = REGIONS
+    importlib.import_module("rekalman.numerics.compiled_functions").FULL = REGIONS
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ def every_result_is_finite(request: pytest.FixtureRequest) -> Iterator[None]:
 def room_for_compiled_functions() -> Iterator[None]:
     """Forget compiled functions between tests before the kernel refuses to map more of them."""
     yield
-    from rekal.numerics.compiled_functions import (
+    from rekalman.numerics.compiled_functions import (
         make_room,  # not before the type checks are in place
     )
 

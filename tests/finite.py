@@ -53,18 +53,18 @@ INFINITE = {
 """What may be infinite (never NaN), field by field."""
 
 VERBS = {
-    "rekal.fitting.verbs": "filter smooth",
-    "rekal.verbs.fit": "fit",
-    "rekal.simulation.models": "simulate simulate_sequences",
-    "rekal.simulation.linear": "simulate_linear",
-    "rekal.simulation.filters": "simulate_filter",
-    "rekal.simulation.free_run": "free_run",
-    "rekal.identification": "identify responses distance",
-    "rekal.filters.kalman.batch": "filter_batch",
-    "rekal.fitting.adaptive": "fit_adaptive",
-    "rekal.smoothers.simulation": "simulation_smoother",
-    "rekal.forecasting": "forecast_from rolling_forecast",
-    "rekal.evaluation.diagnostics": "diagnose",
+    "rekalman.fitting.verbs": "filter smooth",
+    "rekalman.verbs.fit": "fit",
+    "rekalman.simulation.models": "simulate simulate_sequences",
+    "rekalman.simulation.linear": "simulate_linear",
+    "rekalman.simulation.filters": "simulate_filter",
+    "rekalman.simulation.free_run": "free_run",
+    "rekalman.identification": "identify responses distance",
+    "rekalman.filters.kalman.batch": "filter_batch",
+    "rekalman.fitting.adaptive": "fit_adaptive",
+    "rekalman.smoothers.simulation": "simulation_smoother",
+    "rekalman.forecasting": "forecast_from rolling_forecast",
+    "rekalman.evaluation.diagnostics": "diagnose",
 }
 METHODS = {
     "Fit": "filter smooth forecast roll simulate free_run identify diagnose",
@@ -91,16 +91,16 @@ noted: list[str] = []
 
 def watch() -> None:
     """Put the check around everything public, once."""
-    rekal = importlib.import_module("rekal")
+    rekalman = importlib.import_module("rekalman")
     for place, names in VERBS.items():
         module = importlib.import_module(place)
         for name in names.split():
             checked = _checked(getattr(module, name), name)
             setattr(module, name, checked)
-            if hasattr(rekal, name):
-                setattr(rekal, name, checked)
+            if hasattr(rekalman, name):
+                setattr(rekalman, name, checked)
     for kind, names in METHODS.items():
-        owner = getattr(rekal, kind)
+        owner = getattr(rekalman, kind)
         for name in names.split():
             # As the class has it, or its base; what Equinox wraps is a descriptor that hands on `self`.
             setattr(owner, name, _checked(_function(owner, name), f"{kind}.{name}"))

@@ -32,10 +32,10 @@ from golden_numbers import (
 )
 from small_networks import small_frames, small_network, small_run
 
-import rekal
-from rekal.learners.batch import as_batch
-from rekal.learners.start.order import choose_order
-from rekal.smoothers.backward import smooth_backward
+import rekalman
+from rekalman.learners.batch import as_batch
+from rekalman.learners.start.order import choose_order
+from rekalman.smoothers.backward import smooth_backward
 
 __all__ = ["CASES"]
 
@@ -44,16 +44,16 @@ Table = dict[str, Any]
 # Linear models of known numbers
 
 
-def linear(**more: Any) -> rekal.LinearGaussian:
-    return rekal.LinearGaussian.create(*data.MODEL, **{**data.BLOCKS, **data.START, **more})
+def linear(**more: Any) -> rekalman.LinearGaussian:
+    return rekalman.LinearGaussian.create(*data.MODEL, **{**data.BLOCKS, **data.START, **more})
 
 
-def tanh_network() -> rekal.StochasticRNN:
+def tanh_network() -> rekalman.StochasticRNN:
     """The same blocks behind bounded units."""
     blocks = dict(zip("ACQR", data.MODEL, strict=True)) | data.BLOCKS | data.START
     with jax.enable_x64(True):
         arrays = {name: jnp.asarray(block) for name, block in blocks.items()}
-        return rekal.StochasticRNN.create(**arrays)
+        return rekalman.StochasticRNN.create(**arrays)
 
 
 def linear_case(model: Any, form: str = "auto") -> Table:
@@ -63,7 +63,7 @@ def linear_case(model: Any, form: str = "auto") -> Table:
     y, u = y.astype(dtype), u.astype(dtype)
     numbers: Table = {}
     for name, seen in (("gaps", mask), ("complete", None)):
-        path, smoothed = rekal.Kalman(model, form).smooth(y, seen, u)
+        path, smoothed = rekalman.Kalman(model, form).smooth(y, seen, u)
         numbers |= of_path(path, f"{name} ")
         numbers |= {f"{name} smoothed mean": smoothed.mean, f"{name} smoothed cov": smoothed.cov}
     return numbers
@@ -97,7 +97,7 @@ def kalman_stationary() -> Table:
 @case(double=True)
 def kalman_precise() -> Table:
     """Observations almost without noise, which always take square roots."""
-    model = rekal.LinearGaussian.create(
+    model = rekalman.LinearGaussian.create(
         data.A, data.C, data.Q, np.diag([1e-12, 0.3]), **data.BLOCKS, **data.START
     )
     return linear_case(model)
@@ -106,7 +106,7 @@ def kalman_precise() -> Table:
 @case(double=True)
 def kalman_time_varying() -> Table:
     C = data.C * (1 + 0.1 * np.sin(np.arange(30)))[:, None, None]
-    model = rekal.LinearTimeVarying.create(
+    model = rekalman.LinearTimeVarying.create(
         data.A, C, data.Q, data.R, varying=("C",), **data.BLOCKS, **data.START
     )
     return linear_case(model)
@@ -114,14 +114,14 @@ def kalman_time_varying() -> Table:
 
 @case(rtol=SINGLE)
 def kalman_single_precision() -> Table:
-    with rekal.single_precision():
+    with rekalman.single_precision():
         return linear_case(linear())
 
 
 @case(quick=True)
 def kalman_verbs() -> Table:
-    """`rekal.filter`, `smooth` and `forecast` of three ragged series with inputs."""
-    return of_algorithm(rekal.Kalman(linear()), data.ragged(), data.DRIVE)
+    """`rekalman.filter`, `smooth` and `forecast` of three ragged series with inputs."""
+    return of_algorithm(rekalman.Kalman(linear()), data.ragged(), data.DRIVE)
 
 
 @case()
@@ -133,13 +133,13 @@ def kalman_continuous() -> Table:
         np.diag([0.0, 0.3]),
         0.25 * data.ONE,
     )
-    given = rekal.LinearContinuous.create(*blocks, m=np.zeros(2), P=np.diag([4.0, 1.0]))
-    flat = rekal.Kalman(rekal.LinearContinuous.create(*blocks, initial="diffuse"))
+    given = rekalman.LinearContinuous.create(*blocks, m=np.zeros(2), P=np.diag([4.0, 1.0]))
+    flat = rekalman.Kalman(rekalman.LinearContinuous.create(*blocks, initial="diffuse"))
     points = data.irregular()
-    ahead = rekal.forecast(flat, points, (1, 3), dt=0.5)
+    ahead = rekalman.forecast(flat, points, (1, 3), dt=0.5)
     return {
-        **of_algorithm(rekal.Kalman(given), points),
-        **of_posterior(rekal.smooth(flat, points), "flat smoothed"),
+        **of_algorithm(rekalman.Kalman(given), points),
+        **of_posterior(rekalman.smooth(flat, points), "flat smoothed"),
         **of_forecast(ahead, "flat forecast"),
     }
 
@@ -151,9 +151,9 @@ def kalman_batch() -> Table:
     values, mask = jnp.asarray(series.values), jnp.asarray(series.mask)
     assert series.inputs is not None
     inputs, lengths = jnp.asarray(series.inputs), jnp.asarray(series.lengths)
-    kalman = rekal.Kalman(linear())
-    own = rekal.filter_batch(kalman, values, mask, inputs, lengths)
-    shared = rekal.filter_batch(kalman, jnp.where(mask, values, 0.0), None, inputs)
+    kalman = rekalman.Kalman(linear())
+    own = rekalman.filter_batch(kalman, values, mask, inputs, lengths)
+    shared = rekalman.filter_batch(kalman, jnp.where(mask, values, 0.0), None, inputs)
     real = np.arange(values.shape[1]) < np.asarray(lengths)[:, None]
     of_own = {name: np.asarray(value) for name, value in of_path(own, "own ").items()}
     within = {
@@ -167,7 +167,7 @@ def kalman_batch() -> Table:
 def kalman_recursion() -> Table:
     """The four verbs, one step after the other."""
     y, mask, u = (jnp.asarray(part) for part in data.driven_series(8))
-    kalman = rekal.Kalman(linear(m=None, P=None, initial="diffuse", flat=(0,)))
+    kalman = rekalman.Kalman(linear(m=None, P=None, initial="diffuse", flat=(0,)))
     belief, numbers = kalman.init(), {}
     for t in range(8):
         belief = kalman.predict(belief, u[t]) if t else belief
@@ -191,11 +191,11 @@ def simulation() -> Table:
     network = tanh_network()
     numbers: Table = {}
     for name, each in (("linear", model), ("network", network)):
-        x, seen = rekal.simulate(each, 20, key, 2, u[:20], burn_in=5)
+        x, seen = rekalman.simulate(each, 20, key, 2, u[:20], burn_in=5)
         numbers |= {f"{name} states": x, f"{name} observations": seen}
-        numbers[f"{name} noise-free"] = rekal.simulate(each, 20, key, 1, u[:20], noise=False)[1]
-    numbers["drawn together"] = rekal.simulate_linear(model, 20, key, 3, u[:20])[1]
-    numbers["given the data"] = rekal.simulation_smoother(model, y, mask, u, key, 4)
+        numbers[f"{name} noise-free"] = rekalman.simulate(each, 20, key, 1, u[:20], noise=False)[1]
+    numbers["drawn together"] = rekalman.simulate_linear(model, 20, key, 3, u[:20])[1]
+    numbers["given the data"] = rekalman.simulation_smoother(model, y, mask, u, key, 4)
     return numbers
 
 
@@ -203,9 +203,9 @@ def simulation() -> Table:
 def description_of_linear_models() -> Table:
     """Identification, responses and the distance of two models."""
     one, other = linear(), linear(c=np.zeros(3), B=np.array([[0.4], [0.1], [0.2]]))
-    numbers = flattened(rekal.identify(one, interval=0.5).to_dict(), "identified")
-    numbers |= {f"distance {k}": v for k, v in rekal.distance(one, other)._asdict().items()}
-    response = rekal.responses(one, 12)
+    numbers = flattened(rekalman.identify(one, interval=0.5).to_dict(), "identified")
+    numbers |= {f"distance {k}": v for k, v in rekalman.distance(one, other)._asdict().items()}
+    response = rekalman.responses(one, 12)
     return {**numbers, "step": response.step, "impulse": response.impulse, "gain": response.gain}
 
 
@@ -215,26 +215,26 @@ def description_of_linear_models() -> Table:
 @case()
 def extended_kalman() -> Table:
     series, model = data.bent(), data.curved()
-    twice = rekal.Filtering("extended", iterations=3).of(model)
-    numbers = of_algorithm(rekal.ExtendedKalman(model), series)
-    return {**numbers, **of_posterior(rekal.filter(twice, series), "iterated")}
+    twice = rekalman.Filtering("extended", iterations=3).of(model)
+    numbers = of_algorithm(rekalman.ExtendedKalman(model), series)
+    return {**numbers, **of_posterior(rekalman.filter(twice, series), "iterated")}
 
 
 @case(quick=True)
 def unscented_kalman() -> Table:
-    return of_algorithm(rekal.UnscentedKalman(data.curved()), data.bent())
+    return of_algorithm(rekalman.UnscentedKalman(data.curved()), data.bent())
 
 
 @case()
 def particles_guided() -> Table:
     """The smoother looks at every pair of particles."""
-    return of_algorithm(rekal.ParticleFilter(data.curved(), 60), data.bent())
+    return of_algorithm(rekalman.ParticleFilter(data.curved(), 60), data.bent())
 
 
 @case()
 def particles_bootstrap() -> Table:
     network = tanh_network()
-    algorithm = rekal.ParticleFilter(network, 80, "bootstrap", 0.7)
+    algorithm = rekalman.ParticleFilter(network, 80, "bootstrap", 0.7)
     return of_algorithm(algorithm, data.ragged(), data.DRIVE)
 
 
@@ -245,8 +245,8 @@ def particles_backward() -> Table:
         data.curved(),
         (jnp.asarray(p[0]) for p in (data.bent().values, data.bent().mask)),
     )
-    algorithm = rekal.ParticleFilter(model, 50)
-    path = eqx.filter_jit(rekal.ParticleFilter.run)(
+    algorithm = rekalman.ParticleFilter(model, 50)
+    path = eqx.filter_jit(rekalman.ParticleFilter.run)(
         algorithm, y, mask, None, None, jax.random.key(0)
     )
     valid, numbers = jnp.ones(len(y), bool), {"evidence": path.log_evidence}
@@ -263,7 +263,7 @@ def particles_backward() -> Table:
 
 @case(quick=True)
 def local_level() -> Table:
-    fit = rekal.fit(data.levels(), "local-level", progress=False)
+    fit = rekalman.fit(data.levels(), "local-level", progress=False)
     drawn = fit.simulate(12, 2, seed=1).values
     return {**of_fit(fit, data.levels(), stream=True), "drawn": drawn}
 
@@ -272,59 +272,63 @@ def local_level() -> Table:
 @case(loose={"parameter noise variance": 1e-5, "identified observation_std": 1e-5})
 def local_level_with_inputs_and_backtest() -> Table:
     series = data.tank(100)
-    structure = rekal.local_level().with_inputs(("pump",))
-    fit = rekal.fit(series, structure, backtest=0.2, progress=False)
+    structure = rekalman.local_level().with_inputs(("pump",))
+    fit = rekalman.fit(series, structure, backtest=0.2, progress=False)
     return of_fit(fit, series, data.PUMP, stream=True)
 
 
 @case()
 def local_linear_trend() -> Table:
-    return of_fit(rekal.fit(data.growing(), "local-linear-trend", progress=False), data.growing())
+    return of_fit(
+        rekalman.fit(data.growing(), "local-linear-trend", progress=False), data.growing()
+    )
 
 
 @case()
 def seasonal() -> Table:
-    return of_fit(rekal.fit(data.season(), "seasonal", period=4, progress=False), data.season())
+    return of_fit(rekalman.fit(data.season(), "seasonal", period=4, progress=False), data.season())
 
 
 @case()
 def autoregression() -> Table:
-    return of_fit(rekal.fit(data.correlated(), "ar", states=2, progress=False), data.correlated())
+    return of_fit(
+        rekalman.fit(data.correlated(), "ar", states=2, progress=False), data.correlated()
+    )
 
 
 # Its variance is a flat direction: data moved by 1e-13 move it by 6e-6.
 @case(loose={"parameter oscillator variance": 1e-4, "identified process_std": 1e-4})
 def oscillator() -> Table:
-    return of_fit(rekal.fit(data.wave(), "oscillator", progress=False), data.wave())
+    return of_fit(rekalman.fit(data.wave(), "oscillator", progress=False), data.wave())
 
 
 @case()
 def constant_velocity() -> Table:
-    return of_fit(rekal.fit(data.track(), "constant-velocity", progress=False), data.track())
+    return of_fit(rekalman.fit(data.track(), "constant-velocity", progress=False), data.track())
 
 
 @case()
 def constant_velocity_at_irregular_times() -> Table:
-    fit = rekal.fit(data.irregular(), "constant-velocity", progress=False)
+    fit = rekalman.fit(data.irregular(), "constant-velocity", progress=False)
     return of_fit(fit, data.irregular(), stream=True)
 
 
 @case()
 def sum_of_structures() -> Table:
-    structure = rekal.local_level() + rekal.seasonal(4) + rekal.autoregression(1)
-    learner = rekal.MaximumLikelihood(iterations=60)
-    return of_fit(rekal.fit(data.season(), structure, learner, progress=False), data.season())
+    structure = rekalman.local_level() + rekalman.seasonal(4) + rekalman.autoregression(1)
+    learner = rekalman.MaximumLikelihood(iterations=60)
+    return of_fit(rekalman.fit(data.season(), structure, learner, progress=False), data.season())
 
 
 @case()
 def levels_of_a_panel() -> Table:
     """Two series on scales of their own, and a third that was not trained on."""
     series = data.panel()
-    fit = rekal.fit(series, "local-level", progress=False)
+    fit = rekalman.fit(series, "local-level", progress=False)
     assert hasattr(fit.standardiser, "names")
     numbers = of_fit(fit, series, stream=True)
     numbers |= flattened(fit.identify(series="large").to_dict(), "identified large")
-    other = rekal.Sequences.from_arrays(
+    other = rekalman.Sequences.from_arrays(
         [30 + 3 * np.asarray(series.values)[0, :40]], series_names=("new",)
     )
     numbers |= of_forecast(fit.with_series(other).forecast(other, 3), "new")
@@ -333,13 +337,13 @@ def levels_of_a_panel() -> Table:
 
 @case()
 def logarithm() -> Table:
-    fit = rekal.fit(data.growing(), "local-level", transform="log", progress=False)
+    fit = rekalman.fit(data.growing(), "local-level", transform="log", progress=False)
     return of_fit(fit, data.growing(), stream=True)
 
 
 @case()
 def likeliest_power() -> Table:
-    fit = rekal.fit(data.growing(), "local-level", transform="auto", progress=False)
+    fit = rekalman.fit(data.growing(), "local-level", transform="auto", progress=False)
     assert fit.standardiser.transform is not None
     ahead = of_forecast(fit.forecast(data.growing(), 4))
     return {**ahead, "power": fit.standardiser.transform.power, **of_history(fit.history)}
@@ -350,8 +354,8 @@ def nuts() -> Table:
     with jax.enable_x64(True):
         series = data.levels()
         y = np.where(series.mask, series.values, np.nan)[0]
-        learner = rekal.NUTS(draws=20, warmup=20, chains=1)
-        numbers = learner.run(rekal.local_level().start(y), as_batch(series), jax.random.key(0))
+        learner = rekalman.NUTS(draws=20, warmup=20, chains=1)
+        numbers = learner.run(rekalman.local_level().start(y), as_batch(series), jax.random.key(0))
     return {
         "values": numbers.values,
         "log likelihood": numbers.log_likelihood,
@@ -364,8 +368,8 @@ def nuts() -> Table:
 
 @case()
 def linear_by_em() -> Table:
-    learner = rekal.EM(smoother="gaussian", iterations=25, average=1)
-    fit = rekal.fit(data.tanks(), "linear", learner, states=2, progress=False)
+    learner = rekalman.EM(smoother="gaussian", iterations=25, average=1)
+    fit = rekalman.fit(data.tanks(), "linear", learner, states=2, progress=False)
     numbers = of_fit(fit, data.tanks(), data.PUMP, stream=True)
     return {**numbers, "free run": fit.free_run(data.tanks())}
 
@@ -374,19 +378,19 @@ def linear_by_em() -> Table:
 # depends on parameters alone by a third, all that is recorded by a hundredth at most.
 @case(rtol=2e-2, leave_out=("smoothed mean", "identified", "diagnostics"))
 def linear_by_maximum_likelihood() -> Table:
-    learner = rekal.MaximumLikelihood(iterations=60)
-    fit = rekal.fit(data.tanks(), "linear", learner, states=1, progress=False)
+    learner = rekalman.MaximumLikelihood(iterations=60)
+    fit = rekalman.fit(data.tanks(), "linear", learner, states=1, progress=False)
     return of_fit(fit, data.tanks(), data.PUMP)
 
 
 @case()
 def own_linear_model() -> Table:
     """A start of one's own, some of which stays."""
-    start = rekal.LinearGaussian.create(
+    start = rekalman.LinearGaussian.create(
         0.5 * data.ONE, data.ONE, data.ONE, data.ONE, m=np.full(1, 20.0)
     )
-    learner = rekal.MaximumLikelihood(freeze=("C", "d", "m", "P"))
-    return of_fit(rekal.fit(data.levels(), start, learner, progress=False), data.levels())
+    learner = rekalman.MaximumLikelihood(freeze=("C", "d", "m", "P"))
+    return of_fit(rekalman.fit(data.levels(), start, learner, progress=False), data.levels())
 
 
 # The observation noise goes to zero along a plateau: data moved by 1e-13 move it by its own size.
@@ -401,11 +405,11 @@ def own_linear_model() -> Table:
     ),
 )
 def own_continuous_model() -> Table:
-    start = rekal.LinearContinuous.create(
+    start = rekalman.LinearContinuous.create(
         -0.3 * data.ONE, data.ONE, data.ONE, data.ONE, P=9 * data.ONE
     )
-    learner = rekal.MaximumLikelihood(iterations=60)
-    return of_fit(rekal.fit(data.irregular(), start, learner, progress=False), data.irregular())
+    learner = rekalman.MaximumLikelihood(iterations=60)
+    return of_fit(rekalman.fit(data.irregular(), start, learner, progress=False), data.irregular())
 
 
 @case(double=True)
@@ -421,28 +425,28 @@ def number_of_states() -> Table:
 @case(leave_out=("identified fixed_points 1 state", "identified fixed_points 1 output"))
 def own_functions_unscented() -> Table:
     start = data.van_der_pol(0.5, 1.0, 0.1, 0.2)
-    return of_fit(rekal.fit(data.swings(), start, progress=False), data.swings(), stream=True)
+    return of_fit(rekalman.fit(data.swings(), start, progress=False), data.swings(), stream=True)
 
 
 @case()
 def own_functions_extended() -> Table:
     start = data.van_der_pol(0.5, 1.0, 0.1, 0.2)
-    fit = rekal.fit(data.swings(), start, filtering="extended", progress=False)
+    fit = rekalman.fit(data.swings(), start, filtering="extended", progress=False)
     return {**of_history(fit.history), **of_forecast(fit.forecast(data.swings(), 3))}
 
 
 @case()
 def function_of_parameters() -> Table:
-    def build(p: Any) -> rekal.LinearGaussian:
+    def build(p: Any) -> rekalman.LinearGaussian:
         one = jnp.eye(1)
-        return rekal.LinearGaussian.create(
+        return rekalman.LinearGaussian.create(
             one, one, p["level"] * one, p["noise"] * one, initial="diffuse"
         )
 
-    model = rekal.ParametricModel.create(
+    model = rekalman.ParametricModel.create(
         build, start={"noise": 2.0, "level": 0.1}, bounds={"noise": (0, None), "level": (0, None)}
     )
-    return of_fit(rekal.fit(data.levels(), model, progress=False), data.levels())
+    return of_fit(rekalman.fit(data.levels(), model, progress=False), data.levels())
 
 
 # Networks as models: EM in single precision, whose rounding is that of the compiled functions it is made of
@@ -450,43 +454,43 @@ def function_of_parameters() -> Table:
 
 @case(rtol=SINGLE)
 def em_rnn_with_particles() -> Table:
-    learner = rekal.EM(particles=30, iterations=5, average=2)
+    learner = rekalman.EM(particles=30, iterations=5, average=2)
     how = {"states": 2, "restarts": 2, "trial_iterations": 3, "progress": False}
-    fit = rekal.fit(data.wave(), "em-rnn", learner, **how)
+    fit = rekalman.fit(data.wave(), "em-rnn", learner, **how)
     return {**of_fit(fit, data.wave(), stream=True), "drawn": fit.simulate(10, seed=1).values}
 
 
 @case(rtol=SINGLE)
 def em_rnn_with_gaussian_smoother() -> Table:
-    learner = rekal.EM(smoother="gaussian", iterations=6, average=1)
+    learner = rekalman.EM(smoother="gaussian", iterations=6, average=1)
     how = {"states": 2, "restarts": 2, "trial_iterations": 3, "progress": False}
-    fit = rekal.fit(data.breath(80), "em-rnn", learner, filtering="unscented", **how)
+    fit = rekalman.fit(data.breath(80), "em-rnn", learner, filtering="unscented", **how)
     return of_fit(fit, data.breath(80))
 
 
 # The states of the members lie where no observation tells them from each other.
 @case(rtol=SINGLE, leave_out=("smoothed mean",))
 def driven_rnn() -> Table:
-    learner = rekal.SimulationError(iterations=15)
+    learner = rekalman.SimulationError(iterations=15)
     how = {"states": 1, "units": 2, "restarts": 2, "progress": False}
-    fit = rekal.fit(data.tank(), "driven-rnn", learner, **how)
+    fit = rekalman.fit(data.tank(), "driven-rnn", learner, **how)
     return {**of_fit(fit, data.tank(), data.PUMP), "free run": fit.free_run(data.tank(), 5)}
 
 
 @case(rtol=SINGLE)
 def radial_basis_functions() -> Table:
-    learner = rekal.EM(smoother="gaussian", iterations=8, average=1)
+    learner = rekalman.EM(smoother="gaussian", iterations=8, average=1)
     how = {"states": 1, "kernels": 4, "trial_iterations": 4, "progress": False}
-    fit = rekal.fit(data.parabola(), "rbf", learner, **how)
+    fit = rekalman.fit(data.parabola(), "rbf", learner, **how)
     return of_fit(fit, data.parabola())
 
 
 # Recurrent networks
 
 
-def recurrent(kind: str, series: rekal.Sequences, future: Any = None, **how: Any) -> Table:
-    learner = rekal.Backprop(epochs=3, batch=8, blackouts=0.2)
-    fit = rekal.fit(series, kind, learner, states=2, progress=False, **how)
+def recurrent(kind: str, series: rekalman.Sequences, future: Any = None, **how: Any) -> Table:
+    learner = rekalman.Backprop(epochs=3, batch=8, blackouts=0.2)
+    fit = rekalman.fit(series, kind, learner, states=2, progress=False, **how)
     drawn = fit.simulate(8, seed=1, inputs=None if future is None else np.resize(future, (8, 1)))
     return {**of_fit(fit, series, future, stream=True), "drawn": drawn.values}
 
@@ -516,11 +520,11 @@ def elman() -> Table:
     return recurrent("elman", data.growing(), units=4, transform="log")
 
 
-def film(network: rekal.Network, frames: rekal.Frames, learner: rekal.Backprop) -> Table:
+def film(network: rekalman.Network, frames: rekalman.Frames, learner: rekalman.Backprop) -> Table:
     """Losses of a short training, and what the trained network tells of the first film."""
     trained = learner.run(network, frames)
     output = trained.network.run(jnp.asarray(frames.values), jnp.asarray(frames.mask))
-    stream = rekal.FrameStream(trained.network)
+    stream = rekalman.FrameStream(trained.network)
     means = [
         np.asarray(stream.update(frame if seen else None).mean)
         for frame, seen in zip(frames.values[0], frames.mask[0], strict=True)
@@ -544,14 +548,14 @@ def film_elman() -> Table:
 def film_rkn() -> Table:
     """An encoder of convolutions and an RKN."""
     keys = jax.random.split(jax.random.key(1), 3)
-    encoder = rekal.ConvEncoder((8, 8, 1), 3, (2, 3, 5), key=keys[0])
-    layer = rekal.RKN.create(3, bases=2, key=keys[1])
-    head = rekal.GaussianHead(*layer.sizes, 1, (4,), key=keys[2])
+    encoder = rekalman.ConvEncoder((8, 8, 1), 3, (2, 3, 5), key=keys[0])
+    layer = rekalman.RKN.create(3, bases=2, key=keys[1])
+    head = rekalman.GaussianHead(*layer.sizes, 1, (4,), key=keys[2])
     small = small_frames(8)
     larger = np.pad(np.asarray(small.values), ((0, 0), (0, 0), (2, 3), (2, 3), (0, 0)), "edge")
-    frames = rekal.Frames.from_arrays(larger, small.targets, mask=small.mask)
-    learner = rekal.Backprop(epochs=2, batch=4, rate=1e-2)
-    return film(rekal.Network(encoder, layer, head, "posterior"), frames, learner)
+    frames = rekalman.Frames.from_arrays(larger, small.targets, mask=small.mask)
+    learner = rekalman.Backprop(epochs=2, batch=4, rate=1e-2)
+    return film(rekalman.Network(encoder, layer, head, "posterior"), frames, learner)
 
 
 # The rest
@@ -559,7 +563,7 @@ def film_rkn() -> Table:
 
 @case(rtol=SINGLE)
 def adaptive_forecasts() -> Table:
-    (run,) = rekal.fit_adaptive(data.breath(), (1, 4), warmup=90)
+    (run,) = rekalman.fit_adaptive(data.breath(), (1, 4), warmup=90)
     return {
         "mean": run.mean[90:],
         "quantile": run.quantile(0.9)[120:],

@@ -6,8 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-import rekal
-from rekal import Sequences
+import rekalman
+from rekalman import Sequences
 
 ONE = np.eye(1)
 
@@ -163,9 +163,9 @@ def breath(steps: int = 150, seed: int = 0) -> Sequences:
     return Sequences.from_arrays(5.0 + clean + 0.05 * rng.normal(size=clean.shape))
 
 
-def curved() -> rekal.NonlinearGaussian:
+def curved() -> rekalman.NonlinearGaussian:
     """Two states whose transition and observation both bend, with correlated noise."""
-    return rekal.NonlinearGaussian.create(
+    return rekalman.NonlinearGaussian.create(
         lambda x, u, dt: jnp.array([x[0] + 0.3 * x[1], 0.9 * x[1] - 0.5 * jnp.sin(x[0])]),
         lambda x, u: jnp.array([x[0] + 0.1 * x[1] ** 2, jnp.tanh(x[1])]),
         0.05 * np.array([[1.0, 0.3], [0.3, 1.0]]),
@@ -200,9 +200,9 @@ class VanDerPol(eqx.Module):
         return jnp.stack([x[0] + 0.1 * x[1], x[1] + 0.1 * push])
 
 
-def van_der_pol(mu: float, stiffness: float, q: float, r: float) -> rekal.NonlinearGaussian:
+def van_der_pol(mu: float, stiffness: float, q: float, r: float) -> rekalman.NonlinearGaussian:
     """A model whose two numbers can be learned."""
-    return rekal.NonlinearGaussian.create(
+    return rekalman.NonlinearGaussian.create(
         VanDerPol(jnp.asarray(mu), jnp.asarray(stiffness)),
         lambda x, u: x[:1],
         Q=np.diag([0.0, q]),

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-import rekal
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.particle import ParticleFilter
+import rekalman
+from rekalman.filters.gaussian import GaussianFilter
+from rekalman.filters.particle import ParticleFilter
 
 Numbers = dict[str, np.ndarray]
 
@@ -58,7 +58,7 @@ def case(
 
     Args:
         quick: whether the suite runs it each time.
-        double: run it with JAX in double precision, as who calls filters without `rekal.fit` may.
+        double: run it with JAX in double precision, as who calls filters without `rekalman.fit` may.
         rtol: as for `Case`.
         loose: as for `Case`.
         leave_out: beginnings of names of what is not well determined, and so not recorded.
@@ -111,7 +111,7 @@ def of_path(path: Any, start: str = "") -> dict[str, Any]:
 
 
 def of_posterior(posterior: Any, start: str) -> dict[str, Any]:
-    """What `rekal.filter` or `rekal.smooth` gives."""
+    """What `rekalman.filter` or `rekalman.smooth` gives."""
     names = ("mean", "cov", "observed_mean", "log_evidence", "white", "pit")
     numbers = {name: getattr(posterior, name) for name in names}
     return {
@@ -121,7 +121,7 @@ def of_posterior(posterior: Any, start: str) -> dict[str, Any]:
     }
 
 
-def of_forecast(made: rekal.Forecast, start: str = "forecast") -> dict[str, Any]:
+def of_forecast(made: rekalman.Forecast, start: str = "forecast") -> dict[str, Any]:
     """Moments and quantiles of a forecast, and its noise-free path."""
     return {
         f"{start} mean": made.mean,
@@ -132,19 +132,19 @@ def of_forecast(made: rekal.Forecast, start: str = "forecast") -> dict[str, Any]
 
 
 def of_algorithm(
-    algorithm: GaussianFilter | ParticleFilter, data: rekal.Sequences, future: Any = None
+    algorithm: GaussianFilter | ParticleFilter, data: rekalman.Sequences, future: Any = None
 ) -> dict[str, Any]:
     """The verbs with a filter of one's own model."""
-    filtered = rekal.filter(algorithm, data)
+    filtered = rekalman.filter(algorithm, data)
     return {
         **of_posterior(filtered, "filtered"),
-        **of_posterior(rekal.smooth(algorithm, data), "smoothed"),
-        **of_forecast(rekal.forecast(algorithm, data, 4, future)),
+        **of_posterior(rekalman.smooth(algorithm, data), "smoothed"),
+        **of_forecast(rekalman.forecast(algorithm, data, 4, future)),
         **flattened(filtered.diagnose().to_dict(), "diagnostics"),
     }
 
 
-def of_stream(fit: rekal.Fit, data: rekal.Sequences, future: Any = None) -> dict[str, Any]:
+def of_stream(fit: rekalman.Fit, data: rekalman.Sequences, future: Any = None) -> dict[str, Any]:
     """A stream that has taken the first series, and what it forecasts in the middle and at the end."""
     name = data.series_names[0] if hasattr(fit.standardiser, "names") else None
     stream = fit.stream(name)
@@ -181,8 +181,8 @@ def of_history(history: Any) -> dict[str, Any]:
 
 
 def of_fit(
-    fit: rekal.Fit,
-    data: rekal.Sequences,
+    fit: rekalman.Fit,
+    data: rekalman.Sequences,
     future: Any = None,
     *,
     stream: bool = False,
@@ -199,10 +199,10 @@ def of_fit(
     }
     if stream:
         numbers |= of_stream(fit, data, None if future is None else future[:3])
-    if isinstance(scored, rekal.Predictions):
+    if isinstance(scored, rekalman.Predictions):
         return {**numbers, "predicted mean": scored.mean, "predicted var": scored.var}
-    assert isinstance(scored, rekal.Posterior)
-    smoothed = rekal.smooth(fit.algorithm, fit.prepare(data))
+    assert isinstance(scored, rekalman.Posterior)
+    smoothed = rekalman.smooth(fit.algorithm, fit.prepare(data))
     real = data.valid()[..., None]  # beliefs in the padding mean nothing
     numbers |= {
         "filtered observed_mean": np.where(real, scored.observed_mean, 0.0),
@@ -217,9 +217,9 @@ def of_fit(
 
 def of_study(name: str) -> dict[str, Any]:
     """The figures of a study that runs quickly."""
-    from rekal.studies.base import StudyOptions
+    from rekalman.studies.base import StudyOptions
 
-    rows = rekal.STUDIES[name].run(StudyOptions(seeds=1, quick=True)).rows
+    rows = rekalman.STUDIES[name].run(StudyOptions(seeds=1, quick=True)).rows
     return {
         f"{row.system}, {row.metric}, {row.horizon}": [row.ours, row.worst, row.spread]
         for row in rows

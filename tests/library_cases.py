@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import scipy.linalg
 
-from rekal.filters.kalman.filter import Kalman
-from rekal.models.linear import LinearGaussian
-from rekal.models.time_varying import LinearTimeVarying
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.time_varying import LinearTimeVarying
 
 FORMS = ("covariance", "square-root", "parallel")
 SIZES = (

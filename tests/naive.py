@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.models.base import StateSpaceModel
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekalman.models.base import StateSpaceModel
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 
 def random_linear(states: int, obs: int, inputs: int, seed: int, **kwargs) -> StochasticRNN:

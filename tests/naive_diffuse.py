@@ -11,7 +11,7 @@ the joint vector `z` of all states and the observation noise, with innovation `v
 
 * `g > 0`: its predictive variance is infinite. It fixes one diffuse direction, and its log density without
   the part that depends on `k` is `-1/2 log g` (Durbin and Koopman 2012, 7.2.2; without their `log 2 pi`, as
-  in `rekal.filters.kalman.means`).
+  in `rekalman.filters.kalman.means`).
 * `g = 0, f > 0`: a Gaussian log density.
 * `g = f = 0`: earlier observations determine it. It must agree with them and counts for nothing.
 
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rekal.models.linear_model import LinearModel
+from rekalman.models.linear_model import LinearModel
 
 LOG_2PI = float(np.log(2 * np.pi))
 

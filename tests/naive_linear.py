@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.models.linear import LinearGaussian
-from rekal.models.linear_model import Blocks
-from rekal.models.time_varying import LinearTimeVarying
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.linear_model import Blocks
+from rekalman.models.time_varying import LinearTimeVarying
 
 
 def spd(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -111,7 +111,7 @@ class Joint:
         return mean.reshape(T, n), cov.reshape(T, n, T, n)
 
     def log_likelihood(self, last: int | None = None) -> float:
-        """Log density of what was observed; a flat start counts as in `rekal.filters.kalman.means`."""
+        """Log density of what was observed; a flat start counts as in `rekalman.filters.kalman.means`."""
         seen = self._seen(self.shape[0] if last is None else last)
         V = self.y_cov[np.ix_(seen, seen)]
         e, X = self.y.reshape(-1)[seen] - self.y_mean[seen], self.y_effect[seen]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from rekal.models.linear import LinearGaussian
-from rekal.models.time_varying import LinearTimeVarying
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.time_varying import LinearTimeVarying
 
 STEPS, AHEAD = 6, 2  # observed steps at most, and steps to forecast
 

@@ -18,7 +18,7 @@ from golden_cases import CASES  # noqa: E402
 from golden_numbers import differences  # noqa: E402
 from test_golden import FILE  # noqa: E402
 
-from rekal.numerics.compiled_functions import make_room  # noqa: E402
+from rekalman.numerics.compiled_functions import make_room  # noqa: E402
 
 
 def main(names: list[str]) -> None:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rekal.networks.beliefs import Evidence
-from rekal.networks.rkn.layer import RKN
+from rekalman.networks.beliefs import Evidence
+from rekalman.networks.rkn.layer import RKN
 
 BATCH, TIME, LATENT = 2, 5, 3
 

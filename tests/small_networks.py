@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from rekal.data.images import Frames
-from rekal.learners.gradient.backprop import Backprop
-from rekal.networks.decoders import GaussianHead
-from rekal.networks.elman import Elman
-from rekal.networks.encoders import BYTE, DenseEncoder
-from rekal.networks.network import Network
+from rekalman.data.images import Frames
+from rekalman.learners.gradient.backprop import Backprop
+from rekalman.networks.decoders import GaussianHead
+from rekalman.networks.elman import Elman
+from rekalman.networks.encoders import BYTE, DenseEncoder
+from rekalman.networks.network import Network
 
 
 def small_network(

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import rekal
-from rekal.core.filter import Filter
-from rekal.core.trajectory import Trajectory
-from rekal.models.base import StateSpaceModel
+import rekalman
+from rekalman.core.filter import Filter
+from rekalman.core.trajectory import Trajectory
+from rekalman.models.base import StateSpaceModel
 
-PACKAGE = Path(rekal.__file__).parent
+PACKAGE = Path(rekalman.__file__).parent
 MOST_FILES = 25
 
 
@@ -100,7 +100,7 @@ def kinds() -> set[str]:
         "Stream",
         "FrameStream",
     }
-    for name in modules().keys() - {"rekal.cli.__main__"}:
+    for name in modules().keys() - {"rekalman.cli.__main__"}:
         for key, value in vars(__import__(name, fromlist=["_"])).items():
             if inspect.isclass(value) and issubclass(value, bases):
                 found.add(key)
@@ -123,12 +123,12 @@ def type_tests() -> Iterator[tuple[str, int, str, bool]]:
 
 
 def kind_tests() -> list[tuple[str, int, str]]:
-    """Tests of kinds of filter, fit or model outside of `rekal.methods`."""
+    """Tests of kinds of filter, fit or model outside of `rekalman.methods`."""
     names = kinds()
     return [
         (name, line, tested)
         for name, line, tested, _ in type_tests()
-        if not name.startswith("rekal.methods")
+        if not name.startswith("rekalman.methods")
         and names & set(tested.replace("(", " ").replace(")", " ").replace(",", " ").split())
     ]
 

@@ -6,10 +6,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rekal.data import Sequences
-from rekal.evaluation.intervals import running_intervals
-from rekal.fitting.adaptive import TRAINING, AdaptiveForecaster, fit_adaptive
-from rekal.foundation.errors import RekalError
+from rekalman.data import Sequences
+from rekalman.evaluation.intervals import running_intervals
+from rekalman.fitting.adaptive import TRAINING, AdaptiveForecaster, fit_adaptive
+from rekalman.foundation.errors import RekalError
 
 SMALL = dataclasses.replace(TRAINING, iterations=3, average=1, particles=50)
 FORECASTER = AdaptiveForecaster((1, 4), 96, (144,), sizes=(4,), em=SMALL, particles=50)

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import Batch
-from rekal.learners.driven.arx import arx
-from rekal.learners.driven.linear_simulation import linear_firsts, network_run
-from rekal.learners.driven.simulation_error import seen_from, simulated
-from rekal.learners.driven.stability import spectral_radius, stabilised
-from rekal.learners.em.weights import weights_of, with_weights
-from rekal.learners.likelihood.sensitivities import sensitivities
-from rekal.models.mean_network import mean_network
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import Batch
+from rekalman.learners.driven.arx import arx
+from rekalman.learners.driven.linear_simulation import linear_firsts, network_run
+from rekalman.learners.driven.simulation_error import seen_from, simulated
+from rekalman.learners.driven.stability import spectral_radius, stabilised
+from rekalman.learners.em.weights import weights_of, with_weights
+from rekalman.learners.likelihood.sensitivities import sensitivities
+from rekalman.models.mean_network import mean_network
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 
 def batch_of(y: np.ndarray, u: np.ndarray) -> Batch:

@@ -13,12 +13,12 @@ import optax
 import pytest
 from small_networks import small_frames, small_network
 
-from rekal.data import Sequences
-from rekal.data.images import Frames
-from rekal.foundation.errors import RekalError
-from rekal.learners.gradient.backprop import Backprop
-from rekal.learners.gradient.optimiser import Recipe, Schedule, begin, descend, learning_rate
-from rekal.learners.gradient.shuffling import (
+from rekalman.data import Sequences
+from rekalman.data.images import Frames
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.gradient.backprop import Backprop
+from rekalman.learners.gradient.optimiser import Recipe, Schedule, begin, descend, learning_rate
+from rekalman.learners.gradient.shuffling import (
     Disturbance,
     batch_size,
     held_out,
@@ -26,8 +26,8 @@ from rekal.learners.gradient.shuffling import (
     shuffled,
     spans,
 )
-from rekal.learners.gradient.training_bar import BackpropProgress, training_bar
-from rekal.networks.network import Network
+from rekalman.learners.gradient.training_bar import BackpropProgress, training_bar
+from rekalman.networks.network import Network
 
 
 def leaves(network: Network) -> list[Any]:
@@ -173,7 +173,7 @@ def test_series_that_do_not_fit_onto_the_devices_are_sent_batch_by_batch(
 ) -> None:
     how, data = Backprop(epochs=2, batch=5, window=4), small_frames()
     one = how.run(small_network(), data)
-    monkeypatch.setattr("rekal.learners.gradient.devices.Devices.fit", lambda *_: False)
+    monkeypatch.setattr("rekalman.learners.gradient.devices.Devices.fit", lambda *_: False)
     same(one.network, how.run(small_network(), data).network, rtol=1e-5, atol=1e-7)
 
 

@@ -10,10 +10,10 @@ import pytest
 from processes import finish, start
 from small_networks import small_frames, small_network, small_run
 
-from rekal.foundation.errors import RekalError
-from rekal.learners.gradient.backprop import BackpropResult
-from rekal.learners.gradient.devices import Devices
-from rekal.learners.gradient.optimiser import flatten
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.gradient.backprop import BackpropResult
+from rekalman.learners.gradient.devices import Devices
+from rekalman.learners.gradient.optimiser import flatten
 
 
 @pytest.fixture(scope="module")

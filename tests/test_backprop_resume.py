@@ -17,13 +17,13 @@ import pytest
 from processes import finish, start
 from small_networks import small_frames, small_network, small_run
 
-from rekal.data.images import Frames
-from rekal.foundation.errors import RekalError
-from rekal.learners.gradient import training
-from rekal.learners.gradient.backprop import Backprop, BackpropResult
-from rekal.learners.gradient.kept import load_checkpoint
-from rekal.learners.gradient.optimiser import flatten
-from rekal.networks.network import Network
+from rekalman.data.images import Frames
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.gradient import training
+from rekalman.learners.gradient.backprop import Backprop, BackpropResult
+from rekalman.learners.gradient.kept import load_checkpoint
+from rekalman.learners.gradient.optimiser import flatten
+from rekalman.networks.network import Network
 
 EPOCHS = 30
 
@@ -232,7 +232,7 @@ def test_what_needs_a_package_says_so(
     package: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(RekalError, match=r"pip install 'rekal\[train\]'"):
+    with pytest.raises(RekalError, match=r"pip install 'rekalman\[train\]'"):
         train(small_run(1), **{where: tmp_path})
 
 

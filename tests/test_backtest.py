@@ -10,15 +10,15 @@ import pytest
 from scipy.stats import norm
 from typer.testing import CliRunner
 
-import rekal
-from rekal.cli.app import app
-from rekal.evaluation.backtest import Backtest, HorizonScore
-from rekal.evaluation.baselines import naive_forecasts
-from rekal.evaluation.diagnostics import diagnose
-from rekal.fitting.backtesting import backtest, check_backtest, usual_share
-from rekal.foundation.errors import RekalError
+import rekalman
+from rekalman.cli.app import app
+from rekalman.evaluation.backtest import Backtest, HorizonScore
+from rekalman.evaluation.baselines import naive_forecasts
+from rekalman.evaluation.diagnostics import diagnose
+from rekalman.fitting.backtesting import backtest, check_backtest, usual_share
+from rekalman.foundation.errors import RekalError
 
-S = rekal.Sequences
+S = rekalman.Sequences
 
 
 def drawn(steps: int, seed: int = 0, phi: float = 0.8) -> np.ndarray:
@@ -84,10 +84,12 @@ def test_what_is_held_out_is_not_trained_on():
     changed = y.copy()
     changed[160:] = 5 * drawn(40, seed=9) - 3  # another system altogether
     own = [
-        rekal.fit(S.from_arrays(v), "ar", states=1, backtest=0.2, progress=False).history.backtest
+        rekalman.fit(
+            S.from_arrays(v), "ar", states=1, backtest=0.2, progress=False
+        ).history.backtest
         for v in (y, changed)
     ]
-    head = rekal.fit(S.from_arrays(y[:160]), "ar", states=1, progress=False)
+    head = rekalman.fit(S.from_arrays(y[:160]), "ar", states=1, progress=False)
     for found, values in zip(own, (y, changed), strict=True):
         made = head.roll(S.from_arrays(values), [1, 2, 5, 10], origins=np.arange(159, 199))
         scores = made.score(values[:, None])
@@ -103,7 +105,7 @@ def test_what_is_held_out_is_not_trained_on():
 
 def test_the_naive_scores_are_those_of_a_random_walk():
     y = drawn(150, phi=0.2)
-    found = rekal.fit(
+    found = rekalman.fit(
         S.from_arrays(y), "local-level", backtest=0.2, progress=False
     ).history.backtest
     sigma = np.sqrt(np.mean(np.diff(y[:120]) ** 2))
@@ -126,7 +128,7 @@ def test_series_of_other_lengths_and_columns():
     series = [np.c_[drawn(n, n), 1e3 + 50 * drawn(n, n + 1)] for n in (120, 75, 60)]
     series[1][rng.random(75) < 0.2, 0] = np.nan
     data = S.from_arrays(series, names=["a", "b"])
-    found = rekal.fit(data, "linear", states=2, backtest=0.25, progress=False).history.backtest
+    found = rekalman.fit(data, "linear", states=2, backtest=0.25, progress=False).history.backtest
     assert found.trained == 90 + 56 + 45 and found.held_out == 30 + 19 + 15
     counts = {(s.name, s.horizon): s.entries for s in found.scores}
     assert counts["b", 1] == 64 and counts["b", 10] == 21 + 10 + 6
@@ -141,7 +143,7 @@ def test_a_season_is_held_where_the_calendar_has_one():
     index = pd.date_range("2001-01-01", periods=96, freq="MS")
     wave = 10 * np.sin(np.arange(96) * np.pi / 6)
     frame = pd.DataFrame({"y": wave + 0.3 * rng.normal(size=96)}, index=index)
-    found = rekal.fit(frame, "local-level", backtest=0.25, progress=False).history.backtest
+    found = rekalman.fit(frame, "local-level", backtest=0.25, progress=False).history.backtest
     assert found.period == 12
     assert found.ratio(1, "season") > 1 and found.ratio(5, "season") > 1
     assert (
@@ -162,7 +164,7 @@ def test_inputs_are_known_to_the_end():
     for t in range(1, 160):
         x[t] = 0.7 * x[t - 1] + u[t, 0] + 0.1 * rng.normal()
     data = S.from_arrays(x, inputs=u)
-    found = rekal.fit(data, "linear", states=1, backtest=0.25, progress=False).history.backtest
+    found = rekalman.fit(data, "linear", states=1, backtest=0.25, progress=False).history.backtest
     assert found.scores[0].entries == 31 and found.ratio(1) < 0.3
 
 
@@ -188,18 +190,18 @@ def test_the_verdict_names_intervals_that_do_not_hold_and_baselines_that_win():
 
 
 def test_it_is_told_in_the_summary_and_kept_in_the_file(tmp_path):
-    trained = rekal.fit(S.from_arrays(drawn(120)), "local-level", backtest=0.2, progress=False)
+    trained = rekalman.fit(S.from_arrays(drawn(120)), "local-level", backtest=0.2, progress=False)
     lines = trained.summary().splitlines()
     assert sum(line.startswith("verdict") for line in lines) == 1
     assert any(line.startswith("held out        the last 24 samples") for line in lines)
-    trained.save(tmp_path / "m.rekal")
-    assert rekal.load(tmp_path / "m.rekal").history.backtest == trained.history.backtest
+    trained.save(tmp_path / "m.rekalman")
+    assert rekalman.load(tmp_path / "m.rekalman").history.backtest == trained.history.backtest
     assert list(trained.history.backtest.to_frame().index.names) == ["horizon", "name"]
 
 
 def test_the_model_itself_is_the_same_with_and_without():
     data = S.from_arrays(drawn(120))
-    one, other = (rekal.fit(data, "local-level", backtest=b, progress=False) for b in (0.0, 0.2))
+    one, other = (rekalman.fit(data, "local-level", backtest=b, progress=False) for b in (0.0, 0.2))
     assert one.history.backtest is None
     assert [p.value for p in one.parameters] == [p.value for p in other.parameters]
 
@@ -208,7 +210,7 @@ def test_shares_that_cannot_be_held_out_are_refused():
     data = S.from_arrays(drawn(40))
     for share in (-0.1, 1.0):
         with pytest.raises(RekalError, match="from 0 to below 1"):
-            rekal.fit(data, "local-level", backtest=share)
+            rekalman.fit(data, "local-level", backtest=share)
     with pytest.raises(RekalError, match="holds out 4 values, of which 10"):
         check_backtest(data, 0.1)
     assert usual_share(data) == 0.0 and usual_share(S.from_arrays(drawn(50))) == 0.2
@@ -216,7 +218,7 @@ def test_shares_that_cannot_be_held_out_are_refused():
 
 def test_a_beginning_that_cannot_be_learned_is_said_and_costs_no_model():
     y = np.r_[np.zeros(80), drawn(40)]
-    trained = rekal.fit(S.from_arrays(y), "local-level", backtest=0.4, progress=False)
+    trained = rekalman.fit(S.from_arrays(y), "local-level", backtest=0.4, progress=False)
     assert trained.history.backtest is None and trained.history.stopped == "converged"
     assert "warning         there is no verdict from held-out data: " in trained.summary()
 
@@ -228,10 +230,10 @@ def test_ctrl_c_in_the_backtest_keeps_the_model():
         if stage.startswith("backtest"):
             raise KeyboardInterrupt
 
-    trained = rekal.fit(S.from_arrays(y), "local-level", backtest=0.2, progress=interrupt)
+    trained = rekalman.fit(S.from_arrays(y), "local-level", backtest=0.2, progress=interrupt)
     assert trained.history.stopped == "converged" and trained.history.backtest is None
     data = S.from_arrays(y)
-    stopped = rekal.fit(data, "local-level", progress=False)
+    stopped = rekalman.fit(data, "local-level", progress=False)
     history = dataclasses.replace(stopped.history, stopped="interrupted")
     assert backtest(lambda _: dataclasses.replace(stopped, history=history), data, 0.2) is None
 

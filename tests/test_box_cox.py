@@ -11,12 +11,12 @@ from cli_helpers import answer, call, refused
 from scipy import special, stats
 from test_networks_on_records import co2, gas
 
-import rekal
-from rekal import Backprop, Forecast, RekalError, Sequences
-from rekal.data.scales.box_cox import BoxCox
-from rekal.fitting.backtesting import backtest
-from rekal.forecasting import Labels
-from rekal.report import report_html
+import rekalman
+from rekalman import Backprop, Forecast, RekalError, Sequences
+from rekalman.data.scales.box_cox import BoxCox
+from rekalman.fitting.backtesting import backtest
+from rekalman.forecasting import Labels
+from rekalman.report import report_html
 
 POWERS = (0.0, 1e-12, 1e-3, 0.25, 0.5, 0.75)
 
@@ -191,14 +191,14 @@ def growing() -> Sequences:
 
 @pytest.fixture(scope="module")
 def fitted(growing):
-    return rekal.fit(growing, "local-level", transform="log", progress=False)
+    return rekalman.fit(growing, "local-level", transform="log", progress=False)
 
 
 def test_the_likelihood_is_that_of_logs_less_their_sum(growing, fitted):
     logs = Sequences.from_arrays(
         np.where(growing.mask, np.log(growing.values + ~growing.mask), np.nan)[0]
     )
-    plain = rekal.fit(logs, "local-level", progress=False)
+    plain = rekalman.fit(logs, "local-level", progress=False)
     total = np.log(np.asarray(growing.values)[np.asarray(growing.mask)]).sum()
     assert fitted.filter(growing).log_likelihood == pytest.approx(
         plain.filter(logs).log_likelihood - total, abs=1e-6
@@ -232,8 +232,8 @@ def test_scores_of_a_rolling_forecast_add_up_to_the_likelihood(growing, fitted):
 
 
 def test_a_stream_says_what_the_batch_says(growing, fitted, tmp_path):
-    fitted.save(tmp_path / "sales.rekal")
-    again = rekal.load(tmp_path / "sales.rekal")
+    fitted.save(tmp_path / "sales.rekalman")
+    again = rekalman.load(tmp_path / "sales.rekalman")
     assert again.standardiser.transform.power.tolist() == [0.0]
     stream = again.stream()
     for t in range(growing.steps):
@@ -256,7 +256,7 @@ def test_series_on_scales_of_their_own(growing):
     panel, logs = (
         Sequences.from_arrays(v, series_names=("small", "large")) for v in (values, np.log(values))
     )
-    fit = rekal.fit(panel, "local-level", transform="log", progress=False)
+    fit = rekalman.fit(panel, "local-level", transform="log", progress=False)
     scaling = dataclasses.replace(fit.standardiser, transform=None)
     inner = dataclasses.replace(fit, standardiser=scaling)
     total = np.log(values).sum()
@@ -279,20 +279,20 @@ def test_what_is_not_positive_is_refused_and_so_are_unknown_transforms(growing):
     values[12] = 0.0
     data = Sequences.from_arrays(values, mask=np.array(growing.mask[0]), names=("sales",))
     with pytest.raises(RekalError, match="row 13 of series '1' holds 0 in column 'sales'"):
-        rekal.fit(data, "local-level", transform="log", progress=False)
-    model = rekal.LinearGaussian.create(
+        rekalman.fit(data, "local-level", transform="log", progress=False)
+    model = rekalman.LinearGaussian.create(
         A=np.eye(1), C=np.eye(1), Q=np.eye(1), R=np.eye(1), P=np.eye(1)
     )
     with pytest.raises(RekalError, match="row 13"):
-        rekal.fit(data, model, transform="log", progress=False)
+        rekalman.fit(data, model, transform="log", progress=False)
     for wrong in ("logs", 0, 1.0, -0.5, True, float("nan")):
         with pytest.raises(RekalError, match="transform"):
-            rekal.fit(growing, "local-level", transform=wrong, progress=False)
+            rekalman.fit(growing, "local-level", transform=wrong, progress=False)
 
 
 def test_held_out_data_are_judged_in_raw_units(growing, fitted):
     """Beside the same naive forecasts as without a transform."""
-    plain = rekal.fit(growing, "local-level", transform="none", progress=False)
+    plain = rekalman.fit(growing, "local-level", transform="none", progress=False)
     ours, theirs = (backtest(lambda _, fit=fit: fit, growing, 0.3) for fit in (fitted, plain))
     for score, beside in zip(ours.scores, theirs.scores, strict=True):
         assert score.hold_crps == pytest.approx(beside.hold_crps)
@@ -304,9 +304,9 @@ SMALL = {"learner": Backprop(epochs=2, batch=8, rate=1e-2), "states": 2, "units"
 
 
 @pytest.fixture(scope="module")
-def network() -> tuple[np.ndarray, rekal.Fit]:
+def network() -> tuple[np.ndarray, rekalman.Fit]:
     y = np.exp(3 + 0.3 * swings(0, 100))
-    return y, rekal.fit(Sequences.from_arrays(y), "elman", **SMALL, progress=False)
+    return y, rekalman.fit(Sequences.from_arrays(y), "elman", **SMALL, progress=False)
 
 
 def test_a_network_takes_the_likeliest_power_by_itself(network, tmp_path):
@@ -323,8 +323,8 @@ def test_a_network_takes_the_likeliest_power_by_itself(network, tmp_path):
     np.testing.assert_allclose(ours.mean, np.exp(theirs.mean + theirs.var / 2), rtol=1e-6)
     spread = np.expm1(theirs.var) * np.exp(2 * theirs.mean + theirs.var)
     np.testing.assert_allclose(ours.var, spread, rtol=1e-5)
-    fit.save(tmp_path / "net.rekal")
-    again = rekal.load(tmp_path / "net.rekal")
+    fit.save(tmp_path / "net.rekalman")
+    again = rekalman.load(tmp_path / "net.rekalman")
     np.testing.assert_array_equal(again.forecast(data, 2).mean, fit.forecast(data, 2).mean)
 
 
@@ -332,7 +332,7 @@ def test_a_network_takes_the_likeliest_power_by_itself(network, tmp_path):
 def test_the_training_of_a_network_is_told_in_raw_units(network):
     y, fit = network
     logs = Sequences.from_arrays(np.log(y))
-    inner = rekal.fit(logs, "elman", **SMALL, transform="none", progress=False)
+    inner = rekalman.fit(logs, "elman", **SMALL, transform="none", progress=False)
     assert inner.standardiser.transform is None
     tail = np.log(y[80:]).mean()
     np.testing.assert_allclose(fit.history.held_out, inner.history.held_out - tail, atol=1e-4)
@@ -345,17 +345,17 @@ def test_the_command_line_takes_a_transform(tmp_path, monkeypatch):
     (tmp_path / "y.csv").write_text("y\n" + "\n".join(f"{v:.6f}" for v in y))
     command = ("fit", "y.csv", "--model", "local-level", "--no-report", "--json")
     assert answer(call(*command, "--transform", "0.5"))["transform"] == [0.5]
-    assert rekal.load("y-local-level.rekal").standardiser.transform.power.tolist() == [0.5]
+    assert rekalman.load("y-local-level.rekalman").standardiser.transform.power.tolist() == [0.5]
     refused(call(*command, "--transform", "logg"), "did you mean 'log'")
 
 
 def test_models_without_a_transform_advise_one_where_the_noise_grows(growing):
     """Nobody who decided about the transform is advised, nor whose noise does not grow."""
-    (sentence,) = rekal.fit(growing, "local-level", progress=False).history.warnings
+    (sentence,) = rekalman.fit(growing, "local-level", progress=False).history.warnings
     assert "transform='auto'" in sentence and growing.names[0] in sentence
-    decided = rekal.fit(growing, "local-level", transform="none", progress=False)
+    decided = rekalman.fit(growing, "local-level", transform="none", progress=False)
     assert decided.history.warnings == ()
     even = dataclasses.replace(
         growing, values=np.log(np.where(growing.mask, growing.values, 1)) + 9
     )
-    assert rekal.fit(even, "local-level", progress=False).history.warnings == ()
+    assert rekalman.fit(even, "local-level", progress=False).history.warnings == ()

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rekal.datasets.breathing import load_breathing
-from rekal.fitting.adaptive import TRAINING, AdaptiveForecaster
-from rekal.foundation.errors import RekalError
-from rekal.learners.em.em import EMResult
-from rekal.learners.online import tracked
-from rekal.learners.start.subspace import subspace_start
-from rekal.studies import STUDIES, breathing, breathing_baselines, breathing_noise
-from rekal.studies.base import Row, StudyOptions
-from rekal.studies.breathing_scores import HORIZONS, rmse_3d
+from rekalman.datasets.breathing import load_breathing
+from rekalman.fitting.adaptive import TRAINING, AdaptiveForecaster
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.em.em import EMResult
+from rekalman.learners.online import tracked
+from rekalman.learners.start.subspace import subspace_start
+from rekalman.studies import STUDIES, breathing, breathing_baselines, breathing_noise
+from rekalman.studies.base import Row, StudyOptions
+from rekalman.studies.breathing_scores import HORIZONS, rmse_3d
 
 STORED = "published_results/breathing_10Hz_our_reproduction_per_seq_horizon.csv"
 SMALL = dataclasses.replace(TRAINING, iterations=2, average=1)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from hand_made import hand_made
 
-import rekal
-from rekal import RekalError, Sequences
-from rekal.verbs.fit import read_data
+import rekalman
+from rekalman import RekalError, Sequences
+from rekalman.verbs.fit import read_data
 
 N = 250
 X = np.random.default_rng(0).normal(size=N)
@@ -103,8 +103,8 @@ def test_different_zones():
 
 def test_the_zone_is_kept_in_files(tmp_path):
     data = dated("B", zone="America/New_York")
-    hand_made(data).save(tmp_path / "m.rekal")
-    loaded = rekal.load(tmp_path / "m.rekal")
+    hand_made(data).save(tmp_path / "m.rekalman")
+    loaded = rekalman.load(tmp_path / "m.rekalman")
     assert loaded.labels == hand_made(data).labels
     assert list(loaded.forecast(data, 2).to_frame()["time"]) == list(data.index(0, 2)[-2:])
 
@@ -327,8 +327,8 @@ def test_figure_of_the_data():
 def test_frames_are_learned_from_and_forecast():
     days = pd.date_range("2020-01-01", periods=60, freq="B")
     table = pd.DataFrame({"x": np.cumsum(X[:60])}, index=days)
-    fit = rekal.fit(table, "local-level", progress=False)
-    direct = rekal.fit(Sequences.from_pandas(table), "local-level", progress=False)
+    fit = rekalman.fit(table, "local-level", progress=False)
+    direct = rekalman.fit(Sequences.from_pandas(table), "local-level", progress=False)
     assert fit.history.log_likelihood[-1] == direct.history.log_likelihood[-1]
     made, same = fit.forecast(table, 3), fit.forecast(Sequences.from_pandas(table), 3)
     np.testing.assert_array_equal(made.mean, same.mean)

@@ -6,38 +6,38 @@ import jax
 import numpy as np
 import pytest
 
-import rekal
-from rekal.filters.choice import Filtering
-from rekal.models.linear import LinearGaussian
-from rekal.models.stochastic_rnn import StochasticRNN
+import rekalman
+from rekalman.filters.choice import Filtering
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 ONE = np.eye(1)
 FLAT = LinearGaussian.create(ONE, ONE, ONE, ONE, initial="diffuse")
 
 
 @pytest.fixture(scope="module")
-def wave() -> rekal.Sequences:
+def wave() -> rekalman.Sequences:
     rng = np.random.default_rng(0)
     y = 5 + 2 * np.sin(np.arange(60) / 4)[:, None] + 0.4 * rng.normal(size=(60, 1))
     y[rng.uniform(size=y.shape) < 0.1] = np.nan
-    return rekal.Sequences.from_arrays(y, interval=0.1)
+    return rekalman.Sequences.from_arrays(y, interval=0.1)
 
 
 @pytest.fixture(scope="module")
-def trained(wave) -> rekal.Fit:
-    learner = rekal.EM(iterations=3, smoother="gaussian", average=1)
+def trained(wave) -> rekalman.Fit:
+    learner = rekalman.EM(iterations=3, smoother="gaussian", average=1)
     how = Filtering("extended", iterations=2)
-    return rekal.fit(wave, learner=learner, states=2, restarts=1, filtering=how, progress=False)
+    return rekalman.fit(wave, learner=learner, states=2, restarts=1, filtering=how, progress=False)
 
 
 def test_a_network_is_followed_by_the_filter_that_was_asked_for(trained):
-    assert isinstance(trained.algorithm, rekal.ExtendedKalman)
+    assert isinstance(trained.algorithm, rekalman.ExtendedKalman)
     assert trained.algorithm.iterations == 2
 
 
 def test_the_choice_is_kept_in_the_file(trained, wave, tmp_path):
-    trained.save(tmp_path / "m.rekal")
-    again = rekal.load(tmp_path / "m.rekal")
+    trained.save(tmp_path / "m.rekalman")
+    again = rekalman.load(tmp_path / "m.rekalman")
     assert again.algorithm.iterations == trained.algorithm.iterations == 2
     np.testing.assert_array_equal(again.forecast(wave, 3).mean, trained.forecast(wave, 3).mean)
 
@@ -66,7 +66,7 @@ def test_a_stream_ends_where_the_filter_ends(trained, wave):
     ],
 )
 def test_what_does_not_go_together_is_refused(make, sentence):
-    with pytest.raises(rekal.RekalError, match=sentence):
+    with pytest.raises(rekalman.RekalError, match=sentence):
         make()
 
 
@@ -83,5 +83,5 @@ def test_a_filter_that_does_not_fit_is_refused_before_the_work(wave, model, filt
     def work(*_):
         raise AssertionError("work began")
 
-    with pytest.raises(rekal.RekalError, match=sentence):
-        rekal.fit(wave, model, filtering=filtering, progress=work)
+    with pytest.raises(rekalman.RekalError, match=sentence):
+        rekalman.fit(wave, model, filtering=filtering, progress=work)

@@ -22,13 +22,13 @@ from cli_helpers import (
     write_csv,
 )
 
-from rekal.data import Sequences
-from rekal.datasets import load_example
-from rekal.fitting.loading import load
-from rekal.learners.em import em
-from rekal.numerics import compilation_cache
-from rekal.studies import STUDIES
-from rekal.studies.base import Row, Study, StudyResult
+from rekalman.data import Sequences
+from rekalman.datasets import load_example
+from rekalman.fitting.loading import load
+from rekalman.learners.em import em
+from rekalman.numerics import compilation_cache
+from rekalman.studies import STUDIES
+from rekalman.studies.base import Row, Study, StudyResult
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -42,16 +42,16 @@ def test_help_lists_the_commands_and_imports_nothing_heavy():
         assert command in result.stdout
         assert call(command, "--help").exit_code == 0
     alone = (
-        "import sys, types; package = types.ModuleType('rekal')\n"
-        f"package.__path__ = [{str(SRC / 'rekal')!r}]; sys.modules['rekal'] = package\n"
-        "import rekal.cli; print([m for m in ('jax', 'pandas', 'numpy') if m in sys.modules])"
+        "import sys, types; package = types.ModuleType('rekalman')\n"
+        f"package.__path__ = [{str(SRC / 'rekalman')!r}]; sys.modules['rekalman'] = package\n"
+        "import rekalman.cli; print([m for m in ('jax', 'pandas', 'numpy') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True)
     assert out.stdout == "[]\n", out.stderr
 
 
 def test_version():
-    assert call("--version").stdout.startswith("rekal 0.")
+    assert call("--version").stdout.startswith("rekalman 0.")
 
 
 def test_usage_errors_end_with_2():
@@ -66,13 +66,18 @@ def test_usage_errors_end_with_2():
 
 
 def test_fit_writes_a_model_and_a_report_here(here):
-    out = call("fit", "y.csv", *TINY, "--out", "new.rekal")
+    out = call("fit", "y.csv", *TINY, "--out", "new.rekalman")
     assert out.exit_code == 0, out.stderr
-    assert "Wrote new.rekal and y.html." in out.stdout
+    assert "Wrote new.rekalman and y.html." in out.stdout
     assert "Column 't_s' was taken as time." in out.stderr
-    assert load("new.rekal").labels.names == ("y_mm",)
+    assert load("new.rekalman").labels.names == ("y_mm",)
     assert Path("y.html").read_text().lstrip().lower().startswith("<!doctype html")
-    assert sorted(p.name for p in here.iterdir()) == ["new.rekal", "y.csv", "y.html", "y.rekal"]
+    assert sorted(p.name for p in here.iterdir()) == [
+        "new.rekalman",
+        "y.csv",
+        "y.html",
+        "y.rekalman",
+    ]
 
 
 def test_fit_answers_with_one_json_object_and_the_same_for_the_same_seed(here):
@@ -82,7 +87,7 @@ def test_fit_answers_with_one_json_object_and_the_same_for_the_same_seed(here):
     ]
     assert told[0]["history"] == told[1]["history"]
     assert len(told[0]["history"]) == 3
-    assert (told[0]["model"], told[0]["report"], told[0]["seed"]) == ("y.rekal", None, 3)
+    assert (told[0]["model"], told[0]["report"], told[0]["seed"]) == ("y.rekalman", None, 3)
     assert told[0]["stopped"] == "iterations"
     assert told[0]["samples"] == 60
     assert not Path("y.html").exists()
@@ -98,10 +103,12 @@ def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
         call("fit", "marks.csv", *TINY, *reading, *marks, *shape, "--no-report", "--json")
     )
     assert (told["columns"], told["inputs"], told["series"]) == (["y_mm"], ["u"], 2)
-    fitted = load("marks.rekal")
+    fitted = load("marks.rekalman")
     assert fitted.model.linear_observation
     assert np.asarray(fitted.model.Q)[0, 1] != 0
-    quiet = call("forecast", "marks.rekal", "marks.csv", "--series", "who", *marks, "-n", 2, "-q")
+    quiet = call(
+        "forecast", "marks.rekalman", "marks.csv", "--series", "who", *marks, "-n", 2, "-q"
+    )
     assert quiet.exit_code == 2
     assert "--future-inputs" in quiet.stderr
 
@@ -110,15 +117,15 @@ def test_fit_takes_another_smoother_and_another_filter(here):
     how = ("--smoother", "gaussian", "--filter", "extended", "--filter-iterations", 2)
     told = answer(call("fit", "y.csv", *TINY, *how, "--no-report", "--json", "-q"))
     assert told["filter"] == "extended"
-    assert load("y.rekal").algorithm.iterations == 2
-    assert answer(call("forecast", "y.rekal", "y.csv", "-n", 2, "--json"))["forecast"]
+    assert load("y.rekalman").algorithm.iterations == 2
+    assert answer(call("forecast", "y.rekalman", "y.csv", "-n", 2, "--json"))["forecast"]
 
 
 def test_fit_learns_radial_basis_functions(here):
     how = ("--model", "rbf", "--states", 1, "--kernels", 4, "--iterations", 2)
     told = answer(call("fit", "y.csv", *how, "--no-report", "--json", "-q"))
     assert (told["kind"], told["states"], told["filter"]) == ("rbf", 1, "unscented")
-    assert load("y-rbf.rekal").model.kernels.count == 4
+    assert load("y-rbf.rekalman").model.kernels.count == 4
 
 
 def test_fit_takes_series_sampled_at_any_times(here):
@@ -132,9 +139,9 @@ def test_fit_takes_series_sampled_at_any_times(here):
     how = ("--model", "local-level", "--irregular", "--json", "-q")
     told = answer(call("fit", "walk.csv", *how))
     assert [each["name"] for each in told["parameters"]] == ["level variance", "noise variance"]
-    ahead = answer(call("forecast", "walk-local-level.rekal", "walk.csv", "-n", 2, "--json", "-q"))[
-        "forecast"
-    ]
+    ahead = answer(
+        call("forecast", "walk-local-level.rekalman", "walk.csv", "-n", 2, "--json", "-q")
+    )["forecast"]
     typical = float(np.median(np.diff(times)))
     np.testing.assert_allclose(
         [row["time"] for row in ahead], times[-1] + typical * np.arange(1, 3)
@@ -151,10 +158,10 @@ def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):
         return iterate(*args)
 
     monkeypatch.setattr(em, "_iterate", interrupted)
-    out = call("fit", "y.csv", *TINY, "--no-report", "--out", "cut.rekal")
+    out = call("fit", "y.csv", *TINY, "--no-report", "--out", "cut.rekalman")
     assert out.exit_code == 130, out.stderr
-    assert "Interrupted: cut.rekal holds the best model so far." in out.stderr
-    fitted = load("cut.rekal")
+    assert "Interrupted: cut.rekalman holds the best model so far." in out.stderr
+    fitted = load("cut.rekalman")
     assert fitted.history.stopped == "interrupted"
     assert len(fitted.history.log_likelihood) == 2
 
@@ -163,13 +170,13 @@ def test_ctrl_c_elsewhere_ends_with_130(here, monkeypatch):
     def interrupted(*args, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["rekal.fitting.loading"], "load", interrupted)
-    out = call("identify", "y.rekal")
-    assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekal: interrupted\n")
+    monkeypatch.setattr(sys.modules["rekalman.fitting.loading"], "load", interrupted)
+    out = call("identify", "y.rekalman")
+    assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekalman: interrupted\n")
 
 
 def test_forecast_prints_a_table(here):
-    out = call("forecast", "y.rekal", "y.csv", "--horizon", 3)
+    out = call("forecast", "y.rekalman", "y.csv", "--horizon", 3)
     assert out.exit_code == 0, out.stderr
     assert "Forecast after the end of y.csv, column y_mm" in out.stdout
     assert "90 % interval" in out.stdout
@@ -179,7 +186,7 @@ def test_forecast_prints_a_table(here):
 
 def test_forecast_as_json_with_nested_levels(here):
     levels = ("--level", 0.5, "--level", 0.95)
-    told = answer(call("forecast", "y.rekal", "y.csv", "-n", 3, *levels, "--seed", 7, "--json"))
+    told = answer(call("forecast", "y.rekalman", "y.csv", "-n", 3, *levels, "--seed", 7, "--json"))
     rows = told["forecast"]
     assert (told["seed"], told["horizon"], len(rows)) == (7, 3, 3)
     for row in rows:
@@ -188,16 +195,16 @@ def test_forecast_as_json_with_nested_levels(here):
 
 
 def test_forecast_writes_csv_and_parquet(here):
-    assert call("forecast", "y.rekal", "y.csv", "-n", 3, "--out", "f.csv").exit_code == 0
-    assert call("forecast", "y.rekal", "y.csv", "-n", 3, "--out", "f.parquet").exit_code == 0
+    assert call("forecast", "y.rekalman", "y.csv", "-n", 3, "--out", "f.csv").exit_code == 0
+    assert call("forecast", "y.rekalman", "y.csv", "-n", 3, "--out", "f.parquet").exit_code == 0
     frame = pd.read_csv("f.csv")
     assert list(frame) == ["time", "column", "mean", "path", "lower_90", "upper_90"]
     np.testing.assert_allclose(frame["mean"], pd.read_parquet("f.parquet")["mean"], rtol=1e-6)
 
 
 def test_forecast_of_an_example_needs_no_source(here):
-    make_model(load_example("nile")).save("nile.rekal")
-    out = call("forecast", "nile.rekal", "-n", 3, "--json")
+    make_model(load_example("nile")).save("nile.rekalman")
+    out = call("forecast", "nile.rekalman", "-n", 3, "--json")
     assert answer(out)["source"] == "nile"
     assert [row["time"] for row in answer(out)["forecast"]] == [1971, 1972, 1973]
     assert "trained on the example 'nile'" in out.stderr
@@ -208,7 +215,7 @@ def test_forecast_of_several_series_with_inputs(driven):
     write_csv(driven / "both.csv", both)
     inputs = ("--future-inputs", "f.csv")
     told = answer(
-        call("forecast", "d.rekal", "both.csv", "--series", "who", "-n", 5, *inputs, "--json")
+        call("forecast", "d.rekalman", "both.csv", "--series", "who", "-n", 5, *inputs, "--json")
     )
     assert [row["series"] for row in told["forecast"]] == ["a"] * 5 + ["b"] * 5
 
@@ -220,7 +227,7 @@ def test_future_inputs_are_told_apart_by_series_and_time(driven):
     far = rows.assign(u=rows["u"] + 3)
     command = (
         "forecast",
-        "d.rekal",
+        "d.rekalman",
         "both.csv",
         "--series",
         "who",
@@ -248,7 +255,7 @@ def test_inputs_of_the_steps_to_come_matter(driven):
     moved = oscillation(5, driven=True)[["u"]] + 3
     write_csv(driven / "g.csv", moved)
     means = [
-        answer(call("forecast", "d.rekal", "d.csv", "-n", 5, "--future-inputs", name, "--json"))
+        answer(call("forecast", "d.rekalman", "d.csv", "-n", 5, "--future-inputs", name, "--json"))
         for name in ("f.csv", "g.csv")
     ]
     first, second = ([row["mean"] for row in told["forecast"]] for told in means)
@@ -256,42 +263,48 @@ def test_inputs_of_the_steps_to_come_matter(driven):
 
 
 def test_rolling_forecasts_are_scored_by_horizon(here, monkeypatch):
-    out = call("forecast", "y.rekal", "y.csv", "-n", 3, "--rolling", "--json")
+    out = call("forecast", "y.rekalman", "y.csv", "-n", 3, "--rolling", "--json")
     scores = answer(out)["scores"]
     assert [row["horizon"] for row in scores] == [1, 2, 3]
     assert [row["count"] for row in scores] == [59, 58, 57]
     assert {"rmse", "log_score", "crps", "coverage_90"} <= set(scores[0])
     assert "trained on these data" in out.stderr
-    assert "coverage 90" in call("forecast", "y.rekal", "y.csv", "-n", 3, "--rolling").stdout
-    monkeypatch.setattr("rekal.cli.forecast.MOST_NUMBERS", 1)
-    apart = answer(call("forecast", "y.rekal", "y.csv", "-n", 2, "--rolling", "--json"))["scores"]
+    assert "coverage 90" in call("forecast", "y.rekalman", "y.csv", "-n", 3, "--rolling").stdout
+    monkeypatch.setattr("rekalman.cli.forecast.MOST_NUMBERS", 1)
+    apart = answer(call("forecast", "y.rekalman", "y.csv", "-n", 2, "--rolling", "--json"))[
+        "scores"
+    ]
     assert [row["rmse"] for row in apart] == pytest.approx([row["rmse"] for row in scores[:2]])
 
 
-def test_simulate_prints_csv_that_rekal_reads_again(here):
-    out = call("simulate", "y.rekal", "--steps", 20, "--batch", 2, "--seed", 5)
+def test_simulate_prints_csv_that_rekalman_reads_again(here):
+    out = call("simulate", "y.rekalman", "--steps", 20, "--batch", 2, "--seed", 5)
     table = pd.read_csv(io.StringIO(out.stdout))
     assert len(table) == 40
-    assert call("simulate", "y.rekal", "--steps", 20, "--batch", 2, "--out", "s.csv").exit_code == 0
+    assert (
+        call("simulate", "y.rekalman", "--steps", 20, "--batch", 2, "--out", "s.csv").exit_code == 0
+    )
     again = Sequences.from_csv("s.csv", series="series", columns=["y_mm"])
     assert (again.batch, again.steps) == (2, 20)
 
 
 def test_simulate_as_json_with_inputs(driven):
     told = answer(
-        call("simulate", "d.rekal", "--steps", 5, "--input-file", "f.csv", "--batch", 3, "--json")
+        call(
+            "simulate", "d.rekalman", "--steps", 5, "--input-file", "f.csv", "--batch", 3, "--json"
+        )
     )
     assert np.shape(told["values"]["y_mm"]) == (3, 5)
-    assert call("simulate", "d.rekal", "--steps", 5).exit_code == 2
+    assert call("simulate", "d.rekalman", "--steps", 5).exit_code == 2
 
 
 def test_identify_and_report(here):
-    told = answer(call("identify", "y.rekal", "--json"))
-    assert told["model"] == "y.rekal"
-    assert call("identify", "y.rekal").stdout.strip()
-    out = call("report", "y.rekal", "y.csv", "--out", "page.html")
+    told = answer(call("identify", "y.rekalman", "--json"))
+    assert told["model"] == "y.rekalman"
+    assert call("identify", "y.rekalman").stdout.strip()
+    out = call("report", "y.rekalman", "y.csv", "--out", "page.html")
     assert out.stdout == "Wrote page.html.\n", out.stderr
-    assert answer(call("report", "y.rekal", "y.csv", "--json"))["report"] == "y.html"
+    assert answer(call("report", "y.rekalman", "y.csv", "--json"))["report"] == "y.html"
 
 
 def _fake_study(options):
@@ -319,7 +332,7 @@ def test_studies_are_listed_and_run(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes close differently there")
 def test_a_closed_pipe_is_no_error(here):
-    command = f"{sys.executable} -m rekal.cli simulate y.rekal --steps 20000 | head -n 1"
+    command = f"{sys.executable} -m rekalman.cli simulate y.rekalman --steps 20000 | head -n 1"
     out = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=here)
     assert out.stdout.startswith("time") or "y_mm" in out.stdout
     assert out.stderr == ""
@@ -333,19 +346,19 @@ def test_no_cache_folder_is_no_error(here, monkeypatch):
 
 
 def test_the_module_runs_as_a_program(here):
-    out = spawn("identify", "y.rekal", "--json", cwd=here)
+    out = spawn("identify", "y.rekalman", "--json", cwd=here)
     assert out.returncode == 0, out.stderr
-    assert json.loads(out.stdout)["model"] == "y.rekal"
+    assert json.loads(out.stdout)["model"] == "y.rekalman"
 
 
 @pytest.mark.parametrize(
     ("command", "written"),
     [
-        (("fit", "y.csv", "--out"), ".rekal"),
+        (("fit", "y.csv", "--out"), ".rekalman"),
         (("fit", "y.csv", "--report"), ".html or .htm"),
-        (("forecast", "y.rekal", "y.csv", "--out"), ".csv or .parquet or .pq"),
-        (("simulate", "y.rekal", "--out"), ".csv or .parquet or .pq"),
-        (("report", "y.rekal", "y.csv", "--out"), ".html or .htm"),
+        (("forecast", "y.rekalman", "y.csv", "--out"), ".csv or .parquet or .pq"),
+        (("simulate", "y.rekalman", "--out"), ".csv or .parquet or .pq"),
+        (("report", "y.rekalman", "y.csv", "--out"), ".html or .htm"),
         (("study", "em-rnn-synthetic", "--out"), ".json"),
     ],
 )
@@ -355,12 +368,12 @@ def test_a_name_does_not_promise_another_format(here, command, written):
 
 
 def test_each_model_has_a_file_of_its_own(here):
-    before = (here / "y.rekal").read_bytes()
+    before = (here / "y.rekalman").read_bytes()
     for model in ("local-level", "local-linear-trend"):
         out = call("fit", "y.csv", "--model", model, "--no-report", "--iterations", 2, "-q")
         assert out.exit_code == 0, out.stderr
-        assert load(f"y-{model}.rekal").kind == model
-    assert (here / "y.rekal").read_bytes() == before
+        assert load(f"y-{model}.rekalman").kind == model
+    assert (here / "y.rekalman").read_bytes() == before
 
 
 def test_decimal_commas_name_the_option(here):
@@ -384,7 +397,7 @@ def test_series_have_scales_of_their_own(here):
     ahead = answer(
         call(
             "forecast",
-            "two-local-level.rekal",
+            "two-local-level.rekalman",
             "two.csv",
             "--series",
             "shop",
@@ -397,11 +410,11 @@ def test_series_have_scales_of_their_own(here):
     widths = {row["series"]: row["upper_90"] - row["lower_90"] for row in ahead}
     assert widths["b"] > 50 * widths["a"]
     table = call(
-        "forecast", "two-local-level.rekal", "two.csv", "--series", "shop", "-n", 1, "--rolling"
+        "forecast", "two-local-level.rekalman", "two.csv", "--series", "shop", "-n", 1, "--rolling"
     )
     assert table.exit_code == 0 and "series" in table.stdout
-    drawn = call("simulate", "two-local-level.rekal", "--steps", 3, "--like", "b")
+    drawn = call("simulate", "two-local-level.rekalman", "--steps", 3, "--like", "b")
     assert drawn.exit_code == 0, drawn.stderr
-    refused(call("simulate", "two-local-level.rekal", "--steps", 3), "--like: a, b")
-    assert call("fit", "two.csv", *how, "--scale", "shared", "--out", "one.rekal").exit_code == 0
-    refused(call("simulate", "one.rekal", "--like", "a"), "leave out --like")
+    refused(call("simulate", "two-local-level.rekalman", "--steps", 3), "--like: a, b")
+    assert call("fit", "two.csv", *how, "--scale", "shared", "--out", "one.rekalman").exit_code == 0
+    refused(call("simulate", "one.rekalman", "--like", "a"), "leave out --like")

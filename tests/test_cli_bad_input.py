@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from cli_helpers import TINY, call, make_model, oscillation, refused, spawn, write_csv
 
-from rekal.data import Sequences
-from rekal.fitting.loading import load
-from rekal.foundation.archive import save_archive
+from rekalman.data import Sequences
+from rekalman.fitting.loading import load
+from rekalman.foundation.archive import save_archive
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -58,10 +58,10 @@ TABLES = {
 def test_data_that_cannot_be_learned_from(name, here):
     table, fragments = TABLES[name]
     write_csv(here / "bad.csv", table)
-    (here / "bad.rekal").write_text("old")
+    (here / "bad.rekalman").write_text("old")
     (here / "bad.html").write_text("old")
     refused(call("fit", "bad.csv", *TINY), "bad.csv", *fragments)
-    assert (here / "bad.rekal").read_text() == (here / "bad.html").read_text() == "old"
+    assert (here / "bad.rekalman").read_text() == (here / "bad.html").read_text() == "old"
     assert not list(here.glob(".*.part"))
 
 
@@ -69,7 +69,7 @@ OPTIONS = {
     "missing file": (["fit", "nowhere/y.csv"], ["nowhere/y.csv", "no such file"]),
     "neither file nor example": (["fit", "sunspot"], ["neither", "sunspots, nile, lynx"]),
     "folder as data": (["fit", "."], ["folder"]),
-    "name too long": (["fit", "y" * 5000 + ".csv", "--out", "z.rekal"], ["too long"]),
+    "name too long": (["fit", "y" * 5000 + ".csv", "--out", "z.rekalman"], ["too long"]),
     "no parquet": (["fit", "y.parquet"], ["no Parquet file"]),
     "unknown column": (["fit", "y.csv", "--columns", "y"], ["no column 'y'", "'y_mm'"]),
     "unknown time": (["fit", "y.csv", "--time", "clock"], ["no column 'clock'"]),
@@ -120,18 +120,21 @@ OPTIONS = {
     "two wishes": (["fit", "y.csv", "--report", "a.html", "--no-report"], ["exclude each other"]),
     "model over data": (["fit", "y.csv", "--out", "y.csv"], ["is read"]),
     "one file for both": (["fit", "y.csv", "--out", "a", "--report", "a"], ["same file"]),
-    "horizon of 0": (["forecast", "y.rekal", "y.csv", "-n", "0"], ["horizon", "but is 0"]),
-    "level of 1": (["forecast", "y.rekal", "y.csv", "--level", "1"], ["between 0 and 1"]),
-    "no source": (["forecast", "y.rekal"], ["was not trained on an example"]),
-    "other data": (["forecast", "y.rekal", "lynx"], ["lynx"]),
+    "horizon of 0": (["forecast", "y.rekalman", "y.csv", "-n", "0"], ["horizon", "but is 0"]),
+    "level of 1": (["forecast", "y.rekalman", "y.csv", "--level", "1"], ["between 0 and 1"]),
+    "no source": (["forecast", "y.rekalman"], ["was not trained on an example"]),
+    "other data": (["forecast", "y.rekalman", "lynx"], ["lynx"]),
     "inputs for none": (
-        ["forecast", "y.rekal", "y.csv", "--future-inputs", "y2.csv"],
+        ["forecast", "y.rekalman", "y.csv", "--future-inputs", "y2.csv"],
         ["takes no inputs"],
     ),
-    "rolling levels": (["forecast", "y.rekal", "y.csv", "--rolling", "--level", ".5"], ["--level"]),
-    "no model": (["identify", "none.rekal"], ["no such file"]),
-    "no steps": (["simulate", "y.rekal", "--steps", "0"], ["--steps must be at least 1"]),
-    "no batch": (["simulate", "y.rekal", "--batch", "0"], ["--batch must be at least 1"]),
+    "rolling levels": (
+        ["forecast", "y.rekalman", "y.csv", "--rolling", "--level", ".5"],
+        ["--level"],
+    ),
+    "no model": (["identify", "none.rekalman"], ["no such file"]),
+    "no steps": (["simulate", "y.rekalman", "--steps", "0"], ["--steps must be at least 1"]),
+    "no batch": (["simulate", "y.rekalman", "--batch", "0"], ["--batch must be at least 1"]),
     "unknown study": (["study", "dreams"], ["no study 'dreams'", "breathing"]),
     "no data folder": (["study", "breathing", "--data", "nowhere"], ["no such folder"]),
     "no reduced protocol": (["study", "particles", "--reduced"], ["no reduced protocol"]),
@@ -177,7 +180,7 @@ def test_inputs_missing_at_forecast_time(future, fragments, driven):
     given = []
     if future is not None:
         given = ["--future-inputs", write_csv(driven / "future.csv", future)]
-    refused(call("forecast", "d.rekal", "d.csv", "-n", 5, *given), *fragments)
+    refused(call("forecast", "d.rekalman", "d.csv", "-n", 5, *given), *fragments)
 
 
 def test_inputs_missing_at_training_time(here):
@@ -191,22 +194,22 @@ def test_inputs_missing_at_training_time(here):
 
 def test_a_structure_with_inputs_asks_for_the_future_ones(driven):
     how = ("--inputs", "u", "--model", "local-level", "-q", "--json", "--no-report")
-    made = call("fit", "d.csv", *how, "--out", "level.rekal")
+    made = call("fit", "d.csv", *how, "--out", "level.rekalman")
     assert made.exit_code == 0
     assert "coefficient of u" in made.output
-    refused(call("forecast", "level.rekal", "d.csv", "-n", 5), "future", "u")
+    refused(call("forecast", "level.rekalman", "d.csv", "-n", 5), "future", "u")
 
 
 def test_data_without_an_input_column_of_the_model(driven):
     write_csv(driven / "bare.csv", oscillation())
     given = ("--future-inputs", "f.csv")
-    refused(call("forecast", "d.rekal", "bare.csv", "-n", 5, *given), "no column 'u'")
+    refused(call("forecast", "d.rekalman", "bare.csv", "-n", 5, *given), "no column 'u'")
 
 
 def test_data_of_another_clock(here):
     table = oscillation()
     write_csv(here / "slow.csv", table.assign(t_s=2 * table["t_s"]))
-    refused(call("forecast", "y.rekal", "slow.csv"), "sampling interval of 0.1", "0.2")
+    refused(call("forecast", "y.rekalman", "slow.csv"), "sampling interval of 0.1", "0.2")
 
 
 def _truncate(data: bytes) -> bytes:
@@ -221,8 +224,8 @@ MODELS = {
     "truncated": (_truncate, "cut short"),
     "edited": (_edit, "damaged"),
     "empty": (lambda _: b"", "empty"),
-    "text": (lambda _: b"A = [[1, 2]]", "not a rekal model file"),
-    "pickle": (lambda _: pickle.dumps({"A": 1}), "not a rekal model file"),
+    "text": (lambda _: b"A = [[1, 2]]", "not a rekalman model file"),
+    "pickle": (lambda _: pickle.dumps({"A": 1}), "not a rekalman model file"),
 }
 
 
@@ -230,15 +233,15 @@ MODELS = {
 @pytest.mark.parametrize("command", ["forecast", "simulate", "identify", "report"])
 def test_model_files_that_are_none(name, command, here):
     change, fragment = MODELS[name]
-    path = here / "bad.rekal"
-    path.write_bytes(change((here / "y.rekal").read_bytes()))
+    path = here / "bad.rekalman"
+    path.write_bytes(change((here / "y.rekalman").read_bytes()))
     source = ["y.csv"] if command in ("forecast", "report") else []
-    refused(call(command, path, *source), "bad.rekal", fragment)
+    refused(call(command, path, *source), "bad.rekalman", fragment)
 
 
 def test_archives_of_another_kind(here):
-    save_archive("other.rekal", {"kind": "weather"}, {"a": np.zeros(3)})
-    refused(call("identify", "other.rekal"), "weather")
+    save_archive("other.rekalman", {"kind": "weather"}, {"a": np.zeros(3)})
+    refused(call("identify", "other.rekalman"), "weather")
 
 
 UNWRITABLE = {
@@ -258,14 +261,14 @@ def test_places_that_cannot_be_written_are_refused_before_the_work(name, here, m
     def work(*args, **more):
         raise AssertionError("work began")
 
-    monkeypatch.setattr("rekal.verbs.fit.fit", work)
-    monkeypatch.setattr(sys.modules["rekal.fitting.loading"], "load", work)
+    monkeypatch.setattr("rekalman.verbs.fit.fit", work)
+    monkeypatch.setattr(sys.modules["rekalman.fitting.loading"], "load", work)
     place, fragment = UNWRITABLE[name]
-    refused(call("fit", "y.csv", "--out", place.format("m.rekal")), fragment)
+    refused(call("fit", "y.csv", "--out", place.format("m.rekalman")), fragment)
     refused(call("fit", "y.csv", "--report", place.format("m.html")), fragment)
-    refused(call("forecast", "y.rekal", "y.csv", "--out", place.format("f.csv")), fragment)
-    refused(call("simulate", "y.rekal", "--out", place.format("s.csv")), fragment)
-    refused(call("report", "y.rekal", "y.csv", "--out", place.format("r.html")), fragment)
+    refused(call("forecast", "y.rekalman", "y.csv", "--out", place.format("f.csv")), fragment)
+    refused(call("simulate", "y.rekalman", "--out", place.format("s.csv")), fragment)
+    refused(call("report", "y.rekalman", "y.csv", "--out", place.format("r.html")), fragment)
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -275,14 +278,14 @@ def test_a_write_that_fails_leaves_the_old_file(step, here, monkeypatch):
 
     (here / "s.csv").write_text("old")
     monkeypatch.setattr(os, step, full)
-    refused(call("simulate", "y.rekal", "--out", "s.csv", "--steps", 5), "No space left")
+    refused(call("simulate", "y.rekalman", "--out", "s.csv", "--steps", 5), "No space left")
     assert (here / "s.csv").read_text() == "old"
     assert not list(here.glob(".*.part"))
 
 
 def test_a_disk_write_cut_in_the_middle_leaves_the_old_model(here):
-    old = (here / "y.rekal").read_bytes()
-    fit = [sys.executable, "-m", "rekal.cli", "fit", "y.csv", *TINY, "--no-report", "-q"]
+    old = (here / "y.rekalman").read_bytes()
+    fit = [sys.executable, "-m", "rekalman.cli", "fit", "y.csv", *TINY, "--no-report", "-q"]
     out = subprocess.run(
         ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *fit],
         capture_output=True,
@@ -290,15 +293,15 @@ def test_a_disk_write_cut_in_the_middle_leaves_the_old_model(here):
         cwd=here,
         env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
     )
-    refused(out, "y.rekal", "could not be written")
-    assert (here / "y.rekal").read_bytes() == old
-    assert load(here / "y.rekal").labels.names == ("y_mm",)
+    refused(out, "y.rekalman", "could not be written")
+    assert (here / "y.rekalman").read_bytes() == old
+    assert load(here / "y.rekalman").labels.names == ("y_mm",)
     assert not list(here.glob(".*.part"))
 
 
 def test_a_process_of_its_own_shows_no_traceback(here):
-    make_model(Sequences.from_csv("y.csv")).save("cut.rekal")
-    (here / "cut.rekal").write_bytes((here / "cut.rekal").read_bytes()[:100])
-    refused(spawn("identify", "cut.rekal", cwd=here), "cut short")
+    make_model(Sequences.from_csv("y.csv")).save("cut.rekalman")
+    (here / "cut.rekalman").write_bytes((here / "cut.rekalman").read_bytes()[:100])
+    refused(spawn("identify", "cut.rekalman", cwd=here), "cut short")
     refused(spawn("fit", "none.csv", cwd=here), "no such file")
-    refused(spawn("forecast", "y.rekal", "y.csv", "--horizon", 0, cwd=here), "horizon")
+    refused(spawn("forecast", "y.rekalman", "y.csv", "--horizon", 0, cwd=here), "horizon")

@@ -8,17 +8,17 @@ import sys
 
 import pytest
 
-import rekal
+import rekalman
 
 PROGRAM = """
-import jax, jax.numpy as jnp, rekal
+import jax, jax.numpy as jnp, rekalman
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event))
 if {call!r}:
-    print("folder:", rekal.keep_compiled(*{arguments!r}))
+    print("folder:", rekalman.keep_compiled(*{arguments!r}))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # on a fast machine too
 else:
-    rekal.local_level  # an import alone
+    rekalman.local_level  # an import alone
     print("folder:", jax.config.jax_compilation_cache_dir)
 def step(carry, x):
     return jnp.sin(carry) @ x, jnp.linalg.inv(carry).sum()
@@ -51,7 +51,7 @@ def test_a_second_process_takes_what_the_first_compiled(tmp_path):
 
 
 def test_without_a_folder_it_is_that_of_the_user_or_of_jax(tmp_path):
-    assert _run(tmp_path)[0] == str(tmp_path / "rekal" / "compiled")
+    assert _run(tmp_path)[0] == str(tmp_path / "rekalman" / "compiled")
     own = str(tmp_path / "own")
     assert _run(tmp_path, JAX_COMPILATION_CACHE_DIR=own)[0] == own
 
@@ -64,5 +64,5 @@ def test_an_import_alone_keeps_nothing(tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(rekal.RekalError, match="no folder in which compiled functions"):
-        rekal.keep_compiled(file / "below")
+    with pytest.raises(rekalman.RekalError, match="no folder in which compiled functions"):
+        rekalman.keep_compiled(file / "below")

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 from compilations import compilations
 
-import rekal
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood import nuts
-from rekal.learners.likelihood.likelihood import in_double
-from rekal.learners.likelihood.parameters import (
+import rekalman
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood import nuts
+from rekalman.learners.likelihood.likelihood import in_double
+from rekalman.learners.likelihood.parameters import (
     natural_slopes,
     natural_values,
     structure_parameters,
 )
-from rekal.learners.likelihood.total import form_of, groups_of
-from rekal.learners.likelihood.uncertainty import model_uncertainty
-from rekal.report import report_html
+from rekalman.learners.likelihood.total import form_of, groups_of
+from rekalman.learners.likelihood.uncertainty import model_uncertainty
+from rekalman.report import report_html
 
 
 def walk(seed, steps=60):
     generator = np.random.default_rng(seed)
-    return rekal.Sequences.from_arrays(
+    return rekalman.Sequences.from_arrays(
         generator.normal(size=steps).cumsum() + generator.normal(size=steps)
     )
 
@@ -40,7 +40,7 @@ def test_a_second_fit_and_its_report_compile_nothing():
     for seed in (1, 2):
         with compilations() as names:
             data = walk(seed)
-            fit = rekal.fit(data, "local-level")
+            fit = rekalman.fit(data, "local-level")
             results.append((fit.history.log_likelihood[-1], len(report_html(fit, data))))
     assert not names
     assert results[0] != results[1]
@@ -51,10 +51,10 @@ def test_a_second_model_has_its_responses_and_uncertainty_without_compiling():
     for pole, interval in ((0.8, 1.0), (0.6, 2.0)):
         one_by_one = {name: np.array([[value]]) for name, value in (("C", 1.0), ("R", 0.5))}
         rest = {**one_by_one, "m": np.zeros(1), "P": np.eye(1), "Q": np.eye(1)}
-        one = rekal.LinearGaussian.create(A=np.array([[pole]]), **rest)
-        other = rekal.LinearContinuous.create(F=np.log([[pole]]), interval=1.0, **rest)
+        one = rekalman.LinearGaussian.create(A=np.array([[pole]]), **rest)
+        other = rekalman.LinearContinuous.create(F=np.log([[pole]]), interval=1.0, **rest)
         with compilations() as names:
-            impulse = rekal.responses(one, 5).innovation
+            impulse = rekalman.responses(one, 5).innovation
             found = model_uncertainty(other, data, interval)
         ratio = np.asarray(impulse)[1, 0, 0] / np.asarray(impulse)[0, 0, 0]
         assert ratio == pytest.approx(pole)
@@ -68,7 +68,7 @@ def test_draws_of_other_data_are_judged_without_compiling():
         with jax.enable_x64(True):
             data = walk(seed)
             batch = in_double(as_batch(data))
-            structure = in_double(rekal.local_level().start(np.asarray(data.values)[0]))
+            structure = in_double(rekalman.local_level().start(np.asarray(data.values)[0]))
             parameters = structure_parameters(structure)
             center, width = (jnp.asarray(v) for v in nuts.weak_priors(parameters, batch))
             groups, form = groups_of(batch), form_of(parameters.build(parameters.vector))

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from rekal.numerics import compiled_functions
-from rekal.numerics.compiled_functions import make_room
+from rekalman.numerics import compiled_functions
+from rekalman.numerics.compiled_functions import make_room
 
 
 @pytest.fixture

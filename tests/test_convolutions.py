@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.networks.chunks import CHUNK, join, split
-from rekal.networks.vision.conv_encoder import ConvEncoder
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.chunks import CHUNK, join, split
+from rekalman.networks.vision.conv_encoder import ConvEncoder
 
 KEY = jax.random.key(2)
 RNG = np.random.default_rng(2)

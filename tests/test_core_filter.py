@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal.core.filter import Filter
-from rekal.core.gaussian import DiagonalGaussian, Gaussian
-from rekal.core.row import observation_row
-from rekal.core.trajectory import Filtered
-from rekal.fitting.stream import Stream
-from rekal.forecasting import Labels, forecast_from, rolling_forecast
-from rekal.simulation.filters import simulate_filter
+import rekalman
+from rekalman.core.filter import Filter
+from rekalman.core.gaussian import DiagonalGaussian, Gaussian
+from rekalman.core.row import observation_row
+from rekalman.core.trajectory import Filtered
+from rekalman.fitting.stream import Stream
+from rekalman.forecasting import Labels, forecast_from, rolling_forecast
+from rekalman.simulation.filters import simulate_filter
 
 KEY = jax.random.key(0)
 
@@ -57,17 +57,19 @@ def series() -> tuple[np.ndarray, np.ndarray]:
     return y, mask
 
 
-def linear(inputs: int = 0) -> rekal.LinearGaussian:
+def linear(inputs: int = 0) -> rekalman.LinearGaussian:
     eye = np.eye(2)
     blocks = {"A": [[0.9, 0.3], [-0.3, 0.8]], "C": [[1.0, 0.0], [0.5, -1.0]], "Q": 0.2 * eye,
               "R": [[0.3, 0.1], [0.1, 0.2]], "m": [0.5, 0.5], "P": eye}  # fmt: skip
     if inputs:
         blocks |= {"B": [[1.0], [0.5]], "D": [[0.5], [0.0]]}
-    return rekal.LinearGaussian.create(**{name: np.asarray(v) for name, v in blocks.items()})
+    return rekalman.LinearGaussian.create(**{name: np.asarray(v) for name, v in blocks.items()})
 
 
 @pytest.mark.parametrize(
-    "make", [rekal.Kalman, rekal.ExtendedKalman, rekal.UnscentedKalman], ids=lambda f: f.__name__
+    "make",
+    [rekalman.Kalman, rekalman.ExtendedKalman, rekalman.UnscentedKalman],
+    ids=lambda f: f.__name__,
 )
 def test_the_recursion_written_once_gives_what_each_filter_gives_faster(make):
     with jax.enable_x64(True):
@@ -90,7 +92,7 @@ def test_the_recursion_written_once_gives_what_each_filter_gives_faster(make):
 
 
 def test_log_prob_is_the_density_of_what_observe_says():
-    algorithm = rekal.Kalman(linear())
+    algorithm = rekalman.Kalman(linear())
     with jax.enable_x64(True):
         belief = algorithm.predict(algorithm.init())
         for y in ([0.3, -1.0], [np.nan, 0.5], [np.nan, np.nan]):
@@ -102,7 +104,7 @@ def test_log_prob_is_the_density_of_what_observe_says():
 
 def test_particles_forecast_what_they_say_when_nothing_is_seen():
     """The mixture ahead has the moments of the exact forecast, within the error of 20,000 particles."""
-    exact, cloud = rekal.Kalman(linear()), rekal.ParticleFilter(linear(), 20_000)
+    exact, cloud = rekalman.Kalman(linear()), rekalman.ParticleFilter(linear(), 20_000)
     after, _ = exact.update(exact.init(), [0.5, 0.2])
     clouds, log_prob = cloud.update(cloud.init(KEY), [0.5, 0.2])
     assert float(log_prob) == pytest.approx(
@@ -134,7 +136,7 @@ def test_a_new_filter_is_run_forecast_followed_and_drawn_from():
     rolled = rolling_forecast(algorithm, path, (1, 5), KEY)
     np.testing.assert_allclose(rolled.mean[29], ahead.mean[0, [0, 4]], rtol=1e-6)
 
-    one = rekal.Standardiser(np.zeros(1), np.ones(1))
+    one = rekalman.Standardiser(np.zeros(1), np.ones(1))
     stream = Stream(algorithm, one, Labels.plain(1))
     for t in range(30):
         stream.update(y[0, t] if mask[0, t, 0] else None)
@@ -149,6 +151,6 @@ def test_a_new_filter_is_run_forecast_followed_and_drawn_from():
 
 
 def test_inputs_in_the_place_of_the_mask_are_refused():
-    algorithm = rekal.Kalman(linear(1))
-    with pytest.raises(rekal.RekalError, match="mask is of booleans"):
+    algorithm = rekalman.Kalman(linear(1))
+    with pytest.raises(rekalman.RekalError, match="mask is of booleans"):
         algorithm.update(algorithm.init(), [0.0, 1.0], [0.5, 0.5])

@@ -11,20 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal.filters.corrected import GROUPS, CorrectedTable, group_of, leads
-from rekal.filters.kalman.batch import filter_batch
-from rekal.filters.kalman.filter import Kalman
-from rekal.forecasting import rolling_forecast
-from rekal.learners.gradient.spans import every_lead
-from rekal.models.structures.side_by_side import random_walk, side_by_side, with_idle_states
-from rekal.training.calibration import calibrate
-from rekal.training.warnings import leaves_range
+import rekalman
+from rekalman.filters.corrected import GROUPS, CorrectedTable, group_of, leads
+from rekalman.filters.kalman.batch import filter_batch
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.forecasting import rolling_forecast
+from rekalman.learners.gradient.spans import every_lead
+from rekalman.models.structures.side_by_side import random_walk, side_by_side, with_idle_states
+from rekalman.training.calibration import calibrate
+from rekalman.training.warnings import leaves_range
 
 BATCH, STEPS = 2, 21
 
 
-def tanks() -> rekal.Sequences:
+def tanks() -> rekalman.Sequences:
     """Two short series of two columns with gaps, hidden rows and an input; the second ends earlier."""
     random = np.random.default_rng(3)
     series, inputs = [], []
@@ -34,10 +34,10 @@ def tanks() -> rekal.Sequences:
         y[6:8] = np.nan
         series.append(y)
         inputs.append(random.normal(size=(steps, 1)))
-    return rekal.Sequences.from_arrays(series, inputs=inputs)
+    return rekalman.Sequences.from_arrays(series, inputs=inputs)
 
 
-def model() -> rekal.LinearGaussian:
+def model() -> rekalman.LinearGaussian:
     blocks = {
         "A": [[0.9, 0.2, 0.0], [0.0, 0.8, 0.1], [0.0, 0.0, 1.0]],
         "C": [[1.0, 0.0, 0.5], [0.3, 1.0, 0.0]],
@@ -47,12 +47,14 @@ def model() -> rekal.LinearGaussian:
         "D": [[0.0], [0.2]],
         "P": 4 * np.eye(3),
     }
-    return rekal.LinearGaussian.create(**{name: np.array(block) for name, block in blocks.items()})
+    return rekalman.LinearGaussian.create(
+        **{name: np.array(block) for name, block in blocks.items()}
+    )
 
 
 def table(kind: str, corrected: bool) -> CorrectedTable:
     """An untrained network beside the model: silent as it starts, or with a random last layer."""
-    method = rekal.methods.get(kind)(states=2, **({} if kind == "rkn" else {"units": 4}))
+    method = rekalman.methods.get(kind)(states=2, **({} if kind == "rkn" else {"units": 4}))
     network = method.network(tanks(), jax.random.key(0))
     gate = factor = None
     if corrected:
@@ -66,12 +68,12 @@ def table(kind: str, corrected: bool) -> CorrectedTable:
     return CorrectedTable.of(network, model(), None, bounds, gate, factor)
 
 
-def arrays(data: rekal.Sequences) -> tuple[Any, Any, Any]:
+def arrays(data: rekalman.Sequences) -> tuple[Any, Any, Any]:
     with jax.enable_x64(True):
         return jnp.asarray(data.values), jnp.asarray(data.mask), jnp.asarray(data.inputs)
 
 
-def forecasts(source: Any, path: Any, data: rekal.Sequences) -> Any:
+def forecasts(source: Any, path: Any, data: rekalman.Sequences) -> Any:
     key = jax.random.key(0)
     return rolling_forecast(
         source, path, (1, 3, 5), key, inputs=data.inputs, lengths=data.lengths, origins=[4, 6, 9]
@@ -183,13 +185,13 @@ def test_calibration_finds_variances_that_are_wrong():
     """Observations three times as far off as the model says: factors near nine; no correction, so no gate."""
     random = np.random.default_rng(1)
     y = 3 * np.cumsum(random.normal(size=(1, 600, 1)), 1)
-    data = rekal.Sequences.from_arrays(y)
-    network = rekal.methods.GRU(states=2, units=4).network(data, jax.random.key(0))
+    data = rekalman.Sequences.from_arrays(y)
+    network = rekalman.methods.GRU(states=2, units=4).network(data, jax.random.key(0))
     filter = CorrectedTable.of(network, random_walk(np.ones(1), 1, 0, None), None, np.zeros((2, 1)))
     part = np.zeros((1, 600), bool)
     part[:, 300:] = True
     with jax.enable_x64(True):
-        from rekal.learners.batch import as_batch
+        from rekalman.learners.batch import as_batch
 
         batch = as_batch(data)
         grown = np.pad(part, [(0, 0), (0, batch.values.shape[1] - 600)])

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal.datasets import EXAMPLES, breathing, load_breathing, load_example, open_data
-from rekal.foundation.errors import RekalError
+from rekalman.datasets import EXAMPLES, breathing, load_breathing, load_example, open_data
+from rekalman.foundation.errors import RekalError
 
 
 @pytest.mark.parametrize(

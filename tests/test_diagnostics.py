@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import kstest, norm
 from volatility import StochasticVolatility
 
-import rekal
-from rekal.evaluation.diagnostics import Diagnostics, diagnose
-from rekal.evaluation.innovations import LjungBox, autocorrelation, ljung_box, nees, nis
-from rekal.fitting.history import History
+import rekalman
+from rekalman.evaluation.diagnostics import Diagnostics, diagnose
+from rekalman.evaluation.innovations import LjungBox, autocorrelation, ljung_box, nees, nis
+from rekalman.fitting.history import History
 
 BLOCKS = {
     "A": np.array([[0.9, 0.3], [-0.3, 0.9]]),
@@ -29,23 +29,23 @@ def double():
         yield
 
 
-def model(**changed) -> rekal.LinearGaussian:
-    return rekal.LinearGaussian.create(**{**BLOCKS, **changed}, initial="stationary")
+def model(**changed) -> rekalman.LinearGaussian:
+    return rekalman.LinearGaussian.create(**{**BLOCKS, **changed}, initial="stationary")
 
 
-def filtered(data, **changed) -> rekal.Posterior:
-    return rekal.filter(rekal.Kalman(model(**changed)), data)
+def filtered(data, **changed) -> rekalman.Posterior:
+    return rekalman.filter(rekalman.Kalman(model(**changed)), data)
 
 
 @pytest.fixture(scope="module")
 def simulated():
     """Many series with gaps, and their states."""
-    x, y = rekal.simulate(model(), STEPS, jax.random.key(3), batch=SERIES)
+    x, y = rekalman.simulate(model(), STEPS, jax.random.key(3), batch=SERIES)
     y = np.array(y)
     y[np.random.default_rng(0).random(y.shape) < 0.1] = np.nan
     y[3, 20:40] = np.nan
     y[5, 150:] = np.nan
-    return np.asarray(x), rekal.Sequences.from_arrays(y, names=("left", "right"))
+    return np.asarray(x), rekalman.Sequences.from_arrays(y, names=("left", "right"))
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +122,11 @@ def test_what_stands_in_a_missing_entry_changes_nothing(right, simulated):
 
 
 def test_many_particles_agree_with_kalman(simulated):
-    data = rekal.Sequences.from_arrays(
+    data = rekalman.Sequences.from_arrays(
         np.where(simulated[1].mask, simulated[1].values, np.nan)[:1, :60]
     )
     exact = filtered(data)
-    found = rekal.filter(rekal.ParticleFilter(model(), 10_000), data)
+    found = rekalman.filter(rekalman.ParticleFilter(model(), 10_000), data)
     for name, tolerance in (("white", 0.08), ("pit", 0.02), ("cov", 0.02)):
         np.testing.assert_allclose(
             getattr(found, name), getattr(exact, name), atol=tolerance, err_msg=name
@@ -138,17 +138,17 @@ def test_models_that_vary_in_time_go_through_the_verbs():
     rng = np.random.default_rng(0)
     one, y = np.ones((1, 1)), rng.normal(size=(45, 1))
     steps = rng.uniform(0.5, 1.5, 45)
-    continuous = rekal.LinearContinuous.create(-0.3 * one, one, one, one)
-    irregular = rekal.Sequences.from_arrays(y, dt=steps, irregular=True)
-    found = rekal.filter(rekal.Kalman(continuous), irregular)
-    run = rekal.Kalman(continuous).run(jnp.asarray(y), None, None, jnp.asarray(steps))
+    continuous = rekalman.LinearContinuous.create(-0.3 * one, one, one, one)
+    irregular = rekalman.Sequences.from_arrays(y, dt=steps, irregular=True)
+    found = rekalman.filter(rekalman.Kalman(continuous), irregular)
+    run = rekalman.Kalman(continuous).run(jnp.asarray(y), None, None, jnp.asarray(steps))
     np.testing.assert_allclose(found.mean[0], run.mean, atol=1e-9)
     np.testing.assert_allclose(found.pit, norm.cdf(found.white), atol=1e-9)  # one column: the same
-    cloud = rekal.filter(rekal.ParticleFilter(continuous, 5000), irregular)
+    cloud = rekalman.filter(rekalman.ParticleFilter(continuous, 5000), irregular)
     np.testing.assert_allclose(cloud.pit, found.pit, atol=0.03)
     R = np.linspace(0.5, 2, 45)[:, None, None]
-    varying = rekal.LinearTimeVarying.create(0.9 * one, one, one, R, varying=("R",))
-    made = rekal.smooth(rekal.Kalman(varying), rekal.Sequences.from_arrays(y))
+    varying = rekalman.LinearTimeVarying.create(0.9 * one, one, one, R, varying=("R",))
+    made = rekalman.smooth(rekalman.Kalman(varying), rekalman.Sequences.from_arrays(y))
     np.testing.assert_allclose(made.pit, norm.cdf(made.white), atol=1e-9)
     np.testing.assert_allclose(made.observed_mean, made.mean, atol=1e-9)
 
@@ -162,9 +162,9 @@ def test_known_states_are_judged(right, simulated):
     assert "consistent" in found.summary()
     wrong = filtered(data, R=0.25 * BLOCKS["R"]).nees(x)
     assert "overconfident" in wrong.summary()
-    with pytest.raises(rekal.RekalError, match="truth has shape"):
+    with pytest.raises(rekalman.RekalError, match="truth has shape"):
         right.nees(x[:, :10])
-    with pytest.raises(rekal.RekalError, match="known at no step"):
+    with pytest.raises(rekalman.RekalError, match="known at no step"):
         right.nees(np.full(x.shape, np.nan))
 
 
@@ -209,24 +209,24 @@ def test_too_little_to_judge_is_said():
     found = diagnose(white, norm.cdf(white), ("y",))
     assert "white: too few entries to say" in found.summary()
     assert nis(white)[0, 0] == pytest.approx(0.01)
-    with pytest.raises(rekal.RekalError, match="no innovation to judge"):
+    with pytest.raises(rekalman.RekalError, match="no innovation to judge"):
         diagnose(np.full((1, 3, 1), np.nan), white, ("y",))
 
 
 def test_other_noise_has_no_innovations():
-    data = rekal.Sequences.from_arrays(np.random.default_rng(0).normal(size=(20, 1)))
-    algorithm = rekal.ParticleFilter(StochasticVolatility(), 50, "bootstrap")
-    found = rekal.filter(algorithm, data)
+    data = rekalman.Sequences.from_arrays(np.random.default_rng(0).normal(size=(20, 1)))
+    algorithm = rekalman.ParticleFilter(StochasticVolatility(), 50, "bootstrap")
+    found = rekalman.filter(algorithm, data)
     assert found.white is None
     assert "log-likelihood" in found.summary()
-    with pytest.raises(rekal.RekalError, match="additive Gaussian noise"):
+    with pytest.raises(rekalman.RekalError, match="additive Gaussian noise"):
         found.diagnose()
 
 
 def test_a_diffuse_start_is_left_out_and_files_keep_the_rest(tmp_path):
     """Q(9) of the Nile by Durbin and Koopman (2012), section 2.12.3: 8.84."""
-    nile = rekal.load_example("nile")
-    trained = rekal.fit(nile, "local-level", progress=False)
+    nile = rekalman.load_example("nile")
+    trained = rekalman.fit(nile, "local-level", progress=False)
     kept = trained.history.diagnostics
     assert isinstance(kept, Diagnostics)
     assert kept.entries == 99
@@ -234,8 +234,8 @@ def test_a_diffuse_start_is_left_out_and_files_keep_the_rest(tmp_path):
     assert test.statistic == pytest.approx(8.84, abs=0.01)
     assert kept == trained.diagnose(nile)
     assert "mean NIS" in trained.summary()
-    trained.save(tmp_path / "m.rekal")
-    again = rekal.load(tmp_path / "m.rekal")
+    trained.save(tmp_path / "m.rekalman")
+    again = rekalman.load(tmp_path / "m.rekalman")
     assert again.history.diagnostics == kept
     assert again.summary() == trained.summary()
     settings = trained.history.settings()

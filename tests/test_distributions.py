@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import rekal
-from rekal.core.bernoulli import Bernoulli
-from rekal.core.distribution import Distribution
-from rekal.core.gaussian import DiagonalGaussian, Gaussian
-from rekal.core.mixture import GaussianMixture
+import rekalman
+from rekalman.core.bernoulli import Bernoulli
+from rekalman.core.distribution import Distribution
+from rekalman.core.gaussian import DiagonalGaussian, Gaussian
+from rekalman.core.mixture import GaussianMixture
 
 COV = np.array([[2.0, 0.6], [0.6, 1.0]])
 MEANS = np.array([[0.0, 1.0], [2.0, -1.0], [5.0, 0.0]])
@@ -93,5 +93,5 @@ def test_pixels_are_on_with_their_probability():
 @pytest.mark.parametrize("kind", ["gaussian", "diagonal", "mixture"])
 def test_what_is_no_probability_is_refused(kind):
     for bad in (0, 1, 1.5, np.nan):
-        with pytest.raises(rekal.RekalError, match="must lie between 0 and 1"):
+        with pytest.raises(rekalman.RekalError, match="must lie between 0 and 1"):
             kinds()[kind].quantile(bad)

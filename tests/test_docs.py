@@ -86,7 +86,7 @@ def test_the_page_of_models_says_what_the_methods_declare(monkeypatch: pytest.Mo
 
 def test_the_commands_of_the_readme_are_the_ones_that_are_run():
     readme = (ROOT / "README.md").read_text()
-    for command in ("pip install . && rekal fit sunspots", 'pip install -e ".[test]"'):
+    for command in ("pip install . && rekalman fit sunspots", 'pip install -e ".[test]"'):
         assert command in readme
     tests = "python -m pytest -n 2"
     assert tests in readme

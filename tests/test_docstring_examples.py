@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import rekal
-import rekal.core
-import rekal.methods
+import rekalman
+import rekalman.core
+import rekalman.methods
 
-PACKAGE = Path(rekal.__file__).parent
+PACKAGE = Path(rekalman.__file__).parent
 WITHOUT = {
     "EXAMPLES": "a dictionary of names",
     "STUDIES": "a dictionary of names",
@@ -23,7 +23,7 @@ WITHOUT = {
     "Predictions": "what a trained network's `filter` returns: an example would have to train one",
     **dict.fromkeys(
         ("Moments", "Band", "Predictive", "OneStep"),
-        "numbers that a filter hands to `rekal.filter`",
+        "numbers that a filter hands to `rekalman.filter`",
     ),
     "Predicted": "a base class without code",
     "Codec": "what models are stored by; `storable` has the example",
@@ -32,11 +32,11 @@ WITHOUT = {
 
 def public() -> Iterator[tuple[str, object]]:
     """The public names, and the classes of the core."""
-    for module in (rekal, rekal.methods):
+    for module in (rekalman, rekalman.methods):
         for name in module.__all__:
             yield name, getattr(module, name)
-    for info in pkgutil.iter_modules(rekal.core.__path__):
-        module = import_module(f"rekal.core.{info.name}")
+    for info in pkgutil.iter_modules(rekalman.core.__path__):
+        module = import_module(f"rekalman.core.{info.name}")
         for name, value in vars(module).items():
             mine = inspect.isclass(value) and value.__module__ == module.__name__
             if mine and not name.startswith("_"):

@@ -1,4 +1,4 @@
-"""`rekal.fit(data, "driven-rnn")`: free simulation, then the noise, as one trained model."""
+"""`rekalman.fit(data, "driven-rnn")`: free simulation, then the noise, as one trained model."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rekal
-from rekal.data.scales.standardiser import Standardiser
-from rekal.datasets.small_driven import small_driven
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.driven.choice import Trained, better_everywhere, better_half, cross_fitted
-from rekal.learners.driven.linear import (
+import rekalman
+from rekalman.data.scales.standardiser import Standardiser
+from rekalman.datasets.small_driven import small_driven
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.driven.choice import Trained, better_everywhere, better_half, cross_fitted
+from rekalman.learners.driven.linear import (
     arx_member,
     best_linear,
     chosen_order,
     linear_choice,
     output_error,
 )
-from rekal.learners.driven.networks import Shape, Start, network_path, network_start
-from rekal.learners.driven.simulation_error import SimulationError
-from rekal.learners.driven.stability import linear_block, spectral_radius
-from rekal.learners.em.held_out import clearly_better, folds_of, outputs_of, root, squared
-from rekal.learners.likelihood.likelihood import in_double
-from rekal.simulation.free_run import free_run
+from rekalman.learners.driven.networks import Shape, Start, network_path, network_start
+from rekalman.learners.driven.simulation_error import SimulationError
+from rekalman.learners.driven.stability import linear_block, spectral_radius
+from rekalman.learners.em.held_out import clearly_better, folds_of, outputs_of, root, squared
+from rekalman.learners.likelihood.likelihood import in_double
+from rekalman.simulation.free_run import free_run
 
 
-def tank(steps: int, seed: int) -> rekal.Sequences:
+def tank(steps: int, seed: int) -> rekalman.Sequences:
     """A level that drains by the square root of its height, filled by a stepwise pump."""
     random = np.random.default_rng(seed)
     u = np.repeat(random.uniform(0, 1, -(-steps // 10)), 10)[:steps]
@@ -38,14 +38,14 @@ def tank(steps: int, seed: int) -> rekal.Sequences:
         level += 0.2 * each - 0.1 * np.sqrt(level)
         levels.append(level)
     y = np.array(levels) + 0.01 * random.normal(size=steps)
-    return rekal.Sequences.from_arrays(
+    return rekalman.Sequences.from_arrays(
         y[None, :, None], inputs=u[None, :, None], names=("level",), input_names=("pump",)
     )
 
 
 @pytest.fixture(scope="module")
-def trained() -> rekal.Fit:
-    return rekal.fit(
+def trained() -> rekalman.Fit:
+    return rekalman.fit(
         tank(240, 0), "driven-rnn", SimulationError(iterations=25), states=1, units=3, restarts=2,
         progress=False,
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_its_simulation_stays_in_range_over_a_longer_input(trained, seed, hold):
     pump = np.repeat(random.uniform(0, 1, -(-steps // hold)), hold)[:steps]
     values = np.asarray(tank(240, 0).values)
     blank = np.repeat(values[:, :5], steps // 5, axis=1)
-    longer = rekal.Sequences.from_arrays(
+    longer = rekalman.Sequences.from_arrays(
         blank, inputs=pump[None, :, None], names=("level",), input_names=("pump",)
     )
     run = trained.free_run(longer, warm_up=5)
@@ -82,7 +82,7 @@ def test_its_simulation_stays_in_range_over_a_longer_input(trained, seed, hold):
 
 def test_a_linear_model_that_would_run_away_is_refused():
     data = tank(120, 0)
-    fit = rekal.fit(data, "linear", states=1, progress=False)
+    fit = rekalman.fit(data, "linear", states=1, progress=False)
     assert np.isfinite(fit.free_run(data)).all()
     unstable = fit.model.__class__.create(
         A=np.array([[1.05]]), C=np.eye(1), Q=1e-3 * np.eye(1), R=1e-2 * np.eye(1),
@@ -97,7 +97,7 @@ def test_without_a_bounded_output_error_model_arx_is_delivered(monkeypatch):
         data = Standardiser.of(tank(120, 0)).apply(tank(120, 0))
         batch = in_double(as_batch(data))
         linear = best_linear(batch, folds_of(batch), (1,))._replace(share=0.5)
-        monkeypatch.setattr("rekal.learners.driven.linear.is_bounded", lambda *_: False)
+        monkeypatch.setattr("rekalman.learners.driven.linear.is_bounded", lambda *_: False)
         choice = linear_choice(batch, linear)
     assert choice.name == "ARX" and choice.weights == [1.0] and len(choice.members) == 1
 
@@ -106,14 +106,14 @@ def test_the_order_of_arx_is_one_whose_model_of_everything_is_bounded(monkeypatc
     with jax.enable_x64(True):
         batch = in_double(as_batch(Standardiser.of(tank(120, 0)).apply(tank(120, 0))))
         folds = folds_of(batch)
-        monkeypatch.setattr("rekal.learners.driven.linear.is_bounded", lambda *_: True)
+        monkeypatch.setattr("rekalman.learners.driven.linear.is_bounded", lambda *_: True)
         best = chosen_order(batch, folds)
         whole = arx_member(batch, best).model
 
         def bounded(member, _):
             return member.model.A.shape != whole.A.shape or not np.allclose(member.model.A, whole.A)
 
-        monkeypatch.setattr("rekal.learners.driven.linear.is_bounded", bounded)
+        monkeypatch.setattr("rekalman.learners.driven.linear.is_bounded", bounded)
         assert chosen_order(batch, folds) != best
 
 
@@ -148,7 +148,7 @@ def test_better_everywhere_is_better_in_each_fold():
 
 def compared(name: str, seed: int) -> float:
     """Error on fresh data beside the better of ARX and the linear simulation model."""
-    from rekal.studies.small_driven import simulated_scores
+    from rekalman.studies.small_driven import simulated_scores
 
     scores, _ = simulated_scores(small_driven(name, seed), seed, restarts=2)
     return scores["driven-rnn"] / min(scores["ARX"], scores["linear"])
@@ -175,8 +175,8 @@ def test_it_is_not_behind_the_linear_models(name, seed):
 
 def test_it_is_a_fit_like_any_other(trained, tmp_path):
     test = tank(60, 2)
-    trained.save(tmp_path / "tank.rekal")
-    again = rekal.load(tmp_path / "tank.rekal")
+    trained.save(tmp_path / "tank.rekalman")
+    again = rekalman.load(tmp_path / "tank.rekalman")
     np.testing.assert_array_equal(again.free_run(test), trained.free_run(test))
     ahead = again.forecast(test, 5, np.full((5, 1), 0.5))
     assert np.isfinite(ahead.mean).all()
@@ -185,17 +185,17 @@ def test_it_is_a_fit_like_any_other(trained, tmp_path):
 
 def test_what_it_cannot_do_is_refused():
     data = tank(100, 0)
-    alone = rekal.Sequences.from_arrays(np.asarray(data.values))
+    alone = rekalman.Sequences.from_arrays(np.asarray(data.values))
     with pytest.raises(RekalError, match="runs by its inputs, but the data have none"):
-        rekal.fit(alone, "driven-rnn", progress=False)
+        rekalman.fit(alone, "driven-rnn", progress=False)
     with pytest.raises(RekalError, match="SimulationError trains driven-rnn, not the model lin"):
-        rekal.fit(data, "linear", SimulationError(), progress=False)
+        rekalman.fit(data, "linear", SimulationError(), progress=False)
     with pytest.raises(RekalError, match="not the model driven-rnn: use SimulationError"):
-        rekal.fit(data, "driven-rnn", rekal.EM(), progress=False)
+        rekalman.fit(data, "driven-rnn", rekalman.EM(), progress=False)
     with pytest.raises(RekalError, match="units must be at least 1, but is 0"):
-        rekal.fit(data, "driven-rnn", units=0, progress=False)
+        rekalman.fit(data, "driven-rnn", units=0, progress=False)
     with pytest.raises(RekalError, match="units is of no use to the model em-rnn"):
-        rekal.fit(data, "em-rnn", units=3, progress=False)
+        rekalman.fit(data, "em-rnn", units=3, progress=False)
 
 
 def interrupt_after(stage: str, count: int):
@@ -214,7 +214,7 @@ def interrupt_after(stage: str, count: int):
 @pytest.mark.parametrize(("stage", "count"), [("simulation", 2), ("noise", 1)])
 def test_an_interrupt_keeps_the_best_so_far(stage, count):
     data = tank(120, 0)
-    cut = rekal.fit(
+    cut = rekalman.fit(
         data, "driven-rnn", SimulationError(iterations=15), states=1, units=2, restarts=2,
         progress=interrupt_after(stage, count),
     )  # fmt: skip
@@ -228,8 +228,8 @@ def test_an_interrupt_before_any_network_leaves_the_linear_model(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rekal.learners.driven.choice.in_folds", interrupted)
-    cut = rekal.fit(tank(120, 0), "driven-rnn", states=1, units=2, restarts=2, progress=False)
+    monkeypatch.setattr("rekalman.learners.driven.choice.in_folds", interrupted)
+    cut = rekalman.fit(tank(120, 0), "driven-rnn", states=1, units=2, restarts=2, progress=False)
     assert cut.history.stopped == "interrupted"
     assert cut.model.linear_units == cut.model.states
 
@@ -270,7 +270,7 @@ def test_clearly_better_wants_a_margin_and_every_stretch():
     assert not clearly_better(np.where(np.arange(600) == 5, np.inf, 0.0), reference, 0)
 
 
-def standardised(data: rekal.Sequences):
+def standardised(data: rekalman.Sequences):
     """As a batch in double precision."""
     with jax.enable_x64(True):
         return in_double(as_batch(Standardiser.of(data).apply(data)))

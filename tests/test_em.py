@@ -6,16 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.data import Sequences
-from rekal.filters.choice import Filtering
-from rekal.filters.extended import ExtendedKalman
-from rekal.filters.unscented import UnscentedKalman
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch, padded_length
-from rekal.learners.em.em import EM, e_step
-from rekal.learners.em.priors import PriorStrength
-from rekal.learners.em.restarts import hide_after, try_starts
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekalman.data import Sequences
+from rekalman.filters.choice import Filtering
+from rekalman.filters.extended import ExtendedKalman
+from rekalman.filters.unscented import UnscentedKalman
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch, padded_length
+from rekalman.learners.em.em import EM, e_step
+from rekalman.learners.em.priors import PriorStrength
+from rekalman.learners.em.restarts import hide_after, try_starts
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 WEAK = PriorStrength(weight_steps=1e-4, noise_steps=1e-4, initial_steps=1.0)
 

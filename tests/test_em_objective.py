@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_linear_em import linear
 
-import rekal
-from rekal import EM, RekalError, Sequences
-from rekal.learners.batch import as_batch
-from rekal.learners.em import linear_em as module
-from rekal.learners.em.constraints import constrain_linear
-from rekal.learners.em.linear_em import linear_em
-from rekal.learners.em.log_prior import log_prior
-from rekal.learners.em.maximise import Priors
-from rekal.learners.em.priors import SAFEGUARD, PriorStrength
-from rekal.learners.likelihood.regression import RegressionPrior
+import rekalman
+from rekalman import EM, RekalError, Sequences
+from rekalman.learners.batch import as_batch
+from rekalman.learners.em import linear_em as module
+from rekalman.learners.em.constraints import constrain_linear
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.em.log_prior import log_prior
+from rekalman.learners.em.maximise import Priors
+from rekalman.learners.em.priors import SAFEGUARD, PriorStrength
+from rekalman.learners.likelihood.regression import RegressionPrior
 
 
 def wandering(steps: int = 150) -> np.ndarray:
@@ -27,9 +27,9 @@ def wandering(steps: int = 150) -> np.ndarray:
     return np.cumsum(slopes) + 0.3 * rng.normal(size=steps)
 
 
-def trend(size: float = 1.0) -> rekal.LinearGaussian:
+def trend(size: float = 1.0) -> rekalman.LinearGaussian:
     A, C = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[1.0, 0.0]])
-    return rekal.LinearGaussian.create(
+    return rekalman.LinearGaussian.create(
         A, C, size * 0.01 * np.eye(2), size * 0.1 * np.eye(1), initial="diffuse"
     )
 
@@ -42,12 +42,12 @@ def double():
 
 def test_a_given_em_brings_no_priors_to_a_model_of_ones_own():
     data = Sequences.from_arrays(wandering())
-    fit = rekal.fit(data, trend(), EM(freeze=("A", "C"), iterations=30), progress=False)
+    fit = rekalman.fit(data, trend(), EM(freeze=("A", "C"), iterations=30), progress=False)
     likelihood = fit.history.log_likelihood
     assert np.diff(likelihood).min() > -1e-9 * abs(likelihood).max()
     assert len(fit.history.objective) == 0 and "objective" not in fit.summary()
     learner = EM(freeze=("A", "C"), iterations=30, strength=SAFEGUARD)
-    named = rekal.fit(data, trend(), learner, progress=False)
+    named = rekalman.fit(data, trend(), learner, progress=False)
     objective = named.history.objective
     assert np.diff(objective).min() > -1e-9 * abs(objective).max()
     assert "objective" in named.summary()
@@ -59,7 +59,7 @@ def test_a_given_em_leaves_the_priors_of_linear_as_they_are():
     shapes = {"process_noise": "full", "observation_noise": "full"}
     ends = []
     for learner in (None, EM(iterations=300, tolerance=1e-6, **shapes)):
-        fit = rekal.fit(data, "linear", learner, states=2, progress=False)
+        fit = rekalman.fit(data, "linear", learner, states=2, progress=False)
         objective, likelihood = fit.history.objective, fit.history.log_likelihood
         assert np.diff(objective).min() > -1e-9 * abs(objective).max()
         assert abs(objective[-1] - likelihood[-1]) < 1  # they count for a hundredth of a step
@@ -97,7 +97,7 @@ def test_an_objective_that_falls_is_an_error(monkeypatch):
 
     def worse(model, statistics, priors, constraints):
         made = real(model, statistics, priors, constraints)
-        return rekal.LinearGaussian.create(
+        return rekalman.LinearGaussian.create(
             made.A, made.C, 30 * made.Q, 30 * made.R, initial="diffuse"
         )
 

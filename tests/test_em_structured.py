@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rekal
-from rekal import EM, LinearGaussian, Sequences
-from rekal.learners.batch import as_batch
-from rekal.learners.em.constraints import constrain_linear
-from rekal.learners.em.linear_em import linear_em
-from rekal.learners.em.linear_statistics import linear_e_step
-from rekal.learners.em.priors import PriorStrength
-from rekal.learners.em.statistics import observation_weights, transition_weights
-from rekal.learners.support import support_of
+import rekalman
+from rekalman import EM, LinearGaussian, Sequences
+from rekalman.learners.batch import as_batch
+from rekalman.learners.em.constraints import constrain_linear
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.em.linear_statistics import linear_e_step
+from rekalman.learners.em.priors import PriorStrength
+from rekalman.learners.em.statistics import observation_weights, transition_weights
+from rekalman.learners.support import support_of
 
 STEPS = 24
 
@@ -132,7 +132,7 @@ def test_a_level_with_seasons_keeps_its_zeros_and_becomes_more_likely():
         A, np.array([[1.0, 1.0, 0.0, 0.0]]), Q, np.array([[0.1]]), initial="diffuse"
     )
     learner = EM(freeze=("A", "B", "c", "C", "d"), iterations=40, tolerance=0)
-    result = rekal.fit(Sequences.from_arrays(y), model, learner, progress=False)
+    result = rekalman.fit(Sequences.from_arrays(y), model, learner, progress=False)
     history = result.history.log_likelihood
     assert np.diff(history).min() > -1e-8
     assert history[-1] > history[0]
@@ -195,6 +195,6 @@ def test_one_factor_of_a_covariance_may_be_all_that_is_learned():
     learner = EM(
         freeze=("A", "B", "c", "C", "d"), iterations=60, tolerance=0, process_noise="scaled"
     )
-    learned = rekal.fit(Sequences.from_arrays(y), model, learner, progress=False).model.Q
+    learned = rekalman.fit(Sequences.from_arrays(y), model, learner, progress=False).model.Q
     np.testing.assert_allclose(learned / learned[1, 1], Q, rtol=1e-6)
     assert float(learned[1, 1]) == pytest.approx(0.5, rel=0.3)

@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rekal
-from rekal.data.tables.decoding import require_file
+import rekalman
+from rekalman.data.tables.decoding import require_file
 
 
 def test_a_refusal_is_a_value_error():
-    assert issubclass(rekal.RekalError, ValueError)
+    assert issubclass(rekalman.RekalError, ValueError)
     with pytest.raises(ValueError, match="no such file"):
-        rekal.load("no such file.rekal")
+        rekalman.load("no such file.rekalman")
 
 
 def test_refusals_of_files_are_not_rewritten(tmp_path):
-    with pytest.raises(rekal.RekalError) as refusal:
+    with pytest.raises(rekalman.RekalError) as refusal:
         require_file(tmp_path)
     assert str(refusal.value) == f"{tmp_path}: this is a folder, not a file."
-    with pytest.raises(rekal.RekalError) as refusal:
+    with pytest.raises(rekalman.RekalError) as refusal:
         require_file(tmp_path / "a.csv")
     assert str(refusal.value) == f"{tmp_path / 'a.csv'}: there is no such file."
 
@@ -32,8 +32,8 @@ def test_refusals_of_files_are_not_rewritten(tmp_path):
     [(np.array(["a"]), "text"), (np.array([1.0, "b"], object), "text")],
 )
 def test_refusals_of_arrays_are_not_rewritten(values, kind):
-    with pytest.raises(rekal.RekalError) as refusal:
-        rekal.Sequences.from_arrays(values)
+    with pytest.raises(rekalman.RekalError) as refusal:
+        rekalman.Sequences.from_arrays(values)
     assert f"must be numbers, not {kind}." in str(refusal.value)
     assert "rectangular" not in str(refusal.value)
 
@@ -44,7 +44,7 @@ def _names(handler):
 
 def test_no_handler_of_value_errors_stands_around_a_refusal():
     """A refusal that is raised inside `try` gets past `except ValueError`."""
-    for path in Path(rekal.__file__).parent.rglob("*.py"):
+    for path in Path(rekalman.__file__).parent.rglob("*.py"):
         for block in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(block, ast.Try):
                 continue

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import rekal
-from rekal.evaluation.posterior_facts import posterior_facts, predictions_facts
-from rekal.fitting.facts import facts as fit_facts
-from rekal.forecasting import Labels
-from rekal.foundation.facts import Facts, counted, listed, shown, shown_html
+import rekalman
+from rekalman.evaluation.posterior_facts import posterior_facts, predictions_facts
+from rekalman.fitting.facts import facts as fit_facts
+from rekalman.forecasting import Labels
+from rekalman.foundation.facts import Facts, counted, listed, shown, shown_html
 
-NILE = rekal.load_example("nile")
+NILE = rekalman.load_example("nile")
 ONE = np.eye(1)
-KALMAN = rekal.Kalman(
-    rekal.LinearGaussian.create(ONE, ONE, 1469 * ONE, 15099 * ONE, initial="diffuse")
+KALMAN = rekalman.Kalman(
+    rekalman.LinearGaussian.create(ONE, ONE, 1469 * ONE, 15099 * ONE, initial="diffuse")
 )
 
 
@@ -30,7 +30,7 @@ def test_data_say_their_sizes_columns_time_and_gaps():
     )
     several = [pd.DataFrame({"x": np.arange(float(n)), "u": np.arange(n) % 2}) for n in (12, 20)]
     several[0].loc[3, "x"] = np.nan
-    data = rekal.Sequences.from_pandas(several, inputs=("u",))
+    data = rekalman.Sequences.from_pandas(several, inputs=("u",))
     assert repr(data) == (
         "Sequences: 2 series of 12 to 20 steps\ncolumns: x; inputs: u; missing: 3.1%"
     )
@@ -38,12 +38,12 @@ def test_data_say_their_sizes_columns_time_and_gaps():
 
 def test_data_sampled_irregularly_say_so():
     times = np.cumsum(np.arange(1.0, 13.0))
-    data = rekal.Sequences.from_arrays(np.ones(12), times=times, irregular=True)
+    data = rekalman.Sequences.from_arrays(np.ones(12), times=times, irregular=True)
     assert "time: 1 to 78, irregular;" in repr(data)
 
 
 def test_films_say_their_sizes_and_targets():
-    films = rekal.Frames.from_arrays(
+    films = rekalman.Frames.from_arrays(
         np.zeros((2, 10, 8, 6), np.uint8), np.zeros((2, 10, 1)), names=("angle",)
     )
     assert repr(films) == (
@@ -52,7 +52,7 @@ def test_films_say_their_sizes_and_targets():
 
 
 def test_forecasts_say_their_horizons_and_where_they_end():
-    ahead = rekal.forecast(KALMAN, NILE, horizon=5)
+    ahead = rekalman.forecast(KALMAN, NILE, horizon=5)
     low, high = (float(end[0, -1, 0]) for end in ahead.interval(0.9))
     assert repr(ahead) == (
         "Forecast of flow\nhorizons: 1 to 5 steps ahead; origins: 1; "
@@ -61,7 +61,7 @@ def test_forecasts_say_their_horizons_and_where_they_end():
 
 
 def test_filtered_states_say_how_likely_the_data_are():
-    told = posterior_facts(rekal.filter(KALMAN, NILE)).text()
+    told = posterior_facts(rekalman.filter(KALMAN, NILE)).text()
     assert told == (
         "Filtered states of flow\nsizes: 1 state, 1 series of 100 steps; "
         "log-likelihood: -632.5 nats (-6.325 per value)"
@@ -74,16 +74,16 @@ def test_filtered_states_say_how_likely_the_data_are():
 
 
 def test_streams_count_their_samples():
-    model = rekal.LinearGaussian.create(ONE, ONE, 0.1 * ONE, ONE)
-    stream = rekal.Stream(rekal.Kalman(model), NILE.standardiser(), Labels.of(NILE))
+    model = rekalman.LinearGaussian.create(ONE, ONE, 0.1 * ONE, ONE)
+    stream = rekalman.Stream(rekalman.Kalman(model), NILE.standardiser(), Labels.of(NILE))
     stream.update(919.35)  # the mean
     assert repr(stream).startswith("Stream of flow\nfilter: Kalman; samples: 1; log-likelihood: -")
     assert "<td" in stream._repr_html_()
     keys = jax.random.split(jax.random.key(0), 3)
-    layer = rekal.Elman.create(2, key=keys[0])
-    head = rekal.GaussianHead(*layer.sizes, 1, key=keys[2])
-    network = rekal.Network(rekal.DenseEncoder((1,), 2, key=keys[1]), layer, head)
-    assert repr(rekal.FrameStream(network)) == "Stream of frames\nnetwork: Elman; frames: 0"
+    layer = rekalman.Elman.create(2, key=keys[0])
+    head = rekalman.GaussianHead(*layer.sizes, 1, key=keys[2])
+    network = rekalman.Network(rekalman.DenseEncoder((1,), 2, key=keys[1]), layer, head)
+    assert repr(rekalman.FrameStream(network)) == "Stream of frames\nnetwork: Elman; frames: 0"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_fits_say_their_kind_and_how_likely_the_data_are(likely, held, said):
 
 def test_names_are_text_in_a_notebook_and_in_a_terminal():
     frame = pd.DataFrame({"<script>x\x1b[2J": np.arange(12.0)})
-    data = rekal.Sequences.from_pandas(frame)
+    data = rekalman.Sequences.from_pandas(frame)
     html = data._repr_html_()
     assert "<script>" not in html and "&lt;script&gt;x\\x1b[2J" in html
     assert html.startswith("<table>") and "\x1b" not in html + repr(data)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.foundation.files import check_writable, write_whole
+from rekalman.foundation.errors import RekalError
+from rekalman.foundation.files import check_writable, write_whole
 
 
 def test_writes_text_and_bytes(tmp_path):
@@ -39,7 +39,7 @@ def test_follows_a_link(tmp_path):
 @pytest.mark.parametrize("act", [lambda p: write_whole(p, "x"), check_writable])
 def test_folder_that_is_not_there(tmp_path, act):
     with pytest.raises(RekalError, match=r"nowhere does not exist"):
-        act(tmp_path / "nowhere" / "model.rekal")
+        act(tmp_path / "nowhere" / "model.rekalman")
 
 
 @pytest.mark.parametrize("act", [lambda p: write_whole(p, "x"), check_writable])
@@ -59,7 +59,7 @@ def test_path_is_a_device(act):
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder no one can write")
 def test_folder_that_cannot_be_written(act):
     with pytest.raises(RekalError, match="/proc cannot be written"):
-        act("/proc/model.rekal")
+        act("/proc/model.rekalman")
 
 
 def test_check_leaves_no_trace_and_no_harm(tmp_path):

@@ -9,18 +9,18 @@ import jax
 import numpy as np
 import pytest
 
-from rekal.data.images import Frames
-from rekal.datasets.filmed import Filmed
-from rekal.datasets.tasks import pendulum_task
-from rekal.learners.gradient.backprop import Backprop
-from rekal.networks.recurrent import count_parameters
-from rekal.studies import STUDIES
-from rekal.studies.base import StudyOptions
-from rekal.studies.films import irregular_pendulum, pendulum, quad_link, three_pendulums
-from rekal.studies.films.contest import rows_of
-from rekal.studies.films.estimation import Reduced, Size
-from rekal.studies.films.networks import Contestant, Surroundings, layer_of, network_of
-from rekal.studies.films.scores import Predicted, scored, scores
+from rekalman.data.images import Frames
+from rekalman.datasets.filmed import Filmed
+from rekalman.datasets.tasks import pendulum_task
+from rekalman.learners.gradient.backprop import Backprop
+from rekalman.networks.recurrent import count_parameters
+from rekalman.studies import STUDIES
+from rekalman.studies.base import StudyOptions
+from rekalman.studies.films import irregular_pendulum, pendulum, quad_link, three_pendulums
+from rekalman.studies.films.contest import rows_of
+from rekalman.studies.films.estimation import Reduced, Size
+from rekalman.studies.films.networks import Contestant, Surroundings, layer_of, network_of
+from rekalman.studies.films.scores import Predicted, scored, scores
 
 TINY = Surroundings(widths=(4, 4, 4), head=(4,))
 

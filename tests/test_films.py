@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from rekal.datasets import (
+from rekalman.datasets import (
     hide,
     imputation_task,
     irregular_task,
@@ -17,13 +17,13 @@ from rekal.datasets import (
     three_pendulums_task,
     untold,
 )
-from rekal.datasets.cache import cached
-from rekal.datasets.filmed import Filmed
-from rekal.datasets.gaps import draw_kept
-from rekal.datasets.pendulum import swing
-from rekal.datasets.tasks import interpolation_task
-from rekal.foundation.archive import save_archive
-from rekal.foundation.errors import RekalError
+from rekalman.datasets.cache import cached
+from rekalman.datasets.filmed import Filmed
+from rekalman.datasets.gaps import draw_kept
+from rekalman.datasets.pendulum import swing
+from rekalman.datasets.tasks import interpolation_task
+from rekalman.foundation.archive import save_archive
+from rekalman.foundation.errors import RekalError
 
 
 @pytest.fixture(autouse=True)
@@ -210,7 +210,7 @@ def test_a_seed_fixes_every_task():
 
 
 def films(folder):
-    return sorted(folder.glob("*.rekal"))
+    return sorted(folder.glob("*.rekalman"))
 
 
 def test_films_come_from_the_cache(folder, recwarn):
@@ -233,7 +233,7 @@ def test_a_damaged_cache_is_made_anew_and_says_so(folder, damage):
     flipped = bytearray(whole)
     flipped[-1000] ^= 1
     path.write_bytes({"cut": whole[:-100], "flip": bytes(flipped), "empty": b""}[damage])
-    with pytest.warns(UserWarning, match=r"\.rekal was damaged, so its films are made anew"):
+    with pytest.warns(UserWarning, match=r"\.rekalman was damaged, so its films are made anew"):
         second = imputation_task(2, 1, 6)
     assert_same(first.train, second.train)
     assert path.read_bytes() == whole
@@ -244,7 +244,7 @@ def test_an_archive_of_something_else_is_replaced(folder):
     (path,) = films(folder)
     whole = path.read_bytes()
     save_archive(path, {"films": "other"}, {"x": np.zeros(3)})
-    with pytest.warns(UserWarning, match=r"\.rekal was damaged, so its films are made anew"):
+    with pytest.warns(UserWarning, match=r"\.rekalman was damaged, so its films are made anew"):
         assert_same(imputation_task(2, 1, 6).train, first.train)
     assert path.read_bytes() == whole
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal import (
+from rekalman import (
     ExtendedKalman,
     Kalman,
     LinearGaussian,

@@ -1,13 +1,13 @@
-"""`rekal.fit` end to end: learn, save, load, forecast, stream."""
+"""`rekalman.fit` end to end: learn, save, load, forecast, stream."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal.learners.em.em import EM
-from rekal.training.network import rotate
+import rekalman
+from rekalman.learners.em.em import EM
+from rekalman.training.network import rotate
 
 QUICK = EM(particles=30, iterations=8, average=3)
 
@@ -18,16 +18,20 @@ def wave():
     t = np.arange(160)
     y = 5 + 2 * np.sin(t / 4)[:, None] + 0.4 * rng.normal(size=(160, 1))
     y[rng.uniform(size=y.shape) < 0.1] = np.nan
-    return rekal.Sequences.from_arrays(y, names=("height_mm",), interval=0.1, time_unit="s")
+    return rekalman.Sequences.from_arrays(y, names=("height_mm",), interval=0.1, time_unit="s")
 
 
 @pytest.fixture(scope="module")
 def trained(wave):
-    return rekal.fit(wave, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False)
+    return rekalman.fit(
+        wave, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
+    )
 
 
 def test_the_same_seed_gives_the_same_fit(wave, trained):
-    again = rekal.fit(wave, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False)
+    again = rekalman.fit(
+        wave, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
+    )
     np.testing.assert_array_equal(again.model.A, trained.model.A)
     assert len(trained.history.trials) == 2
     assert trained.history.trials[0][1] >= trained.history.trials[1][1]
@@ -38,7 +42,7 @@ def test_an_interrupt_during_the_trials_ends_the_fit(wave):
         if stage == "random 2" and progress.iteration == 2:
             raise KeyboardInterrupt
 
-    cut = rekal.fit(wave, learner=QUICK, states=3, restarts=3, trial_iterations=4, progress=stop)
+    cut = rekalman.fit(wave, learner=QUICK, states=3, restarts=3, trial_iterations=4, progress=stop)
     assert cut.history.stopped == "interrupted"
     assert len(cut.history.trials) == 2
     assert np.isfinite(cut.filter(wave).log_likelihood)
@@ -50,9 +54,9 @@ def test_held_out_likelihood_is_in_raw_units(wave, trained):
 
 
 def test_a_saved_fit_comes_back(wave, trained, tmp_path):
-    path = tmp_path / "wave.rekal"
+    path = tmp_path / "wave.rekalman"
     trained.save(path)
-    loaded = rekal.load(path)
+    loaded = rekalman.load(path)
     assert loaded.labels == trained.labels
     assert loaded.history.trials == trained.history.trials
     a, b = trained.forecast(wave, 4), loaded.forecast(wave, 4)
@@ -61,10 +65,10 @@ def test_a_saved_fit_comes_back(wave, trained, tmp_path):
 
 
 def test_likelihood_is_in_raw_units(wave, trained):
-    scaled = rekal.Sequences.from_arrays(
+    scaled = rekalman.Sequences.from_arrays(
         np.where(wave.mask[0], wave.values[0] * 10, np.nan), names=wave.names, interval=0.1
     )
-    other = rekal.fit(
+    other = rekalman.fit(
         scaled, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
     )
     seen = int(wave.mask.sum())
@@ -91,24 +95,24 @@ def test_a_stream_follows_the_filter(wave, trained):
     np.testing.assert_allclose(
         ahead.mean[0, :, 0], trained.forecast(wave, 3).mean[0, :, 0], atol=0.6
     )
-    with pytest.raises(rekal.RekalError, match="1 columns"):
+    with pytest.raises(rekalman.RekalError, match="1 columns"):
         stream.update([1.0, 2.0])
 
 
 def test_other_data_are_refused(wave, trained):
-    with pytest.raises(rekal.RekalError, match="trained on the columns height_mm"):
-        trained.filter(rekal.Sequences.from_arrays(np.zeros((20, 1)), names=("other",)))
-    slow = rekal.Sequences.from_arrays(np.zeros((20, 1)), names=wave.names, interval=1.0)
-    with pytest.raises(rekal.RekalError, match="sampling interval"):
+    with pytest.raises(rekalman.RekalError, match="trained on the columns height_mm"):
+        trained.filter(rekalman.Sequences.from_arrays(np.zeros((20, 1)), names=("other",)))
+    slow = rekalman.Sequences.from_arrays(np.zeros((20, 1)), names=wave.names, interval=1.0)
+    with pytest.raises(rekalman.RekalError, match="sampling interval"):
         trained.filter(slow)
 
 
 def test_a_model_of_ones_own_keeps_its_units(wave):
-    own = rekal.StochasticRNN.create(
+    own = rekalman.StochasticRNN.create(
         A=0.9 * jnp.eye(2), C=jnp.ones((1, 2)), Q=0.1 * jnp.eye(2), R=jnp.eye(1), d=jnp.array([5.0])
     )
     learner = EM(particles=30, iterations=2, average=1, freeze=("d", "C"))
-    result = rekal.fit(wave, own, learner, progress=False)
+    result = rekalman.fit(wave, own, learner, progress=False)
     np.testing.assert_allclose(result.model.d, [5.0])
     np.testing.assert_allclose(result.standardiser.scale, 1.0)
 
@@ -123,13 +127,13 @@ def test_inputs_several_columns_and_series():
             x = 0.8 * x + value
             rows.append([x, -x])
         y.append(np.array(rows) + 0.1 * rng.normal(size=(len(drive), 2)))
-    data = rekal.Sequences.from_arrays(y, inputs=u, names=("a", "b"), input_names=("u",))
-    result = rekal.fit(
+    data = rekalman.Sequences.from_arrays(y, inputs=u, names=("a", "b"), input_names=("u",))
+    result = rekalman.fit(
         data, learner=QUICK, states=2, restarts=2, trial_iterations=6, progress=False
     )
     driven = result.forecast(data, 3, future_inputs=np.zeros((2, 3, 1)))
     assert driven.mean.shape == (2, 3, 2)
-    with pytest.raises(rekal.RekalError, match="u"):
+    with pytest.raises(rekalman.RekalError, match="u"):
         result.forecast(data, 3)
     one_step = result.roll(data, 1).score(data.values, data.mask, pooled=True)["rmse"].iloc[0]
     spread = np.concatenate(y).std()
@@ -137,7 +141,7 @@ def test_inputs_several_columns_and_series():
 
 
 def test_a_rotated_network_is_the_same_while_linear():
-    model = rekal.StochasticRNN.init(3, 2, key=jax.random.key(0), activation="identity")
+    model = rekalman.StochasticRNN.init(3, 2, key=jax.random.key(0), activation="identity")
     U = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     turned = rotate(model, jnp.asarray(U, jnp.float32))
     x = jnp.ones((1, 3))
@@ -157,14 +161,14 @@ def test_a_rotated_network_is_the_same_while_linear():
     ],
 )
 def test_bad_arguments_are_refused(wave, changes, word):
-    with pytest.raises(rekal.RekalError, match=word):
-        rekal.fit(wave, **({"learner": QUICK, "progress": False} | changes))
+    with pytest.raises(rekalman.RekalError, match=word):
+        rekalman.fit(wave, **({"learner": QUICK, "progress": False} | changes))
 
 
 def test_smoothing_knows_more_than_filtering(trained, wave):
     prepared = trained.prepare(wave)
-    algorithm = rekal.ParticleFilter(trained.model, 200)
-    filtered, smoothed = rekal.filter(algorithm, prepared), rekal.smooth(algorithm, prepared)
+    algorithm = rekalman.ParticleFilter(trained.model, 200)
+    filtered, smoothed = rekalman.filter(algorithm, prepared), rekalman.smooth(algorithm, prepared)
     assert smoothed.var.mean() < 0.95 * filtered.var.mean()
     np.testing.assert_allclose(smoothed.mean[:, -1], filtered.mean[:, -1], atol=1e-4)
     assert smoothed.log_likelihood == filtered.log_likelihood
@@ -175,13 +179,13 @@ def test_smoothing_knows_more_than_filtering(trained, wave):
 def test_units_far_from_one_change_no_forecast(scale):
     y = np.cumsum(np.random.default_rng(0).normal(size=30)) + 3.0
     for model, learner, extra in (
-        ("local-level", rekal.MaximumLikelihood(iterations=3), {}),
-        ("linear", rekal.EM(iterations=2), {"states": 1}),
+        ("local-level", rekalman.MaximumLikelihood(iterations=3), {}),
+        ("linear", rekalman.EM(iterations=2), {"states": 1}),
     ):
         made = []
         for unit in (1.0, scale):
-            data = rekal.Sequences.from_arrays(y * unit)
-            fit = rekal.fit(data, model, learner, progress=False, **extra)
+            data = rekalman.Sequences.from_arrays(y * unit)
+            fit = rekalman.fit(data, model, learner, progress=False, **extra)
             forecast = fit.forecast(data, 3)
             made.append((np.asarray(forecast.mean) / unit, np.asarray(forecast.std) / unit))
         np.testing.assert_allclose(made[0], made[1], rtol=1e-4)
@@ -190,13 +194,13 @@ def test_units_far_from_one_change_no_forecast(scale):
 @pytest.mark.parametrize("scale", [1e200, 1e-200])
 def test_units_whose_square_is_no_number_are_refused(scale):
     y = np.cumsum(np.random.default_rng(0).normal(size=30)) + 3.0
-    data = rekal.Sequences.from_arrays(y * scale)
-    with pytest.raises(rekal.RekalError, match="give it in another unit"):
-        rekal.fit(data, "local-level", progress=False)
-    with pytest.raises(rekal.RekalError, match="squares are beyond double precision"):
+    data = rekalman.Sequences.from_arrays(y * scale)
+    with pytest.raises(rekalman.RekalError, match="give it in another unit"):
+        rekalman.fit(data, "local-level", progress=False)
+    with pytest.raises(rekalman.RekalError, match="squares are beyond double precision"):
         data.standardiser()
 
 
 def test_an_infinite_target_is_refused():
-    with pytest.raises(rekal.RekalError, match="a target is infinite"):
-        rekal.Sequences.from_arrays([1.0, 2.0], targets=[1.0, np.inf])
+    with pytest.raises(rekalman.RekalError, match="a target is infinite"):
+        rekalman.Sequences.from_arrays([1.0, 2.0], targets=[1.0, np.inf])

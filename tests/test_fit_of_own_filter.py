@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal.core.filter import Filter
-from rekal.core.gaussian import DiagonalGaussian
-from rekal.core.row import observation_row
-from rekal.core.serial import storable
-from rekal.data.scales.standardiser import Standardiser
-from rekal.fitting.history import History
-from rekal.forecasting import Labels
-from rekal.foundation.errors import RekalError
-from rekal.report import report_html
+import rekalman
+from rekalman.core.filter import Filter
+from rekalman.core.gaussian import DiagonalGaussian
+from rekalman.core.row import observation_row
+from rekalman.core.serial import storable
+from rekalman.data.scales.standardiser import Standardiser
+from rekalman.fitting.history import History
+from rekalman.forecasting import Labels
+from rekalman.foundation.errors import RekalError
+from rekalman.report import report_html
 
 
 @storable
@@ -46,14 +46,14 @@ class Level(Filter):
         return jnp.where(seen[0], belief + self.share * (values[0] - belief), belief), log_prob
 
 
-def nile() -> rekal.Sequences:
-    return rekal.load_example("nile")
+def nile() -> rekalman.Sequences:
+    return rekalman.load_example("nile")
 
 
 @pytest.fixture(scope="module")
-def fit() -> rekal.Fit:
+def fit() -> rekalman.Fit:
     data = nile()
-    return rekal.Fit(
+    return rekalman.Fit(
         algorithm=Level(jnp.float32(0.25), jnp.float32(0.8)),
         standardiser=Standardiser.of(data),
         history=History(np.zeros(0), (), "iterations", 0.0, 100),
@@ -64,7 +64,7 @@ def fit() -> rekal.Fit:
     )
 
 
-def levels(fit: rekal.Fit) -> np.ndarray:
+def levels(fit: rekalman.Fit) -> np.ndarray:
     """The level before each observation, and after the last."""
     y = np.asarray(nile().values)[0, :, 0]
     level, made = float(np.asarray(fit.standardiser.location)[0]), []
@@ -74,10 +74,10 @@ def levels(fit: rekal.Fit) -> np.ndarray:
     return np.array([*made, level])
 
 
-def test_it_predicts_forecasts_rolls_and_streams(fit: rekal.Fit):
+def test_it_predicts_forecasts_rolls_and_streams(fit: rekalman.Fit):
     data, expected = nile(), levels(fit)
     predicted = fit.filter(data)
-    assert isinstance(predicted, rekal.Predictions)
+    assert isinstance(predicted, rekalman.Predictions)
     np.testing.assert_allclose(predicted.mean[0, :, 0], expected[:-1], rtol=1e-5)
     scale = float(np.asarray(fit.standardiser.scale)[0])
     y = np.asarray(data.values)[0, :, 0]
@@ -96,14 +96,14 @@ def test_it_predicts_forecasts_rolls_and_streams(fit: rekal.Fit):
     assert fit.simulate(20, 2).values.shape == (2, 20, 1)
 
 
-def test_it_is_saved_and_read(fit: rekal.Fit, tmp_path: Path):
-    fit.save(tmp_path / "own.rekal")
-    again = rekal.load(tmp_path / "own.rekal")
+def test_it_is_saved_and_read(fit: rekalman.Fit, tmp_path: Path):
+    fit.save(tmp_path / "own.rekalman")
+    again = rekalman.load(tmp_path / "own.rekalman")
     assert isinstance(again.algorithm, Level) and again.kind == "level"
     np.testing.assert_array_equal(again.forecast(nile(), 2).mean, fit.forecast(nile(), 2).mean)
 
 
-def test_it_is_described(fit: rekal.Fit):
+def test_it_is_described(fit: rekalman.Fit):
     assert "level, flow" in fit.summary() and "Level" in fit.summary()
     page = report_html(fit, nile())
     assert "the model level" in page and "Calibration" in page
@@ -116,17 +116,17 @@ def test_it_is_described(fit: rekal.Fit):
         (lambda fit: fit.identify(), "level has no state-space model"),
         (lambda fit: fit.free_run(nile()), "level has no state-space model"),
         (lambda fit: fit.simulate(3, start=[1.0]), "start is a state of a state-space model"),
-        (lambda fit: rekal.smooth(fit.algorithm, nile()), "a Level has no smoother"),
+        (lambda fit: rekalman.smooth(fit.algorithm, nile()), "a Level has no smoother"),
     ],
 )
-def test_what_it_cannot_do_is_refused(fit: rekal.Fit, ask: Any, sentence: str):
+def test_what_it_cannot_do_is_refused(fit: rekalman.Fit, ask: Any, sentence: str):
     with pytest.raises(RekalError, match=sentence):
         ask(fit)
 
 
-def test_numbers_that_break_down_are_refused(fit: rekal.Fit):
+def test_numbers_that_break_down_are_refused(fit: rekalman.Fit):
     broken = Level(jnp.float32(0.25), jnp.float32(np.nan))
     with pytest.raises(
         RekalError, match=r"the log density of the observation at step 0 .*not finite"
     ):
-        rekal.filter(broken, nile())
+        rekalman.filter(broken, nile())

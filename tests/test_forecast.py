@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal import RekalError, Sequences
-from rekal.core.metrics import crps_ensemble
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.particle import ParticleFilter
-from rekal.forecasting import Forecast, Labels, forecast_from, rolling_forecast
-from rekal.forecasting.drive import check_horizons
-from rekal.models.linear import LinearGaussian
-from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.simulation.models import simulate
+from rekalman import RekalError, Sequences
+from rekalman.core.metrics import crps_ensemble
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.particle import ParticleFilter
+from rekalman.forecasting import Forecast, Labels, forecast_from, rolling_forecast
+from rekalman.forecasting.drive import check_horizons
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.simulation.models import simulate
 
 KEY = jax.random.key(7)
 run = eqx.filter_jit(ParticleFilter.run)

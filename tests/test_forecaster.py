@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.networks.decoders import GaussianHead
-from rekal.networks.encoders import DenseEncoder
-from rekal.networks.forecaster import Forecaster, moves
-from rekal.networks.gru import GRU
-from rekal.networks.rkn.layer import RKN
+from rekalman.networks.decoders import GaussianHead
+from rekalman.networks.encoders import DenseEncoder
+from rekalman.networks.forecaster import Forecaster, moves
+from rekalman.networks.gru import GRU
+from rekalman.networks.rkn.layer import RKN
 
 BATCH, TIME, AHEAD, LATENT, TARGETS, INPUTS = 2, 5, 3, 3, 2, 1
 

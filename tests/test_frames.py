@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from small_networks import small_frames, small_network
 
-from rekal.data.images import Frames
-from rekal.fitting.verbs import check_filter
-from rekal.foundation.errors import RekalError
-from rekal.networks.network import Network
-from rekal.verbs.fit import read_data
+from rekalman.data.images import Frames
+from rekalman.fitting.verbs import check_filter
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.network import Network
+from rekalman.verbs.fit import read_data
 
 PIXELS = np.zeros((2, 5, 4, 3, 1), np.uint8)
 TARGETS = np.zeros((2, 5, 2))

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.driven.least_squares import Local, levenberg_marquardt
-from rekal.learners.driven.simulation_error import SimulationError, seen_from, simulated
-from rekal.learners.driven.simulation_starts import simulation_start
-from rekal.models.linear import LinearGaussian
-from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.simulation.free_run import free_run
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.driven.least_squares import Local, levenberg_marquardt
+from rekalman.learners.driven.simulation_error import SimulationError, seen_from, simulated
+from rekalman.learners.driven.simulation_starts import simulation_start
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.simulation.free_run import free_run
 
 
 def rosenbrock(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

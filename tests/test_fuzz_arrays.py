@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from finite import not_finite
 
-import rekal
-from rekal.evaluation.posterior import Predictions
+import rekalman
+from rekalman.evaluation.posterior import Predictions
 
 SCRIPT = Path(__file__).parent / "fuzz" / "arrays.py"
 
@@ -27,7 +27,7 @@ def test_odd_arrays_get_a_right_answer_or_one_sentence():
 
 
 def test_the_watch_sees_what_is_not_finite():
-    data = rekal.Sequences.from_arrays([1.0, np.nan, 3.0], targets=[1.0, 2.0, np.nan])
+    data = rekalman.Sequences.from_arrays([1.0, np.nan, 3.0], targets=[1.0, 2.0, np.nan])
     assert not list(not_finite(data))
     made = Predictions.of(*(np.ones((1, 3, 1)),) * 2, np.zeros((1, 3)), data)
     assert np.isnan(made.white).any() and not list(not_finite(made))
@@ -41,5 +41,5 @@ def test_the_watch_sees_what_is_not_finite():
 
 
 def test_the_watch_is_on():
-    for watched in (rekal.filter, rekal.fit, rekal.Fit.forecast, rekal.Stream.update):
+    for watched in (rekalman.filter, rekalman.fit, rekalman.Fit.forecast, rekalman.Stream.update):
         assert watched.__wrapped__ is not None

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from naive import random_linear, simulate_linear
 
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import Batch, as_batch
-from rekal.learners.em.em import EM
-from rekal.learners.em.gaussian_statistics import gaussian_e_step
-from rekal.learners.em.linear_statistics import linear_e_step
-from rekal.learners.em.quadrature import elementwise_moments
-from rekal.learners.em.rbf_moments import kernel_features, kernel_products
-from rekal.models.linear import LinearGaussian
-from rekal.models.rbf import Kernels, RBFNetwork
-from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.simulation.models import simulate
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import Batch, as_batch
+from rekalman.learners.em.em import EM
+from rekalman.learners.em.gaussian_statistics import gaussian_e_step
+from rekalman.learners.em.linear_statistics import linear_e_step
+from rekalman.learners.em.quadrature import elementwise_moments
+from rekalman.learners.em.rbf_moments import kernel_features, kernel_products
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.rbf import Kernels, RBFNetwork
+from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.simulation.models import simulate
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 

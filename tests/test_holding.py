@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-import rekal
-from rekal import Sequences
-from rekal.evaluation.diagnostics import diagnose
-from rekal.evaluation.holding import Scores, scores
+import rekalman
+from rekalman import Sequences
+from rekalman.evaluation.diagnostics import diagnose
+from rekalman.evaluation.holding import Scores, scores
 
 GAPS = np.array([1.0, np.nan, 4.0, 3.0, np.nan, np.nan, 5.0, 5.5])
 
@@ -70,10 +70,10 @@ def test_a_wrong_model_is_behind_holding_and_says_so(tmp_path):
     y = np.cumsum(np.random.default_rng(1).normal(size=400))
     data = Sequences.from_arrays(y)
     one = np.eye(1)
-    stiff = rekal.LinearGaussian.create(one, one, 0.01 * one, 9.0 * one, initial="diffuse")
-    told = rekal.filter(rekal.Kalman(stiff), data).summary()
+    stiff = rekalman.LinearGaussian.create(one, one, 0.01 * one, 9.0 * one, initial="diffuse")
+    told = rekalman.filter(rekalman.Kalman(stiff), data).summary()
     assert "holding the last value predicts better" in told
-    right = rekal.fit(data, "local-level", progress=False)
+    right = rekalman.fit(data, "local-level", progress=False)
     assert not right.history.diagnostics.held_better
-    right.save(tmp_path / "m.rekal")
-    assert rekal.load(tmp_path / "m.rekal").summary() == right.summary()
+    right.save(tmp_path / "m.rekalman")
+    assert rekalman.load(tmp_path / "m.rekalman").summary() == right.summary()

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekal import RekalError
-from rekal.identification import identify
-from rekal.identification.attractor import attractor, find_period
-from rekal.identification.modes import fixed_points, modes
-from rekal.models.stochastic_rnn import StochasticRNN
+from rekalman import RekalError
+from rekalman.identification import identify
+from rekalman.identification.attractor import attractor, find_period
+from rekalman.identification.modes import fixed_points, modes
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 
 def model(A, q=0.001, r=0.01, **more):

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.networks.vision.image_decoder import ImageDecoder
-from rekal.networks.vision.patch_decoder import PatchDecoder
-from rekal.networks.vision.tiles import from_blocks, to_blocks
-from rekal.networks.vision.upsampling import Upsampling
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.vision.image_decoder import ImageDecoder
+from rekalman.networks.vision.patch_decoder import PatchDecoder
+from rekalman.networks.vision.tiles import from_blocks, to_blocks
+from rekalman.networks.vision.upsampling import Upsampling
 
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(3)

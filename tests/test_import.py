@@ -1,4 +1,4 @@
-"""`import rekal` is quick: a public name is imported when it is first used, and is then the right object."""
+"""`import rekalman` is quick: a public name is imported when it is first used, and is the right object."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import rekal
+import rekalman
 
-SOURCE = Path(rekal.__file__)
+SOURCE = Path(rekalman.__file__)
 SLOW = ("jax", "equinox", "pandas", "plotly", "scipy", "numpy", "optax", "pyarrow")
 PACKAGES = {"methods"}
 """Public names that are packages."""
@@ -38,7 +38,7 @@ def _declared():
 def _modules():
     return [
         module.name
-        for module in pkgutil.walk_packages(rekal.__path__, "rekal.")
+        for module in pkgutil.walk_packages(rekalman.__path__, "rekalman.")
         if not module.name.endswith("__main__")
     ]
 
@@ -52,18 +52,18 @@ def _python(program: str) -> str:
 
 
 def test_public_names_are_those_that_type_checkers_see():
-    assert sorted(_declared()) == sorted(rekal.__all__)
-    assert dir(rekal) == sorted([*rekal.__all__, "__version__"])
+    assert sorted(_declared()) == sorted(rekalman.__all__)
+    assert dir(rekalman) == sorted([*rekalman.__all__, "__version__"])
 
 
 def test_every_public_name_is_the_object_of_its_module():
     for name, module in _declared().items():
-        assert getattr(rekal, name) is getattr(importlib.import_module(module), name), name
+        assert getattr(rekalman, name) is getattr(importlib.import_module(module), name), name
 
 
 def test_no_module_bears_a_public_name():
-    """An import of `rekal.NAME` would put the module in the place of the function."""
-    public = {*rekal.__all__} - PACKAGES
+    """An import of `rekalman.NAME` would put the module in the place of the function."""
+    public = {*rekalman.__all__} - PACKAGES
     assert not {name.rpartition(".")[2] for name in _modules() if name.count(".") == 1} & public
 
 
@@ -71,15 +71,15 @@ def test_no_module_bears_a_public_name():
 def test_modules_and_public_names_do_not_displace_each_other(first):
     """Whether all modules are imported first or all names are used first."""
     program = f"""
-import importlib, types, rekal
+import importlib, types, rekalman
 declared, modules, first = {_declared()!r}, {_modules()!r}, {first}
 if not first:
-    for name in rekal.__all__:
-        getattr(rekal, name)
+    for name in rekalman.__all__:
+        getattr(rekalman, name)
 for module in modules:
     importlib.import_module(module)
-for name in rekal.__all__:
-    value = getattr(rekal, name)
+for name in rekalman.__all__:
+    value = getattr(rekalman, name)
     assert isinstance(value, types.ModuleType) == (name in {PACKAGES!r}), name
     assert value is getattr(importlib.import_module(declared[name]), name), name
 """
@@ -88,35 +88,35 @@ for name in rekal.__all__:
 
 def test_star_import_gives_every_public_name():
     _python("""
-from rekal import *
-import rekal
-for name in rekal.__all__:
-    assert globals()[name] is getattr(rekal, name), name
+from rekalman import *
+import rekalman
+for name in rekalman.__all__:
+    assert globals()[name] is getattr(rekalman, name), name
 """)
 
 
 def test_modules_are_attributes_of_the_package_without_an_import():
-    assert _python("import rekal; print(rekal.datasets.gaps.hide.__name__)").strip() == "hide"
+    assert _python("import rekalman; print(rekalman.datasets.gaps.hide.__name__)").strip() == "hide"
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'rekal' has no attribute 'no_such_name'"):
-        _ = rekal.no_such_name
+    with pytest.raises(AttributeError, match="module 'rekalman' has no attribute 'no_such_name'"):
+        _ = rekalman.no_such_name
     with pytest.raises(ImportError):
-        exec("from rekal import no_such_name")
+        exec("from rekalman import no_such_name")
 
 
 @pytest.mark.parametrize(
     "program",
     [
-        "import rekal",
-        "import rekal.cli",
-        "import sys; sys.argv[1:] = ['--help']; from rekal.cli import main\n"
+        "import rekalman",
+        "import rekalman.cli",
+        "import sys; sys.argv[1:] = ['--help']; from rekalman.cli import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code",
-        "import rekal; rekal.methods.GRU(states=12)",
-        "import sys; sys.argv[1:] = ['models', 'gru']; from rekal.cli import main\n"
+        "import rekalman; rekalman.methods.GRU(states=12)",
+        "import sys; sys.argv[1:] = ['models', 'gru']; from rekalman.cli import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code",
-        "import sys; sys.argv[1:] = ['fit', '--help']; from rekal.cli import main\n"
+        "import sys; sys.argv[1:] = ['fit', '--help']; from rekalman.cli import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code",
     ],
 )

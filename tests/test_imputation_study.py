@@ -7,17 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.core.bernoulli import Bernoulli
-from rekal.datasets.gaps import hide
-from rekal.datasets.pendulum import pendulum
-from rekal.networks.recurrent import count_parameters
-from rekal.networks.vision.patch_decoder import PatchDecoder
-from rekal.studies import STUDIES
-from rekal.studies.base import StudyOptions
-from rekal.studies.films import imputation
-from rekal.studies.films.estimation import Size
-from rekal.studies.films.imputation_scores import imputed, losses
-from rekal.studies.films.networks import Contestant, Surroundings, network_of
+from rekalman.core.bernoulli import Bernoulli
+from rekalman.datasets.gaps import hide
+from rekalman.datasets.pendulum import pendulum
+from rekalman.networks.recurrent import count_parameters
+from rekalman.networks.vision.patch_decoder import PatchDecoder
+from rekalman.studies import STUDIES
+from rekalman.studies.base import StudyOptions
+from rekalman.studies.films import imputation
+from rekalman.studies.films.estimation import Size
+from rekalman.studies.films.imputation_scores import imputed, losses
+from rekalman.studies.films.networks import Contestant, Surroundings, network_of
 
 SMALL = Surroundings(widths=(4, 4, 4), head=(4, 4, 4, 4))
 TINY = Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1)))
@@ -101,7 +101,7 @@ def test_the_quick_study_runs_and_its_rows_say_what_they_belong_to(tmp_path, mon
         return whole(informed)._replace(contestants=(TINY._replace(title=imputation.RKN.title),))
 
     monkeypatch.setattr(imputation, "imputation", small)
-    monkeypatch.setattr("rekal.studies.films.estimation.SMALL", Size(20, 4, 8))
+    monkeypatch.setattr("rekalman.studies.films.estimation.SMALL", Size(20, 4, 8))
     result = imputation.run(StudyOptions(quick=True, seeds=1))
     rows = {(row.system, row.metric): row for row in result.rows}
     assert len(rows) == 6
@@ -116,4 +116,4 @@ def test_the_quick_study_runs_and_its_rows_say_what_they_belong_to(tmp_path, mon
 
 
 def test_the_study_is_listed():
-    assert STUDIES["imputation"].module == "rekal.studies.films.imputation"
+    assert STUDIES["imputation"].module == "rekalman.studies.films.imputation"

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from cli_helpers import TINY, call, oscillation, refused, write_csv
 
-import rekal
-from rekal.data import Sequences
-from rekal.fitting.loading import load
-from rekal.foundation.errors import RekalError
-from rekal.foundation.files import write_whole
-from rekal.foundation.interrupts import Interrupts, interruptible, still_working
-from rekal.learners.driven import least_squares
-from rekal.learners.em import em, linear_em, restarts
-from rekal.learners.em.em import EM
-from rekal.learners.likelihood.likelihood import MaximumLikelihood
-from rekal.learners.online import tracked
+import rekalman
+from rekalman.data import Sequences
+from rekalman.fitting.loading import load
+from rekalman.foundation.errors import RekalError
+from rekalman.foundation.files import write_whole
+from rekalman.foundation.interrupts import Interrupts, interruptible, still_working
+from rekalman.learners.driven import least_squares
+from rekalman.learners.em import em, linear_em, restarts
+from rekalman.learners.em.em import EM
+from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.online import tracked
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -40,12 +40,12 @@ def series():
 
 def test_ctrl_c_in_the_first_iteration_writes_nothing(here, monkeypatch):
     """The good model that is there stays, and so does its report."""
-    old = (here / "y.rekal").read_bytes()
+    old = (here / "y.rekalman").read_bytes()
     monkeypatch.setattr(em, "_iterate", stop)
     out = call("fit", "y.csv", *TINY, "--report", "new.html", "-q")
-    assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekal: interrupted\n")
-    assert (here / "y.rekal").read_bytes() == old
-    assert sorted(path.name for path in here.iterdir()) == ["y.csv", "y.rekal"]
+    assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekalman: interrupted\n")
+    assert (here / "y.rekalman").read_bytes() == old
+    assert sorted(path.name for path in here.iterdir()) == ["y.csv", "y.rekalman"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_ctrl_c_in_the_first_iteration_writes_nothing(here, monkeypatch):
 def test_no_learner_hands_out_what_it_was_given(model, module, name, series, monkeypatch):
     monkeypatch.setattr(module, name, stop)
     with pytest.raises(KeyboardInterrupt):
-        rekal.fit(series, model, states=None if model == "local-level" else 1, progress=False)
+        rekalman.fit(series, model, states=None if model == "local-level" else 1, progress=False)
 
 
 def test_a_search_that_found_nothing_better_hands_out_nothing():
@@ -84,11 +84,11 @@ def test_trials_are_not_lost_when_the_training_of_the_winner_has_not_begun(serie
 
     monkeypatch.setattr(EM, "run", second)
     learner = EM(particles=20, iterations=2)
-    cut = rekal.fit(series, learner=learner, states=1, restarts=2, progress=False)
+    cut = rekalman.fit(series, learner=learner, states=1, restarts=2, progress=False)
     assert cut.history.stopped == "interrupted" and len(cut.history.trials) == 2
     calls.clear()
     calls.append(1)  # and now in the second trial: the first is what there is
-    cut = rekal.fit(series, learner=learner, states=1, restarts=2, progress=False)
+    cut = rekalman.fit(series, learner=learner, states=1, restarts=2, progress=False)
     assert cut.history.stopped == "interrupted" and len(cut.history.trials) == 1
 
 
@@ -108,15 +108,18 @@ def test_ctrl_c_while_diagnosing_keeps_the_training(here, monkeypatch):
         stop()
         free.wait(60)
 
-    monkeypatch.setattr(rekal.Fit, "diagnose", diagnose)
+    monkeypatch.setattr(rekalman.Fit, "diagnose", diagnose)
     since = time.perf_counter()
-    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekal", "-q")
+    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekalman", "-q")
     assert begun.is_set() and time.perf_counter() - since < 50
     assert still_working()
     free.set()
     assert out.exit_code == 130 and out.stdout == ""
-    assert "rekal: interrupted: m.rekal was written; rekal report m.rekal nile" in out.stderr
-    fitted = load("m.rekal")
+    assert (
+        "rekalman: interrupted: m.rekalman was written; rekalman report m.rekalman nile"
+        in out.stderr
+    )
+    fitted = load("m.rekalman")
     assert fitted.history.stopped == "converged" and fitted.history.diagnostics is None
     assert not (here / "nile.html").exists()
 
@@ -142,21 +145,21 @@ def test_a_report_that_fails_loses_no_training(here, monkeypatch):
     def full(path, *_):
         raise RekalError(f"{path}: it could not be written (No space left on device).")
 
-    monkeypatch.setattr("rekal.report.write_whole", full)
-    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekal", "-q")
+    monkeypatch.setattr("rekalman.report.write_whole", full)
+    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekalman", "-q")
     assert out.exit_code == 1 and "Traceback" not in out.stderr
     assert (
         "nile-local-level.html: it could not be written" in out.stderr
-        and "m.rekal was written" in out.stderr
+        and "m.rekalman was written" in out.stderr
     )
-    assert load("m.rekal").kind == "local-level"
+    assert load("m.rekalman").kind == "local-level"
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rekal.report.write_whole", interrupted)
-    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekal", "-q")
-    assert out.exit_code == 130 and "interrupted: m.rekal was written" in out.stderr
+    monkeypatch.setattr("rekalman.report.write_whole", interrupted)
+    out = call("fit", "nile", "--model", "local-level", "--out", "m.rekalman", "-q")
+    assert out.exit_code == 130 and "interrupted: m.rekalman was written" in out.stderr
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -164,23 +167,23 @@ def test_stdout_that_is_full_or_closed(here):
     """In one process, because a process takes a second: what was written is said, and nothing breaks."""
     program = """
 import os, sys
-from rekal.cli import app
-from rekal.cli.outcome import open_closed_descriptors
+from rekalman.cli import app
+from rekalman.cli.outcome import open_closed_descriptors
 os.close(1); sys.stdout = None
 open_closed_descriptors()
 codes = []
 def run(*words):
     try:
-        app(list(words), prog_name="rekal")
+        app(list(words), prog_name="rekalman")
     except SystemExit as end:
         codes.append(end.code)
 def into(path):
     sys.stdout = open(path, "w")
     os.dup2(sys.stdout.fileno(), 1)
-run("study"); run("identify", "y.rekal"); run("simulate", "y.rekal", "--steps", "3")
-into("/dev/full"); run("simulate", "y.rekal", "--steps", "3", "--out", "s.csv")
+run("study"); run("identify", "y.rekalman"); run("simulate", "y.rekalman", "--steps", "3")
+into("/dev/full"); run("simulate", "y.rekalman", "--steps", "3", "--out", "s.csv")
 into("/dev/full"); run("study")
-into("/dev/full"); run("identify", "y.rekal")
+into("/dev/full"); run("identify", "y.rekalman")
 reader, writer = os.pipe(); os.close(reader); os.dup2(writer, 1)
 sys.stdout = open(1, "w", closefd=False)
 run("study")
@@ -191,7 +194,8 @@ os._exit(0)
     assert "Traceback" not in out.stderr
     assert out.stderr.splitlines()[-1] == "[0, 0, 0, 1, 2, 2, 141]", out.stderr
     assert (
-        "rekal: s.csv was written, but stdout could not be (No space left on device)" in out.stderr
+        "rekalman: s.csv was written, but stdout could not be (No space left on device)"
+        in out.stderr
     )
     assert (here / "s.csv").read_text().count("\n") == 4
 
@@ -199,15 +203,15 @@ os._exit(0)
 def test_files_of_killed_writers_are_removed_and_those_of_living_ones_are_not(tmp_path):
     """A writer is killed between the two steps; another one still lives."""
     program = """
-import os, sys, time, rekal.foundation.files as files
+import os, sys, time, rekalman.foundation.files as files
 def fsync(_):
     print("writing", flush=True)
     time.sleep(100)
 os.fsync = fsync
 files.write_whole(sys.argv[1], b"half")
 """
-    target = tmp_path / "model[1].rekal"  # a name that a pattern would read otherwise
-    other = tmp_path / ".model[1].rekal.notes.part"
+    target = tmp_path / "model[1].rekalman"  # a name that a pattern would read otherwise
+    other = tmp_path / ".model[1].rekalman.notes.part"
     other.write_text("mine")
     command = [sys.executable, "-c", program, str(target)]
     writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
@@ -238,13 +242,13 @@ def test_a_checkpoint_without_its_extra_is_refused_at_once(here, monkeypatch):
     def work(*_, **__):
         raise AssertionError("it has begun to work")
 
-    monkeypatch.setattr("rekal.datasets.open_data", work)
-    monkeypatch.setattr(rekal.training.scales.Standardiser, "of", work)
+    monkeypatch.setattr("rekalman.datasets.open_data", work)
+    monkeypatch.setattr(rekalman.training.scales.Standardiser, "of", work)
     out = call("fit", "y.csv", "--model", "elman", "--checkpoint", "kept", "-q")
-    refused(out, "checkpoints need Orbax: pip install 'rekal[train]'")
+    refused(out, "checkpoints need Orbax: pip install 'rekalman[train]'")
     data = Sequences.from_arrays(oscillation(40)["y_mm"].to_numpy())
     with pytest.raises(RekalError, match="Orbax"):
-        rekal.fit(data, "elman", checkpoint="kept", progress=False)
+        rekalman.fit(data, "elman", checkpoint="kept", progress=False)
 
 
 def test_an_interrupted_judgement_leaves_the_trials_before_it(series, monkeypatch):
@@ -258,6 +262,6 @@ def test_an_interrupted_judgement_leaves_the_trials_before_it(series, monkeypatc
 
     monkeypatch.setattr(restarts, "log_evidence", second)
     learner = EM(particles=20, iterations=2)
-    cut = rekal.fit(series, learner=learner, states=1, restarts=3, progress=False)
+    cut = rekalman.fit(series, learner=learner, states=1, restarts=3, progress=False)
     assert cut.history.stopped == "interrupted"
     assert len(cut.history.trials) == 1 and np.isfinite(cut.history.trials[0][1])

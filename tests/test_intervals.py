@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from cli_helpers import answer, call
 
-import rekal
-from rekal.data import Sequences
-from rekal.identification.confidence import Z
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood.uncertainty import Uncertainty, model_uncertainty
-from rekal.models.linear import LinearGaussian
+import rekalman
+from rekalman.data import Sequences
+from rekalman.identification.confidence import Z
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.uncertainty import Uncertainty, model_uncertainty
+from rekalman.models.linear import LinearGaussian
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def driven() -> Sequences:
 
 @pytest.fixture(scope="module")
 def fitted(driven):
-    return rekal.fit(driven, "linear", states=2, progress=False)
+    return rekalman.fit(driven, "linear", states=2, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_an_autoregression_has_its_textbook_errors():
     ways["A"] = np.stack([np.array([way, [0.0, 0.0]]) for way in vectors.T])
     model = LinearGaussian.create(A, np.array([[1.0, 0.0]]), np.eye(2), np.eye(1))
     with jax.enable_x64(True):
-        told = rekal.identify(model, interval=0.5, uncertainty=Uncertainty(ways, values)).linear
+        told = rekalman.identify(model, interval=0.5, uncertainty=Uncertainty(ways, values)).linear
     root = lambda p: max(np.roots([1, *-p]), key=np.imag)  # noqa: E731
     numbers = {
         "frequency": lambda p: np.angle(root(p)) / np.pi,
@@ -77,7 +77,7 @@ def _delta(number, at, cov) -> float:
 
 def test_they_are_those_of_the_observed_information(fitted, driven):
     """At the maximum two ways agree: the Hessian of the exact gradient, and innovations by differences."""
-    learner = rekal.MaximumLikelihood(freeze=("m", "P"))
+    learner = rekalman.MaximumLikelihood(freeze=("m", "P"))
     best = learner.run(fitted.model, as_batch(fitted.prepare(driven)))
 
     def numbers(m):
@@ -132,7 +132,7 @@ def test_rounding_beside_the_real_line_takes_no_interval_away():
     with jax.enable_x64(True):
         model = LinearGaussian.create(A, np.ones((1, 3)), np.eye(3), np.eye(1))
         sure = Uncertainty(ways, np.array([0.0, 1.0]))
-        told = rekal.identify(model, uncertainty=sure).linear.intervals
+        told = rekalman.identify(model, uncertainty=sure).linear.intervals
     assert np.isfinite(told.poles).all()
     assert not [note for note in told.notes if "no interval: the data" in note]
 
@@ -143,7 +143,7 @@ def test_what_is_not_determined_is_said_in_words():
         np.diag([0.9, 0.5]), np.array([[1.0, 0.0]]), np.diag([0.1, 0.1]), np.eye(1)
     )
     sure = model_uncertainty(model, Sequences.from_arrays(y))
-    told = rekal.identify(model, uncertainty=sure)
+    told = rekalman.identify(model, uncertainty=sure)
     said = "The mode with pole 0.5 has no interval: the data do not determine it."
     assert said in told.linear.intervals.notes
     assert told.linear.intervals.modes[1].modulus is None
@@ -166,15 +166,15 @@ def test_too_many_parameters_are_said_in_a_sentence(fitted, driven):
 
 
 def test_the_command_tells_them_and_a_file_keeps_them(tmp_path):
-    nile = rekal.load_example("nile")
-    level = rekal.fit(nile, "ar", states=1, progress=False)
-    level.save(tmp_path / "ar.rekal")
-    again = rekal.load(tmp_path / "ar.rekal")
+    nile = rekalman.load_example("nile")
+    level = rekalman.fit(nile, "ar", states=1, progress=False)
+    level.save(tmp_path / "ar.rekalman")
+    again = rekalman.load(tmp_path / "ar.rekalman")
     assert again.identify().summary() == level.identify().summary()
-    told = answer(call("identify", tmp_path / "ar.rekal", "--json"))
+    told = answer(call("identify", tmp_path / "ar.rekalman", "--json"))
     assert told["linear"]["intervals"]["modes"][0]["modulus"] is not None
-    dataclasses.replace(level, uncertainty=None).save(tmp_path / "bare.rekal")
-    told = answer(call("identify", tmp_path / "bare.rekal", "--json"))
+    dataclasses.replace(level, uncertainty=None).save(tmp_path / "bare.rekalman")
+    told = answer(call("identify", tmp_path / "bare.rekalman", "--json"))
     assert "intervals" not in told["linear"]
-    told = call("identify", tmp_path / "bare.rekal", "--data", "nile").stdout
+    told = call("identify", tmp_path / "bare.rekalman", "--data", "nile").stdout
     assert "95 % interval" in told

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from naive_linear import Joint
 
-import rekal
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood.parameters import structure_parameters
-from rekal.learners.likelihood.total import groups_of, value_and_gradient
-from rekal.models.linear_model import Blocks
-from rekal.report import report_html
+import rekalman
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.parameters import structure_parameters
+from rekalman.learners.likelihood.total import groups_of, value_and_gradient
+from rekalman.models.linear_model import Blocks
+from rekalman.report import report_html
 
 STEPS = 40
 
@@ -43,14 +43,14 @@ def drawn(steps: int = STEPS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def data() -> rekal.Sequences:
+def data() -> rekalman.Sequences:
     times, y = drawn()
-    return rekal.Sequences.from_arrays(
+    return rekalman.Sequences.from_arrays(
         y, times=times, irregular=True, names=("x_m",), time_name="t_s", time_unit="s"
     )
 
 
-def joint(data: rekal.Sequences, q: float, r: float, P: np.ndarray | None) -> Joint:
+def joint(data: rekalman.Sequences, q: float, r: float, P: np.ndarray | None) -> Joint:
     """The law of everything; without `P` the first state is flat."""
     A, Q = moves(np.asarray(data.dt)[0], q)
     C = np.array([[[1.0, 0.0]]])
@@ -65,16 +65,16 @@ def test_the_verbs_take_each_step_as_long_as_it_is(data):
     data = data.window(0, 15)  # over a longer time brute force loses digits
     P = np.array([[4.0, 0.3], [0.3, 2.0]])
     with jax.enable_x64(True):
-        model = rekal.LinearContinuous.create(
+        model = rekalman.LinearContinuous.create(
             np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([[1.0, 0.0]]), np.diag([0.0, 0.5]),
             0.25 * np.eye(1), P=P,
         )  # fmt: skip
-        two = rekal.Sequences.from_arrays(
+        two = rekalman.Sequences.from_arrays(
             [np.where(data.mask[0], data.values[0], np.nan), data.values[0, 5:12]],
             dt=[data.dt[0], data.dt[0, 5:12]],
         )
-        filtered = rekal.filter(rekal.Kalman(model), two)
-        smoothed = rekal.smooth(rekal.Kalman(model), two)
+        filtered = rekalman.filter(rekalman.Kalman(model), two)
+        smoothed = rekalman.smooth(rekalman.Kalman(model), two)
     law = joint(data, 0.5, 0.25, P)
     mean, cov = law.given(15)
     np.testing.assert_allclose(smoothed.mean[0], mean, atol=1e-8)
@@ -85,11 +85,11 @@ def test_the_verbs_take_each_step_as_long_as_it_is(data):
 
 
 EVERY = {
-    "level": rekal.local_level,
-    "oscillator": lambda: rekal.oscillator(period=7.0, damping=0.8),
-    "velocity": lambda: rekal.constant_velocity(0.5, 2),
-    "acceleration": lambda: rekal.constant_acceleration(0.5),
-    "sum": lambda: rekal.local_level() + rekal.oscillator(period=4.0),
+    "level": rekalman.local_level,
+    "oscillator": lambda: rekalman.oscillator(period=7.0, damping=0.8),
+    "velocity": lambda: rekalman.constant_velocity(0.5, 2),
+    "acceleration": lambda: rekalman.constant_acceleration(0.5),
+    "sum": lambda: rekalman.local_level() + rekalman.oscillator(period=4.0),
 }
 
 
@@ -113,7 +113,7 @@ def test_at_equal_steps_a_structure_is_the_same_in_continuous_time(name):
 
 def test_a_trend_in_continuous_time_adds_up_over_steps():
     with jax.enable_x64(True):
-        flow = rekal.local_linear_trend().continuous(1.0).build()
+        flow = rekalman.local_linear_trend().continuous(1.0).build()
         one, two = flow.discrete(1.0), flow.discrete(2.0)
         np.testing.assert_allclose(one.A, [[1.0, 1.0], [0.0, 1.0]], atol=1e-12)
         np.testing.assert_allclose(one.A @ one.Q @ one.A.T + one.Q, two.Q, rtol=1e-9)
@@ -121,7 +121,9 @@ def test_a_trend_in_continuous_time_adds_up_over_steps():
 
 def test_the_likelihood_and_its_slope_are_exact(data):
     with jax.enable_x64(True):
-        structure = rekal.constant_velocity(float(data.interval)).continuous(float(data.interval))
+        structure = rekalman.constant_velocity(float(data.interval)).continuous(
+            float(data.interval)
+        )
         parameters = structure_parameters(structure)
         groups = groups_of(as_batch(data, structure.build()))
 
@@ -137,8 +139,8 @@ def test_the_likelihood_and_its_slope_are_exact(data):
 
 
 @pytest.fixture(scope="module")
-def fitted(data) -> rekal.Fit:
-    return rekal.fit(data, "constant-velocity", progress=False)
+def fitted(data) -> rekalman.Fit:
+    return rekalman.fit(data, "constant-velocity", progress=False)
 
 
 def test_a_structure_is_fitted_to_series_sampled_at_any_times(fitted, data):
@@ -165,8 +167,8 @@ def test_forecasts_say_when(fitted, data):
 
 
 def test_file_stream_and_report(fitted, data, tmp_path):
-    fitted.save(tmp_path / "m.rekal")
-    again = rekal.load(tmp_path / "m.rekal")
+    fitted.save(tmp_path / "m.rekalman")
+    again = rekalman.load(tmp_path / "m.rekalman")
     ahead = np.asarray(fitted.forecast(data, 2).mean)
     np.testing.assert_array_equal(again.forecast(data, 2).mean, ahead)
     stream = again.stream()
@@ -174,22 +176,22 @@ def test_file_stream_and_report(fitted, data, tmp_path):
         stream.update(y, dt=float(h))
     np.testing.assert_allclose(stream.forecast(2).mean, ahead, rtol=1e-3)
     assert stream.log_likelihood == pytest.approx(fitted.filter(data).log_likelihood, abs=0.01)
-    with pytest.raises(rekal.RekalError, match="dt must be a time above 0"):
+    with pytest.raises(rekalman.RekalError, match="dt must be a time above 0"):
         stream.update([1.0], dt=0.0)
     assert "covariance of the noise that a unit of time adds" in report_html(fitted, data)
 
 
 def test_ones_own_model_in_continuous_time_is_fitted(data):
-    own = rekal.LinearContinuous.create(
+    own = rekalman.LinearContinuous.create(
         -0.1 * np.eye(1), np.eye(1), np.eye(1), np.eye(1), initial="stationary"
     )
-    learner = rekal.MaximumLikelihood(freeze=("C", "g"), iterations=40)
-    found = rekal.fit(data, own, learner, progress=False)
-    assert isinstance(found.model, rekal.LinearContinuous)
+    learner = rekalman.MaximumLikelihood(freeze=("C", "g"), iterations=40)
+    found = rekalman.fit(data, own, learner, progress=False)
+    assert isinstance(found.model, rekalman.LinearContinuous)
     assert float(found.model.F[0, 0]) < 0
     assert found.history.log_likelihood[-1] > found.history.log_likelihood[0]
-    with pytest.raises(rekal.RekalError, match="no closed-form M-step: use MaximumLikelihood"):
-        rekal.fit(data, own, rekal.EM(), progress=False)
+    with pytest.raises(rekalman.RekalError, match="no closed-form M-step: use MaximumLikelihood"):
+        rekalman.fit(data, own, rekalman.EM(), progress=False)
 
 
 def test_what_has_no_form_in_continuous_time_is_refused(data):
@@ -200,19 +202,19 @@ def test_what_has_no_form_in_continuous_time_is_refused(data):
         ("linear", {}, "sampled irregularly, but this model runs in equal steps"),
         ("rbf", {}, "sampled irregularly, but this model runs in equal steps"),
     ):
-        with pytest.raises(rekal.RekalError, match=sentence):
-            rekal.fit(data, model, progress=False, **more)
+        with pytest.raises(rekalman.RekalError, match=sentence):
+            rekalman.fit(data, model, progress=False, **more)
     one = np.eye(1)
-    curved = rekal.NonlinearGaussian.create(
+    curved = rekalman.NonlinearGaussian.create(
         lambda x, u, dt: x, lambda x, u: x, one, one, np.zeros(1), one
     )
-    with pytest.raises(rekal.RekalError, match="sampled irregularly"):
-        rekal.filter(rekal.ExtendedKalman(curved), data)
-    level = rekal.local_level().continuous(0.5)
+    with pytest.raises(rekalman.RekalError, match="sampled irregularly"):
+        rekalman.filter(rekalman.ExtendedKalman(curved), data)
+    level = rekalman.local_level().continuous(0.5)
     for make, sentence in (
         (lambda: level.continuous(2.0), "the steps of the structure are 0.5, not 2"),
-        (lambda: level + rekal.seasonal(4), "has no form in continuous time"),
-        (lambda: rekal.local_level().continuous(0.0), "interval must be a time above 0"),
+        (lambda: level + rekalman.seasonal(4), "has no form in continuous time"),
+        (lambda: rekalman.local_level().continuous(0.0), "interval must be a time above 0"),
     ):
-        with pytest.raises(rekal.RekalError, match=sentence):
+        with pytest.raises(rekalman.RekalError, match=sentence):
             make()

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from naive_linear import random_model, random_series
 
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.kalman.system import linear_system
-from rekal.foundation.errors import RekalError
-from rekal.learners.likelihood.score import log_likelihood
-from rekal.models.linear import LinearGaussian
+from rekalman.filters.gaussian import GaussianFilter
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.kalman.system import linear_system
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.likelihood.score import log_likelihood
+from rekalman.models.linear import LinearGaussian
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from naive_linear import Joint, random_model, random_series
 
-from rekal.data import Sequences
-from rekal.filters.kalman.batch import filter_batch
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.kalman.gains import gains
-from rekal.filters.kalman.system import linear_system
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.models.continuous import LinearContinuous
-from rekal.models.linear import LinearGaussian
-from rekal.models.time_varying import LinearTimeVarying
-from rekal.simulation.linear import simulate_linear
-from rekal.smoothers.simulation import Noise, path_given, simulation_smoother
+from rekalman.data import Sequences
+from rekalman.filters.kalman.batch import filter_batch
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.kalman.gains import gains
+from rekalman.filters.kalman.system import linear_system
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.models.continuous import LinearContinuous
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.time_varying import LinearTimeVarying
+from rekalman.simulation.linear import simulate_linear
+from rekalman.smoothers.simulation import Noise, path_given, simulation_smoother
 
 STEPS = 6
 

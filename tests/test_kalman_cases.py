@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal.data import Sequences
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.particle import ParticleFilter
-from rekal.foundation.errors import RekalError
-from rekal.models.continuous import LinearContinuous
-from rekal.models.linear import LinearGaussian
-from rekal.models.time_varying import LinearTimeVarying
-from rekal.simulation.models import simulate
+import rekalman
+from rekalman.data import Sequences
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.particle import ParticleFilter
+from rekalman.foundation.errors import RekalError
+from rekalman.models.continuous import LinearContinuous
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.time_varying import LinearTimeVarying
+from rekalman.simulation.models import simulate
 
 ONE = np.eye(1)
 
@@ -299,11 +299,11 @@ SHORT = np.ones((90, 1, 1))
             "input 0 is nan at step 1: .* inputs may not, so fill them first",
         ),
         (
-            lambda: rekal.filter(Kalman(scalar()), Sequences.from_arrays(np.zeros((3, 2)))),
+            lambda: rekalman.filter(Kalman(scalar()), Sequences.from_arrays(np.zeros((3, 2)))),
             "model has 1 observations and 0 inputs, but the data have 2 and 0",
         ),
         (
-            lambda: rekal.smooth(
+            lambda: rekalman.smooth(
                 Kalman(scalar()), Sequences.from_arrays(np.zeros(3), inputs=np.zeros(3))
             ),
             "model has 1 observations and 0 inputs, but the data have 1 and 1",

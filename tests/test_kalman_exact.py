@@ -9,10 +9,10 @@ import pytest
 import scipy.linalg
 from naive_linear import Joint, assert_equals_joint, random_model, random_series, random_varying
 
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman.filter import Kalman
-from rekal.models.continuous import LinearContinuous
-from rekal.models.linear_model import Blocks
+from rekalman.filters.gaussian import GaussianFilter
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.models.continuous import LinearContinuous
+from rekalman.models.linear_model import Blocks
 
 FORMS = ("covariance", "square-root", "parallel")
 STEPS = 7

@@ -7,13 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.datasets.benchmark_systems import canonical_system, lorenz_step, lorenz_system, rotation
-from rekal.datasets.kalmannet import load_kalmannet
-from rekal.filters.extended import ExtendedKalman
-from rekal.foundation.errors import RekalError
-from rekal.studies import STUDIES
-from rekal.studies.base import StudyOptions
-from rekal.studies.kalman_floors import (
+from rekalman.datasets.benchmark_systems import (
+    canonical_system,
+    lorenz_step,
+    lorenz_system,
+    rotation,
+)
+from rekalman.datasets.kalmannet import load_kalmannet
+from rekalman.filters.extended import ExtendedKalman
+from rekalman.foundation.errors import RekalError
+from rekalman.studies import STUDIES
+from rekalman.studies.base import StudyOptions
+from rekalman.studies.kalman_floors import (
     RICCATI,
     decibels,
     estimates,

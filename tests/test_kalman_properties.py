@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from naive_diffuse import Exact, Moments
 from random_linear import AHEAD, EVERY, FEW, STEPS, Case, Sizes, cases, make_cases
 
-from rekal.filters.gaussian import GaussianFilter
-from rekal.filters.kalman.batch import filter_batch
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.kalman.forms import CovarianceForm, RootForm
-from rekal.filters.kalman.gains import gains
-from rekal.filters.kalman.system import linear_system
-from rekal.numerics.precision import in_single, single_precision
-from rekal.smoothers.simulation import Noise, path_given
+from rekalman.filters.gaussian import GaussianFilter
+from rekalman.filters.kalman.batch import filter_batch
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.kalman.forms import CovarianceForm, RootForm
+from rekalman.filters.kalman.gains import gains
+from rekalman.filters.kalman.system import linear_system
+from rekalman.numerics.precision import in_single, single_precision
+from rekalman.smoothers.simulation import Noise, path_given
 
 FORMS = ("covariance", "square-root", "parallel")
 TOLERANCE, SINGLE = 1e-8, 1e-4

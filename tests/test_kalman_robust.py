@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_linear import Joint, assert_equals_joint, random_model, random_series, spd, stable
 
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.kalman.system import decorrelate
-from rekal.models.linear import LinearGaussian
-from rekal.numerics.precision import single_precision
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.kalman.system import decorrelate
+from rekalman.models.linear import LinearGaussian
+from rekalman.numerics.precision import single_precision
 
 STEPS = 7
 

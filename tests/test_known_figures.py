@@ -8,16 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.foundation.plain import plain
-from rekal.learners.gradient.backprop import Backprop
-from rekal.studies import STUDIES
-from rekal.studies.base import StudyOptions
-from rekal.studies.films import imputation, irregular_pendulum, pendulum, quad_link, three_pendulums
-from rekal.studies.films.contest import Contest
-from rekal.studies.films.estimation import Size, side_by_side
-from rekal.studies.films.networks import Contestant, Surroundings
-from rekal.studies.known import Known
+from rekalman.foundation.errors import RekalError
+from rekalman.foundation.plain import plain
+from rekalman.learners.gradient.backprop import Backprop
+from rekalman.studies import STUDIES
+from rekalman.studies.base import StudyOptions
+from rekalman.studies.films import (
+    imputation,
+    irregular_pendulum,
+    pendulum,
+    quad_link,
+    three_pendulums,
+)
+from rekalman.studies.films.contest import Contest
+from rekalman.studies.films.estimation import Size, side_by_side
+from rekalman.studies.films.networks import Contestant, Surroundings
+from rekalman.studies.known import Known
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMALL = pendulum.STUDY._replace(

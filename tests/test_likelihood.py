@@ -16,17 +16,17 @@ import pandas as pd
 import pytest
 from naive import JointGaussian, random_linear, simulate_linear
 
-from rekal.data import Sequences
-from rekal.datasets.examples import load_example
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.em.linear_em import linear_em
-from rekal.learners.likelihood.information import decomposed
-from rekal.learners.likelihood.likelihood import MaximumLikelihood
-from rekal.learners.likelihood.parameters import structure_parameters
-from rekal.learners.likelihood.total import groups_of, total_log_likelihood, value_and_gradient
-from rekal.models.linear import LinearGaussian
-from rekal.models.structures.structural import (
+from rekalman.data import Sequences
+from rekalman.datasets.examples import load_example
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.likelihood.information import decomposed
+from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.likelihood.parameters import structure_parameters
+from rekalman.learners.likelihood.total import groups_of, total_log_likelihood, value_and_gradient
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.structures.structural import (
     autoregression,
     constant_velocity,
     local_level,

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import JointGaussian, random_linear, simulate_linear
 
-import rekal
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import Batch, as_batch, like_lengths
-from rekal.learners.em.linear_em import linear_em
-from rekal.learners.em.linear_statistics import linear_e_step
-from rekal.learners.em.priors import PriorStrength
-from rekal.models.linear import LinearGaussian
+import rekalman
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import Batch, as_batch, like_lengths
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.em.linear_statistics import linear_e_step
+from rekalman.learners.em.priors import PriorStrength
+from rekalman.models.linear import LinearGaussian
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 
@@ -137,14 +137,14 @@ def test_short_series_beside_a_long_one_are_learned_from_in_groups():
 
 
 def test_moments_that_no_memory_holds_are_refused(monkeypatch):
-    monkeypatch.setattr("rekal.numerics.memory.memory_of_machine", lambda: 1e6)
+    monkeypatch.setattr("rekalman.numerics.memory.memory_of_machine", lambda: 1e6)
     data = Sequences.from_arrays([np.zeros(4000), np.zeros(3)])
     message = "2 series, padded to 4096 steps, would take .* GiB .*: work on series of like lengths"
     level = LinearGaussian.create(np.eye(1), np.eye(1), np.eye(1), np.eye(1))
     with pytest.raises(RekalError, match="^filtering " + message):
-        rekal.filter(rekal.Kalman(level), data)
+        rekalman.filter(rekalman.Kalman(level), data)
     with pytest.raises(RekalError, match="^smoothing " + message):
-        rekal.smooth(rekal.Kalman(level), data)
+        rekalman.smooth(rekalman.Kalman(level), data)
 
 
 def test_series_side_by_side_equal_one_after_the_other():

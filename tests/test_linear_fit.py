@@ -1,4 +1,4 @@
-"""Linear and structural models through `rekal.fit`, from data to forecast and back from a file."""
+"""Linear and structural models through `rekalman.fit`, from data to forecast and back from a file."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import numpy as np
 import pytest
 from naive import JointGaussian, random_linear, simulate_linear
 
-import rekal
-from rekal.data import Sequences
-from rekal.identification import distance, responses
-from rekal.learners.batch import as_batch
-from rekal.models.linear import LinearGaussian
+import rekalman
+from rekalman.data import Sequences
+from rekalman.identification import distance, responses
+from rekalman.learners.batch import as_batch
+from rekalman.models.linear import LinearGaussian
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 
 
 @pytest.fixture(scope="module")
 def nile():
-    return rekal.load_example("nile")
+    return rekalman.load_example("nile")
 
 
 @pytest.fixture(scope="module")
 def level(nile):
-    return rekal.fit(nile, "local-level", progress=False)
+    return rekalman.fit(nile, "local-level", progress=False)
 
 
 @pytest.fixture(scope="module")
 def free(nile):
-    return rekal.fit(nile, "linear", progress=False)
+    return rekalman.fit(nile, "linear", progress=False)
 
 
 def linear(seed: int, **more) -> LinearGaussian:
@@ -48,8 +48,8 @@ def test_a_structure_tells_its_parameters(level):
 
 
 def test_a_saved_structure_is_the_same(level, nile, tmp_path):
-    level.save(tmp_path / "m.rekal")
-    again = rekal.load(tmp_path / "m.rekal")
+    level.save(tmp_path / "m.rekalman")
+    again = rekalman.load(tmp_path / "m.rekalman")
     assert again.parameters == level.parameters
     assert again.history.criteria == level.history.criteria
     assert again.kind == "local-level"
@@ -85,9 +85,9 @@ def test_a_forecast_is_the_law_of_what_follows():
         known = mask & (np.arange(12) < 8)[:, None]
         joint = JointGaussian(model, y, known, u)
         mean, cov = joint.given(8)
-        algorithm = rekal.Kalman(model)
+        algorithm = rekalman.Kalman(model)
         path = algorithm.run(y[:8], mask[:8], u[:8])
-        from rekal.forecasting import forecast_from
+        from rekalman.forecasting import forecast_from
 
         made = forecast_from(algorithm, path, 4, jax.random.key(0), future_inputs=u[8:])
         C, D, d, R = (np.asarray(getattr(model, name)) for name in ("C", "D", "d", "R"))
@@ -106,7 +106,7 @@ def test_a_linear_model_by_name_learns_a_wave():
     y = np.stack([np.sin(t / 4), np.cos(t / 4)], 1) + 0.1 * rng.normal(size=(400, 2))
     y[rng.random((400, 2)) < 0.2] = np.nan
     data = Sequences.from_arrays(y[None])
-    fit = rekal.fit(data, "linear", states=2, progress=False)
+    fit = rekalman.fit(data, "linear", states=2, progress=False)
     found = fit.identify()
     assert found.linear is not None
     assert found.fixed_points[0].oscillation.period == pytest.approx(8 * np.pi, rel=0.01)
@@ -121,7 +121,7 @@ def test_a_linear_model_by_name_is_the_most_likely_one(nile, free):
     assert path[-1] > path[0] - 0.02
     assert np.diff(path).min() > -0.01
     assert free.filter(nile).log_likelihood == pytest.approx(path[-1], abs=0.01)
-    learner = rekal.MaximumLikelihood(errors=False)
+    learner = rekalman.MaximumLikelihood(errors=False)
     best = learner.run(free.model, as_batch(free.prepare(nile)))
     assert best.value - best.log_likelihood[0] < 0.1
 
@@ -131,7 +131,7 @@ def test_data_without_noise_leave_no_covariance_at_zero():
     t = np.arange(200)
     y = np.stack([np.sin(t / 5), 2 * np.sin(t / 5)], 1)
     data = Sequences.from_arrays(y)
-    fit = rekal.fit(data, "linear", states=2, progress=False)
+    fit = rekalman.fit(data, "linear", states=2, progress=False)
     assert np.linalg.eigvalsh(np.asarray(fit.model.R))[0] > 0
     assert np.isfinite(fit.filter(data).log_likelihood)
     np.testing.assert_allclose(
@@ -169,7 +169,9 @@ def test_responses_are_those_of_a_simulation():
         steady = np.ones((60, 1))
         zero = LinearGaussian.create(model.A, model.C, model.Q, model.R, B=model.B, D=model.D)
         start = jnp.asarray(zero.B[:, 0])
-        _, y = rekal.simulate(zero, 60, jax.random.key(0), inputs=steady, noise=False, start=start)
+        _, y = rekalman.simulate(
+            zero, 60, jax.random.key(0), inputs=steady, noise=False, start=start
+        )
         np.testing.assert_allclose(found.step[:, :, 0], y[0], atol=1e-9)
         np.testing.assert_allclose(found.gain[:, 0], y[0, -1], rtol=1e-2)
 
@@ -178,8 +180,8 @@ def test_hidden_modes_are_named():
     A, C = np.diag([0.9, 0.5]), np.array([[1.0, 0.0]])
     blind = LinearGaussian.create(A, C, np.diag([0.1, 0.1]), np.eye(1))
     idle = LinearGaussian.create(A, np.ones((1, 2)), np.diag([0.1, 0.0]), np.eye(1))
-    assert "0.5 does not show in any output" in rekal.identify(blind).summary()
-    assert "0.5 is driven by no input and no noise" in rekal.identify(idle).summary()
+    assert "0.5 does not show in any output" in rekalman.identify(blind).summary()
+    assert "0.5 is driven by no input and no noise" in rekalman.identify(idle).summary()
 
 
 @pytest.mark.parametrize(
@@ -189,10 +191,10 @@ def test_hidden_modes_are_named():
         ({"model": "local-level", "states": 3}, "states is of no use to the model local-level"),
         ({"model": "linear", "restarts": 3}, "restarts is of no use to the model linear"),
         ({"model": "linear", "period": 12}, "period is of no use to the model linear"),
-        ({"model": "local-level", "learner": rekal.EM()}, "use MaximumLikelihood"),
-        ({"model": "em-rnn", "learner": rekal.MaximumLikelihood()}, "no exact likelihood"),
+        ({"model": "local-level", "learner": rekalman.EM()}, "use MaximumLikelihood"),
+        ({"model": "em-rnn", "learner": rekalman.MaximumLikelihood()}, "no exact likelihood"),
     ],
 )
 def test_what_does_not_fit_is_refused(nile, arguments, sentence):
-    with pytest.raises(rekal.RekalError, match=sentence):
-        rekal.fit(nile, **arguments, progress=False)
+    with pytest.raises(rekalman.RekalError, match=sentence):
+        rekalman.fit(nile, **arguments, progress=False)

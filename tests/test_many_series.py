@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import rekal
+import rekalman
 
 RNG = np.random.default_rng(5)
 
 
-def model(kind: str) -> rekal.LinearGaussian:
+def model(kind: str) -> rekalman.LinearGaussian:
     A = [[0.9, 0.3], [-0.3, 0.8]]
     start = {"initial": "diffuse"} if kind == "diffuse" else {"P": np.eye(2)}
     driven = {"B": [[1.0], [0.5]], "D": [[0.5], [0.0]]} if kind == "driven" else {}
@@ -21,10 +21,10 @@ def model(kind: str) -> rekal.LinearGaussian:
         "R": [[0.3, 0.1], [0.1, 0.2]],
     }
     arrays = {name: np.asarray(value) for name, value in (blocks | driven).items()}
-    return rekal.LinearGaussian.create(**arrays, **start)
+    return rekalman.LinearGaussian.create(**arrays, **start)
 
 
-def series(kind: str) -> rekal.Sequences:
+def series(kind: str) -> rekalman.Sequences:
     count, steps = 5, 24
     y = RNG.normal(size=(count, steps, 2)).cumsum(1)
     u = RNG.normal(size=(count, steps, 1)) if kind == "driven" else None
@@ -34,7 +34,7 @@ def series(kind: str) -> rekal.Sequences:
     if kind == "other gaps":
         y[RNG.random(y.shape) < 0.2] = np.nan
     lengths = [24, 17, 24, 9, 20] if kind == "ragged" else [steps] * count
-    return rekal.Sequences.from_arrays(
+    return rekalman.Sequences.from_arrays(
         [one[:n] for one, n in zip(y, lengths, strict=True)],
         inputs=None if u is None else [one[:n] for one, n in zip(u, lengths, strict=True)],
     )
@@ -45,8 +45,8 @@ def series(kind: str) -> rekal.Sequences:
     "kind", ["complete", "same gaps", "other gaps", "ragged", "driven", "diffuse"]
 )
 def test_many_series_are_filtered_and_smoothed_as_each_alone(kind, form):
-    algorithm, data = rekal.Kalman(model(kind), form), series(kind)
-    for verb in (rekal.filter, rekal.smooth):
+    algorithm, data = rekalman.Kalman(model(kind), form), series(kind)
+    for verb in (rekalman.filter, rekalman.smooth):
         many = verb(algorithm, data)
         for i, name in enumerate(data.series_names):
             one, n = verb(algorithm, data.series(name)), int(data.lengths[i])
@@ -65,18 +65,18 @@ def test_many_series_are_filtered_and_smoothed_as_each_alone(kind, form):
 
 
 def test_future_inputs_of_all_series_alike_are_given_once():
-    algorithm, data = rekal.Kalman(model("driven")), series("driven")
+    algorithm, data = rekalman.Kalman(model("driven")), series("driven")
     inputs = RNG.normal(size=(4, 1))
-    once = rekal.forecast(algorithm, data, 4, future_inputs=inputs)
-    each = rekal.forecast(algorithm, data, 4, future_inputs=np.stack([inputs] * data.batch))
+    once = rekalman.forecast(algorithm, data, 4, future_inputs=inputs)
+    each = rekalman.forecast(algorithm, data, 4, future_inputs=np.stack([inputs] * data.batch))
     np.testing.assert_array_equal(once.mean, each.mean)
 
 
 @pytest.mark.parametrize("kind", ["ragged", "diffuse"])
 def test_forecasts_of_many_series_are_those_of_each(kind):
-    algorithm, data = rekal.Kalman(model(kind)), series(kind)
-    many = rekal.forecast(algorithm, data, 4)
+    algorithm, data = rekalman.Kalman(model(kind)), series(kind)
+    many = rekalman.forecast(algorithm, data, 4)
     for i, name in enumerate(data.series_names):
-        one = rekal.forecast(algorithm, data.series(name), 4)
+        one = rekalman.forecast(algorithm, data.series(name), 4)
         np.testing.assert_allclose(many.mean[i], one.mean[0], rtol=1e-8)
         np.testing.assert_allclose(many.std[i], one.std[0], rtol=1e-8)

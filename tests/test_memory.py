@@ -9,16 +9,16 @@ import sys
 
 import pytest
 
-from rekal.datasets.tasks import pendulum_task
-from rekal.learners.gradient import backprop
-from rekal.numerics import memory
-from rekal.studies.films.networks import Contestant, Surroundings, network_of
+from rekalman.datasets.tasks import pendulum_task
+from rekalman.learners.gradient import backprop
+from rekalman.numerics import memory
+from rekalman.studies.films.networks import Contestant, Surroundings, network_of
 
 PROGRAM = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
-from rekal.numerics.memory import keep_freed_memory
+from rekalman.numerics.memory import keep_freed_memory
 
 thread = ThreadPoolExecutor(1)
 place = {"first": lambda call: call(), "other": lambda call: thread.submit(call).result()}[sys.argv[1]]

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-import rekal
-from rekal import methods
-from rekal.foundation.errors import RekalError
-from rekal.methods import option
-from rekal.methods.describe import describe, option_defaults, setting_defaults
-from rekal.methods.own.models import METHODS, MODELS
-from rekal.methods.selection import select
-from rekal.models.activations import ACTIVATIONS
+import rekalman
+from rekalman import methods
+from rekalman.foundation.errors import RekalError
+from rekalman.methods import option
+from rekalman.methods.describe import describe, option_defaults, setting_defaults
+from rekalman.methods.own.models import METHODS, MODELS
+from rekalman.methods.selection import select
+from rekalman.models.activations import ACTIVATIONS
 
 BY_NAME = methods.names()
 
@@ -44,10 +44,10 @@ def test_a_method_says_what_it_is(name: str):
 
 def test_the_defaults_of_learners_are_those_of_the_classes():
     """The command line shows the numbers of the methods; they are what the learners do."""
-    assert methods.EMRNN().default_learner() == rekal.EM()
-    assert methods.LocalLevel().default_learner() == rekal.MaximumLikelihood()
-    assert methods.DrivenRNN().default_learner() == rekal.SimulationError()
-    radial = rekal.EM(smoother="gaussian", window=5, average=1)
+    assert methods.EMRNN().default_learner() == rekalman.EM()
+    assert methods.LocalLevel().default_learner() == rekalman.MaximumLikelihood()
+    assert methods.DrivenRNN().default_learner() == rekalman.SimulationError()
+    radial = rekalman.EM(smoother="gaussian", window=5, average=1)
     assert methods.RBF().default_learner() == radial
     assert methods.Linear().default_learner().iterations == 300
     assert methods.GRU().default_learner(epochs=3).rate == 3e-3
@@ -162,22 +162,22 @@ def test_a_default_that_many_share_is_that_of_others():
 
 
 def test_what_fit_takes_in_place_of_a_name():
-    data = rekal.load_example("nile")
+    data = rekalman.load_example("nile")
     for model, options, sentence in (
         (methods.GRU(), {"states": 3}, "states belongs into the method: GRU(states=3)"),
         (methods.GRU(), {"kernels": 3}, "kernels is of no use to the model gru"),
         ("gru", {"kernels": None, "state": None}, "state is of no use to the model gru"),
-        (rekal.local_level(), {"states": 3}, "states is of no use to a model of your own"),
+        (rekalman.local_level(), {"states": 3}, "states is of no use to a model of your own"),
     ):
         with pytest.raises(RekalError, match=re.escape(sentence)):
-            rekal.fit(data, model, progress=False, **options)
+            rekalman.fit(data, model, progress=False, **options)
     with pytest.raises(RekalError, match="a model is a name, a method, or one of StochasticRNN"):
         select(3, {})
 
 
 def test_data_that_a_method_does_not_take_are_refused():
-    data = rekal.Sequences.from_arrays(np.r_[np.arange(20.0), np.nan])
-    driven = rekal.Sequences.from_arrays(np.arange(20.0), inputs=np.arange(20.0) ** 2)
+    data = rekalman.Sequences.from_arrays(np.r_[np.arange(20.0), np.nan])
+    driven = rekalman.Sequences.from_arrays(np.arange(20.0), inputs=np.arange(20.0) ** 2)
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Plain(methods.LocalLevel):
@@ -186,31 +186,31 @@ def test_data_that_a_method_does_not_take_are_refused():
 
     for each, sentence in ((data, "takes no missing entries"), (driven, "takes no inputs: leave")):
         with pytest.raises(RekalError, match=f"the model local-level {sentence}.*em-rnn"):
-            rekal.fit(each, Plain(), progress=False)
+            rekalman.fit(each, Plain(), progress=False)
 
 
 def test_name_and_method_give_the_same_fit():
-    data = rekal.load_example("nile")
-    by_name = rekal.fit(data, "ar", states=3, progress=False)
-    by_method = rekal.fit(data, methods.AR(states=3), progress=False)
+    data = rekalman.load_example("nile")
+    by_name = rekalman.fit(data, "ar", states=3, progress=False)
+    by_method = rekalman.fit(data, methods.AR(states=3), progress=False)
     pairs = zip(jax.tree.leaves(by_name.model), jax.tree.leaves(by_method.model), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs) and by_method.kind == "ar"
     assert np.array_equal(by_name.history.log_likelihood, by_method.history.log_likelihood)
 
 
 def test_the_methods_need_nothing_numerical():
-    """The files of methods import no part of rekal that computes."""
+    """The files of methods import no part of rekalman that computes."""
     from pathlib import Path
 
     folder = Path(methods.__file__).parent
     allowed = (
-        "rekal.methods",
-        "rekal.foundation.errors",
-        "rekal.foundation.arguments",
-        "rekal.foundation.suggest",
-        "rekal.foundation.plain",
+        "rekalman.methods",
+        "rekalman.foundation.errors",
+        "rekalman.foundation.arguments",
+        "rekalman.foundation.suggest",
+        "rekalman.foundation.plain",
     )
     for file in folder.rglob("*.py"):
         for line in file.read_text().splitlines():
-            if line.startswith(("from rekal", "import rekal", "from jax", "import jax")):
+            if line.startswith(("from rekalman", "import rekalman", "from jax", "import jax")):
                 assert line.split()[1].startswith(allowed), (file.name, line)

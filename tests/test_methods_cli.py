@@ -1,4 +1,4 @@
-"""`rekal models`, and options of a method on the command line."""
+"""`rekalman models`, and options of a method on the command line."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from cli_helpers import answer, call, refused
 
-import rekal
-from rekal.data import Sequences
+import rekalman
+from rekalman.data import Sequences
 
 pytest_plugins = ["cli_fixtures"]
 
 
 def test_the_models_are_listed():
     listed = answer(call("models", "--json"))["models"]
-    assert [each["name"] for each in listed] == list(rekal.methods.names())
+    assert [each["name"] for each in listed] == list(rekalman.methods.names())
     gru = next(each for each in listed if each["name"] == "gru")
     assert gru["irregular"] and gru["missing"] and not gru["identify"] and not gru["smooth"]
     page = call("models").stdout
@@ -42,23 +42,23 @@ SAME = {
 
 
 @pytest.fixture(scope="module")
-def network() -> rekal.Fit:
+def network() -> rekalman.Fit:
     """An Elman network of the columns that the tests of the command line read."""
     from cli_helpers import oscillation
 
-    learner = rekal.methods.Elman().default_learner(epochs=2, seed=0)
+    learner = rekalman.methods.Elman().default_learner(epochs=2, seed=0)
     data = Sequences.from_pandas(oscillation(), time="t_s")
-    fit = rekal.fit(data, "elman", learner, states=3, units=4, progress=False)
-    assert isinstance(fit, rekal.Fit)
+    fit = rekalman.fit(data, "elman", learner, states=3, units=4, progress=False)
+    assert isinstance(fit, rekalman.Fit)
     return fit
 
 
 @pytest.mark.parametrize("how", SAME)
-def test_the_command_line_gives_the_same_fit(here, network: rekal.Fit, how: str):
+def test_the_command_line_gives_the_same_fit(here, network: rekalman.Fit, how: str):
     options = ("--model", "elman", "--epochs", 2, "--backtest", 0, "--no-report", "--json", "-q")
     answer(call("fit", "y.csv", *options, *SAME[how]))
-    read = rekal.load("y-elman.rekal")
-    assert isinstance(read, rekal.Fit)
+    read = rekalman.load("y-elman.rekalman")
+    assert isinstance(read, rekalman.Fit)
     pairs = zip(
         jax.tree.leaves(read.algorithm.network),
         jax.tree.leaves(network.algorithm.network),

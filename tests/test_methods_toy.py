@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from cli_helpers import answer, call, refused
 
-import rekal
-from rekal import methods
-from rekal.foundation.errors import RekalError
+import rekalman
+from rekalman import methods
+from rekalman.foundation.errors import RekalError
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -30,10 +30,10 @@ def toy() -> Iterator[type[methods.Method]]:
 
 
 @pytest.fixture(scope="module")
-def fit() -> rekal.Fit:
+def fit() -> rekalman.Fit:
     """The method on the flow of the Nile."""
-    fit = rekal.fit(rekal.load_example("nile"), NAME, alpha=0.25, progress=False)
-    assert isinstance(fit, rekal.Fit)
+    fit = rekalman.fit(rekalman.load_example("nile"), NAME, alpha=0.25, progress=False)
+    assert isinstance(fit, rekalman.Fit)
     return fit
 
 
@@ -41,8 +41,8 @@ def test_it_is_short():
     assert len(Path(__file__).with_name("toy_method.py").read_text().splitlines()) <= 40
 
 
-def test_it_forecasts_as_exponential_smoothing_does(fit: rekal.Fit):
-    nile = rekal.load_example("nile")
+def test_it_forecasts_as_exponential_smoothing_does(fit: rekalman.Fit):
+    nile = rekalman.load_example("nile")
     y = np.asarray(nile.values)[0, :, 0]
     level = y.mean()
     for value in y:
@@ -54,23 +54,23 @@ def test_it_forecasts_as_exponential_smoothing_does(fit: rekal.Fit):
     assert NAME in fit.summary()
 
 
-def test_it_streams_and_is_saved(fit: rekal.Fit, tmp_path: Path):
+def test_it_streams_and_is_saved(fit: rekalman.Fit, tmp_path: Path):
     stream = fit.stream()
     stream.update([1000.0])
-    fit.save(tmp_path / "toy.rekal")
+    fit.save(tmp_path / "toy.rekalman")
     methods_before = methods.names()
-    again = rekal.load(tmp_path / "toy.rekal")
+    again = rekalman.load(tmp_path / "toy.rekalman")
     assert again.kind == NAME and methods.names() == methods_before
-    nile = rekal.load_example("nile")
+    nile = rekalman.load_example("nile")
     assert np.array_equal(fit.forecast(nile, 2).mean, again.forecast(nile, 2).mean)
 
 
 def test_it_refuses_what_it_does_not_take():
-    data = rekal.load_example("nile")
+    data = rekalman.load_example("nile")
     with pytest.raises(RekalError, match="not the model exponential-smoothing: leave learner out"):
-        rekal.fit(data, NAME, rekal.EM(), progress=False)
+        rekalman.fit(data, NAME, rekalman.EM(), progress=False)
     with pytest.raises(RekalError, match="alpha must lie between 0 and 1, but is 2"):
-        rekal.fit(data, NAME, alpha=2)
+        rekalman.fit(data, NAME, alpha=2)
 
 
 def test_it_has_the_command_line(here: Path):
@@ -78,7 +78,7 @@ def test_it_has_the_command_line(here: Path):
     assert told["kind"] == NAME
     page = (here / f"y-{NAME}.html").read_text()
     assert NAME in page
-    rows = answer(call("forecast", f"y-{NAME}.rekal", "y.csv", "-n", 3, "--json", "-q"))
+    rows = answer(call("forecast", f"y-{NAME}.rekalman", "y.csv", "-n", 3, "--json", "-q"))
     assert len(rows["forecast"]) == 3
     assert NAME in call("models").stdout
     assert "Share of an error" in call("models", NAME).stdout

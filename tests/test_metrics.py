@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from rekal.core import metrics, mixtures
+from rekalman.core import metrics, mixtures
 
 
 def mixture(seed, count, shared=True):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from fuzz import model_files
 
-from rekal.fitting.loading import load
-from rekal.foundation.archive import save_archive
-from rekal.foundation.entries import Entries
-from rekal.foundation.errors import RekalError
-from rekal.networks.serial import load_network
+from rekalman.fitting.loading import load
+from rekalman.foundation.archive import save_archive
+from rekalman.foundation.entries import Entries
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.serial import load_network
 
 MODEL = "filter.arguments.model.model"
 
@@ -31,7 +31,7 @@ def test_sixty_damaged_files(models, tmp_path):
 
 def test_the_script_sees_what_is_wrong(models, tmp_path, monkeypatch):
     case = model_files.Case(0, "seed", "removed", None)
-    monkeypatch.setattr(model_files.rekal, "load", lambda path: {}["seed"])
+    monkeypatch.setattr(model_files.rekalman, "load", lambda path: {}["seed"])
     assert model_files.verdict(models[0], case, tmp_path) == "KeyError: 'seed'"
 
 
@@ -43,15 +43,15 @@ def test_the_script_sees_what_is_wrong(models, tmp_path, monkeypatch):
         ("seed", "value", -1, "'seed' is -1, which cannot be"),
         ("labels", "value", [], "'labels' is a list, not an object"),
         ("labels.units", "value", ["m"], "'labels.units' has 1 entries, not 2"),
-        ("labels.time_kind", "value", "x", "this rekal knows only step, number, date"),
+        ("labels.time_kind", "value", "x", "this rekalman knows only step, number, date"),
         ("history.stopped", "value", "bored", "'history.stopped' is 'bored'"),
         (
             "filter",
             "extra",
             None,
-            "'filter.unknown', which this version of rekal does not know",
+            "'filter.unknown', which this version of rekalman does not know",
         ),
-        ("filter.new", "value", "Oracle", "this rekal knows no 'Oracle'"),
+        ("filter.new", "value", "Oracle", "this rekalman knows no 'Oracle'"),
         ("filter.arguments", "extra", None, "a Kalman has no 'unknown' in this version"),
         ("filter.arguments.model", "removed", None, "'filter.model' is missing"),
         (f"{MODEL}.type", "value", "Oracle", "knows no model of type 'Oracle'"),
@@ -65,7 +65,7 @@ def test_the_script_sees_what_is_wrong(models, tmp_path, monkeypatch):
 )
 def test_the_sentence_says_what_is_wrong(place, damage, content, sentence, models, tmp_path):
     base = models[0]
-    path = tmp_path / "m.rekal"
+    path = tmp_path / "m.rekalman"
     model_files.damaged(base, model_files.Case(0, place, damage, content), path)
     with pytest.raises(RekalError) as caught:
         load(path)
@@ -73,11 +73,11 @@ def test_the_sentence_says_what_is_wrong(place, damage, content, sentence, model
 
 
 def test_a_configuration_that_is_no_object(tmp_path):
-    save_archive(tmp_path / "m.rekal", {"kind": "network"}, {})
-    with pytest.raises(RekalError, match=r"m.rekal: 'network' is missing"):
-        load_network(tmp_path / "m.rekal")
+    save_archive(tmp_path / "m.rekalman", {"kind": "network"}, {})
+    with pytest.raises(RekalError, match=r"m.rekalman: 'network' is missing"):
+        load_network(tmp_path / "m.rekalman")
     with pytest.raises(RekalError, match="it holds 'network', not a trained model: read it by"):
-        load(tmp_path / "m.rekal")
+        load(tmp_path / "m.rekalman")
     with pytest.raises(RekalError, match="the configuration is a list, not an object"):
         Entries([])
 
@@ -85,7 +85,7 @@ def test_a_configuration_that_is_no_object(tmp_path):
 def test_numbers_that_json_writes_as_whole_ones_are_read(models, tmp_path):
     """Another program writes 1.0 as 1."""
     base = models[0]
-    path = tmp_path / "m.rekal"
+    path = tmp_path / "m.rekalman"
     model_files.damaged(base, model_files.Case(0, "history.seconds", "value", 3), path)
     fitted = load(path)
     assert fitted.history.seconds == 3.0

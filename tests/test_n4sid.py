@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from naive import random_linear, simulate_linear
 
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.em.linear_em import linear_em
-from rekal.learners.start.n4sid import autoregressive_order, n4sid
-from rekal.learners.start.subspace import subspace_start
-from rekal.models.linear import LinearGaussian
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.start.n4sid import autoregressive_order, n4sid
+from rekalman.learners.start.subspace import subspace_start
+from rekalman.models.linear import LinearGaussian
 
 BLOCKS = ("A", "B", "c", "C", "D", "d", "Q", "R", "m", "P")
 

@@ -10,9 +10,9 @@ import pyarrow
 import pytest
 from hand_made import hand_made
 
-import rekal
-from rekal import RekalError, Sequences
-from rekal.forecasting import Labels
+import rekalman
+from rekalman import RekalError, Sequences
+from rekalman.forecasting import Labels
 
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
 AHEAD = pd.date_range("2024-02-10", periods=3, freq="D")
@@ -120,7 +120,7 @@ def test_simulations_take_frames_by_name():
         FIT.simulate(30, seed=1, inputs=many.to_numpy()).values,
     )
     with pytest.raises(RekalError, match="names of a DataFrame would be lost"):
-        rekal.simulate(FIT.model, 30, jax.random.key(0), inputs=many)
+        rekalman.simulate(FIT.model, 30, jax.random.key(0), inputs=many)
 
 
 def test_scores_take_frames_by_name():
@@ -135,11 +135,11 @@ def test_scores_take_frames_by_name():
 
 
 def test_none_is_a_sample_that_is_missing():
-    model = rekal.LinearGaussian(
+    model = rekalman.LinearGaussian(
         A=0.9 * jnp.eye(2), B=jnp.zeros((2, 0)), c=jnp.zeros(2), C=jnp.eye(2), D=jnp.zeros((2, 0)),
         d=jnp.zeros(2), Q=jnp.eye(2), R=jnp.eye(2), m=jnp.zeros(2), P=jnp.eye(2),
     )  # fmt: skip
-    for algorithm in (rekal.Kalman(model), rekal.ParticleFilter(model, 50, seed=1)):
+    for algorithm in (rekalman.Kalman(model), rekalman.ParticleFilter(model, 50, seed=1)):
         belief = algorithm.predict(algorithm.init(jax.random.key(0)), None, None)
         after, gain = algorithm.update(belief, None)
         assert float(gain) == pytest.approx(0, abs=1e-6)
@@ -149,13 +149,13 @@ def test_none_is_a_sample_that_is_missing():
             if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
                 np.testing.assert_array_equal(leaf, other)
                 np.testing.assert_array_equal(leaf, third)
-    stream = rekal.Stream(
-        rekal.Kalman(model), rekal.Standardiser(np.zeros(2), np.ones(2)), Labels.plain(2)
+    stream = rekalman.Stream(
+        rekalman.Kalman(model), rekalman.Standardiser(np.zeros(2), np.ones(2)), Labels.plain(2)
     )
     for sample in ([1.0, 2.0], None, [2.0, np.nan]):
         stream.update(sample)
     data = Sequences.from_arrays([[1.0, 2.0], [np.nan, np.nan], [2.0, np.nan]])
-    filtered = rekal.filter(rekal.Kalman(model), data)
+    filtered = rekalman.filter(rekalman.Kalman(model), data)
     assert stream.log_likelihood == pytest.approx(float(np.sum(filtered.log_evidence)))
     with pytest.raises(RekalError, match="names of a Series would be lost"):
         algorithm.update(belief, pd.Series({"b": 1.0, "a": 2.0}))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from cli_helpers import answer, call, refused
 
-from rekal.data import Sequences
-from rekal.fitting.loading import load
-from rekal.report import report_html
+from rekalman.data import Sequences
+from rekalman.fitting.loading import load
+from rekalman.report import report_html
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -25,16 +25,18 @@ def test_a_network_goes_through_all_commands(here):
         assert words in page
     assert "Dynamics without noise" not in page
 
-    rows = answer(call("forecast", "y-elman.rekal", "y.csv", "-n", 3, "--json", "-q"))["forecast"]
+    rows = answer(call("forecast", "y-elman.rekalman", "y.csv", "-n", 3, "--json", "-q"))[
+        "forecast"
+    ]
     assert len(rows) == 3 and all(row["lower_90"] < row["mean"] < row["upper_90"] for row in rows)
     scores = answer(
-        call("forecast", "y-elman.rekal", "y.csv", "-n", 2, "--rolling", "--json", "-q")
+        call("forecast", "y-elman.rekalman", "y.csv", "-n", 2, "--rolling", "--json", "-q")
     )
     assert [row["count"] for row in scores["scores"]] == [59, 58]
-    drawn = answer(call("simulate", "y-elman.rekal", "--steps", 4, "--json"))
+    drawn = answer(call("simulate", "y-elman.rekalman", "--steps", 4, "--json"))
     assert np.shape(drawn["values"]["y_mm"]) == (1, 4)
-    answer(call("report", "y-elman.rekal", "y.csv", "--out", "again.html", "--json", "-q"))
-    refused(call("identify", "y-elman.rekal"), "no state-space model")
+    answer(call("report", "y-elman.rekalman", "y.csv", "--out", "again.html", "--json", "-q"))
+    refused(call("identify", "y-elman.rekalman"), "no state-space model")
 
 
 def test_training_continues_from_its_folder(here):
@@ -47,11 +49,9 @@ def test_training_continues_from_its_folder(here):
 
 def test_the_report_says_how_to_make_the_network_again(here):
     answer(call("fit", "y.csv", *HOW, "--no-report", "--json"))
-    page = report_html(load("y-elman.rekal"), Sequences.from_csv("y.csv"))
-    call_again = (
-        "rekal.fit(data, &quot;elman&quot;, states=2, units=4, transform=&quot;none&quot;, seed=0)"
-    )
-    assert call_again in page
+    page = report_html(load("y-elman.rekalman"), Sequences.from_csv("y.csv"))
+    arguments = "&quot;elman&quot;, states=2, units=4, transform=&quot;none&quot;, seed=0"
+    assert f"rekalman.fit(data, {arguments})" in page
 
 
 def test_options_of_other_models_are_refused(here):

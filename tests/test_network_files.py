@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from small_networks import small_frames, small_network
 
-import rekal
-from rekal.foundation.errors import RekalError
-from rekal.networks.decoders import GaussianHead
-from rekal.networks.encoders import BYTE, DenseEncoder
-from rekal.networks.gru import GRU
-from rekal.networks.lstm import LSTM
-from rekal.networks.network import Network
-from rekal.networks.rkn.layer import RKN
-from rekal.networks.serial import network_arrays, network_config, network_from
-from rekal.networks.vision.patch_encoder import PatchEncoder
+import rekalman
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.decoders import GaussianHead
+from rekalman.networks.encoders import BYTE, DenseEncoder
+from rekalman.networks.gru import GRU
+from rekalman.networks.lstm import LSTM
+from rekalman.networks.network import Network
+from rekalman.networks.rkn.layer import RKN
+from rekalman.networks.serial import network_arrays, network_config, network_from
+from rekalman.networks.vision.patch_encoder import PatchEncoder
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 
@@ -55,8 +55,8 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_comes_back_from_its_file(name, tmp_path):
     network = NETWORKS[name]()
-    rekal.save_network(network, tmp_path / "n.rekal")
-    again = rekal.load_network(tmp_path / "n.rekal")
+    rekalman.save_network(network, tmp_path / "n.rekalman")
+    again = rekalman.load_network(tmp_path / "n.rekalman")
     assert eqx.tree_equal(again, network)
     assert jax.tree.structure(again) == jax.tree.structure(network)
 
@@ -90,11 +90,11 @@ def test_what_is_not_a_network_or_not_whole_is_refused(tmp_path):
     with pytest.raises(
         RekalError, match=r"network.decoder is the function tanh, which a file cannot"
     ):
-        rekal.save_network(own, tmp_path / "n.rekal")
-    assert not (tmp_path / "n.rekal").exists()
-    rekal.save_network(network, tmp_path / "n.rekal")
-    with pytest.raises(RekalError, match=r"read it by rekal\.load_network"):
-        rekal.load(tmp_path / "n.rekal")
+        rekalman.save_network(own, tmp_path / "n.rekalman")
+    assert not (tmp_path / "n.rekalman").exists()
+    rekalman.save_network(network, tmp_path / "n.rekalman")
+    with pytest.raises(RekalError, match=r"read it by rekalman\.load_network"):
+        rekalman.load(tmp_path / "n.rekalman")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -110,7 +110,7 @@ def test_frame_by_frame_is_what_a_run_over_the_film_says(name):
     dt = None if dt is None else np.where(np.arange(steps) < 4, dt, np.float32(0.7))
     batch = (None if each is None else jnp.asarray(each)[None] for each in (film, seen, u, dt))
     expected = eqx.filter_jit(network.run)(*batch).distribution
-    stream = rekal.FrameStream(network)
+    stream = rekalman.FrameStream(network)
     for t in range(4):
         more = {"u": None if u is None else u[t], "dt": None if dt is None else float(dt[t])}
         told = stream.update(film[t] if seen[t] else None, **more)
@@ -122,7 +122,7 @@ def test_frame_by_frame_is_what_a_run_over_the_film_says(name):
 
 
 def test_frames_that_do_not_fit_are_refused():
-    stream = rekal.FrameStream(small_network())
+    stream = rekalman.FrameStream(small_network())
     with pytest.raises(RekalError, match="after its first frame"):
         stream.forecast(1)
     for frame in (np.zeros((4, 3), np.uint8), np.zeros((3, 3)), np.zeros((2, 3, 3), np.uint8)):
@@ -143,7 +143,7 @@ def test_frames_that_do_not_fit_are_refused():
 
 def test_frames_take_real_numbers_and_whole_frames():
     pixels = np.zeros((1, 2, 3, 3), np.uint8)
-    make = rekal.Frames.from_arrays
+    make = rekalman.Frames.from_arrays
     hidden = np.ma.array([[[1.0], [9.97e36]]], mask=[[[False], [True]]])
     np.testing.assert_array_equal(make(pixels, hidden).targets[..., 0], [[1.0, np.nan]])
     for wrong, sentence in (
@@ -164,7 +164,7 @@ def test_frames_take_real_numbers_and_whole_frames():
 def test_training_refuses_frames_of_another_size_or_mask():
     frames = small_frames(4, 5)
     with pytest.raises(RekalError, match=r"observations of shape \(8, 8, 1\), but the data"):
-        rekal.Backprop(epochs=1).run(NETWORKS["lstm"](), frames)
+        rekalman.Backprop(epochs=1).run(NETWORKS["lstm"](), frames)
     with pytest.raises(RekalError, match=r"mask of shape \(4, 4\)"):
         dataclasses.replace(frames).from_arrays(
             frames.values, frames.targets, mask=np.ones((4, 4), bool)

@@ -1,4 +1,4 @@
-"""`rekal.fit(data, "rkn" | "lstm" | "gru" | "elman")`: a trained network is a fit like any other."""
+"""`rekalman.fit(data, "rkn" | "lstm" | "gru" | "elman")`: a trained network is a fit like any other."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import rekal
-from rekal.foundation.archive import load_archive, save_archive
-from rekal.foundation.errors import RekalError
-from rekal.learners.gradient.backprop import Backprop
-from rekal.learners.gradient.pieces import pieces
-from rekal.networks.table import flagged
-from rekal.simulation.filters import simulate_filter
+import rekalman
+from rekalman.foundation.archive import load_archive, save_archive
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.gradient.backprop import Backprop
+from rekalman.learners.gradient.pieces import pieces
+from rekalman.networks.table import flagged
+from rekalman.simulation.filters import simulate_filter
 
 QUICK = Backprop(epochs=3, batch=8, blackouts=0.2)
 
 
-def tanks(steps: int = 90, seed: int = 0) -> rekal.Sequences:
+def tanks(steps: int = 90, seed: int = 0) -> rekalman.Sequences:
     """Two levels, one after the other, filled by a pump; some entries are missing."""
     random = np.random.default_rng(seed)
     u, level, rows = random.uniform(0, 1, (steps, 1)), np.ones(2), []
@@ -32,34 +32,34 @@ def tanks(steps: int = 90, seed: int = 0) -> rekal.Sequences:
         rows.append(level + 0.1 * random.normal(size=2))
     y = 10 * np.array(rows)
     y[random.random(y.shape) < 0.15] = np.nan
-    return rekal.Sequences.from_arrays(
+    return rekalman.Sequences.from_arrays(
         y, inputs=u, names=("a_mm", "b_mm"), input_names=("pump",), interval=0.5
     )
 
 
-def walk(steps: int = 60) -> rekal.Sequences:
+def walk(steps: int = 60) -> rekalman.Sequences:
     """A random walk sampled at any times."""
     random = np.random.default_rng(1)
     dt = random.uniform(0.2, 3.0, steps)
     y = np.cumsum(np.sqrt(dt) * random.normal(size=steps)) + 0.3 * random.normal(size=steps)
-    return rekal.Sequences.from_arrays(y, times=np.cumsum(dt), irregular=True)
+    return rekalman.Sequences.from_arrays(y, times=np.cumsum(dt), irregular=True)
 
 
 @pytest.fixture(scope="module")
-def driven() -> rekal.Fit:
-    trained = rekal.fit(tanks(), "lstm", QUICK, states=2, units=6, progress=False)
-    assert isinstance(trained, rekal.Fit)
+def driven() -> rekalman.Fit:
+    trained = rekalman.fit(tanks(), "lstm", QUICK, states=2, units=6, progress=False)
+    assert isinstance(trained, rekalman.Fit)
     return trained
 
 
 @pytest.fixture(scope="module")
-def irregular() -> rekal.Fit:
-    trained = rekal.fit(walk(), "rkn", QUICK, states=2, progress=False)
-    assert isinstance(trained, rekal.Fit)
+def irregular() -> rekalman.Fit:
+    trained = rekalman.fit(walk(), "rkn", QUICK, states=2, progress=False)
+    assert isinstance(trained, rekalman.Fit)
     return trained
 
 
-def naive(trained: rekal.Fit, data: rekal.Sequences, until: int) -> tuple[Any, np.ndarray]:
+def naive(trained: rekalman.Fit, data: rekalman.Sequences, until: int) -> tuple[Any, np.ndarray]:
     """The belief after `until` rows and their log densities in raw units, one verb after the other."""
     table = trained.algorithm
     scale, mean = trained.standardiser.scale, trained.standardiser.location
@@ -81,7 +81,7 @@ def naive(trained: rekal.Fit, data: rekal.Sequences, until: int) -> tuple[Any, n
     return belief, np.array(densities)
 
 
-def drive(trained: rekal.Fit, data: rekal.Sequences, t: int) -> tuple[Any, Any]:
+def drive(trained: rekalman.Fit, data: rekalman.Sequences, t: int) -> tuple[Any, Any]:
     u = dt = None
     if data.inputs is not None:
         u = jnp.asarray(
@@ -162,9 +162,9 @@ def test_a_stream_takes_steps_of_any_length(irregular):
 
 def test_a_saved_network_comes_back(driven, irregular, tmp_path):
     for trained, data in ((driven, tanks()), (irregular, walk())):
-        trained.save(tmp_path / "n.rekal")
-        again = rekal.load(tmp_path / "n.rekal")
-        assert isinstance(again, rekal.Fit)
+        trained.save(tmp_path / "n.rekalman")
+        again = rekalman.load(tmp_path / "n.rekalman")
+        assert isinstance(again, rekalman.Fit)
         assert (again.labels, again.kind, again.continuous) == (
             trained.labels,
             trained.kind,
@@ -176,7 +176,7 @@ def test_a_saved_network_comes_back(driven, irregular, tmp_path):
 
 
 def test_a_file_with_other_arrays_is_refused_by_their_names(driven, tmp_path):
-    path = tmp_path / "n.rekal"
+    path = tmp_path / "n.rekalman"
     driven.save(path)
     config, arrays = load_archive(path)
     place = "filter.network.layer.across"
@@ -193,7 +193,7 @@ def test_a_file_with_other_arrays_is_refused_by_their_names(driven, tmp_path):
     ):
         save_archive(path, config, changed)
         with pytest.raises(RekalError, match=sentence):
-            rekal.load(path)
+            rekalman.load(path)
 
 
 def test_drawn_series_are_what_the_network_expects(driven):
@@ -216,9 +216,9 @@ def test_it_learns_to_forecast_and_how_sure_it_is():
     random = np.random.default_rng(0)
     phase = np.cumsum(0.5 + 0.05 * random.normal(size=700))
     y = np.sin(phase) + 0.1 * random.normal(size=700)
-    data = rekal.Sequences.from_arrays(y)
+    data = rekalman.Sequences.from_arrays(y)
     learner = Backprop(epochs=120, batch=8, rate=1e-2, blackouts=0.3)
-    trained = rekal.fit(data.window(0, 500), "gru", learner, states=3, units=12, progress=False)
+    trained = rekalman.fit(data.window(0, 500), "gru", learner, states=3, units=12, progress=False)
     made = trained.roll(data, (1, 8), origins=np.arange(500, 690))
     score = made.score(data.values, data.mask).set_index("horizon")
     assert score.loc[1, "rmse"] < 0.25
@@ -234,7 +234,7 @@ def test_it_learns_to_forecast_and_how_sure_it_is():
     warm_up=st.integers(0, 10),
 )
 def test_every_step_of_a_part_counts_once(begin, share, length, warm_up):
-    data = rekal.Sequences.from_arrays(
+    data = rekalman.Sequences.from_arrays(
         [np.arange(1.0, 31)[:, None], np.arange(101.0, 118)[:, None]]
     )
     found = pieces(data, begin, begin + share, length, warm_up)
@@ -264,10 +264,10 @@ def test_an_interrupt_of_the_calibration_keeps_the_network(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rekal.training.recurrent.calibrate", interrupted)
-    data = rekal.Sequences.from_arrays(np.random.default_rng(0).normal(size=80).cumsum())
-    learner = rekal.Backprop(epochs=1, batch=8, rate=1e-3)
-    fit = rekal.fit(data, "gru", learner, states=2, units=4, progress=False)
+    monkeypatch.setattr("rekalman.training.recurrent.calibrate", interrupted)
+    data = rekalman.Sequences.from_arrays(np.random.default_rng(0).normal(size=80).cumsum())
+    learner = rekalman.Backprop(epochs=1, batch=8, rate=1e-3)
+    fit = rekalman.fit(data, "gru", learner, states=2, units=4, progress=False)
     assert fit.history.stopped == "epochs"
     assert "warning         the calibration was interrupted" in fit.summary()
     assert np.isfinite(np.asarray(fit.forecast(data, 3).mean)).all()
@@ -279,8 +279,8 @@ def test_an_interrupt_keeps_what_there_is():
         if progress.iteration == 2:
             raise KeyboardInterrupt
 
-    cut = rekal.fit(tanks(), "elman", QUICK, states=2, units=4, progress=stop)
-    assert isinstance(cut, rekal.Fit)
+    cut = rekalman.fit(tanks(), "elman", QUICK, states=2, units=4, progress=stop)
+    assert isinstance(cut, rekalman.Fit)
     assert (cut.history.stopped, len(cut.history.held_out)) == ("interrupted", 1)
     assert "interrupted" in cut.summary()
 
@@ -296,7 +296,7 @@ def test_an_interrupt_keeps_what_there_is():
         ("gru", {"hold_out": 1.0}, "hold_out must lie between 0 and 1"),
         (
             "gru",
-            {"learner": rekal.EM()},
+            {"learner": rekalman.EM()},
             "EM trains em-rnn, rbf, linear, not the model gru: use Back",
         ),
         ("linear", {"learner": QUICK}, "Backprop trains rkn, lstm, gru, elman, not the"),
@@ -306,7 +306,7 @@ def test_an_interrupt_keeps_what_there_is():
 )
 def test_what_is_of_no_use_is_refused(model, how, sentence):
     with pytest.raises(RekalError, match=sentence):
-        rekal.fit(tanks(), model, **how, progress=False)
+        rekalman.fit(tanks(), model, **how, progress=False)
 
 
 def test_what_a_network_cannot_tell_is_refused(driven):

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_networks import small_network
 
-from rekal.core.bernoulli import Bernoulli
-from rekal.core.gaussian import DiagonalGaussian
-from rekal.foundation.errors import RekalError
-from rekal.networks.decoders import GaussianHead
-from rekal.networks.dense import MLP, Dense, LayerNorm
-from rekal.networks.encoders import BYTE, DenseEncoder
-from rekal.networks.positive import POSITIVE, positive
+from rekalman.core.bernoulli import Bernoulli
+from rekalman.core.gaussian import DiagonalGaussian
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.decoders import GaussianHead
+from rekalman.networks.dense import MLP, Dense, LayerNorm
+from rekalman.networks.encoders import BYTE, DenseEncoder
+from rekalman.networks.positive import POSITIVE, positive
 
 KEY = jax.random.key(0)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)

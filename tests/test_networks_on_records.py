@@ -9,29 +9,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import rekal
-from rekal.data.scales.standardiser import Standardiser
-from rekal.data.scales.volume import log_volume
-from rekal.data.time.seasons import season_of
-from rekal.datasets.pneumatic_arm import TEST, TRAIN, load_pneumatic_arm
-from rekal.learners.gradient.backprop import Backprop
-from rekal.models.structures.structural import local_linear_trend, seasonal
-from rekal.training.calibration import Horizon
-from rekal.training.warnings import behind_holding, hold_score, network_warnings
+import rekalman
+from rekalman.data.scales.standardiser import Standardiser
+from rekalman.data.scales.volume import log_volume
+from rekalman.data.time.seasons import season_of
+from rekalman.datasets.pneumatic_arm import TEST, TRAIN, load_pneumatic_arm
+from rekalman.learners.gradient.backprop import Backprop
+from rekalman.models.structures.structural import local_linear_trend, seasonal
+from rekalman.training.calibration import Horizon
+from rekalman.training.warnings import behind_holding, hold_score, network_warnings
 
 
-def dated(values: np.ndarray, start: str, step: str) -> rekal.Sequences:
+def dated(values: np.ndarray, start: str, step: str) -> rekalman.Sequences:
     index = pd.date_range(start, periods=len(values), freq=step)
-    return rekal.Sequences.from_pandas(pd.DataFrame({"y": values}, index=index))
+    return rekalman.Sequences.from_pandas(pd.DataFrame({"y": values}, index=index))
 
 
-def co2() -> rekal.Sequences:
+def co2() -> rekalman.Sequences:
     data = pytest.importorskip("statsmodels.datasets").co2.load_pandas().data["co2"]
     monthly = data.resample("MS").mean().interpolate()
     return dated(monthly.to_numpy(), str(monthly.index[0].date()), "MS")
 
 
-def gas() -> rekal.Sequences:
+def gas() -> rekalman.Sequences:
     path = Path(os.environ.get("REKAL_DATA", "")) / "classic_ssm" / "UKgas.csv"
     if not path.is_file():
         pytest.skip("the record of UK gas is not there")
@@ -47,7 +47,7 @@ def test_a_network_is_not_behind_the_structure_on_a_trend_with_seasons(record, p
     structure = local_linear_trend() + seasonal(period)
     rows = {}
     for name, model in (("network", kind), ("structure", structure)):
-        fit = rekal.fit(train, model, progress=False)
+        fit = rekalman.fit(train, model, progress=False)
         made = fit.roll(data, 1, origins=np.arange(train.steps - 1, data.steps - 1))
         rows[name] = made.score(data.values, data.mask).iloc[0]
     assert rows["network"]["crps"] < 1.05 * rows["structure"]["crps"]
@@ -62,7 +62,7 @@ def test_a_network_is_not_behind_the_linear_model_of_the_arm(learner):
     train, test = (load_pneumatic_arm(None, part, pressures=False) for part in (TRAIN, TEST))
     origins, scores = np.arange(20, 70), {}
     for name in ("rkn", "linear"):
-        fit = rekal.fit(train, name, learner if name == "rkn" else None, progress=False)
+        fit = rekalman.fit(train, name, learner if name == "rkn" else None, progress=False)
         made = fit.roll(test, (1, 2, 5, 10), origins=origins)
         scores[name] = made.score(test.values, test.mask, pooled=True)
     assert (scores["rkn"]["rmse"] < 1.05 * scores["linear"]["rmse"]).all()
@@ -72,8 +72,8 @@ def test_a_network_is_not_behind_the_linear_model_of_the_arm(learner):
 def test_a_season_is_that_of_the_calendar_or_what_the_data_show():
     random = np.random.default_rng(0)
     wave = np.tile([0.0, 3.0, 1.0, -2.0, 0.5, -1.0], 12) + 0.3 * random.normal(size=72)
-    assert season_of(rekal.Sequences.from_arrays(wave)) == 6
-    assert season_of(rekal.Sequences.from_arrays(random.normal(size=72))) is None
+    assert season_of(rekalman.Sequences.from_arrays(wave)) == 6
+    assert season_of(rekalman.Sequences.from_arrays(random.normal(size=72))) is None
     noise = random.normal(size=72)
     assert season_of(dated(noise, "2000-01-01", "MS")) == 12
     assert season_of(dated(noise, "2000-01-01", "QS")) == 4
@@ -82,7 +82,7 @@ def test_a_season_is_that_of_the_calendar_or_what_the_data_show():
 
 
 def judged(values: np.ndarray, score: float | None) -> tuple[str, ...]:
-    data = rekal.Sequences.from_arrays(values)
+    data = rekalman.Sequences.from_arrays(values)
     standardiser = Standardiser.of(data)
     volume = log_volume(standardiser, data)
     return network_warnings(standardiser.apply(data), 0.25, score, volume)
@@ -103,7 +103,7 @@ def test_a_network_behind_holding_the_last_value_is_warned():
     """The score of holding is that of a Gaussian whose variance is that of the steps before."""
     random = np.random.default_rng(1)
     noise = random.uniform(-1, 1, 200)
-    data = rekal.Sequences.from_arrays(noise)
+    data = rekalman.Sequences.from_arrays(noise)
     steps = np.diff(noise)
     var = np.mean(steps[:149] ** 2)
     expected = np.mean(-0.5 * (np.log(2 * np.pi * var) + steps[149:] ** 2 / var))
@@ -120,11 +120,11 @@ def test_a_network_behind_holding_at_some_horizon_is_warned(slope: float, behind
     y = np.zeros(400)
     for t in range(1, 400):
         y[t] = 0.5 * y[t - 1] + random.normal()
-    data = rekal.Sequences.from_arrays(y)
+    data = rekalman.Sequences.from_arrays(y)
     one = np.ones((1, 1))
-    model = rekal.LinearGaussian.create(A=slope * one, C=one, Q=one, R=0.01 * one)
+    model = rekalman.LinearGaussian.create(A=slope * one, C=one, Q=one, R=0.01 * one)
     volume = np.zeros((1, 400, 1))
-    made = network_warnings(data, 0.25, np.inf, volume, rekal.Kalman(model))
+    made = network_warnings(data, 0.25, np.inf, volume, rekalman.Kalman(model))
     if not behind:
         assert made == ()
         return

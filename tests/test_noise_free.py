@@ -11,10 +11,10 @@ from naive_diffuse import Exact
 from random_linear import FEW, make_cases
 from scipy.linalg import solve_discrete_lyapunov
 
-import rekal
-from rekal import Kalman, LinearGaussian, LinearTimeVarying, Sequences
-from rekal.learners.batch import Batch
-from rekal.learners.em.linear_em import linear_em
+import rekalman
+from rekalman import Kalman, LinearGaussian, LinearTimeVarying, Sequences
+from rekalman.learners.batch import Batch
+from rekalman.learners.em.linear_em import linear_em
 
 FORMS = ("covariance", "square-root", "parallel")
 
@@ -69,7 +69,7 @@ def test_an_autoregression_seen_without_noise(form):
         solved = np.linalg.solve(V, y)
         likelihood = -0.5 * (len(y) * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + y @ solved)
         model = linear(A, C, Q, [[0.0]], m=np.zeros(3), P=P)
-        found = rekal.smooth(Kalman(model, form=form), Sequences.from_arrays(y))
+        found = rekalman.smooth(Kalman(model, form=form), Sequences.from_arrays(y))
         assert found.log_likelihood == pytest.approx(likelihood, abs=1e-8)
         np.testing.assert_allclose(
             found.mean[0], (S @ H.T @ solved).reshape(-1, 3), atol=1e-8, rtol=0
@@ -82,7 +82,7 @@ def test_a_random_walk_seen_without_noise_from_a_diffuse_start(form):
     y, q = np.array([5.0, 5.3, 4.9, 5.6, 6.0]), 0.118
     model = linear([[1.0]], [[1.0]], [[q]], [[0.0]], initial="diffuse")
     kalman, data = Kalman(model, form=form), Sequences.from_arrays(y)
-    filtered, smoothed = rekal.filter(kalman, data), rekal.smooth(kalman, data)
+    filtered, smoothed = rekalman.filter(kalman, data), rekalman.smooth(kalman, data)
     steps = np.diff(y)
     right = -0.5 * (len(steps) * np.log(2 * np.pi * q) + (steps**2).sum() / q)
     assert filtered.log_likelihood == pytest.approx(right, abs=1e-10)
@@ -104,14 +104,14 @@ def test_a_dummy_that_is_zero_at_first_hides_nothing_else(form):
     )
     alone = linear([[1.0]], [[1.0]], [[0.09]], [[0.25]], initial="diffuse")
     data = Sequences.from_arrays(y)
-    one, other = (rekal.filter(Kalman(m, form=form), data) for m in (both, alone))
+    one, other = (rekalman.filter(Kalman(m, form=form), data) for m in (both, alone))
     np.testing.assert_allclose(one.mean[0, :40, 0], other.mean[0, :40, 0], rtol=1e-10)
     np.testing.assert_allclose(one.cov[0, :40, 0, 0], other.cov[0, :40, 0, 0], rtol=1e-10)
     np.testing.assert_allclose(one.log_evidence[0, :40], other.log_evidence[0, :40], atol=1e-10)
     np.testing.assert_allclose(one.pit[0, 1:40], other.pit[0, 1:40], atol=1e-10)
     assert (one.cov[0, :40, 1, 1] > 1e6).all() and (one.cov[0, 40:, 1, 1] < 10).all()
     assert np.isfinite(one.white).sum() == np.isfinite(one.pit).sum() == steps - 2
-    smoothed = rekal.smooth(Kalman(both, form=form), data)
+    smoothed = rekalman.smooth(Kalman(both, form=form), data)
     assert (smoothed.cov[0, :, 1, 1] < 10).all()
     np.testing.assert_allclose(np.ptp(smoothed.mean[0, :, 1]), 0, atol=1e-10)
 
@@ -122,8 +122,8 @@ def test_two_levels_the_second_seen_late():
     y[:50, 1] = np.nan
     pair = linear(np.eye(2), np.eye(2), np.eye(2), 0.5 * np.eye(2), initial="diffuse")
     single = linear([[1.0]], [[1.0]], [[1.0]], [[0.5]], initial="diffuse")
-    one = rekal.filter(Kalman(pair), Sequences.from_arrays(y))
-    other = rekal.filter(Kalman(single), Sequences.from_arrays(y[:, 0]))
+    one = rekalman.filter(Kalman(pair), Sequences.from_arrays(y))
+    other = rekalman.filter(Kalman(single), Sequences.from_arrays(y[:, 0]))
     assert np.isfinite(one.white).sum() == 59 + 9
     np.testing.assert_allclose(one.mean[0, :, 0], other.mean[0, :, 0], rtol=1e-12)
 
@@ -141,13 +141,13 @@ def test_collinear_observations_without_noise(form, gaps):
     model = linear([[0.9]], [[1.0], [2.0]], [[0.3]], np.zeros((2, 2)), m=[0.0], P=[[1.0]])
     kalman, data = Kalman(model, form=form), Sequences.from_arrays(y)
     seen = ~np.isnan(y).all(1)
-    filtered = rekal.filter(kalman, data)
-    for posterior in (filtered, rekal.smooth(kalman, data)):
+    filtered = rekalman.filter(kalman, data)
+    for posterior in (filtered, rekalman.smooth(kalman, data)):
         np.testing.assert_allclose(posterior.mean[0, seen, 0], np.array(x)[seen], atol=1e-12)
     # The entries that follow from the others have no density: what counts are the first ones.
     firsts = np.where(np.isnan(y[:, 0]), y[:, 1] / 2, y[:, 0])
     alone = linear([[0.9]], [[1.0]], [[0.3]], [[0.0]], m=[0.0], P=[[1.0]])
-    right = rekal.filter(Kalman(alone), Sequences.from_arrays(firsts)).log_likelihood
+    right = rekalman.filter(Kalman(alone), Sequences.from_arrays(firsts)).log_likelihood
     scaled = np.log(2.0) * (np.isnan(y[:, 0]) & seen).sum()
     assert filtered.log_likelihood == pytest.approx(right - scaled, abs=1e-10)
 
@@ -156,8 +156,8 @@ def test_observations_that_the_model_rules_out_are_refused():
     y = np.outer([0.5, 0.2, 0.7], [1.0, 2.0])
     y[1, 1] = 0.5
     model = linear([[0.9]], [[1.0], [2.0]], [[0.3]], np.zeros((2, 2)), m=[0.0], P=[[1.0]])
-    with pytest.raises(rekal.RekalError, match=r"step 1 .*known exactly"):
-        rekal.filter(Kalman(model), Sequences.from_arrays(y))
+    with pytest.raises(rekalman.RekalError, match=r"step 1 .*known exactly"):
+        rekalman.filter(Kalman(model), Sequences.from_arrays(y))
 
 
 @pytest.mark.parametrize("scale", [1e-60, 1e12, 1e60])
@@ -178,8 +178,8 @@ def test_single_precision_far_from_zero():
     rng, steps = np.random.default_rng(0), 300
     y = np.cumsum(rng.normal(size=steps)) + 0.5 * rng.normal(size=steps)
     exact = linear([[1.0]], [[1.0]], [[1.0]], [[0.25]], initial="diffuse")
-    right = rekal.filter(Kalman(exact), Sequences.from_arrays(y)).log_likelihood
-    with rekal.single_precision():
+    right = rekalman.filter(Kalman(exact), Sequences.from_arrays(y)).log_likelihood
+    with rekalman.single_precision():
         model = linear([[1.0]], [[1.0]], [[1.0]], [[0.25]], initial="diffuse")
         assert model.Q.dtype == jnp.float32
         for form in ("auto", "covariance", "parallel"):
@@ -194,7 +194,7 @@ def test_single_precision_with_a_vast_prior_variance():
     y = np.cumsum(np.random.default_rng(0).normal(size=(steps, 2)), 0)
     blocks = (np.array([[1.0, 1.0], [0, 1.0]]), np.eye(2), np.diag([0.1, 0.01]), 0.5 * np.eye(2))
     exact = Kalman(linear(*blocks, P=1e12 * np.eye(2))).run(jnp.asarray(y), None)
-    with rekal.single_precision():
+    with rekalman.single_precision():
         model = linear(*blocks, P=1e12 * np.eye(2))
         for form in ("square-root", "covariance"):
             path = Kalman(model, form=form).run(jnp.asarray(y), None)
@@ -231,5 +231,5 @@ def test_learners_have_the_exact_likelihood(seed):
     batch = Batch(y[None], mask[None], u[None], jnp.ones((1, 6), bool))
     learned = linear_em(case.model, batch, iterations=1)
     assert learned.log_likelihood[0] == pytest.approx(right, abs=1e-6)
-    searched = rekal.MaximumLikelihood(iterations=1, errors=False).run(case.model, batch)
+    searched = rekalman.MaximumLikelihood(iterations=1, errors=False).run(case.model, batch)
     assert searched.log_likelihood[0] == pytest.approx(right, abs=1e-6)

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from naive import random_linear, simulate_linear
 
-import rekal
-from rekal.data import Sequences
-from rekal.filters.extended import ExtendedKalman
-from rekal.filters.kalman.filter import Kalman
-from rekal.filters.unscented import UnscentedKalman
-from rekal.foundation.errors import RekalError
-from rekal.models.linear import LinearGaussian
-from rekal.models.nonlinear import NonlinearGaussian
-from rekal.models.residuals import angle_residual
-from rekal.simulation.models import simulate
+import rekalman
+from rekalman.data import Sequences
+from rekalman.filters.extended import ExtendedKalman
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.filters.unscented import UnscentedKalman
+from rekalman.foundation.errors import RekalError
+from rekalman.models.linear import LinearGaussian
+from rekalman.models.nonlinear import NonlinearGaussian
+from rekalman.models.residuals import angle_residual
+from rekalman.simulation.models import simulate
 
 FORMS = ("covariance", "square-root")
 PATH = ("mean", "cov", "prior_mean", "prior_cov", "log_evidence", "white")
@@ -303,8 +303,8 @@ def test_particles_take_angles_too():
     """Velocities agree; a mean of wrapped positions does not, where the cloud lies across the seam."""
     y = jnp.asarray(turns()[:20])
     short = jnp.arctan2(jnp.sin(y), jnp.cos(y))
-    run = lambda model, y: rekal.smooth(  # noqa: E731
-        rekal.ParticleFilter(model, 100), Sequences.from_arrays(np.asarray(y))
+    run = lambda model, y: rekalman.smooth(  # noqa: E731
+        rekalman.ParticleFilter(model, 100), Sequences.from_arrays(np.asarray(y))
     )
     a, b = run(turning(True), short), run(turning(False), y)
     assert a.log_likelihood == pytest.approx(b.log_likelihood, abs=1e-6)
@@ -343,7 +343,7 @@ def test_whole_data_sets_are_filtered_and_smoothed():
     model = curved()
     data = Sequences.from_arrays(three_series())
     algorithm = ExtendedKalman(model)
-    filtered, smoothed = rekal.filter(algorithm, data), rekal.smooth(algorithm, data)
+    filtered, smoothed = rekalman.filter(algorithm, data), rekalman.smooth(algorithm, data)
     np.testing.assert_allclose(filtered.mean[:, -1], smoothed.mean[:, -1], atol=1e-9)
     assert smoothed.log_likelihood == pytest.approx(filtered.log_likelihood, abs=1e-9)
     assert float(np.mean(smoothed.var[:, :-1])) < 0.9 * float(np.mean(filtered.var[:, :-1]))
@@ -363,7 +363,7 @@ def test_a_jacobian_that_is_not_finite_is_named():
     with pytest.raises(RekalError, match=r"Jacobian of the transition into step 3 .* at x = \[1"):
         ExtendedKalman(exact).run(y, None)
     data = Sequences.from_arrays(np.asarray(y))
-    for verb in (rekal.filter, rekal.smooth):
+    for verb in (rekalman.filter, rekalman.smooth):
         with pytest.raises(RekalError, match="Jacobian of the transition into step 3"):
             verb(ExtendedKalman(exact), data)
     with pytest.raises(RekalError, match=r"the observation at step 0 .* is not finite"):

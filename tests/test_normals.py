@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rekal.models.products import UNROLLED, row_dots, rows_times
-from rekal.numerics.normals import open_uniforms, standard_normals, threefry
+from rekalman.models.products import UNROLLED, row_dots, rows_times
+from rekalman.numerics.normals import open_uniforms, standard_normals, threefry
 
 
 def test_threefry_gives_the_published_words():

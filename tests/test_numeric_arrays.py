@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal import RekalError, Sequences
-from rekal.data.numeric import numeric_array
-from rekal.models.structures.structural import local_level
+from rekalman import RekalError, Sequences
+from rekalman.data.numeric import numeric_array
+from rekalman.models.structures.structural import local_level
 
 FILL = 9.96921e36
 """What netCDF writes where a float is missing."""

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood.nuts import NUTS, weak_priors
-from rekal.learners.likelihood.parameters import structure_parameters
-from rekal.models.structures.structural import autoregression, local_level, oscillator
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.nuts import NUTS, weak_priors
+from rekalman.learners.likelihood.parameters import structure_parameters
+from rekalman.models.structures.structural import autoregression, local_level, oscillator
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from rekal.datasets.kitti import TEST, TRAIN, load_kitti, load_poses
-from rekal.datasets.odometry import drift, poses_of, steps_of
-from rekal.foundation.errors import RekalError
+from rekalman.datasets.kitti import TEST, TRAIN, load_kitti, load_poses
+from rekalman.datasets.odometry import drift, poses_of, steps_of
+from rekalman.foundation.errors import RekalError
 
 
 @given(arrays(float, (7, 3), elements=st.floats(-1.5, 1.5)))

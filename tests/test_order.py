@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from naive import random_linear, simulate_linear
 
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.start.order import choose_order, counted
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.start.order import choose_order, counted
 
 
 def test_finds_the_number_of_states():

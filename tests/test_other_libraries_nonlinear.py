@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from library_cases import Cases, double  # noqa: F401
 
-import rekal
+import rekalman
 
 t = np.arange(25)
 NOISE = np.cos(1.3 * t * t)
@@ -40,7 +40,7 @@ def radar():
     y = np.stack(
         [np.hypot(*place.T) + 0.5 * NOISE, np.arctan2(place[:, 1], place[:, 0]) + 0.02 * OTHER], 1
     )
-    model = rekal.NonlinearGaussian.create(
+    model = rekalman.NonlinearGaussian.create(
         lambda x, u, dt: jnp.asarray(move) @ x, seen, noise, np.diag([0.25, 4e-4]),
         np.array([19.0, 1.0, 11.0, 0.3]), np.diag([4.0, 1.0, 4.0, 1.0]),
     )  # fmt: skip
@@ -57,7 +57,7 @@ def bearings_only():
     place = np.stack([1.0 + 0.03 * t, 1.0 - 0.03 * t], 1)
     y = np.arctan2(place[:, 1], place[:, 0])[:, None] + 0.02 * NOISE[:, None]
     Q = np.diag([1e-4, 1e-4, 0.0, 0.0])
-    model = rekal.NonlinearGaussian.create(
+    model = rekalman.NonlinearGaussian.create(
         move, lambda x, u: jnp.arctan2(x[3:], x[2:3]), Q, np.array([[4e-4]]),
         np.array([0.02, -0.02, 1.0, 1.0]), np.diag([1e-3, 1e-3, 1e-2, 1e-2]),
     )  # fmt: skip
@@ -78,7 +78,7 @@ def coordinated_turn():
     angle = 0.15 * t
     y = np.stack([np.sin(angle) / 0.15 + 0.2 * NOISE, (1 - np.cos(angle)) / 0.15 + 0.2 * OTHER], 1)
     Q = np.diag([1e-3, 1e-3, 1e-2, 1e-2, 1e-4])
-    model = rekal.NonlinearGaussian.create(
+    model = rekalman.NonlinearGaussian.create(
         move, lambda x, u: x[:2], Q, 0.04 * np.eye(2), np.array([0.0, 0.0, 1.0, 0.0, 0.1]),
         np.diag([0.1, 0.1, 0.1, 0.1, 0.01]),
     )  # fmt: skip
@@ -94,7 +94,7 @@ def pendulum():
 
     Q = 0.05 * np.array([[1e-3 / 3, 5e-3], [5e-3, 0.1]])
     y = np.sin(1.4 * np.cos(0.29 * t))[:, None] + 0.15 * NOISE[:, None]
-    model = rekal.NonlinearGaussian.create(
+    model = rekalman.NonlinearGaussian.create(
         move,
         lambda x, u: jnp.sin(x[:1]),
         Q,
@@ -165,7 +165,7 @@ RIGHT = {
 @pytest.mark.parametrize("name", case.names)
 def test_a_filter_of_filterpy(name, kind, form):
     model, y = case.all[name]()
-    algorithm = {"extended": rekal.ExtendedKalman, "unscented": rekal.UnscentedKalman}[kind](
+    algorithm = {"extended": rekalman.ExtendedKalman, "unscented": rekalman.UnscentedKalman}[kind](
         model, form
     )
     path, smoothed = smooth(algorithm, jnp.asarray(y))

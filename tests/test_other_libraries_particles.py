@@ -15,7 +15,7 @@ from library_cases import double  # noqa: F401
 from test_other_libraries_nonlinear import case as curved
 from volatility import StochasticVolatility
 
-import rekal
+import rekalman
 
 t = np.arange(40)
 NOISE = 1.3 * np.cos(1.3 * t * t)
@@ -33,7 +33,7 @@ def growth():
     for i in range(40):
         x = x if i == 0 else float(move(x, i - 1)) + np.sqrt(10) * NOISE[i]
         y[i] = 0.05 * x**2 + OTHER[i]
-    model = rekal.NonlinearGaussian.create(
+    model = rekalman.NonlinearGaussian.create(
         move, lambda x, u: 0.05 * x**2, 10 * ONE, ONE, np.zeros(1), 4 * ONE, inputs=1
     )
     return model, y, t - 1.0
@@ -50,7 +50,7 @@ def population():
         x = x if i == 0 else float(move(x)) + 0.47 * NOISE[i]
         y[i] = x + 0.39 * OTHER[i]
     y[20:23] = np.nan
-    model = rekal.NonlinearGaussian.create(
+    model = rekalman.NonlinearGaussian.create(
         move, lambda x, u: x, 0.47**2 * ONE, 0.39**2 * ONE, np.zeros(1), ONE
     )
     return model, y, None
@@ -124,7 +124,7 @@ LARGE = {
 def run(algorithm, y, u=None):
     y = np.asarray(y, float).reshape(1, len(y), -1)
     u = None if u is None else np.asarray(u, float).reshape(1, len(u), 1)
-    return rekal.filter(algorithm, rekal.Sequences.from_arrays(y, inputs=u), seed=1)
+    return rekalman.filter(algorithm, rekalman.Sequences.from_arrays(y, inputs=u), seed=1)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def run(algorithm, y, u=None):
 def test_one_state_on_a_grid(make, proposal):
     model, y, u = make()
     right = GRIDS[make.__name__]
-    path = run(rekal.ParticleFilter(model, 4000, proposal=proposal), y, u)
+    path = run(rekalman.ParticleFilter(model, 4000, proposal=proposal), y, u)
     assert path.log_likelihood == pytest.approx(right["log_likelihood"], abs=0.4)
     for step, (mean, spread) in right["filtered"].items():
         assert path.mean[0, step, 0] == pytest.approx(mean, abs=0.15 * spread)
@@ -148,7 +148,7 @@ def test_four_states_beside_many_particles(name, proposal):
     """Bearings only: two of four states are moved without noise."""
     model, y = curved.all[name]()
     right = LARGE[name]
-    path = run(rekal.ParticleFilter(model, 10_000, proposal=proposal), y)
+    path = run(rekalman.ParticleFilter(model, 10_000, proposal=proposal), y)
     assert path.log_likelihood == pytest.approx(right["log_likelihood"], abs=0.5)
     for step, (mean, spread) in right["filtered"].items():
         assert (np.abs(path.mean[0, step] - mean) < 0.25 * np.asarray(spread)).all()
@@ -157,8 +157,8 @@ def test_four_states_beside_many_particles(name, proposal):
 @pytest.mark.parametrize("make", (population,))
 def test_smoothing_on_a_grid(make):
     model, y, _ = make()
-    data = rekal.Sequences.from_arrays(y.reshape(1, 40, 1))
-    path = rekal.smooth(rekal.ParticleFilter(model, 400), data)
+    data = rekalman.Sequences.from_arrays(y.reshape(1, 40, 1))
+    path = rekalman.smooth(rekalman.ParticleFilter(model, 400), data)
     for step, (mean, spread) in GRIDS[make.__name__]["smoothed"].items():
         assert path.mean[0, step, 0] == pytest.approx(mean, abs=0.3 * spread)
 
@@ -167,7 +167,7 @@ def test_gaussian_filters_of_the_population_come_near():
     """Its transition hardly bends: both are within a tenth of a deviation of the grid."""
     model, y, _ = population()
     right = GRIDS["population"]
-    for kind in (rekal.ExtendedKalman, rekal.UnscentedKalman):
+    for kind in (rekalman.ExtendedKalman, rekalman.UnscentedKalman):
         path = run(kind(model), y)
         assert path.log_likelihood == pytest.approx(right["log_likelihood"], abs=0.05)
         for step, (mean, spread) in right["filtered"].items():

@@ -18,7 +18,7 @@ from library_cases import (  # noqa: F401
     side_by_side,
 )
 
-import rekal
+import rekalman
 
 NAN = float("nan")
 t = np.arange(62)
@@ -34,7 +34,7 @@ def varying(parts, rows: np.ndarray, noise, states: tuple[int, ...] | None = Non
     A, _, Q = side_by_side(*parts)
     C = np.asarray(rows, float)
     C = C[:, None, :] if C.ndim == 2 else C
-    return rekal.LinearTimeVarying.create(
+    return rekalman.LinearTimeVarying.create(
         A, C, Q, np.diag(np.atleast_1d(noise)), varying=("C",), initial="diffuse", flat=states
     )
 
@@ -132,7 +132,7 @@ def front_and_rear_seats_by_quarter():
     Q, R = np.array(model.Q), np.array(model.R)
     Q[0, 1] = Q[1, 0] = 3e-4
     R[0, 1] = R[1, 0] = 1e-3
-    model = rekal.LinearTimeVarying.create(
+    model = rekalman.LinearTimeVarying.create(
         model.A, model.C, Q, R, varying=("C",), initial="diffuse"
     )
     return model, np.log(data[:, :2]), {
@@ -157,13 +157,13 @@ def test_regressors(name, form):
 def test_coefficients_of_the_uk_drivers():
     """Petrol price and law, at variances near the maximum."""
     model, y, _ = case.all["uk_drivers_with_petrol_and_law"]()
-    path = rekal.Kalman(model, "covariance").run(jnp.asarray(y[:, None]), None)
+    path = rekalman.Kalman(model, "covariance").run(jnp.asarray(y[:, None]), None)
     np.testing.assert_allclose(path.mean[-1, 12:], [-0.2767, -0.2376], atol=5e-3)
 
 
 def test_recursive_least_squares_ends_at_least_squares():
     model, y, _ = case.all["recursive_least_squares"]()
-    path = rekal.Kalman(model, "square-root").run(jnp.asarray(y[:, None]), None)
+    path = rekalman.Kalman(model, "square-root").run(jnp.asarray(y[:, None]), None)
     weights = np.linalg.lstsq(X[:60], y, rcond=None)[0]
     np.testing.assert_allclose(path.mean[-1], weights, atol=1e-9)
     np.testing.assert_allclose(path.cov[-1], 0.1 * np.linalg.inv(X[:60].T @ X[:60]), atol=1e-9)

@@ -22,11 +22,11 @@ from library_cases import (  # noqa: F401
     trend,
 )
 
-import rekal
+import rekalman
 
 NAN = float("nan")
-NILE = np.asarray(rekal.datasets.load_example("nile").values)[0, :, 0]
-LYNX = np.log10(np.asarray(rekal.datasets.load_example("lynx").values)[0, :, 0])
+NILE = np.asarray(rekalman.datasets.load_example("nile").values)[0, :, 0]
+LYNX = np.log10(np.asarray(rekalman.datasets.load_example("lynx").values)[0, :, 0])
 t = np.arange(40)
 QUARTERS = (
     5 + 0.1 * t + np.sin(np.pi * t / 2) + 0.4 * np.cos(3 * t * t) + 0.02 * t * np.cos(np.pi * t)
@@ -244,6 +244,6 @@ def test_the_likelihood_of_the_nile_is_largest_where_others_find_it():
     for i in range(2):
         for factor in (0.99, 1.01):
             R, Q = (v * factor if i == j else v for j, v in enumerate(best))
-            kalman = rekal.Kalman(build(1, 1, [Q], [R], initial="diffuse"))
-            value = rekal.filter(kalman, rekal.Sequences.from_arrays(NILE)).log_likelihood
+            kalman = rekalman.Kalman(build(1, 1, [Q], [R], initial="diffuse"))
+            value = rekalman.filter(kalman, rekalman.Sequences.from_arrays(NILE)).log_likelihood
             assert largest - 3e-3 < value < largest

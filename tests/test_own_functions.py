@@ -1,4 +1,4 @@
-"""Models of one's own functions through `rekal.fit`: parameters recovered, likelihood above the truth's."""
+"""Models of one's own functions in `rekalman.fit`: parameters recovered, likelihood above the truth's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
-import rekal
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood.function_arrays import function_arrays
-from rekal.learners.likelihood.function_parameters import function_parameters
-from rekal.learners.likelihood.likelihood import MaximumLikelihood
-from rekal.learners.likelihood.total import groups_of, value_and_gradient
+import rekalman
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.function_arrays import function_arrays
+from rekalman.learners.likelihood.function_parameters import function_parameters
+from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.likelihood.total import groups_of, value_and_gradient
 
 STEP = 0.1
 
@@ -40,8 +40,8 @@ class VanDerPol(eqx.Module):
         return jnp.stack([x[0] + STEP * x[1], x[1] + STEP * push])
 
 
-def oscillator(mu, stiffness, q, r) -> rekal.NonlinearGaussian:
-    return rekal.NonlinearGaussian.create(
+def oscillator(mu, stiffness, q, r) -> rekalman.NonlinearGaussian:
+    return rekalman.NonlinearGaussian.create(
         VanDerPol(jnp.asarray(mu), jnp.asarray(stiffness)),
         lambda x, u: x[:1],
         Q=np.diag([0.0, q]),
@@ -61,21 +61,23 @@ TRUTH = {
 }
 
 
-def truth() -> rekal.NonlinearGaussian:
+def truth() -> rekalman.NonlinearGaussian:
     return oscillator(1.0, 1.5, 0.01, 0.05)
 
 
 @pytest.fixture(scope="module")
 def data() -> Sequences:
     with jax.enable_x64(True):
-        y = np.array(rekal.simulate(truth(), 300, jax.random.key(1))[1][0])
+        y = np.array(rekalman.simulate(truth(), 300, jax.random.key(1))[1][0])
     y[40:50] = np.nan
     return Sequences.from_arrays(y)
 
 
 @pytest.fixture(scope="module", params=["unscented", "extended"])
 def fitted(request, data):
-    return rekal.fit(data, oscillator(0.5, 1.0, 0.1, 0.2), filtering=request.param, progress=False)
+    return rekalman.fit(
+        data, oscillator(0.5, 1.0, 0.1, 0.2), filtering=request.param, progress=False
+    )
 
 
 def told(fit):
@@ -91,9 +93,11 @@ def test_parameters_are_recovered(fitted, data):
     best = fitted.history.log_likelihood[-1]
     assert (
         best
-        >= rekal.filter(dataclasses.replace(fitted.algorithm, model=truth()), data).log_likelihood
+        >= rekalman.filter(
+            dataclasses.replace(fitted.algorithm, model=truth()), data
+        ).log_likelihood
     )
-    assert best == pytest.approx(rekal.filter(fitted.algorithm, data).log_likelihood, abs=1e-6)
+    assert best == pytest.approx(rekalman.filter(fitted.algorithm, data).log_likelihood, abs=1e-6)
     assert fitted.history.stopped == "converged"
     assert float(fitted.model.f.mu) == found["f.mu"].value
     assert not np.asarray(fitted.model.Q)[0].any()
@@ -107,7 +111,7 @@ def test_forecasts_and_streams_work_and_files_are_refused(fitted, data, tmp_path
     np.testing.assert_allclose(stream.forecast(5).mean, ahead.mean, rtol=1e-9)
     for save in (fitted.save, stream.save):
         with pytest.raises(RekalError, match="its functions are code, and model files hold none"):
-            save(tmp_path / "m.rekal")
+            save(tmp_path / "m.rekalman")
     assert not list(tmp_path.iterdir())
 
 
@@ -120,7 +124,7 @@ def test_the_gradient_is_that_of_the_filter(data, kind):
     groups = groups_of(batch, by_length=True)
     assert [g.values.shape[:2] for g in groups] == [(2, 30), (1, 20)]
     parameters = function_parameters(model, process_noise="full")
-    at, how = parameters.vector, rekal.Filtering(kind)
+    at, how = parameters.vector, rekalman.Filtering(kind)
     slope = np.asarray(value_and_gradient(parameters, at, groups, how)[1])
     way = np.random.default_rng(0).normal(size=at.size)
     up, down = (value_and_gradient(parameters, at + e * way, groups, how)[0] for e in (1e-5, -1e-5))
@@ -135,7 +139,7 @@ def test_a_linear_model_in_functions_is_learned_as_the_linear_model_is():
         rows.append(x + 0.7 * rng.normal())
     series = Sequences.from_arrays(np.array(rows))
     one = np.eye(1)
-    own = rekal.NonlinearGaussian.create(
+    own = rekalman.NonlinearGaussian.create(
         jax.tree_util.Partial(lambda a, x, u, dt: a @ x, jnp.asarray(0.5 * one)),
         lambda x, u: x,
         one,
@@ -143,10 +147,10 @@ def test_a_linear_model_in_functions_is_learned_as_the_linear_model_is():
         np.zeros(1),
         one,
     )
-    linear = rekal.LinearGaussian.create(0.5 * one, one, one, one, m=np.zeros(1), P=one)
+    linear = rekalman.LinearGaussian.create(0.5 * one, one, one, one, m=np.zeros(1), P=one)
     learner = MaximumLikelihood(freeze=("B", "c", "C", "D", "d", "m", "P"))
     same = learner.run(linear, as_batch(series))
-    fit = rekal.fit(series, own, MaximumLikelihood(freeze=("m", "P")), progress=False)
+    fit = rekalman.fit(series, own, MaximumLikelihood(freeze=("m", "P")), progress=False)
     assert fit.history.log_likelihood[-1] == pytest.approx(same.value, abs=1e-6)
     assert [each.name for each in fit.parameters] == ["f.args[0][1, 1]", "Q[1, 1]", "R[1, 1]"]
     values = [each.value for each in fit.parameters]
@@ -164,24 +168,24 @@ def test_a_function_of_parameters_may_return_two_functions(data):
     def own(mu, noise):
         Q, R = jnp.diag(jnp.stack([0.0 * noise, noise / 5])), noise * jnp.eye(1)
         f = VanDerPol(mu, jnp.asarray(1.5))
-        return rekal.NonlinearGaussian.create(
+        return rekalman.NonlinearGaussian.create(
             f, lambda x, u: x[:1], Q, R, jnp.array([1.0, 0.0]), 0.01 * jnp.eye(2)
         )
 
     with pytest.raises(RekalError, match=r"compute with jax\.numpy"):
-        rekal.ParametricModel.create(build, start={"mu": 0.6, "noise": 0.2})
-    model = rekal.ParametricModel.create(
+        rekalman.ParametricModel.create(build, start={"mu": 0.6, "noise": 0.2})
+    model = rekalman.ParametricModel.create(
         lambda p: own(p["mu"], p["noise"]),
         start={"mu": 0.6, "noise": 0.2},
         bounds={"mu": (0, None), "noise": (0, None)},
     )
-    fit = rekal.fit(data, model, filtering="extended", progress=False)
+    fit = rekalman.fit(data, model, filtering="extended", progress=False)
     found = told(fit)
     assert abs(found["mu"].value - 1) < 3 * found["mu"].standard_error
     assert abs(found["noise"].value - 0.05) < 3 * found["noise"].standard_error
     assert (
         fit.history.log_likelihood[-1]
-        >= rekal.filter(dataclasses.replace(fit.algorithm, model=truth()), data).log_likelihood
+        >= rekalman.filter(dataclasses.replace(fit.algorithm, model=truth()), data).log_likelihood
     )
     assert fit.algorithm.short_name == "extended" and np.isfinite(fit.forecast(data, 3).mean).all()
 
@@ -195,7 +199,7 @@ def test_a_search_that_gets_nowhere_says_so():
 
     rng = np.random.default_rng(0)
     y = Sequences.from_arrays(np.sin(np.cumsum(rng.normal(size=300))))
-    start = rekal.NonlinearGaussian.create(
+    start = rekalman.NonlinearGaussian.create(
         spun, lambda x, u: jnp.sin(x[:1]), np.diag([1e-6, 1.0]) * 10, 0.01 * np.eye(1),
         np.array([1.2, 0.0]), 0.01 * np.eye(2),
     )  # fmt: skip
@@ -232,13 +236,13 @@ def test_what_is_refused(data):
             r"fixed\['m'\] has shape \(1,\), but m has \(2,\)",
         ),
         (MaximumLikelihood(freeze=("f", "h", "m", "Q", "R", "P")), "every block is frozen"),
-        (rekal.EM(), "a NonlinearGaussian has no closed-form M-step: use MaximumLikelihood"),
+        (rekalman.EM(), "a NonlinearGaussian has no closed-form M-step: use MaximumLikelihood"),
     ):
         with pytest.raises(RekalError, match=sentence):
-            rekal.fit(data, start, learner, progress=False)
+            rekalman.fit(data, start, learner, progress=False)
     with pytest.raises(RekalError, match="likelihood of a particle filter has no gradient"):
-        rekal.fit(data, start, filtering="particles", progress=False)
+        rekalman.fit(data, start, filtering="particles", progress=False)
     with pytest.raises(RekalError, match="sampled irregularly"):
         times = np.cumsum(np.random.default_rng(0).uniform(0.5, 2, 40))
         uneven = Sequences.from_arrays(np.ones(40).cumsum(), times=times, irregular=True)
-        rekal.fit(uneven, start, progress=False)
+        rekalman.fit(uneven, start, progress=False)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-import rekal
-from rekal import Backprop, RekalError, Sequences
-from rekal.data.scales.panel import Panel
-from rekal.evaluation.holding import scores
-from rekal.report import report_html
-from rekal.report.tables import scale_given
+import rekalman
+from rekalman import Backprop, RekalError, Sequences
+from rekalman.data.scales.panel import Panel
+from rekalman.evaluation.holding import scores
+from rekalman.report import report_html
+from rekalman.report.tables import scale_given
 
 SIZES = np.array([0.5, 50.0])
 LEVELS = np.array([5.0, 500.0])
@@ -31,12 +31,12 @@ def panel() -> Sequences:
 
 @pytest.fixture(scope="module")
 def fitted(panel):
-    return rekal.fit(panel, "local-level", progress=False)
+    return rekalman.fit(panel, "local-level", progress=False)
 
 
 @pytest.fixture(scope="module")
 def apart(panel):
-    return [rekal.fit(one, "local-level", progress=False) for one in panel]
+    return [rekalman.fit(one, "local-level", progress=False) for one in panel]
 
 
 def width(forecast) -> np.ndarray:
@@ -50,7 +50,7 @@ def test_intervals_have_the_size_of_each_series(fitted, apart, panel):
         separate = width(alone.forecast(panel.series(i), 3))[0]
         np.testing.assert_allclose(together[i], separate, rtol=0.15)
         np.testing.assert_allclose(width(fitted.forecast(panel.series(i), 3))[0], together[i])
-    shared = rekal.fit(panel, "local-level", scale="shared", progress=False)
+    shared = rekalman.fit(panel, "local-level", scale="shared", progress=False)
     assert width(shared.forecast(panel, 3))[0, 0] > 5 * together[0, 0]
 
 
@@ -101,11 +101,11 @@ def test_the_scales_are_the_likeliest(fitted, panel):
 
 def test_one_series_is_as_before(panel):
     one = panel.series(0)
-    plain = rekal.fit(one, "local-level", progress=False)
-    shared = rekal.fit(one, "local-level", scale="shared", progress=False)
-    by_series = rekal.fit(one, "local-level", scale="series", progress=False)
+    plain = rekalman.fit(one, "local-level", progress=False)
+    shared = rekalman.fit(one, "local-level", scale="shared", progress=False)
+    by_series = rekalman.fit(one, "local-level", scale="series", progress=False)
     for other in (shared, by_series):
-        assert isinstance(other.standardiser, rekal.Standardiser)
+        assert isinstance(other.standardiser, rekalman.Standardiser)
         assert other.filter(one).log_likelihood == plain.filter(one).log_likelihood
 
 
@@ -135,16 +135,16 @@ def test_a_stream_and_a_simulation_are_of_one_series(fitted, panel):
 
 
 def test_files_keep_the_scales(fitted, panel, tmp_path):
-    fitted.save(tmp_path / "m.rekal")
-    again = rekal.load(tmp_path / "m.rekal")
+    fitted.save(tmp_path / "m.rekalman")
+    again = rekalman.load(tmp_path / "m.rekalman")
     assert again.standardiser.names == ("small", "large")
     assert again.filter(panel).log_likelihood == fitted.filter(panel).log_likelihood
     drawn = [f.simulate(4, seed=1, series="large").values for f in (fitted, again)]
     np.testing.assert_array_equal(*drawn)
     stream = fitted.stream("large")
     stream.update(480.0)
-    stream.save(tmp_path / "s.rekal")
-    resumed = rekal.load_stream(tmp_path / "s.rekal")
+    stream.save(tmp_path / "s.rekalman")
+    resumed = rekalman.load_stream(tmp_path / "s.rekalman")
     for each in (stream, resumed):
         each.update(520.0)
     np.testing.assert_array_equal(stream.forecast(3).mean, resumed.forecast(3).mean)
@@ -155,15 +155,15 @@ def test_a_file_of_one_scale_is_written_as_before(apart, tmp_path):
     config, arrays = apart[0].stored()
     assert "scales" not in config
     assert arrays["standardiser.scale"].shape == (1,)
-    apart[0].save(tmp_path / "m.rekal")
-    assert isinstance(rekal.load(tmp_path / "m.rekal").standardiser, rekal.Standardiser)
+    apart[0].save(tmp_path / "m.rekalman")
+    assert isinstance(rekalman.load(tmp_path / "m.rekalman").standardiser, rekalman.Standardiser)
 
 
 def test_a_new_series_has_the_scale_of_its_own_past(fitted):
     rng = np.random.default_rng(5)
     y = 7e4 + 2e3 * (np.cumsum(0.3 * rng.normal(size=150)) + rng.normal(size=150))
     new = Sequences.from_arrays(y, series_names=["new"])
-    alone = rekal.fit(new, "local-level", progress=False)
+    alone = rekalman.fit(new, "local-level", progress=False)
     ends = fitted.forecast(new, 3)
     np.testing.assert_allclose(width(ends), width(alone.forecast(new, 3)), rtol=0.15)
     with pytest.raises(RekalError, match=r"no scale of the series new, only of small, large"):
@@ -198,7 +198,7 @@ def test_what_the_model_says_names_its_unit(fitted):
         assert found.observation_std[0] == pytest.approx(units.observation_std[0] * s)
         assert found.process_std[0] == pytest.approx(units.process_std[0] * s)
     with pytest.raises(RekalError, match="leave series out"):
-        rekal.fit(Sequences.from_arrays(walks()[:, 0]), "local-level", progress=False).identify(
+        rekalman.fit(Sequences.from_arrays(walks()[:, 0]), "local-level", progress=False).identify(
             series="small"
         )
 
@@ -234,7 +234,7 @@ def test_holding_the_last_value_has_a_variance_for_each_series(panel):
 
 
 def test_linear_models_and_networks_take_scales_of_their_own(panel):
-    linear = rekal.fit(panel, "linear", states=1, progress=False)
+    linear = rekalman.fit(panel, "linear", states=1, progress=False)
     small = linear.roll(panel, 1).score(panel.values).set_index("series")
     assert 0.8 * 0.9 < small.loc["small", "coverage_90"] <= 1
     assert small.loc["small", "width_90"] < 5 * SIZES[0]
@@ -243,7 +243,7 @@ def test_linear_models_and_networks_take_scales_of_their_own(panel):
         * linear.standardiser.scale[1, 0]
         / linear.standardiser.scale[0, 0]
     )
-    network = rekal.fit(panel, "gru", Backprop(epochs=2), states=2, progress=False)
+    network = rekalman.fit(panel, "gru", Backprop(epochs=2), states=2, progress=False)
     told = network.filter(panel)
     mask = np.asarray(panel.mask)[..., 0]
     density = norm.logpdf(
@@ -259,22 +259,22 @@ def test_runs_with_inputs_share_a_scale(panel):
     u = np.random.default_rng(1).normal(size=(2, 150, 1))
     y = walks().T[..., None] + 3 * u
     data = Sequences.from_arrays(y, inputs=u)
-    fit = rekal.fit(data, "local-level", progress=False)
-    assert isinstance(fit.standardiser, rekal.Standardiser)
-    by_series = rekal.fit(data, "local-level", scale="series", progress=False)
+    fit = rekalman.fit(data, "local-level", progress=False)
+    assert isinstance(fit.standardiser, rekalman.Standardiser)
+    by_series = rekalman.fit(data, "local-level", scale="series", progress=False)
     assert isinstance(by_series.standardiser, Panel)
 
 
 def test_what_has_no_scale_of_its_own_is_refused(panel):
     flat = Sequences.from_arrays(np.stack([walks()[:, 0], np.full(150, 3.0)])[..., None])
     with pytest.raises(RekalError, match=r"series '2' never varies in column 'y' for a scale"):
-        rekal.fit(flat, "local-level", progress=False)
-    rekal.fit(flat, "local-level", scale="shared", progress=False)
+        rekalman.fit(flat, "local-level", progress=False)
+    rekalman.fit(flat, "local-level", scale="shared", progress=False)
     with pytest.raises(RekalError, match="unknown scale 'each'"):
-        rekal.fit(panel, "local-level", scale="each", progress=False)
-    own = rekal.LinearGaussian.create(*4 * [np.eye(1)], P=np.eye(1))
+        rekalman.fit(panel, "local-level", scale="each", progress=False)
+    own = rekalman.LinearGaussian.create(*4 * [np.eye(1)], P=np.eye(1))
     with pytest.raises(RekalError, match="in the raw units of the data"):
-        rekal.fit(panel, own, scale="series", progress=False)
+        rekalman.fit(panel, own, scale="series", progress=False)
 
 
 def test_the_report_is_by_series(fitted, panel):
@@ -289,7 +289,7 @@ def test_the_report_is_by_series(fitted, panel):
 def test_a_series_without_a_name_is_not_taken_for_another():
     rng = np.random.default_rng(0)
     small, large = 5 + 0.5 * rng.normal(size=60), 500 + 50 * rng.normal(size=60)
-    fit = rekal.fit(Sequences.from_arrays([small, large]), "local-level", progress=False)
+    fit = rekalman.fit(Sequences.from_arrays([small, large]), "local-level", progress=False)
     alone = Sequences.from_arrays(large)  # called "1", as the small one was
     for use in (fit.filter, lambda data: fit.forecast(data, 2), fit.diagnose):
         with pytest.raises(RekalError, match="series 1 has no name, and its column 'y' lies more"):

@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-import rekal
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood.likelihood import MaximumLikelihood
-from rekal.learners.likelihood.nuts import NUTS, own_priors
-from rekal.learners.likelihood.parametric import parametric_parameters
-from rekal.models.bounds import Bounds
-from rekal.models.parametric import ParametricModel
+import rekalman
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.likelihood.nuts import NUTS, own_priors
+from rekalman.learners.likelihood.parametric import parametric_parameters
+from rekalman.models.bounds import Bounds
+from rekalman.models.parametric import ParametricModel
 
 ONE = jnp.eye(1)
 POSITIVE = (0, None)
 
 
 def level(p):
-    return rekal.LinearGaussian.create(
+    return rekalman.LinearGaussian.create(
         ONE, ONE, p["level"] * ONE, p["noise"] * ONE, initial="diffuse"
     )
 
@@ -48,12 +48,12 @@ def double():
 
 @pytest.fixture(scope="module")
 def nile():
-    return rekal.load_example("nile")
+    return rekalman.load_example("nile")
 
 
 @pytest.fixture(scope="module")
 def fitted(nile):
-    return rekal.fit(nile, local_level(), progress=False)
+    return rekalman.fit(nile, local_level(), progress=False)
 
 
 def told(fit):
@@ -72,7 +72,7 @@ def test_a_local_level_is_what_the_structure_finds(fitted):
 
 
 def test_forecasts_streams_and_files(fitted, nile, tmp_path):
-    structure = rekal.fit(nile, "local-level", progress=False)
+    structure = rekalman.fit(nile, "local-level", progress=False)
     np.testing.assert_allclose(
         fitted.forecast(nile, 3).mean, structure.forecast(nile, 3).mean, rtol=1e-4
     )
@@ -80,8 +80,8 @@ def test_forecasts_streams_and_files(fitted, nile, tmp_path):
     for row in np.asarray(nile.values)[0]:
         stream.update(row)
     np.testing.assert_allclose(stream.forecast(3).mean, fitted.forecast(nile, 3).mean, rtol=1e-9)
-    fitted.save(tmp_path / "m.rekal")
-    again = rekal.load(tmp_path / "m.rekal")
+    fitted.save(tmp_path / "m.rekalman")
+    again = rekalman.load(tmp_path / "m.rekalman")
     assert again.parameters == fitted.parameters
     np.testing.assert_array_equal(again.forecast(nile, 3).mean, fitted.forecast(nile, 3).mean)
 
@@ -97,7 +97,7 @@ def autoregression() -> np.ndarray:
 def noisy_ar(start: float = 0.5) -> ParametricModel:
     def build(p):
         A, Q, R = (p[name] * ONE for name in ("phi", "q", "r"))
-        return rekal.LinearGaussian.create(A, ONE, Q, R, d=p["mu"][None], initial="stationary")
+        return rekalman.LinearGaussian.create(A, ONE, Q, R, d=p["mu"][None], initial="stationary")
 
     return ParametricModel.create(
         build,
@@ -136,7 +136,7 @@ def test_white_acceleration_is_one_parameter():
     data = Sequences.from_arrays(np.array(rows))
     C, figures = np.array([[1.0, 0.0]]), (171.98162065, 3.41483821, 0.0100167525)
     model = ParametricModel.create(
-        lambda p: rekal.LinearGaussian.create(A, C, p["q"] * G @ G.T, p["r"] * ONE),
+        lambda p: rekalman.LinearGaussian.create(A, C, p["q"] * G @ G.T, p["r"] * ONE),
         start={"q": 1.0, "r": 1.0},
         bounds={"q": POSITIVE, "r": POSITIVE},
     )
@@ -145,13 +145,13 @@ def test_white_acceleration_is_one_parameter():
     np.testing.assert_allclose(found.estimates, figures[1:], rtol=1e-4)
     np.testing.assert_allclose(found.standard_errors, [0.84816009, 0.00091644908], rtol=2e-3)
     # The same without a function: the range of Q is kept, by maximum likelihood and by EM.
-    own = rekal.LinearGaussian.create(A, C, G @ G.T, ONE)
+    own = rekalman.LinearGaussian.create(A, C, G @ G.T, ONE)
     freeze = ("A", "B", "c", "C", "D", "d", "m", "P")
     for learner in (
         MaximumLikelihood(freeze=freeze),
-        rekal.EM(freeze=freeze, process_noise="scaled", iterations=500, tolerance=1e-9),
+        rekalman.EM(freeze=freeze, process_noise="scaled", iterations=500, tolerance=1e-9),
     ):
-        fit = rekal.fit(data, own, learner, progress=False)
+        fit = rekalman.fit(data, own, learner, progress=False)
         assert fit.history.log_likelihood[-1] == pytest.approx(figures[0], abs=1e-3)
         np.testing.assert_allclose(fit.model.Q, figures[1] * G @ G.T, rtol=2e-2)
 
@@ -165,16 +165,16 @@ def test_a_diffusion_that_drives_one_state():
     F, C = np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([[1.0, 0.0]])
     how = {"interval": float(data.interval), "initial": "diffuse"}
     model = ParametricModel.create(
-        lambda p: rekal.LinearContinuous.create(
+        lambda p: rekalman.LinearContinuous.create(
             F, C, jnp.diag(jnp.stack([0.0 * p["q"], p["q"]])), p["r"] * ONE, **how
         ),
         start={"q": 1.0, "r": 1.0},
         bounds={"q": POSITIVE, "r": POSITIVE},
     )
-    one = rekal.fit(data, model, progress=False)
-    own = rekal.LinearContinuous.create(F, C, np.diag([0.0, 1.0]), ONE, **how)
+    one = rekalman.fit(data, model, progress=False)
+    own = rekalman.LinearContinuous.create(F, C, np.diag([0.0, 1.0]), ONE, **how)
     learner = MaximumLikelihood(freeze=("F", "G", "g", "C", "D", "d"))
-    other = rekal.fit(data, own, learner, progress=False)
+    other = rekalman.fit(data, own, learner, progress=False)
     values = [fit.history.log_likelihood[-1] for fit in (one, other)]
     assert values[0] == pytest.approx(values[1], abs=1e-4)
     assert told(one)["q"].value == pytest.approx(float(other.model.Q[1, 1]), rel=1e-3)
@@ -192,13 +192,13 @@ def test_matrices_that_change():
     data = Sequences.from_arrays(np.array(rows))
     C = jnp.asarray(np.append(z, [0.5, 2.0])[:, None, None])
     model = ParametricModel.create(
-        lambda p: rekal.LinearTimeVarying.create(
+        lambda p: rekalman.LinearTimeVarying.create(
             ONE, C, p["q"] * ONE, p["r"] * ONE, P=10.0 * ONE, varying=("C",)
         ),
         start={"q": 0.1, "r": 1.0},
         bounds={"q": POSITIVE, "r": POSITIVE},
     )
-    fit = rekal.fit(data, model, progress=False)
+    fit = rekalman.fit(data, model, progress=False)
     found = told(fit)
     assert fit.history.log_likelihood[-1] == pytest.approx(-137.0175622, abs=1e-5)
     assert found["q"].value == pytest.approx(0.030247328, rel=1e-3)
@@ -209,7 +209,7 @@ def test_matrices_that_change():
     assert ahead[1] / ahead[0] == pytest.approx(4.0)
     assert "q " in fit.summary() and "change from step to step" in fit.summary()
     with pytest.raises(RekalError, match="a LinearTimeVarying cannot be saved"):
-        fit.save("nowhere.rekal")
+        fit.save("nowhere.rekalman")
 
 
 def test_a_variance_shared_by_two_columns_has_a_closed_form():
@@ -219,7 +219,7 @@ def test_a_variance_shared_by_two_columns_has_a_closed_form():
 
     def build(p):
         R = p["v"] ** 2 * jnp.eye(2)
-        return rekal.LinearGaussian.create(zero, jnp.eye(2), zero, R, d=p["mu"], P=zero)
+        return rekalman.LinearGaussian.create(zero, jnp.eye(2), zero, R, d=p["mu"], P=zero)
 
     model = ParametricModel.create(
         build, start={"v": 1.0, "mu": np.zeros(2)}, bounds={"v": POSITIVE}
@@ -244,7 +244,7 @@ def test_a_variance_at_zero_is_marked():
     start = ParametricModel.create(
         level, start={"noise": 1.0, "level": 1.0}, bounds={"noise": POSITIVE, "level": POSITIVE}
     )
-    fit = rekal.fit(Sequences.from_arrays(y), start, progress=False)
+    fit = rekalman.fit(Sequences.from_arrays(y), start, progress=False)
     assert told(fit)["level"].boundary and told(fit)["level"].value < 1e-6
     assert np.isfinite(told(fit)["noise"].standard_error)
 
@@ -291,11 +291,11 @@ def test_nuts_samples_the_parameters(nile):
         ({"start": {"noise": 1.0}, "bounds": {}}, "fails at their start values: KeyError: 'level'"),
         ({"function": lambda p: p["noise"]}, "must return one of LinearGaussian, LinearTimeV"),
         (
-            {"function": lambda p: rekal.LinearGaussian.create(*np.ones((4, 1, 1)) * float(p["noise"]))},
+            {"function": lambda p: rekalman.LinearGaussian.create(*np.ones((4, 1, 1)) * float(p["noise"]))},
             "compute with jax.numpy",
         ),
         (
-            {"function": lambda p: rekal.LinearGaussian.create(ONE, ONE, -p["level"] * ONE, ONE)},
+            {"function": lambda p: rekalman.LinearGaussian.create(ONE, ONE, -p["level"] * ONE, ONE)},
             "not positive semi-definite",
         ),
     ],
@@ -312,14 +312,14 @@ def test_what_cannot_be_a_parametric_model(how, sentence):
 
 def test_learners_that_do_not_fit(nile):
     with pytest.raises(RekalError, match="a ParametricModel has no closed-form M-step"):
-        rekal.fit(nile, local_level(), rekal.EM(), progress=False)
+        rekalman.fit(nile, local_level(), rekalman.EM(), progress=False)
     for learner, sentence in (
         (MaximumLikelihood(process_noise="full"), "process_noise is of no use"),
         (MaximumLikelihood(freeze=("q",)), "no parameter 'q': use one of noise, level"),
         (MaximumLikelihood(freeze=("noise", "level")), "every parameter is frozen"),
     ):
         with pytest.raises(RekalError, match=sentence):
-            rekal.fit(nile, local_level(), learner, progress=False)
-    varying = rekal.LinearTimeVarying.create(ONE, ONE, ONE, ONE[None], varying=("R",))
+            rekalman.fit(nile, local_level(), learner, progress=False)
+    varying = rekalman.LinearTimeVarying.create(ONE, ONE, ONE, ONE[None], varying=("R",))
     with pytest.raises(RekalError, match="write it as a function of parameters"):
-        rekal.fit(nile, varying, progress=False)
+        rekalman.fit(nile, varying, progress=False)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from naive import JointGaussian, random_linear, simulate_linear
 from volatility import StochasticVolatility, on_grid
 
-from rekal.core.beliefs import Particles
-from rekal.filters.particle import ParticleFilter
-from rekal.foundation.errors import RekalError
+from rekalman.core.beliefs import Particles
+from rekalman.filters.particle import ParticleFilter
+from rekalman.foundation.errors import RekalError
 
 filter_jit = jax.jit(ParticleFilter.run)
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.networks.vision.patch_encoder import PatchEncoder
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.vision.patch_encoder import PatchEncoder
 
 KEY = jax.random.key(1)
 RNG = np.random.default_rng(1)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal.datasets.pneumatic_arm import TEST, TRAIN, VALID, load_pneumatic_arm
-from rekal.foundation.errors import RekalError
+from rekalman.datasets.pneumatic_arm import TEST, TRAIN, VALID, load_pneumatic_arm
+from rekalman.foundation.errors import RekalError
 
 
 def test_episodes(arm_folder, monkeypatch):

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from rekal.data import Sequences
-from rekal.datasets.pneumatic_arm import load_pneumatic_arm
-from rekal.networks.recurrent import count_parameters
-from rekal.studies import STUDIES
-from rekal.studies.base import StudyOptions
-from rekal.studies.pneumatic_arm import CONTESTANTS, by_horizon, linear, persistence
-from rekal.studies.pneumatic_arm_networks import MOVE_VAR, Units, forecasts, network_of
-from rekal.studies.pneumatic_arm_scores import (
+from rekalman.data import Sequences
+from rekalman.datasets.pneumatic_arm import load_pneumatic_arm
+from rekalman.networks.recurrent import count_parameters
+from rekalman.studies import STUDIES
+from rekalman.studies.base import StudyOptions
+from rekalman.studies.pneumatic_arm import CONTESTANTS, by_horizon, linear, persistence
+from rekalman.studies.pneumatic_arm_networks import MOVE_VAR, Units, forecasts, network_of
+from rekalman.studies.pneumatic_arm_scores import (
     AHEAD,
     HORIZONS,
     METRICS,
@@ -21,7 +21,7 @@ from rekal.studies.pneumatic_arm_scores import (
     Windows,
     scores,
 )
-from rekal.verbs.fit import fit
+from rekalman.verbs.fit import fit
 
 
 def few(seed=0):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from naive_diffuse import Exact
 
-import rekal
-from rekal import Kalman, LinearTimeVarying, Sequences
+import rekalman
+from rekalman import Kalman, LinearTimeVarying, Sequences
 
 FORMS = ("covariance", "square-root", "parallel")
 
@@ -35,7 +35,7 @@ def regressors(near: float, scale: float = 1.0, **start) -> LinearTimeVarying:
 def assert_exact(model: LinearTimeVarying, form: str, digits: float, scales: np.ndarray) -> None:
     y = np.random.default_rng(0).normal(size=(12, 1)).round(3)
     exact = Exact(model, y, np.ones((12, 1), bool), None)
-    smoothed = rekal.smooth(Kalman(model, form=form), Sequences.from_arrays(y))
+    smoothed = rekalman.smooth(Kalman(model, form=form), Sequences.from_arrays(y))
     assert smoothed.log_likelihood == pytest.approx(exact.log_likelihood, abs=10 * digits)
     for t in (0, 3, 7, 11):
         right = exact.smoothed[t]
@@ -67,12 +67,12 @@ def test_two_time_stamps_close_together():
     rng = np.random.default_rng(0)
     times = np.r_[0, 1e-5, np.cumsum(rng.uniform(0.5, 1.5, 18))]
     y = np.sin(times / 3) + 0.1 * rng.normal(size=20)
-    model = rekal.LinearContinuous.create(
+    model = rekalman.LinearContinuous.create(
         np.array([[0, 1.0], [0, 0]]), np.array([[1.0, 0]]), np.diag([0.0, 0.01]), 0.01 * np.eye(1),
         initial="diffuse",
     )  # fmt: skip
     data = Sequences.from_arrays(y, times=times, irregular=True)
-    smoothed = rekal.smooth(Kalman(model), data)
+    smoothed = rekalman.smooth(Kalman(model), data)
     # The pair as one sample of half the noise, 5e-6 later: the same to that.
     R = np.full((19, 1, 1), 0.01)
     R[0] = 0.005
@@ -83,7 +83,7 @@ def test_two_time_stamps_close_together():
         A, np.array([[1.0, 0]]), Q, R, varying=("A", "Q", "R"), initial="diffuse"
     )
     pair = Sequences.from_arrays(np.r_[y[:2].mean(), y[2:]])
-    right = rekal.smooth(Kalman(one), pair)
+    right = rekalman.smooth(Kalman(one), pair)
     for t, s in ((1, 0), (5, 4), (19, 18)):
         np.testing.assert_allclose(smoothed.mean[0, t], right.mean[0, s], atol=1e-4)
         np.testing.assert_allclose(smoothed.cov[0, t], right.cov[0, s], atol=1e-4)
@@ -94,7 +94,7 @@ def test_more_precise_columns_than_go_through_one_factor():
     rng = np.random.default_rng(0)
     C, P = rng.normal(size=(40, 2)), 1e4 * np.eye(2)
     y = (C @ rng.normal(size=2) + 1e-3 * rng.normal(size=40))[None]
-    model = rekal.LinearGaussian.create(np.eye(2), C, np.eye(2), 1e-6 * np.eye(40), P=P)
+    model = rekalman.LinearGaussian.create(np.eye(2), C, np.eye(2), 1e-6 * np.eye(40), P=P)
     path = Kalman(model, form="covariance").run(jnp.asarray(y), None)
     weights = np.linalg.inv(np.linalg.inv(P) + C.T @ C / 1e-6)
     np.testing.assert_allclose(path.cov[0], weights, rtol=1e-3)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from naive import entropy
 
-from rekal.datasets import quad_link
-from rekal.datasets.chain import accelerations, simulate
-from rekal.datasets.quad_link import corners
-from rekal.foundation.errors import RekalError
+from rekalman.datasets import quad_link
+from rekalman.datasets.chain import accelerations, simulate
+from rekalman.datasets.quad_link import corners
+from rekalman.foundation.errors import RekalError
 
 G, INERTIA = 9.81, 1 / 3
 

@@ -1,4 +1,4 @@
-"""Networks of radial basis functions through `rekal.fit`: learn a curve, file, forecast, stream, numbers."""
+"""Networks of radial basis functions in `rekalman.fit`: learn a curve, file, forecast, stream, numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal.learners.start.rbf_start import placed, rbf_starts
-from rekal.models.rbf import Kernels, RBFNetwork
-from rekal.report import report_html
+import rekalman
+from rekalman.learners.start.rbf_start import placed, rbf_starts
+from rekalman.models.rbf import Kernels, RBFNetwork
+from rekalman.report import report_html
 
 
 def parabola(steps: int = 200) -> np.ndarray:
@@ -23,17 +23,17 @@ def parabola(steps: int = 200) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def data() -> rekal.Sequences:
+def data() -> rekalman.Sequences:
     y = 7 + 3 * parabola()
     y[[40, 41, 90]] = np.nan
-    return rekal.Sequences.from_arrays(y, names=("z_mm",), interval=0.5, time_unit="s")
+    return rekalman.Sequences.from_arrays(y, names=("z_mm",), interval=0.5, time_unit="s")
 
 
 @pytest.fixture(scope="module")
-def trained(data) -> rekal.Fit:
-    learner = rekal.EM(smoother="gaussian", iterations=30, window=5, average=1)
+def trained(data) -> rekalman.Fit:
+    learner = rekalman.EM(smoother="gaussian", iterations=30, window=5, average=1)
     more = {"states": 1, "kernels": 6, "trial_iterations": 10, "progress": False}
-    return rekal.fit(data, "rbf", learner, **more)
+    return rekalman.fit(data, "rbf", learner, **more)
 
 
 def test_it_forecasts_what_no_linear_model_can(trained, data):
@@ -47,8 +47,8 @@ def test_it_forecasts_what_no_linear_model_can(trained, data):
 
 
 def test_file_stream_simulation_and_numbers(trained, data, tmp_path):
-    trained.save(tmp_path / "m.rekal")
-    again = rekal.load(tmp_path / "m.rekal")
+    trained.save(tmp_path / "m.rekalman")
+    again = rekalman.load(tmp_path / "m.rekalman")
     np.testing.assert_array_equal(again.model.kernels.centers, trained.model.kernels.centers)
     ahead = np.asarray(trained.forecast(data, 3).mean)
     np.testing.assert_array_equal(again.forecast(data, 3).mean, ahead)
@@ -67,8 +67,8 @@ def test_ones_own_network_is_a_start(data):
     bumps = Kernels(jnp.linspace(1, 10, 4)[:, None], jnp.full((4, 1, 1), 4.0))
     one = np.eye(1)
     own = RBFNetwork.create(0.5 * one, one, one, 0.1 * one, kernels=bumps, m=np.full(1, 7.0))
-    learner = rekal.EM(smoother="gaussian", iterations=3, freeze=("C",), average=1)
-    found = rekal.fit(data, own, learner, progress=False)
+    learner = rekalman.EM(smoother="gaussian", iterations=3, freeze=("C",), average=1)
+    found = rekalman.fit(data, own, learner, progress=False)
     np.testing.assert_array_equal(found.model.C, own.C)
     assert float(np.abs(found.model.H).max()) > 0
     assert found.kind == "own"
@@ -100,18 +100,20 @@ def test_centres_lie_in_the_middle_of_clusters():
         ({"kernels": 0}, "kernels must be at least 1"),
         ({"kernels": 500}, "500 kernels need more data than"),
         ({"restarts": 2}, "restarts is of no use to the model rbf"),
-        ({"learner": rekal.EM()}, "trained by EM\\(smoother='gaussian'\\)"),
-        ({"learner": rekal.MaximumLikelihood()}, "no exact likelihood"),
+        ({"learner": rekalman.EM()}, "trained by EM\\(smoother='gaussian'\\)"),
+        ({"learner": rekalman.MaximumLikelihood()}, "no exact likelihood"),
         ({"model": "em-rnn", "kernels": 3}, "kernels is of no use to the model em-rnn"),
     ],
 )
 def test_what_does_not_fit_is_refused(data, arguments, sentence):
-    with pytest.raises(rekal.RekalError, match=sentence):
-        rekal.fit(data, **{"model": "rbf", **arguments}, progress=False)
+    with pytest.raises(rekalman.RekalError, match=sentence):
+        rekalman.fit(data, **{"model": "rbf", **arguments}, progress=False)
 
 
 def test_data_of_another_width_are_refused(data):
     own = RBFNetwork.create(np.eye(1), np.ones((2, 1)), np.eye(1), np.eye(2))
-    learner = rekal.EM(smoother="gaussian", iterations=1)
-    with pytest.raises(rekal.RekalError, match="2 observations and 0 inputs, but the data have 1"):
-        rekal.fit(data, own, learner, progress=False)
+    learner = rekalman.EM(smoother="gaussian", iterations=1)
+    with pytest.raises(
+        rekalman.RekalError, match="2 observations and 0 inputs, but the data have 1"
+    ):
+        rekalman.fit(data, own, learner, progress=False)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal import RekalError, Sequences
-from rekal.data.padding import padding_note
+from rekalman import RekalError, Sequences
+from rekalman.data.padding import padding_note
 
 N = 12
 T = [str(i) for i in range(N)]

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from rekal import RekalError, Sequences
+from rekalman import RekalError, Sequences
 
 N = 12
 T = [f"{i / 10:g}" for i in range(N)]

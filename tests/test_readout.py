@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.learners.online.readout import readout_forecasts
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.online.readout import readout_forecasts
 
 HORIZONS = (1, 3)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rekal import RekalError, Sequences
-from rekal.evaluation.backtest import HorizonScore
-from rekal.studies import STUDIES, records
-from rekal.studies.base import StudyOptions
-from rekal.studies.records import Figures, Record, evaluate, rows_of
+from rekalman import RekalError, Sequences
+from rekalman.evaluation.backtest import HorizonScore
+from rekalman.studies import STUDIES, records
+from rekalman.studies.base import StudyOptions
+from rekalman.studies.records import Figures, Record, evaluate, rows_of
 
 
 def score(horizon: int, crps: float, hold: float, coverage: float, entries: int = 10):

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.networks.beliefs import Evidence, Hidden
-from rekal.networks.elman import Elman
-from rekal.networks.gru import GRU
-from rekal.networks.lstm import LSTM
-from rekal.networks.recurrent import count_parameters, matched_units
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.beliefs import Evidence, Hidden
+from rekalman.networks.elman import Elman
+from rekalman.networks.gru import GRU
+from rekalman.networks.lstm import LSTM
+from rekalman.networks.recurrent import count_parameters, matched_units
 
 KINDS = (LSTM, GRU, Elman)
 BATCH, TIME, LATENT, UNITS, INPUTS = 3, 6, 2, 5, 2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rekal.learners.likelihood.regression import (
+from rekalman.learners.likelihood.regression import (
     Regression,
     RegressionPrior,
     solve_noise,

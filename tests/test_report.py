@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from browser import look
 
-from rekal.data import Sequences
-from rekal.datasets import load_example
-from rekal.fitting.result import Fit
-from rekal.foundation.errors import RekalError
-from rekal.learners.em.em import EM
-from rekal.report import report_html, write_report
-from rekal.report.evidence import (
+from rekalman.data import Sequences
+from rekalman.datasets import load_example
+from rekalman.fitting.result import Fit
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.em.em import EM
+from rekalman.report import report_html, write_report
+from rekalman.report.evidence import (
     CHUNK,
     calibrate,
     choose_horizons,
@@ -20,10 +20,10 @@ from rekal.report.evidence import (
     filter_series,
     is_training_data,
 )
-from rekal.report.figures import signal_figure
-from rekal.report.tables import number
-from rekal.report.thinning import LIMIT, envelope, extremes
-from rekal.verbs.fit import fit
+from rekalman.report.figures import signal_figure
+from rekalman.report.tables import number
+from rekalman.report.thinning import LIMIT, envelope, extremes
+from rekalman.verbs.fit import fit
 
 SCRIPT_NAME = "<script>window.injected=1</script>"
 IMAGE_NAME = '<img src=x onerror="window.injected=2">'
@@ -92,7 +92,7 @@ class TestBrowser:
         assert seen.errors == []
         assert seen.fetched == []
         assert seen.injected is None
-        assert seen.title.startswith("rekal: ")
+        assert seen.title.startswith("rekalman: ")
         assert len(seen.figures) >= 7
         for figure in seen.figures:
             assert figure["width"] > 300, figure
@@ -179,7 +179,7 @@ class TestLinear:
         assert page.count("standardised") == 1
         assert "The numbers are those of standardised data" in page  # the matrices alone
         assert "pass for white noise" in page
-        assert "rekal.fit(data, &quot;local-level&quot;, seed=0)" in page
+        assert "rekalman.fit(data, &quot;local-level&quot;, seed=0)" in page
         assert "it converged to a maximum" in page
 
 
@@ -191,7 +191,7 @@ class TestWriting:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("rekal.foundation.files.os.fsync", full)
+        monkeypatch.setattr("rekalman.foundation.files.os.fsync", full)
         with pytest.raises(RekalError, match="No space left"):
             write_report(*several, target)
         assert target.read_text() == "old"
@@ -232,8 +232,8 @@ class TestEvidence:
         model, data = several
         one = data.series(0)
         whole = filter_series(model, one)
-        monkeypatch.setattr("rekal.report.evidence.CHUNK", 70)
-        monkeypatch.setattr("rekal.report.evidence.OVERLAP", 40)
+        monkeypatch.setattr("rekalman.report.evidence.CHUNK", 70)
+        monkeypatch.setattr("rekalman.report.evidence.OVERLAP", 40)
         pieces = filter_series(model, one)
         assert pieces.mean.shape == whole.mean.shape
         width = np.asarray(model.standardiser.alone(one).scale)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rekal.filters.resampling import systematic
+from rekalman.filters.resampling import systematic
 
 SIZE = 16
 draw_jit = jax.jit(systematic, static_argnames="slots")

@@ -23,14 +23,14 @@ from rkn_cases import (
     stepped,
 )
 
-import rekal
-from rekal.datasets.spring_damper import spring_damper
-from rekal.foundation.errors import RekalError
-from rekal.networks.beliefs import Evidence
-from rekal.networks.elman import Elman
-from rekal.networks.recurrent import count_parameters, matched_units
-from rekal.networks.rkn.layer import RKN
-from rekal.networks.rkn.options import RKNOptions
+import rekalman
+from rekalman.datasets.spring_damper import spring_damper
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.beliefs import Evidence
+from rekalman.networks.elman import Elman
+from rekalman.networks.recurrent import count_parameters, matched_units
+from rekalman.networks.rkn.layer import RKN
+from rekalman.networks.rkn.options import RKNOptions
 
 KEY = jax.random.key(5)
 
@@ -163,10 +163,11 @@ def test_without_band_it_is_the_exact_kalman_filter():
     values = np.array(spring.data.values)
     seen = np.random.default_rng(0).random(values.shape[:2]) < 0.6
     seen[0] = True
-    model = rekal.LinearGaussian.create(spring.A, spring.C, spring.Q, spring.R, P=spring.P)
+    model = rekalman.LinearGaussian.create(spring.A, spring.C, spring.Q, spring.R, P=spring.P)
     mask = np.broadcast_to(seen[..., None], values.shape)
     exact = [
-        rekal.Kalman(model).run(*map(jnp.asarray, each)) for each in zip(values, mask, strict=True)
+        rekalman.Kalman(model).run(*map(jnp.asarray, each))
+        for each in zip(values, mask, strict=True)
     ]
     values[~seen] = np.nan
     how = {"bandwidth": 0, "noise": 0.1**2, "start_var": 1.0, "order": "update"}

@@ -118,7 +118,7 @@ def test_tables_are_those_of_the_results(title):
     assert set(table) == set(systems)
     for name, cells in table.items():
         assert cells == [each.cell(systems[name], runs.get(name, [])) for each in TABLES[title]]
-    command = re.search(r"^`(rekal study .+?)`", text, re.M)
+    command = re.search(r"^`(rekalman study .+?)`", text, re.M)
     assert command is not None and command[1].split()[-1] == str(result["seeds"])
     reduced = any(part.get("reduced", False) for part in parts.values())
     assert reduced == ("--reduced" in command[1]) == ("Reduced: " in text)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from rkn_cases import BATCH, TIME, case, part, random_rkn, run
 
-from rekal.networks.beliefs import Evidence
-from rekal.networks.decoders import GaussianHead
-from rekal.networks.encoders import DenseEncoder
-from rekal.networks.network import Network
-from rekal.networks.rkn import cell as rkn_cell
-from rekal.networks.rkn.layer import RKN
+from rekalman.networks.beliefs import Evidence
+from rekalman.networks.decoders import GaussianHead
+from rekalman.networks.encoders import DenseEncoder
+from rekalman.networks.network import Network
+from rekalman.networks.rkn import cell as rkn_cell
+from rekalman.networks.rkn.layer import RKN
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def parts(name, scan="serial", steps=TIME, start=False):
 def derived(every, seen, monkeypatch, prior=True):
     """Value and gradient by autodiff."""
     with monkeypatch.context() as patch:
-        patch.setattr("rekal.networks.rkn.layer.scan_rkn", plain)
+        patch.setattr("rekalman.networks.rkn.layer.scan_rkn", plain)
         return gradient("autodiff", prior)(every, seen)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from rkn_cases import CASES, random_rkn, random_series
 
-from rekal.networks.beliefs import Evidence
-from rekal.networks.rkn import lanes as rkn_lanes
-from rekal.networks.rkn.layer import RKN
+from rekalman.networks.beliefs import Evidence
+from rekalman.networks.rkn import lanes as rkn_lanes
+from rekalman.networks.rkn.layer import RKN
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rkn_cases import random_rkn, random_series, run
 
-from rekal.networks.beliefs import Evidence
-from rekal.networks.rkn.banded import Moments, propagate, pull_back
+from rekalman.networks.beliefs import Evidence
+from rekalman.networks.rkn.banded import Moments, propagate, pull_back
 
 BATCH = 2
 SEEDS = st.integers(0, 2**32 - 1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekal import RekalError, Sequences
-from rekal.data.scales.volume import log_volume
+from rekalman import RekalError, Sequences
+from rekalman.data.scales.volume import log_volume
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal import RekalError
-from rekal.models.base import StateSpaceModel
-from rekal.models.stochastic_rnn import StochasticRNN
-from rekal.simulation.models import simulate, simulate_sequences
+from rekalman import RekalError
+from rekalman.models.base import StateSpaceModel
+from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.simulation.models import simulate, simulate_sequences
 
 KEY = jax.random.key(3)
 

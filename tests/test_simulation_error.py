@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal.datasets.sysid import WARM_UP, load_benchmark
-from rekal.foundation.errors import RekalError
-from rekal.learners.batch import Batch
-from rekal.learners.driven.simulation_error import SimulationError, simulated
-from rekal.models.stochastic_rnn import StochasticRNN
+import rekalman
+from rekalman.datasets.sysid import WARM_UP, load_benchmark
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import Batch
+from rekalman.learners.driven.simulation_error import SimulationError, simulated
+from rekalman.models.stochastic_rnn import StochasticRNN
 
 
 def driven(seed: int) -> tuple[StochasticRNN, Batch]:
@@ -24,7 +24,7 @@ def driven(seed: int) -> tuple[StochasticRNN, Batch]:
         linear_observation=True, P=0.1 * jnp.eye(2),
     )  # fmt: skip
     u = rng.normal(size=(2, 120, 1))
-    _, y = rekal.simulate(true, 120, jax.random.key(seed), batch=2, inputs=u)
+    _, y = rekalman.simulate(true, 120, jax.random.key(seed), batch=2, inputs=u)
     mask = rng.random((2, 120, 1)) > 0.1
     valid = np.arange(120)[None, :] < np.array([[120], [80]])
     mask &= valid[..., None]

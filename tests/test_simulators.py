@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from naive import entropy
 
-from rekal.datasets import pendulum, pendulum_task
-from rekal.datasets.image_noise import draw_factor
-from rekal.datasets.rendering import draw
-from rekal.foundation.errors import RekalError
+from rekalman.datasets import pendulum, pendulum_task
+from rekalman.datasets.image_noise import draw_factor
+from rekalman.datasets.rendering import draw
+from rekalman.foundation.errors import RekalError
 
 
 def test_pendulum_has_the_known_figures():

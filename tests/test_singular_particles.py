@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-import rekal
-from rekal.foundation.errors import RekalError
-from rekal.models.gaussian import noise_coordinates
-from rekal.numerics.precision import single_precision
-from rekal.smoothers.backward import smooth_backward, trajectory_moments
-from rekal.smoothers.marginal import LEAST_LINES, smooth_marginal
+import rekalman
+from rekalman.foundation.errors import RekalError
+from rekalman.models.gaussian import noise_coordinates
+from rekalman.numerics.precision import single_precision
+from rekalman.smoothers.backward import smooth_backward, trajectory_moments
+from rekalman.smoothers.marginal import LEAST_LINES, smooth_marginal
 
 
 def precision(x64: bool):
@@ -32,7 +32,7 @@ Y = np.array([[0.3], [1.9], [2.1], [4.0], [4.2], [5.5]])
 
 
 def linear(Q, P):
-    return rekal.LinearGaussian.create(F, C, Q, R, m=M, P=P)
+    return rekalman.LinearGaussian.create(F, C, Q, R, m=M, P=P)
 
 
 # One pair of functions for all models: they share what is compiled of them.
@@ -45,7 +45,7 @@ def first_state(x, u):
 
 
 def nonlinear(Q, P, residual=None, noise=R):
-    return rekal.NonlinearGaussian.create(
+    return rekalman.NonlinearGaussian.create(
         move, first_state, Q, noise, M, P, state_residual=residual
     )
 
@@ -75,7 +75,7 @@ def exact(law: str):
     """Log-likelihood, filtered means and variances, smoothed means and covariances in double precision."""
     with precision(True):
         mask = jnp.ones(Y.shape, bool).at[2].set(False)
-        path, smoothed = rekal.Kalman(linear(*LAWS[law])).smooth(jnp.asarray(Y), mask)
+        path, smoothed = rekalman.Kalman(linear(*LAWS[law])).smooth(jnp.asarray(Y), mask)
         values = path.log_likelihood, path.mean, path.var, smoothed.mean, smoothed.cov
         return tuple(np.asarray(v) for v in values)
 
@@ -99,7 +99,7 @@ def test_particles_agree_with_the_kalman_filter(law, proposal, make, x64):
     log_likelihood, means, var, _, _ = exact(law)
     with precision(x64):
         model = make(*LAWS[law])
-        found, mean = many_runs(rekal.ParticleFilter(model, 1000, proposal), jnp.asarray(Y), 40)
+        found, mean = many_runs(rekalman.ParticleFilter(model, 1000, proposal), jnp.asarray(Y), 40)
     ratio = np.exp(np.asarray(found, float) - log_likelihood)
     error = ratio.std() / np.sqrt(len(ratio))
     assert abs(ratio.mean() - 1) < 5 * error + 2e-5
@@ -113,7 +113,9 @@ def test_particles_agree_with_the_kalman_filter(law, proposal, make, x64):
 @pytest.mark.parametrize("make", [linear, nonlinear])
 def test_a_simulation_moves_along_the_range_of_the_noise(make):
     model = make(PUSHED, np.diag([0.0, 1.0]))
-    x, y = (np.asarray(v, float) for v in rekal.simulate(model, 40, jax.random.key(0), batch=400))
+    x, y = (
+        np.asarray(v, float) for v in rekalman.simulate(model, 40, jax.random.key(0), batch=400)
+    )
     shocks = np.asarray(x[:, 1:] - x[:, :-1] @ F.T, float).reshape(-1, 2)
     np.testing.assert_allclose(shocks[:, 0], 0.5 * shocks[:, 1], atol=2e-4)
     count = len(shocks)
@@ -121,7 +123,7 @@ def test_a_simulation_moves_along_the_range_of_the_noise(make):
     assert np.asarray(x[:, 0, 0]).std() == 0
     assert np.isfinite(np.asarray(y)).all()
     exactly = eqx.tree_at(lambda m: m.R, model, jnp.zeros((1, 1)))
-    x, y = rekal.simulate(exactly, 5, jax.random.key(0))
+    x, y = rekalman.simulate(exactly, 5, jax.random.key(0))
     np.testing.assert_array_equal(y[..., 0], x[..., 0])
 
 
@@ -178,7 +180,7 @@ def smoothed_moments(model, keys, particles: int, method: str):
 
     def run(key):
         keys = jax.random.split(key)
-        path = rekal.ParticleFilter(model, particles).run(y, mask, None, None, keys[0])
+        path = rekalman.ParticleFilter(model, particles).run(y, mask, None, None, keys[0])
         x = path.x
         if method == "marginal":
             smoothed = smooth_marginal(model, path, None, None, valid, x, x)
@@ -228,10 +230,10 @@ def test_particles_that_share_what_has_no_noise_mix_again():
     y = level + np.concatenate([[0.0], drift[:-1].cumsum()])[:, None]
     with precision(True):
         model = linear(np.diag([0.3, 0.0]), np.diag([1.0, 0.0]))
-        one = rekal.LinearGaussian.create(ONE, ONE, 0.3 * ONE, R, P=ONE)
-        data = rekal.Sequences.from_arrays(y)
-        ours = rekal.smooth(rekal.ParticleFilter(model, 400), data)
-        right = rekal.smooth(rekal.Kalman(one), rekal.Sequences.from_arrays(level))
+        one = rekalman.LinearGaussian.create(ONE, ONE, 0.3 * ONE, R, P=ONE)
+        data = rekalman.Sequences.from_arrays(y)
+        ours = rekalman.smooth(rekalman.ParticleFilter(model, 400), data)
+        right = rekalman.smooth(rekalman.Kalman(one), rekalman.Sequences.from_arrays(level))
     shifted = right.mean[0, :, 0] + (y - level)[:, 0]
     assert np.abs(ours.mean[0, :, 0] - shifted).max() < 5 * np.sqrt(0.2 / 100)
     np.testing.assert_allclose(ours.mean[0, :, 1], drift, rtol=1e-6)
@@ -239,14 +241,14 @@ def test_particles_that_share_what_has_no_noise_mix_again():
 
 def test_too_few_ancestral_lines_are_refused():
     model = nonlinear(PUSHED, np.eye(2))
-    long = rekal.simulate(model, 100, jax.random.key(0))[1]
-    data = rekal.Sequences.from_arrays(np.asarray(long))
+    long = rekalman.simulate(model, 100, jax.random.key(0))[1]
+    data = rekalman.Sequences.from_arrays(np.asarray(long))
     with pytest.raises(
         RekalError, match=rf"leave only \d+ at step \d+ .* {LEAST_LINES} are needed"
     ):
-        rekal.smooth(rekal.ParticleFilter(model, 50), data)
+        rekalman.smooth(rekalman.ParticleFilter(model, 50), data)
     regular = nonlinear(PUSHED + 1e-2 * np.eye(2), np.eye(2))
-    assert np.isfinite(rekal.smooth(rekal.ParticleFilter(regular, 50), data).mean).all()
+    assert np.isfinite(rekalman.smooth(rekalman.ParticleFilter(regular, 50), data).mean).all()
 
 
 @pytest.mark.parametrize("x64", [False, True])
@@ -254,10 +256,10 @@ def test_too_few_ancestral_lines_are_refused():
 def test_observation_noise_without_a_density_is_refused(R, x64):
     with precision(x64):
         p = len(R)
-        model = rekal.LinearGaussian.create(F, np.eye(2)[:p], PUSHED, R)
+        model = rekalman.LinearGaussian.create(F, np.eye(2)[:p], PUSHED, R)
         with pytest.raises(RekalError, match="R is singular"):
-            rekal.ParticleFilter(model, 10)
-        rekal.ParticleFilter(
+            rekalman.ParticleFilter(model, 10)
+        rekalman.ParticleFilter(
             eqx.tree_at(lambda m: m.R, model, jnp.diag(jnp.logspace(-9, 9, p))), 10
         )
 
@@ -267,11 +269,11 @@ def test_observation_noise_without_a_density_is_refused(R, x64):
 def test_an_outlier_beyond_all_digits_is_refused_in_one_sentence(proposal, x64, outlier=1e20):
     with precision(x64):
         model = nonlinear(PUSHED, np.eye(2))
-        algorithm = rekal.ParticleFilter(model, 50, proposal)
+        algorithm = rekalman.ParticleFilter(model, 50, proposal)
         y = np.concatenate([Y, Y])
         y[4] = outlier
-        data = rekal.Sequences.from_arrays(y)
-        for verb in (rekal.filter, rekal.smooth):
+        data = rekalman.Sequences.from_arrays(y)
+        for verb in (rekalman.filter, rekalman.smooth):
             with pytest.raises(RekalError, match=r"at step 4 \(counted from 0\) lies so far"):
                 verb(algorithm, data)
         belief = algorithm.init(jax.random.key(0))
@@ -285,18 +287,18 @@ def test_an_outlier_beyond_all_digits_is_refused_in_one_sentence(proposal, x64, 
 
 
 def test_a_transition_that_is_not_finite_is_named():
-    model = rekal.NonlinearGaussian.create(
+    model = rekalman.NonlinearGaussian.create(
         lambda x, u, dt: jnp.log(x), lambda x, u: x, 0.1 * ONE, 0.1 * ONE, ONE[0], 0.1 * ONE
     )
-    data = rekal.Sequences.from_arrays(np.ones(20))
+    data = rekalman.Sequences.from_arrays(np.ones(20))
     with pytest.raises(
         RekalError, match=r"particles at step \d+ \(counted from 0\) are not finite"
     ):
-        rekal.filter(rekal.ParticleFilter(model, 50), data)
+        rekalman.filter(rekalman.ParticleFilter(model, 50), data)
 
 
 @pytest.mark.parametrize("x64", [False, True])
-@pytest.mark.parametrize("algorithm", [rekal.ExtendedKalman, rekal.UnscentedKalman])
+@pytest.mark.parametrize("algorithm", [rekalman.ExtendedKalman, rekalman.UnscentedKalman])
 def test_nonlinear_filters_agree_with_kalman_or_say_what_is_wrong(algorithm, x64):
     zero = np.zeros((2, 2))
     path = np.array([[0.0], [1.0], [1.9], [2.71], [3.439], [4.0951]])  # the noise-free path
@@ -314,14 +316,14 @@ def test_nonlinear_filters_agree_with_kalman_or_say_what_is_wrong(algorithm, x64
     )
     with precision(x64):
         for Q, noise, P, y, sentence in cases:
-            data = rekal.Sequences.from_arrays(y)
-            right = rekal.LinearGaussian.create(F, C, Q, noise, m=M, P=P)
+            data = rekalman.Sequences.from_arrays(y)
+            right = rekalman.LinearGaussian.create(F, C, Q, noise, m=M, P=P)
             model = nonlinear(Q, P, noise=noise)
             if sentence is not None:
                 with pytest.raises(RekalError, match=sentence):
-                    rekal.filter(algorithm(model), data)
+                    rekalman.filter(algorithm(model), data)
                 continue
-            ours = rekal.filter(algorithm(model), data)
-            exact = rekal.filter(rekal.Kalman(right), data)
+            ours = rekalman.filter(algorithm(model), data)
+            exact = rekalman.filter(rekalman.Kalman(right), data)
             assert ours.log_likelihood == pytest.approx(exact.log_likelihood, rel=1e-5, abs=1e-5)
             np.testing.assert_allclose(ours.mean, exact.mean, rtol=1e-4, atol=1e-4)

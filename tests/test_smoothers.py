@@ -13,12 +13,12 @@ from jaxtyping import TypeCheckError
 from naive import JointGaussian, marginal_smoother, random_linear, simulate_linear
 from volatility import StochasticVolatility, on_grid
 
-from rekal.core.beliefs import Path
-from rekal.filters.particle import ParticleFilter
-from rekal.foundation.errors import RekalError
-from rekal.smoothers import backward
-from rekal.smoothers.backward import smooth_backward, trajectory_moments
-from rekal.smoothers.marginal import smooth_marginal
+from rekalman.core.beliefs import Path
+from rekalman.filters.particle import ParticleFilter
+from rekalman.foundation.errors import RekalError
+from rekalman.smoothers import backward
+from rekalman.smoothers.backward import smooth_backward, trajectory_moments
+from rekalman.smoothers.marginal import smooth_marginal
 
 filter_jit = jax.jit(ParticleFilter.run)
 marginal_jit = jax.jit(smooth_marginal)

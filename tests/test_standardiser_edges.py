@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import rekal
-from rekal.data.scales.standardiser import Standardiser
-from rekal.foundation.errors import RekalError
+import rekalman
+from rekalman.data.scales.standardiser import Standardiser
+from rekalman.foundation.errors import RekalError
 
 
-def series(values, **more) -> rekal.Sequences:
-    return rekal.Sequences.from_arrays(np.asarray(values, float), **more)
+def series(values, **more) -> rekalman.Sequences:
+    return rekalman.Sequences.from_arrays(np.asarray(values, float), **more)
 
 
 @pytest.mark.parametrize("exponent", [-460, -30, 0, 30, 460])
@@ -32,7 +32,7 @@ def test_columns_whose_squares_are_no_numbers_are_refused(scale, method):
     with pytest.raises(
         RekalError, match=r"column 'flow' .* beyond double precision: give it in another"
     ):
-        rekal.fit(series(y, names=["flow"]), method, progress=False)
+        rekalman.fit(series(y, names=["flow"]), method, progress=False)
 
 
 @pytest.mark.parametrize("method", ["em-rnn", "linear"])
@@ -42,7 +42,7 @@ def test_a_column_that_varies_in_its_last_digit_alone_is_refused(method, level):
     with pytest.raises(
         RekalError, match=r"column 'flow' varies by .* the rounding of its last digit"
     ):
-        rekal.fit(series(y, names=["flow"]), method, progress=False)
+        rekalman.fit(series(y, names=["flow"]), method, progress=False)
 
 
 def test_inputs_are_looked_at_as_well():

@@ -6,21 +6,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import rekal
-from rekal import Sequences
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood.likelihood import in_double
-from rekal.learners.likelihood.total import groups_of, total_log_likelihood
-from rekal.models.structures.structures import Structure
+import rekalman
+from rekalman import Sequences
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.likelihood import in_double
+from rekalman.learners.likelihood.total import groups_of, total_log_likelihood
+from rekalman.models.structures.structures import Structure
 
 TRUE = {  # log variances beside unit noise at a signal to noise of one; other parameters as they are
-    "local-level": (rekal.local_level(), [0.0]),
-    "local-linear-trend": (rekal.local_linear_trend(), [0.0, -4.0]),
-    "seasonal": (rekal.local_level() + rekal.seasonal(4), [0.0, -2.0]),
-    "oscillator": (rekal.oscillator(), [np.log(2 / (12 - 2)), np.log(0.95 / 0.05), 0.0]),
-    "constant-velocity": (rekal.constant_velocity(), [-2.0]),
-    "constant-acceleration": (rekal.constant_acceleration(), [-4.0]),
-    "ar": (rekal.autoregression(2), [np.arctanh(0.75), np.arctanh(-0.7), 0.0]),
+    "local-level": (rekalman.local_level(), [0.0]),
+    "local-linear-trend": (rekalman.local_linear_trend(), [0.0, -4.0]),
+    "seasonal": (rekalman.local_level() + rekalman.seasonal(4), [0.0, -2.0]),
+    "oscillator": (rekalman.oscillator(), [np.log(2 / (12 - 2)), np.log(0.95 / 0.05), 0.0]),
+    "constant-velocity": (rekalman.constant_velocity(), [-2.0]),
+    "constant-acceleration": (rekalman.constant_acceleration(), [-4.0]),
+    "ar": (rekalman.autoregression(2), [np.arctanh(0.75), np.arctanh(-0.7), 0.0]),
 }
 
 
@@ -56,7 +56,7 @@ def behind_the_truth(name: str, ratio: float, steps: int, seed: int) -> float:
     values, structure = simulated(name, ratio, steps, seed)
     data = Sequences.from_arrays(values)
     options = {"period": 4} if name == "seasonal" else {}
-    fit = rekal.fit(data, name, progress=False, **options)
+    fit = rekalman.fit(data, name, progress=False, **options)
     return likelihood_of(structure, data) - float(fit.history.log_likelihood[-1])
 
 
@@ -94,7 +94,7 @@ ISSUE = [
 def test_a_wave_of_high_signal_to_noise_is_no_poor_optimum(name, reached):
     t = np.arange(400) * 0.4
     y = 7 * np.sin(t * np.pi / 2) + 0.2 * np.random.default_rng(0).normal(size=400)
-    fit = rekal.fit(Sequences.from_arrays(y, times=t), name, progress=False)
+    fit = rekalman.fit(Sequences.from_arrays(y, times=t), name, progress=False)
     assert fit.history.stopped == "converged"
     assert fit.history.log_likelihood[-1] > reached - 0.05
     values = [value for _, value in fit.history.starts]
@@ -106,11 +106,11 @@ def test_a_wave_of_high_signal_to_noise_is_no_poor_optimum(name, reached):
 
 
 def test_starts_are_saved_and_read(tmp_path):
-    data = rekal.load_example("nile")
-    fit = rekal.fit(data, "local-level", progress=False)
-    fit.save(tmp_path / "nile.rekal")
-    assert rekal.load(tmp_path / "nile.rekal").history.starts == fit.history.starts
-    alone = rekal.fit(data, "local-level", rekal.MaximumLikelihood(starts=1), progress=False)
+    data = rekalman.load_example("nile")
+    fit = rekalman.fit(data, "local-level", progress=False)
+    fit.save(tmp_path / "nile.rekalman")
+    assert rekalman.load(tmp_path / "nile.rekalman").history.starts == fit.history.starts
+    alone = rekalman.fit(data, "local-level", rekalman.MaximumLikelihood(starts=1), progress=False)
     assert [name for name, _ in alone.history.starts] == ["given"]
     assert "starts " not in alone.summary()
 
@@ -119,21 +119,21 @@ def test_starts_are_saved_and_read(tmp_path):
 def test_models_of_ones_own_are_climbed_from_several_starts(kind):
     y = np.cumsum(np.random.default_rng(1).normal(size=80)) * 30
     data, one = Sequences.from_arrays(y), np.eye(1)
-    best = rekal.fit(data, "local-level", progress=False).history.log_likelihood[-1]
-    poor = rekal.LinearGaussian.create(one, one, 1e-12 * one, 100 * one, initial="diffuse")
+    best = rekalman.fit(data, "local-level", progress=False).history.log_likelihood[-1]
+    poor = rekalman.LinearGaussian.create(one, one, 1e-12 * one, 100 * one, initial="diffuse")
     if kind == "parametric":
-        model = rekal.ParametricModel.create(
-            lambda p: rekal.LinearGaussian.create(
+        model = rekalman.ParametricModel.create(
+            lambda p: rekalman.LinearGaussian.create(
                 jnp.eye(1), jnp.eye(1), p["q"] * jnp.eye(1), p["r"] * jnp.eye(1), initial="diffuse"
             ),
             start={"q": 1e-2, "r": 1e4},
             bounds={"q": (0, None), "r": (0, None)},
         )
-        learner = rekal.MaximumLikelihood()
+        learner = rekalman.MaximumLikelihood()
     else:
         frozen = ("A", "c", "C", "d") if kind == "linear" else ("A", "c", "C", "d", "R")
-        model, learner = poor, rekal.MaximumLikelihood(freeze=frozen)
-    fit = rekal.fit(data, model, learner, progress=False)
+        model, learner = poor, rekalman.MaximumLikelihood(freeze=frozen)
+    fit = rekalman.fit(data, model, learner, progress=False)
     if kind == "frozen":
         assert float(fit.model.R[0, 0]) == 100.0
         assert float(fit.model.Q[0, 0]) == pytest.approx(900, rel=0.6)
@@ -167,10 +167,10 @@ def test_no_maximum_of_statsmodels_is_higher(name):
     from statsmodels.tsa.api import UnobservedComponents
 
     kind, season = PEERS[name]
-    structure = rekal.local_level() if kind == "llevel" else rekal.local_linear_trend()
+    structure = rekalman.local_level() if kind == "llevel" else rekalman.local_linear_trend()
     if season:
-        structure = structure + rekal.seasonal(season)
-    fit = rekal.fit(Sequences.from_arrays(y), structure, progress=False)
+        structure = structure + rekalman.seasonal(season)
+    fit = rekalman.fit(Sequences.from_arrays(y), structure, progress=False)
     peer = UnobservedComponents(y, kind, seasonal=season, use_exact_diffuse=True)
     result = peer.fit(disp=False, maxiter=500)
     values = {each.name: each.value for each in fit.parameters}

@@ -15,27 +15,27 @@ import numpy as np
 import pytest
 from small_networks import small_network
 
-import rekal
-from rekal.data.scales.standardiser import Standardiser
-from rekal.filters.choice import Filtering
-from rekal.filters.corrected import CorrectedTable
-from rekal.fitting.history import History
-from rekal.forecasting import Labels
-from rekal.foundation.archive import load_archive, save_archive
-from rekal.foundation.errors import RekalError
-from rekal.models.structures.side_by_side import random_walk
+import rekalman
+from rekalman.data.scales.standardiser import Standardiser
+from rekalman.filters.choice import Filtering
+from rekalman.filters.corrected import CorrectedTable
+from rekalman.fitting.history import History
+from rekalman.forecasting import Labels
+from rekalman.foundation.archive import load_archive, save_archive
+from rekalman.foundation.errors import RekalError
+from rekalman.models.structures.side_by_side import random_walk
 
 HISTORY = History(np.zeros(1), (), "iterations", 0.0, 40)
 ONE = np.eye(1)
 TREND = np.array([[1.0, 1.0], [0.0, 1.0]])
 
 
-def fit_of(model: Any, kind: str = "kalman", inputs: int = 0, **labels: Any) -> rekal.Fit:
+def fit_of(model: Any, kind: str = "kalman", inputs: int = 0, **labels: Any) -> rekalman.Fit:
     """A fit that was never trained: mean 10 and deviation 2 of every column, 5 and 3 of every input."""
     obs = model.observations
     moments = (np.full(inputs, 5.0), np.full(inputs, 3.0)) if inputs else (None, None)
     names = tuple(f"y{k + 1}" for k in range(obs))
-    return rekal.Fit(
+    return rekalman.Fit(
         algorithm=Filtering(kind, particles=60).of(model),  # pyright: ignore[reportArgumentType]
         standardiser=Standardiser(np.full(obs, 10.0), np.full(obs, 2.0), *moments),
         history=HISTORY,
@@ -45,17 +45,17 @@ def fit_of(model: Any, kind: str = "kalman", inputs: int = 0, **labels: Any) -> 
     )
 
 
-def network_fit(kind: str, inputs: int = 0, interval: float | None = None) -> rekal.Fit:
-    data = rekal.Sequences.from_arrays(
+def network_fit(kind: str, inputs: int = 0, interval: float | None = None) -> rekalman.Fit:
+    data = rekalman.Sequences.from_arrays(
         np.random.default_rng(0).normal(size=(40, 2)),
         inputs=np.random.default_rng(1).normal(size=(40, inputs)) if inputs else None,
         times=np.cumsum(np.linspace(0.5, 1.5, 40)) if interval else None,
         irregular=interval is not None,
     )
-    method = rekal.methods.get(kind)(states=2, **({} if kind == "rkn" else {"units": 3}))
+    method = rekalman.methods.get(kind)(states=2, **({} if kind == "rkn" else {"units": 3}))
     network = method.network(data, jax.random.key(0))
     linear = random_walk(np.array([0.5, 2.0]), 1, inputs, interval)
-    return rekal.Fit(
+    return rekalman.Fit(
         algorithm=CorrectedTable.of(network, linear, interval, np.zeros((2, 2))),
         standardiser=data.standardiser(),
         history=HISTORY,
@@ -66,19 +66,19 @@ def network_fit(kind: str, inputs: int = 0, interval: float | None = None) -> re
     )
 
 
-def level(**options: Any) -> rekal.LinearGaussian:
-    return rekal.LinearGaussian.create(ONE, ONE, 0.1 * ONE, 0.5 * ONE, **options)
+def level(**options: Any) -> rekalman.LinearGaussian:
+    return rekalman.LinearGaussian.create(ONE, ONE, 0.1 * ONE, 0.5 * ONE, **options)
 
 
 FITS = {
     "kalman": lambda: fit_of(level(B=ONE), inputs=1),
     "diffuse": lambda: fit_of(
-        rekal.LinearGaussian.create(
+        rekalman.LinearGaussian.create(
             TREND, np.array([[1.0, 0.0]]), 0.1 * np.eye(2), ONE, initial="diffuse"
         )
     ),
     "continuous": lambda: fit_of(
-        rekal.LinearContinuous.create(-0.1 * ONE, ONE, 0.2 * ONE, 0.3 * ONE), time_unit="s"
+        rekalman.LinearContinuous.create(-0.1 * ONE, ONE, 0.2 * ONE, 0.3 * ONE), time_unit="s"
     ),
     "unscented": lambda: fit_of(level(), "unscented"),
     "particles": lambda: fit_of(level(), "particles"),
@@ -116,8 +116,8 @@ def test_a_saved_stream_goes_on_to_the_last_bit(name, tmp_path):
     stream, rows = fit.stream(), samples(fit, 9)
     for row in rows[:5]:
         stream.update(**row)
-    stream.save(tmp_path / "s.rekal")
-    copied, again = copy.deepcopy(stream), rekal.load_stream(tmp_path / "s.rekal")
+    stream.save(tmp_path / "s.rekalman")
+    copied, again = copy.deepcopy(stream), rekalman.load_stream(tmp_path / "s.rekalman")
     assert state(again) == state(stream)
     for row in rows[5:]:
         for one in (stream, copied, again):
@@ -128,27 +128,27 @@ def test_a_saved_stream_goes_on_to_the_last_bit(name, tmp_path):
     for field in ("means", "cov", "path", "log_weights"):
         np.testing.assert_array_equal(getattr(made, field), getattr(remade, field))
     np.testing.assert_array_equal(made.to_frame()["time"], remade.to_frame()["time"])
-    again.save(tmp_path / "t.rekal")  # and so does the next one
-    assert state(rekal.load_stream(tmp_path / "t.rekal")) == state(stream)
+    again.save(tmp_path / "t.rekalman")  # and so does the next one
+    assert state(rekalman.load_stream(tmp_path / "t.rekalman")) == state(stream)
 
 
 def test_a_stream_is_saved_before_its_first_sample(tmp_path):
     fit = FITS["particles"]()
-    fit.stream().save(tmp_path / "s.rekal")
-    stream, again = fit.stream(), rekal.load_stream(tmp_path / "s.rekal")
+    fit.stream().save(tmp_path / "s.rekalman")
+    stream, again = fit.stream(), rekalman.load_stream(tmp_path / "s.rekalman")
     for one in (stream, again):
         one.update([11.0])
     assert state(stream) == state(again)
 
 
 def test_a_stream_of_frames_goes_on_to_the_last_bit(tmp_path):
-    stream, random = rekal.FrameStream(small_network()), np.random.default_rng(0)
+    stream, random = rekalman.FrameStream(small_network()), np.random.default_rng(0)
     frames = random.integers(0, 256, (6, 3, 3)).astype(np.uint8)
     for frame in frames[:3]:
         stream.update(frame)
-    stream.save(tmp_path / "s.rekal")
-    again = rekal.load_stream(tmp_path / "s.rekal")
-    assert isinstance(again, rekal.FrameStream) and again.step == 3
+    stream.save(tmp_path / "s.rekalman")
+    again = rekalman.load_stream(tmp_path / "s.rekalman")
+    assert isinstance(again, rekalman.FrameStream) and again.step == 3
     for frame in (frames[3], None, frames[4]):
         ours, theirs = stream.update(frame), again.update(frame)
         np.testing.assert_array_equal(ours.mean, theirs.mean)
@@ -158,16 +158,16 @@ def test_a_stream_of_frames_goes_on_to_the_last_bit(tmp_path):
 
 
 def test_files_that_are_no_stream_are_refused(tmp_path):
-    fit, path = FITS["kalman"](), tmp_path / "s.rekal"
+    fit, path = FITS["kalman"](), tmp_path / "s.rekalman"
     fit.save(path)
-    with pytest.raises(RekalError, match=r"holds 'fit', not a stream: read it by rekal\.load$"):
-        rekal.load_stream(path)
+    with pytest.raises(RekalError, match=r"holds 'fit', not a stream: read it by rekalman\.load$"):
+        rekalman.load_stream(path)
     stream = fit.stream()
     for row in samples(fit, 3):
         stream.update(**row)
     stream.save(path)
-    with pytest.raises(RekalError, match=r"holds 'stream'.*read it by rekal\.load_stream"):
-        rekal.load(path)
+    with pytest.raises(RekalError, match=r"holds 'stream'.*read it by rekalman\.load_stream"):
+        rekalman.load(path)
     config, arrays = load_archive(path)
     name = "stream.belief.mean"
     assert name in arrays
@@ -175,7 +175,7 @@ def test_files_that_are_no_stream_are_refused(tmp_path):
     own = arrays[name].dtype
     other = np.dtype(np.float32 if own == np.float64 else np.float64)
     for changed, sentence in (
-        ((config, rest), r"s\.rekal: 'belief\.mean' is missing"),
+        ((config, rest), r"s\.rekalman: 'belief\.mean' is missing"),
         ((config, {**rest, name: np.ones(2, own)}), r"shape \(2,\), not \(1,\)"),
         ((config, {**rest, name: np.ones(1, other)}), f"{other}.*JAX_ENABLE_X64"),
         ((config, {**arrays, "stream.belief.more": np.ones(1)}), r"no array 'belief\.more'"),
@@ -187,9 +187,9 @@ def test_files_that_are_no_stream_are_refused(tmp_path):
     ):
         save_archive(path, *changed)
         with pytest.raises(RekalError, match=sentence):
-            rekal.load_stream(path)
+            rekalman.load_stream(path)
     with pytest.raises(RekalError, match=r"take Fit\.stream"):
-        rekal.Stream(fit.algorithm, fit.standardiser, fit.labels).save(path)
+        rekalman.Stream(fit.algorithm, fit.standardiser, fit.labels).save(path)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_one_bad_sample_leaves_a_stream_as_it_was(name, far):
 def test_a_frame_with_inputs_beyond_all_numbers_is_refused():
     from test_network_files import NETWORKS
 
-    stream = rekal.FrameStream(NETWORKS["rkn"]())
+    stream = rekalman.FrameStream(NETWORKS["rkn"]())
     frame = np.full((3, 3), 100, np.uint8)
     stream.update(frame, u=[0.5], dt=1.0)
     before = np.asarray(stream.belief.mean)
@@ -295,15 +295,17 @@ def test_threads_share_a_stream():
     assert state(shared) == state(alone)
 
 
-def irregular() -> tuple[rekal.Sequences, np.ndarray, rekal.Fit]:
+def irregular() -> tuple[rekalman.Sequences, np.ndarray, rekalman.Fit]:
     random = np.random.default_rng(3)
     times = 7 + np.cumsum(random.uniform(0.1, 0.5, 30))
     y = 10 + np.sin(times)
     flow, noise = np.array([[0, 1.0], [-1, -0.1]]), np.diag([1e-4, 0.1])
-    model = rekal.LinearContinuous.create(
+    model = rekalman.LinearContinuous.create(
         flow, np.array([[1.0, 0.0]]), noise, 0.04 * ONE, P=4 * np.eye(2)
     )
-    data = rekal.Sequences.from_arrays(y, times=times, irregular=True, names=("y1",), time_unit="s")
+    data = rekalman.Sequences.from_arrays(
+        y, times=times, irregular=True, names=("y1",), time_unit="s"
+    )
     return data, y, fit_of(model, interval=data.interval, time_kind="number", time_unit="s")
 
 
@@ -329,7 +331,7 @@ def test_a_stream_and_a_fit_go_on_in_the_same_steps():
 
 def test_rolling_forecasts_go_on_in_the_steps_they_are_labelled_with():
     data, y, fit = irregular()
-    short = rekal.Sequences.from_arrays(
+    short = rekalman.Sequences.from_arrays(
         [y, y[:12]],
         times=[data.times[0], 7 + 2.0 * np.arange(12)],
         irregular=True,
@@ -348,7 +350,7 @@ def test_rolling_forecasts_go_on_in_the_steps_they_are_labelled_with():
 def test_time_in_another_unit_is_the_same_time():
     data, y, fit = irregular()
     times = 1000 * (data.times[0] - 7)
-    other = rekal.Sequences.from_arrays(
+    other = rekalman.Sequences.from_arrays(
         y, times=times, irregular=True, names=("y1",), time_unit="ms"
     )
     np.testing.assert_allclose(fit.forecast(other, 3).mean, fit.forecast(data, 3).mean, rtol=1e-4)
@@ -356,27 +358,29 @@ def test_time_in_another_unit_is_the_same_time():
         fit.forecast(other, 2, dt=700).mean, fit.forecast(data, 2, dt=0.7).mean, rtol=1e-4
     )
     yearly = fit_of(level(), time_unit="year")
-    monthly = rekal.Sequences.from_arrays(y, times=np.arange(30), time_unit="month", names=("y1",))
+    monthly = rekalman.Sequences.from_arrays(
+        y, times=np.arange(30), time_unit="month", names=("y1",)
+    )
     with pytest.raises(RekalError, match="interval of 1 year, but the data have 1 month"):
         yearly.forecast(monthly, 3)
 
 
 def test_an_explicit_step_between_steps_without_stamps():
     _, y, fit = irregular()
-    data = rekal.Sequences.from_arrays(y, names=("y1",))
+    data = rekalman.Sequences.from_arrays(y, names=("y1",))
     made = fit.forecast(data, 2, dt=0.25)
     np.testing.assert_allclose(made.to_frame()["time"], [29.25, 29.5])
     with pytest.raises(RekalError, match="dt must be a time above 0, but is 0"):
         fit.forecast(data, 2, dt=0)
     with pytest.raises(RekalError, match="equal steps: leave dt out"):
-        fit_of(level()).forecast(rekal.Sequences.from_arrays(y, names=("y1",)), 2, dt=1.0)
+        fit_of(level()).forecast(rekalman.Sequences.from_arrays(y, names=("y1",)), 2, dt=1.0)
 
 
 def test_future_inputs_are_those_of_the_horizon():
     fit = FITS["kalman"]()
     random = np.random.default_rng(0)
     y, u = random.normal(10, 2, 20), random.normal(5, 3, (28, 1))
-    data = rekal.Sequences.from_arrays(y, inputs=u[:20], names=("y1",), input_names=("u1",))
+    data = rekalman.Sequences.from_arrays(y, inputs=u[:20], names=("y1",), input_names=("u1",))
     stream = fit.stream()
     for row in zip(y, u[:20], strict=True):
         stream.update(*row)
@@ -400,7 +404,7 @@ def test_future_inputs_are_those_of_the_horizon():
         with pytest.raises(RekalError, match=r"one column for each input|do not fit"):
             call(u[20:25, 0])
     plain = fit_of(level())
-    alone = rekal.Sequences.from_arrays(y, names=("y1",))
+    alone = rekalman.Sequences.from_arrays(y, names=("y1",))
     with pytest.raises(RekalError, match="takes no inputs"):
         plain.forecast(alone, 5, u[20:25])
     with pytest.raises(RekalError, match="takes no inputs"):
@@ -412,19 +416,19 @@ def test_future_inputs_are_those_of_the_horizon():
 def test_future_inputs_of_networks_are_those_of_the_horizon():
     fit, random = network_fit("rkn", inputs=1), np.random.default_rng(0)
     u = random.normal(size=(30, 1))
-    data = rekal.Sequences.from_arrays(random.normal(size=(20, 2)), inputs=u[:20])
+    data = rekalman.Sequences.from_arrays(random.normal(size=(20, 2)), inputs=u[:20])
     with pytest.raises(RekalError, match="future_inputs have 30 rows, but 4 steps are forecast"):
         fit.forecast(data, 4, u)
     assert fit.forecast(data, 4, u[20:24]).mean.shape == (1, 4, 2)
 
 
 WRONG = """
-import numpy as np, rekal
+import numpy as np, rekalman
 from test_streams import FITS, fit_of, level, network_fit
 from small_networks import small_network
 y = np.random.default_rng(0).normal(10, 2, 20)
-fit, data = fit_of(level()), rekal.Sequences.from_arrays(y, names=("y1",))
-stream, frames = fit.stream(), rekal.FrameStream(small_network())
+fit, data = fit_of(level()), rekalman.Sequences.from_arrays(y, names=("y1",))
+stream, frames = fit.stream(), rekalman.FrameStream(small_network())
 stream.update([1.0]); frames.update(np.zeros((3, 3), np.uint8))
 made = fit.forecast(data, 2)
 calls = [call for bad in (2.5, "5", True, 0, -1, None, np.nan) for call in (
@@ -446,7 +450,7 @@ def test_wrong_types_end_in_one_sentence():
     script = WRONG.replace("lambda:", "lambda bad=bad:") + (
         "for i, call in enumerate(calls):\n"
         "    try:\n        print(i, 'taken', call())\n"
-        "    except rekal.RekalError as error:\n"
+        "    except rekalman.RekalError as error:\n"
         "        assert len(str(error)) < 250 and chr(10) not in str(error), error\n"
         "print(len(calls))"
     )
@@ -459,15 +463,15 @@ def test_wrong_types_end_in_one_sentence():
 
 
 def test_a_forecast_beyond_all_numbers_is_refused():
-    model = rekal.LinearGaussian.create(3 * ONE, ONE, ONE, ONE)
-    data = rekal.Sequences.from_arrays(10 + 0.1 * np.sin(np.arange(20.0)), names=("y1",))
+    model = rekalman.LinearGaussian.create(3 * ONE, ONE, ONE, ONE)
+    data = rekalman.Sequences.from_arrays(10 + 0.1 * np.sin(np.arange(20.0)), names=("y1",))
     for kind in ("kalman", "particles"):
         with pytest.raises(RekalError, match="steps ahead is beyond the numbers of float"):
             fit_of(model, kind).forecast(data, 800)
 
 
 def test_matrices_given_step_by_step_end_a_stream_and_a_forecast():
-    model = rekal.LinearTimeVarying.create(ONE, np.ones((3, 1, 1)), ONE, ONE, varying=("C",))
+    model = rekalman.LinearTimeVarying.create(ONE, np.ones((3, 1, 1)), ONE, ONE, varying=("C",))
     stream = fit_of(model).stream()
     for _ in range(2):
         stream.update([1.0])

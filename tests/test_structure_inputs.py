@@ -14,16 +14,16 @@ import pandas as pd
 import pytest
 from volatility import StochasticVolatility
 
-import rekal
-from rekal import MaximumLikelihood, RekalError, Sequences
-from rekal.learners.batch import as_batch
-from rekal.learners.likelihood.information import (
+import rekalman
+from rekalman import MaximumLikelihood, RekalError, Sequences
+from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.information import (
     at_the_boundary,
     decomposed,
     observed_information,
     without,
 )
-from rekal.models.structures.structural import (
+from rekalman.models.structures.structural import (
     constant_velocity,
     local_level,
     oscillator,
@@ -58,7 +58,7 @@ def test_drivers_petrol_and_the_law(data_root):
     table = pd.read_csv(data_root / "classic_ssm" / "Seatbelts.csv")
     inputs = np.c_[np.log(table["PetrolPrice"]), table["law"]]
     data = driven(np.log(table["drivers"].to_numpy(float)), inputs, ("petrol", "law"))
-    fit = rekal.fit(data, "seasonal", period=12, progress=False)
+    fit = rekalman.fit(data, "seasonal", period=12, progress=False)
     values, errors = parameters(fit)
     assert fit.history.log_likelihood[-1] == pytest.approx(189.660126 + 12 * FLAT, abs=1e-4)
     assert fit.filter(data).log_likelihood == pytest.approx(189.660126 + 12 * FLAT, abs=1e-4)
@@ -83,7 +83,7 @@ def test_drivers_petrol_and_the_law(data_root):
 def test_a_variance_at_zero_leaves_the_errors_of_the_others(data_root):
     """The Nile after the dam: a constant with a step. Closed form: a regression on two constants."""
     y, dam = nile(data_root), (np.arange(1871, 1971) >= 1899).astype(float)
-    fit = rekal.fit(driven(y, dam[:, None], ("dam",)), "local-level", progress=False)
+    fit = rekalman.fit(driven(y, dam[:, None], ("dam",)), "local-level", progress=False)
     values, errors = parameters(fit)
     before, after = y[dam == 0], y[dam == 1]
     noise = (((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum()) / 99
@@ -100,7 +100,7 @@ def test_a_stationary_structure_around_a_line(data_root):
     """R's `arima(LakeHuron, c(2, 0, 0), xreg = time(LakeHuron) - 1920)`; the noise of our model is zero."""
     y = pd.read_csv(data_root / "classic_ssm" / "LakeHuron.csv")["value"].to_numpy(float)
     data = driven(y, np.arange(1875, 1973)[:, None] - 1920.0, ("year",))
-    values, errors = parameters(rekal.fit(data, "ar", states=2, progress=False))
+    values, errors = parameters(rekalman.fit(data, "ar", states=2, progress=False))
     expected = {
         "phi1": (1.004816, 0.097621), "phi2": (-0.291301, 0.100335), "mean": (579.09942, 0.237024),
         "coefficient of year": (-0.0215732, 0.0080987), "ar variance": (0.456611, 0.065237),
@@ -118,7 +118,7 @@ def test_units_change_nothing_but_the_units(data_root, scale):
     y = nile(data_root)
     with jax.enable_x64(False):
         plain, scaled = (
-            rekal.fit(driven(s * y, r * u + r, ("u",)), "local-level", progress=False)
+            rekalman.fit(driven(s * y, r * u + r, ("u",)), "local-level", progress=False)
             for s, r in ((1.0, 1.0), (scale, 1e3))
         )
         made = [
@@ -157,7 +157,7 @@ def test_the_likelihood_is_that_of_the_raw_data_everywhere(data_root):
     first, second = y[:60].copy(), y[40:].copy()
     first[:3] = second[1:4] = np.nan
     data = Sequences.from_arrays([first, second])
-    fit = rekal.fit(data, local_level(), scale="shared", progress=False)
+    fit = rekalman.fit(data, local_level(), scale="shared", progress=False)
     value = fit.history.log_likelihood[-1]
     raw = MaximumLikelihood().run(
         local_level().start(second), as_batch(data)
@@ -188,7 +188,7 @@ def test_other_structures_take_inputs(structure, irregular):
         y, inputs=u, input_names=("valve",), times=times, irregular=irregular
     )
     learner = MaximumLikelihood(iterations=60)
-    values, _ = parameters(rekal.fit(data, structure, learner, progress=False))
+    values, _ = parameters(rekalman.fit(data, structure, learner, progress=False))
     names = [name for name in values if name.startswith("coefficient")]
     assert names == (
         ["coefficient of valve"] if p == 1 else ["coefficient 1 of valve", "coefficient 2 of valve"]
@@ -201,7 +201,7 @@ def test_frozen_parameters_of_a_structure_keep_its_values(data_root):
     y = nile(data_root)
     structure = local_level()
     chosen = structure.replaced(jnp.log(jnp.array([2000.0, 14000.0])))
-    fit = rekal.fit(
+    fit = rekalman.fit(
         Sequences.from_arrays(y),
         chosen,
         MaximumLikelihood(freeze=("noise variance",)),
@@ -215,9 +215,9 @@ def test_frozen_parameters_of_a_structure_keep_its_values(data_root):
 def test_simulations_of_a_diffuse_start_begin_where_the_data_did(data_root, tmp_path):
     y = nile(data_root)
     data = Sequences.from_arrays(y)
-    fit = rekal.fit(data, "local-level", progress=False)
+    fit = rekalman.fit(data, "local-level", progress=False)
     drawn = fit.simulate(2, batch=4000, seed=1)
-    smoothed = rekal.smooth(fit.algorithm, fit.prepare(data))
+    smoothed = rekalman.smooth(fit.algorithm, fit.prepare(data))
     scale, at = float(fit.standardiser.scale[0]), float(fit.standardiser.location[0])
     mean = float(smoothed.mean[0, 0, 0]) * scale + at
     values, _ = parameters(fit)
@@ -225,8 +225,8 @@ def test_simulations_of_a_diffuse_start_begin_where_the_data_did(data_root, tmp_
     first = np.asarray(drawn.values)[:, 0, 0]
     assert first.mean() == pytest.approx(mean, abs=4 * np.sqrt(var / 4000))
     assert first.var() == pytest.approx(var, rel=0.1)
-    fit.save(tmp_path / "nile.rekal")
-    again = rekal.load(tmp_path / "nile.rekal")
+    fit.save(tmp_path / "nile.rekalman")
+    again = rekalman.load(tmp_path / "nile.rekalman")
     np.testing.assert_array_equal(again.simulate(5, seed=3).values, fit.simulate(5, seed=3).values)
     given = np.asarray(fit.simulate(1, batch=4000, seed=2, start=[2.0]).values)[:, 0, 0]
     assert given.mean() == pytest.approx(2 * scale + at, abs=10)
@@ -239,10 +239,10 @@ def test_what_does_not_fit_is_refused():
     y = np.random.default_rng(0).normal(size=50)
     still = driven(y, np.ones((50, 1)), ("fan",))
     with pytest.raises(RekalError, match="column 'fan' is constant"):
-        rekal.fit(still, "local-level", progress=False)
+        rekalman.fit(still, "local-level", progress=False)
     other = driven(y, np.arange(50.0)[:, None], ("wind",))
     with pytest.raises(RekalError, match="takes the inputs fan, but the data have wind"):
-        rekal.fit(other, local_level().with_inputs(("fan",)), progress=False)
+        rekalman.fit(other, local_level().with_inputs(("fan",)), progress=False)
     with pytest.raises(RekalError, match="inputs need names of their own"):
         local_level().with_inputs(("fan", "fan"))
     with pytest.raises(RekalError, match="takes inputs of shape"):
@@ -276,4 +276,4 @@ def test_models_without_a_learner_are_refused_in_one_sentence():
     """They ended in an AttributeError."""
     data = Sequences.from_arrays(np.random.default_rng(0).normal(size=40))
     with pytest.raises(RekalError, match="cannot be learned yet, only filtered"):
-        rekal.fit(data, StochasticVolatility(), progress=False)
+        rekalman.fit(data, StochasticVolatility(), progress=False)

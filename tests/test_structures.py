@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rekal
-from rekal import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.models.structures.stationary import coefficients
-from rekal.models.structures.structural import (
+import rekalman
+from rekalman import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.models.structures.stationary import coefficients
+from rekalman.models.structures.structural import (
     autoregression,
     constant_acceleration,
     constant_velocity,
@@ -165,8 +165,8 @@ def test_several_columns_are_refused_with_what_to_do():
         with pytest.raises(
             RekalError, match=r"describes 1 column, but the data have 2 \(a, b\)"
         ) as why:
-            rekal.fit(data, name, progress=False, **more)
+            rekalman.fit(data, name, progress=False, **more)
         assert "data.select(['a']), --columns a" in str(why.value)
         assert "model linear" in str(why.value)
     with pytest.raises(RekalError, match="describes 3 columns, but the data have 2"):
-        rekal.fit(data, rekal.constant_velocity(1.0, 3), progress=False)
+        rekalman.fit(data, rekalman.constant_velocity(1.0, 3), progress=False)

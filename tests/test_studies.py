@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.studies import STUDIES
-from rekal.studies.base import Row, StudyOptions, StudyResult
-from rekal.studies.em_rnn_synthetic import make_rows
-from rekal.studies.oscillation import PAPER_TRAINED, PAPER_TRUE, Outcome, Setting, run_once
+from rekalman.foundation.errors import RekalError
+from rekalman.studies import STUDIES
+from rekalman.studies.base import Row, StudyOptions, StudyResult
+from rekalman.studies.em_rnn_synthetic import make_rows
+from rekalman.studies.oscillation import PAPER_TRAINED, PAPER_TRUE, Outcome, Setting, run_once
 
 SMALL = Setting(
     states=2,

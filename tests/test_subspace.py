@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.learners.em.projection import fill
-from rekal.learners.start.subspace import subspace_start
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.em.projection import fill
+from rekalman.learners.start.subspace import subspace_start
 
 
 def oscillation(steps, seed, noise=0.1, outputs=3, inputs=None):

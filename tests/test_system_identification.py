@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rekal.data import Sequences
-from rekal.datasets.sysid import WARM_UP, load_benchmark
-from rekal.studies.system_identification import (
+from rekalman.data import Sequences
+from rekalman.datasets.sysid import WARM_UP, load_benchmark
+from rekalman.studies.system_identification import (
     PUBLISHED,
     Setting,
     errors,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekal import RekalError, Sequences
-from rekal.data.units import stem_of, time_unit_of, unit_of
+from rekalman import RekalError, Sequences
+from rekalman.data.units import stem_of, time_unit_of, unit_of
 
 N = 12
 T = [f"{i / 10:g}" for i in range(N)]

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from cli_helpers import call, make_model, oscillation, write_csv
 
-from rekal.data import Sequences
-from rekal.foundation.errors import RekalError
-from rekal.foundation.printable import printable, printable_json, printable_line
-from rekal.report.style import short, text
+from rekalman.data import Sequences
+from rekalman.foundation.errors import RekalError
+from rekalman.foundation.printable import printable, printable_json, printable_line
+from rekalman.report.style import short, text
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -60,22 +60,22 @@ def hostile(here):
     table = oscillation(driven=True).rename(columns={"y_mm": TITLE, "u": TURNED})
     table["who"] = "a\x1b[2J"
     write_csv(here / "h.csv", pd.concat([table, table.assign(who="b\x1b[2J")]))
-    make_model(Sequences.from_csv("h.csv", inputs=[TURNED], series="who")).save("h.rekal")
+    make_model(Sequences.from_csv("h.csv", inputs=[TURNED], series="who")).save("h.rekalman")
     write_csv(here / "f.csv", table[[TURNED]].head(3))
     return here
 
 
 def test_commands_print_none(hostile):
-    source = ("h.rekal", "h.csv", "--series", "who")
+    source = ("h.rekalman", "h.csv", "--series", "who")
     ahead = ("--future-inputs", "f.csv", "-n", "3")
     runs = [
-        call("identify", "h.rekal"),
-        call("identify", "h.rekal", "--json"),
+        call("identify", "h.rekalman"),
+        call("identify", "h.rekalman", "--json"),
         call("forecast", *source, *ahead),
         call("forecast", *source, *ahead, "--json"),
         call("forecast", *source, "-n", "2", "--rolling"),
-        call("simulate", "h.rekal", "--input-file", "f.csv", "--steps", "3"),
-        call("simulate", "h.rekal", "--input-file", "f.csv", "--steps", "3", "--json"),
+        call("simulate", "h.rekalman", "--input-file", "f.csv", "--steps", "3"),
+        call("simulate", "h.rekalman", "--input-file", "f.csv", "--steps", "3", "--json"),
     ]
     for out in runs:
         assert out.exit_code == 0, out.stderr
@@ -84,9 +84,9 @@ def test_commands_print_none(hostile):
     assert json.loads(runs[1].stdout)["names"] == [TITLE]
     refusals = [
         call("forecast", *source),
-        call("forecast", "h.rekal", "y.csv"),
-        call("identify", "no\x1b[2Jne.rekal"),
-        call("forecast", "h.rekal", "y.csv", "a\x1b[2J"),
+        call("forecast", "h.rekalman", "y.csv"),
+        call("identify", "no\x1b[2Jne.rekalman"),
+        call("forecast", "h.rekalman", "y.csv", "a\x1b[2J"),
         call("what\x1b[2J"),
         call("fit", "y.csv", "--model", "x\x1b[2J"),
         call("study", "x\x1b[2J"),
@@ -97,7 +97,7 @@ def test_commands_print_none(hostile):
 
 
 def test_files_keep_the_names_as_they_are(hostile):
-    call("simulate", "h.rekal", "--input-file", "f.csv", "--steps", "3", "--out", "s.csv")
+    call("simulate", "h.rekalman", "--input-file", "f.csv", "--steps", "3", "--out", "s.csv")
     assert TITLE in pd.read_csv(hostile / "s.csv").columns
 
 

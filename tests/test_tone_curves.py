@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekal.foundation.errors import RekalError
-from rekal.networks.vision.patch_encoder import PatchEncoder
-from rekal.networks.vision.tone_curves import ToneCurves
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.vision.patch_encoder import PatchEncoder
+from rekalman.networks.vision.tone_curves import ToneCurves
 
 KEY = jax.random.key(3)
 RNG = np.random.default_rng(3)

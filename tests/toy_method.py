@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-import rekal
-from rekal.filters.kalman.filter import Kalman
-from rekal.fitting.trained import Trained
-from rekal.learners.em.em import EMResult
-from rekal.methods import StateSpaceMethod, option, register
+import rekalman
+from rekalman.filters.kalman.filter import Kalman
+from rekalman.fitting.trained import Trained
+from rekalman.learners.em.em import EMResult
+from rekalman.methods import StateSpaceMethod, option, register
 
 
 @register("exponential-smoothing")
@@ -35,6 +35,6 @@ class ExponentialSmoothing(StateSpaceMethod):
             level += self.alpha * errors[-1]
         S, one = float(np.mean(np.square(errors))), np.eye(1)
         R, Q = (1 - self.alpha) * S, self.alpha**2 * S
-        model = rekal.LinearGaussian.create(one, one, Q * one, R * one, P=one)
-        nats = np.array([np.sum(rekal.filter(Kalman(model), prepared).log_likelihood)])
+        model = rekalman.LinearGaussian.create(one, one, Q * one, R * one, P=one)
+        nats = np.array([np.sum(rekalman.filter(Kalman(model), prepared).log_likelihood)])
         return Trained(EMResult(model, nats, "iterations", 0.0), self.filtering(request))

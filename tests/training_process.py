@@ -22,7 +22,7 @@ if options.host is not None:
 import numpy as np  # noqa: E402 (a host joins the others before anything is computed)
 from small_networks import small_frames, small_network, small_run  # noqa: E402
 
-from rekal.learners.gradient.optimiser import flatten  # noqa: E402
+from rekalman.learners.gradient.optimiser import flatten  # noqa: E402
 
 found = small_run(options.epochs).run(
     small_network(),

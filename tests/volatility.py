@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from rekal.models.base import StateSpaceModel
+from rekalman.models.base import StateSpaceModel
 
 
 class StochasticVolatility(StateSpaceModel):

@@ -30,12 +30,12 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from finite import not_finite  # noqa: E402
 from odd_arrays import STEPS, Odd, odd_array  # noqa: E402
 
-import rekal  # noqa: E402
-from rekal.data.scales.standardiser import Standardiser  # noqa: E402
-from rekal.filters.choice import Filtering  # noqa: E402
-from rekal.fitting.history import History  # noqa: E402
-from rekal.forecasting import Labels  # noqa: E402
-from rekal.foundation.errors import RekalError  # noqa: E402
+import rekalman  # noqa: E402
+from rekalman.data.scales.standardiser import Standardiser  # noqa: E402
+from rekalman.filters.choice import Filtering  # noqa: E402
+from rekalman.fitting.history import History  # noqa: E402
+from rekalman.forecasting import Labels  # noqa: E402
+from rekalman.foundation.errors import RekalError  # noqa: E402
 
 ONE = np.eye(1)
 Q, R = 0.1, 0.5
@@ -46,17 +46,17 @@ class Fault(Exception):
     """A wrong answer."""
 
 
-def level(columns: int = 1, inputs: int = 0) -> rekal.LinearGaussian:
+def level(columns: int = 1, inputs: int = 0) -> rekalman.LinearGaussian:
     n = np.eye(columns)
-    return rekal.LinearGaussian.create(
+    return rekalman.LinearGaussian.create(
         n, n, Q * n, R * n, B=np.ones((columns, inputs)) if inputs else None
     )
 
 
-def fit_of(columns: int, kind: str, inputs: int = 0) -> rekal.Fit:
+def fit_of(columns: int, kind: str, inputs: int = 0) -> rekalman.Fit:
     moments = (np.zeros(inputs), np.ones(inputs)) if inputs else (None, None)
     names = ("y",) if columns == 1 else tuple(f"y{k + 1}" for k in range(columns))
-    return rekal.Fit(
+    return rekalman.Fit(
         algorithm=Filtering(kind, particles=50).of(level(columns, inputs)),  # pyright: ignore[reportArgumentType]
         standardiser=Standardiser(np.zeros(columns), np.ones(columns), *moments),
         history=History(np.zeros(1), (), "iterations", 0.0, STEPS),
@@ -74,7 +74,9 @@ class World:
         self.driven = fit_of(1, "kalman", inputs=1)
         self.base = np.random.default_rng(7).normal(size=(STEPS, 1))
         self.inputs = np.random.default_rng(8).normal(size=(STEPS, 1))
-        self.data = rekal.Sequences.from_arrays(self.base, inputs=self.inputs, input_names=("u",))
+        self.data = rekalman.Sequences.from_arrays(
+            self.base, inputs=self.inputs, input_names=("u",)
+        )
 
 
 def log_likelihood(y: np.ndarray) -> float:
@@ -91,9 +93,9 @@ def log_likelihood(y: np.ndarray) -> float:
     return total
 
 
-def read(odd: Odd) -> rekal.Sequences:
+def read(odd: Odd) -> rekalman.Sequences:
     """Sequences of the array, which must hold what was written."""
-    data = rekal.Sequences.from_arrays(odd.value)
+    data = rekalman.Sequences.from_arrays(odd.value)
     _finite(data)
     if odd.numbers is not None:
         seen = np.asarray(data.mask)[0]
@@ -119,14 +121,14 @@ def check_rest(world: World, odd: Odd, random: np.random.Generator) -> None:
     options: dict[str, Any] = {name: odd.value}
     if name == "times" and random.random() < 0.5:
         options["irregular"] = True
-    _finite(rekal.Sequences.from_arrays(world.base, **options))
+    _finite(rekalman.Sequences.from_arrays(world.base, **options))
 
 
 def check_filter(world: World, odd: Odd, random: np.random.Generator) -> None:
     data = read(odd)
     kind = ("kalman", "particles")[random.random() < 0.25]
     columns = data.observations if data.observations in (1, 2) else 1
-    verb = rekal.smooth if random.random() < 0.4 else rekal.filter
+    verb = rekalman.smooth if random.random() < 0.4 else rekalman.filter
     made = verb(world.fits[columns, kind].algorithm, data)
     _finite(made)
     if kind == "kalman" and odd.numbers is not None:
@@ -178,9 +180,11 @@ def check_stream(world: World, odd: Odd, random: np.random.Generator) -> None:
 def check_fit(world: World, odd: Odd, random: np.random.Generator) -> None:
     data = read(odd)
     if random.random() < 0.5:
-        fit = rekal.fit(data, "local-level", rekal.MaximumLikelihood(iterations=3), progress=False)
+        fit = rekalman.fit(
+            data, "local-level", rekalman.MaximumLikelihood(iterations=3), progress=False
+        )
     else:
-        fit = rekal.fit(data, "linear", rekal.EM(iterations=2), states=1, progress=False)
+        fit = rekalman.fit(data, "linear", rekalman.EM(iterations=2), states=1, progress=False)
     _finite((fit.model, fit.history.log_likelihood, fit.standardiser))
     made = fit.forecast(data, 3)
     _finite((made.mean, made.std))
@@ -190,13 +194,15 @@ def check_fit(world: World, odd: Odd, random: np.random.Generator) -> None:
         size = np.abs(y[seen]).max()
         center, spread = size * (y[seen] / size).mean(), size * (y[seen] / size).std()
         unit = np.where(seen, (y - center) / spread, np.nan)
-        model, learner = ("linear", rekal.EM(iterations=2)) if fit.kind == "linear" else (
-            "local-level", rekal.MaximumLikelihood(iterations=3))  # fmt: skip
+        model, learner = ("linear", rekalman.EM(iterations=2)) if fit.kind == "linear" else (
+            "local-level", rekalman.MaximumLikelihood(iterations=3))  # fmt: skip
         states = {"states": 1} if model == "linear" else {}
-        again = rekal.fit(
-            rekal.Sequences.from_arrays(unit), model, learner, progress=False, **states
+        again = rekalman.fit(
+            rekalman.Sequences.from_arrays(unit), model, learner, progress=False, **states
         )
-        expected = np.asarray(again.forecast(rekal.Sequences.from_arrays(unit), 3).mean, np.float64)
+        expected = np.asarray(
+            again.forecast(rekalman.Sequences.from_arrays(unit), 3).mean, np.float64
+        )
         ours = (np.asarray(made.mean, np.float64) - center) / spread
         worst = float(np.abs(ours - expected).max())
         fine = np.finfo(np.float32).eps * (
@@ -267,7 +273,7 @@ def run(count: int, seed: int, verbose: bool = True) -> tuple[Counter[str], list
         except Exception as error:
             counts[f"{name}: fault"] += 1
             frames = [
-                f for f in traceback.extract_tb(error.__traceback__) if "/rekal/" in f.filename
+                f for f in traceback.extract_tb(error.__traceback__) if "/rekalman/" in f.filename
             ]
             where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "here"
             faults.append(

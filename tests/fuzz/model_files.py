@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import rekal
-from rekal.foundation.archive import load_archive, save_archive
-from rekal.foundation.errors import RekalError
+import rekalman
+from rekalman.foundation.archive import load_archive, save_archive
+from rekalman.foundation.errors import RekalError
 
 NEUTRAL = ("history", "labels.names", "labels.units", "labels.series_names", "labels.time", "seconds",
            "model_kind", "parameters", "input_names", "uncertainty", "log_likelihood", "held_out",
@@ -40,7 +40,7 @@ class Base(NamedTuple):
     """An intact model, and what it forecasts."""
 
     name: str
-    data: rekal.Sequences
+    data: rekalman.Sequences
     path: Path
     config: dict[str, Any]
     arrays: dict[str, np.ndarray]
@@ -63,27 +63,27 @@ def bases(folder: Path, names: tuple[str, ...] | None = None) -> list[Base]:
     y = np.cumsum(rng.normal(size=(40, 2)), 0)
     u = rng.normal(size=(40, 1))
     stamps = np.cumsum(rng.uniform(0.5, 2.0, 40))
-    plain = rekal.Sequences.from_arrays(y[:, 0])
-    driven = rekal.Sequences.from_arrays(y, inputs=u, names=["a", "b"], input_names=["u"])
-    timed = rekal.Sequences.from_arrays(y[:, 0], times=stamps, irregular=True)
-    recipes: dict[str, tuple[rekal.Sequences, dict[str, Any]]] = {
-        "linear": (driven, {"learner": rekal.EM(iterations=1), "states": 2}),
-        "em-rnn": (plain, {"learner": rekal.EM(particles=20, iterations=1), "states": 2, "restarts": 1}),
+    plain = rekalman.Sequences.from_arrays(y[:, 0])
+    driven = rekalman.Sequences.from_arrays(y, inputs=u, names=["a", "b"], input_names=["u"])
+    timed = rekalman.Sequences.from_arrays(y[:, 0], times=stamps, irregular=True)
+    recipes: dict[str, tuple[rekalman.Sequences, dict[str, Any]]] = {
+        "linear": (driven, {"learner": rekalman.EM(iterations=1), "states": 2}),
+        "em-rnn": (plain, {"learner": rekalman.EM(particles=20, iterations=1), "states": 2, "restarts": 1}),
         "local-level": (plain, {}),
         "oscillator": (timed, {"period": 8}),
         "rbf": (plain, {"states": 1, "kernels": 2, "trial_iterations": 1,
-                        "learner": rekal.EM(iterations=1, smoother="gaussian", average=1)}),
-        "rkn": (driven, {"states": 2, "learner": rekal.Backprop(epochs=1, batch=16)}),
-        "elman": (timed, {"states": 2, "units": 3, "learner": rekal.Backprop(epochs=1, batch=16)}),
+                        "learner": rekalman.EM(iterations=1, smoother="gaussian", average=1)}),
+        "rkn": (driven, {"states": 2, "learner": rekalman.Backprop(epochs=1, batch=16)}),
+        "elman": (timed, {"states": 2, "units": 3, "learner": rekalman.Backprop(epochs=1, batch=16)}),
     }  # fmt: skip
     made = []
     for name in names or tuple(recipes):
         data, how = recipes[name]
-        path = folder / f"{name}.rekal"
+        path = folder / f"{name}.rekalman"
         if not path.exists():
-            rekal.fit(data, name, progress=False, **how).save(path)
+            rekalman.fit(data, name, progress=False, **how).save(path)
         inputs = np.ones((1, 3, 1)) if data.n_inputs else None
-        mean = np.asarray(rekal.load(path).forecast(data, 3, inputs).mean)
+        mean = np.asarray(rekalman.load(path).forecast(data, 3, inputs).mean)
         made.append(Base(name, data, path, *load_archive(path), mean, inputs))
     return made
 
@@ -202,13 +202,13 @@ def _damage_array(arrays: dict[str, np.ndarray], case: Case) -> None:
 
 
 def verdict(base: Base, case: Case, folder: Path) -> str | None:
-    """What is wrong with how rekal takes the file, or None."""
-    path = folder / "damaged.rekal"
+    """What is wrong with how rekalman takes the file, or None."""
+    path = folder / "damaged.rekalman"
     damaged(base, case, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            fitted = rekal.load(path)
+            fitted = rekalman.load(path)
             try:
                 made = fitted.forecast(base.data, 3, base.inputs)
             except RekalError as error:

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rekal import RekalError, Sequences
+from rekalman import RekalError, Sequences
 
 SEPARATORS = (",", ";", "\t", "|", " ", "::", "~")
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "utf-16-le")

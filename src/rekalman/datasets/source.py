@@ -1,0 +1,48 @@
+"""What a person names on the command line: an example, a CSV file or a Parquet file."""
+
+from pathlib import Path
+from typing import Unpack
+
+from rekalman.data import Sequences
+from rekalman.data.tables.options import ReadOptions
+from rekalman.datasets.examples import EXAMPLES, load_example
+from rekalman.foundation.errors import RekalError
+
+_PARQUET = frozenset([".parquet", ".pq"])
+
+
+def open_data(
+    source: str | Path,
+    *,
+    sep: str | None = None,
+    decimal: str = ".",
+    encoding: str | None = None,
+    **how: Unpack[ReadOptions],
+) -> Sequences:
+    """Read data by path or by the name of an example.
+
+    Args:
+        source: the path of a CSV file, of a Parquet file (`.parquet`, `.pq`), or a key of
+            `EXAMPLES` where there is no file of that name.
+        sep: what separates the columns of a CSV file; default found out.
+        decimal: the decimal mark of a CSV file.
+        encoding: encoding of a CSV file; default found out.
+        **how: which column is what.
+
+    Returns:
+        The data.
+
+    Raises:
+        RekalError: neither file nor example, or data that cannot be read.
+    """
+    path = Path(source)
+    if str(source) in EXAMPLES and not path.exists():
+        return load_example(str(source), **how)
+    if not path.exists() and path.suffix == "" and path.parent == Path("."):
+        raise RekalError(
+            f"{source}: there is neither such a file nor such an example; "
+            f"the examples are {', '.join(EXAMPLES)}."
+        )
+    if path.suffix.lower() in _PARQUET:
+        return Sequences.from_parquet(path, **how)
+    return Sequences.from_csv(path, sep=sep, decimal=decimal, encoding=encoding, **how)

@@ -1,0 +1,23 @@
+"""Gains and means of a whole series, of which filter, smoother and score are made."""
+
+from __future__ import annotations
+
+from rekalman.filters.kalman.forms import Form
+from rekalman.filters.kalman.gains import Gains, gains
+from rekalman.filters.kalman.means import Means, means
+from rekalman.filters.kalman.parallel import parallel_gains, parallel_means
+from rekalman.filters.kalman.system import LinearSystem
+
+
+def solve(system: LinearSystem, form: Form | None) -> tuple[Gains, Means]:
+    """Gains and means.
+
+    Args:
+        system: the model and the data.
+        form: how covariances are carried; None scans over time in parallel.
+    """
+    if form is None:
+        found = parallel_gains(system)
+        return found, parallel_means(system, found)
+    found = gains(system, form)
+    return found, means(system, found)

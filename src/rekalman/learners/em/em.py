@@ -1,0 +1,314 @@
+r"""Expectation-maximisation for the stochastic network (paper, section 3).
+
+One iteration filters and smooths every series with particles (the E-step, eq. 14-20) and replaces the
+parameters by the closed-form maximiser of the expected complete log-likelihood plus the log prior
+(the M-step, eq. 21 and its companions). With particles the likelihood rises only up to Monte-Carlo
+noise: the stopping rule therefore compares means over a window, and the result is the average of the
+parameters over the last iterations (Polyak and Juditsky 1992), whose noise is smaller.
+
+The smoother can be exchanged. A Gaussian one (`gaussian_statistics.py`) is deterministic, and as good while
+noise is low; with much noise in a curved network it goes astray. It can prepare the start of the particles
+(`warm_start`), and is the one that trains an `RBFNetwork`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar, cast
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from rekalman.filters.particle import Proposal
+from rekalman.foundation.arguments import real, whole
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import Batch
+from rekalman.learners.em.constraints import constrain
+from rekalman.learners.em.gaussian_statistics import Approximation, gaussian_e_step
+from rekalman.learners.em.linear_maximise import LinearNoise
+from rekalman.learners.em.maximise import BLOCKS, Constraints, Priors, maximise
+from rekalman.learners.em.particle_statistics import Inference, e_step
+from rekalman.learners.em.priors import PriorStrength
+from rekalman.learners.em.statistics import Statistics
+from rekalman.models.rbf import RBFNetwork
+from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.numerics.memory import check_memory
+from rekalman.numerics.placing import placed
+from rekalman.numerics.precision import precision_of
+
+MOST_ITERATIONS = 10_000_000
+"""Each needs a key of its own, and all keys are drawn beforehand."""
+
+Smoother = Literal["particles", "gaussian"]
+Network = TypeVar("Network", StochasticRNN, RBFNetwork)
+
+
+class Progress(NamedTuple):
+    """What a progress display is told after each iteration."""
+
+    iteration: int
+    iterations: int
+    log_likelihood: float
+
+
+class EMResult(NamedTuple):
+    """What a run of EM leaves.
+
+    Attributes:
+        model: the trained model; with particles its parameters are averaged over the last iterations.
+        log_likelihood: training log-likelihood in nats under the parameters before each iteration.
+        stopped: why it stopped: "tolerance", "iterations" or "interrupted".
+        seconds: wall time.
+        objective: what was raised, where that is not the log-likelihood but the log-likelihood plus the log
+            prior, in nats under the parameters before each iteration; else of length zero.
+    """
+
+    model: Any
+    log_likelihood: Float[np.ndarray, " iterations"]
+    stopped: str
+    seconds: float
+    objective: Float[np.ndarray, " raised"] = np.zeros(0)
+
+
+class EM(eqx.Module):
+    """EM with a particle smoother or a Gaussian one.
+
+    Attributes:
+        particles: number of particles (the paper uses 100).
+        iterations: at most so many.
+        tolerance: stop when the mean log-likelihood per observed entry has risen by less than this
+            (in nats) from one window of iterations to the next; 0 never stops early.
+        window: length of that window.
+        average: the result averages the parameters over so many last iterations.
+        proposal: "guided" or "bootstrap" (paper).
+        trajectories: None smooths by the paper's marginal smoother, O(N^2) a step; a number draws so
+            many trajectories by backward simulation, O(N) a step, for many particles.
+        process_noise: "diagonal" or "full" `Q`; of linear models also "scaled", one factor of the model's.
+            None is "diagonal" for networks, and for linear models diagonal where the model's is, else full.
+        observation_noise: the same of `R`.
+        freeze: blocks that keep their value, any of A, B, c, C, D, d, Q, R, m, P.
+        fixed: for a block of weights, an array that is True where an entry keeps its value.
+        strength: the priors; None, of linear models only, for maximum likelihood. "auto" is
+            `PriorStrength()` for networks, `SAFEGUARD` for "linear", and none for linear models of one's own.
+        smoother: "particles", or "gaussian": no randomness, for low noise (see the module text).
+        approximation: which Gaussian smoother, "unscented" or "extended".
+        warm_start: iterations with the Gaussian smoother before those with particles; they come on top of
+            `iterations` and leave no trace in the history, for their likelihood is another approximation.
+
+    Examples:
+        >>> import rekalman
+        >>> learner = rekalman.EM(particles=50, iterations=30, freeze=("C",))
+        >>> data = rekalman.load_example("sunspots")
+        >>> fit = rekalman.fit(data, "em-rnn", learner, states=3)  # doctest: +SKIP
+        >>> learner.process_noise is None  # a diagonal Q for networks
+        True
+    """
+
+    particles: int = eqx.field(static=True, default=100)
+    iterations: int = eqx.field(static=True, default=150)
+    tolerance: int | float = eqx.field(static=True, default=3e-4)
+    window: int = eqx.field(static=True, default=20)
+    average: int = eqx.field(static=True, default=30)
+    proposal: Proposal = eqx.field(static=True, default="guided")
+    trajectories: int | None = eqx.field(static=True, default=None)
+    process_noise: LinearNoise | None = eqx.field(static=True, default=None)
+    observation_noise: LinearNoise | None = eqx.field(static=True, default=None)
+    freeze: tuple[str, ...] = eqx.field(static=True, default=())
+    fixed: Mapping[str, Any] | None = None
+    strength: PriorStrength | Literal["auto"] | None = "auto"
+    smoother: Smoother = eqx.field(static=True, default="particles")
+    approximation: Approximation = eqx.field(static=True, default="unscented")
+    warm_start: int = eqx.field(static=True, default=0)
+
+    def __check_init__(self) -> None:
+        for name in ("particles", "iterations", "window", "average", "trajectories"):
+            value = getattr(self, name)
+            if value is not None:
+                whole(name, value, most=MOST_ITERATIONS if name == "iterations" else None)
+        real("tolerance", self.tolerance, least=0)
+        for shape in (self.process_noise, self.observation_noise):
+            if shape not in ("diagonal", "full", "scaled", None):
+                raise RekalError(
+                    f"a noise covariance is 'diagonal', 'full' or 'scaled', not {shape!r}"
+                )
+        if isinstance(self.strength, str) and self.strength != "auto":
+            raise RekalError(
+                f"strength is a PriorStrength, None or 'auto', but is {self.strength!r}"
+            )
+        for name in (*self.freeze, *(self.fixed or {})):
+            if name not in (*BLOCKS, "H", "G"):
+                raise RekalError(f"there is no block {name!r}: use one of {', '.join(BLOCKS)}")
+        if self.smoother not in ("particles", "gaussian"):
+            raise RekalError(
+                f"smoother must be 'particles' or 'gaussian', but is {self.smoother!r}"
+            )
+        if self.approximation not in ("unscented", "extended"):
+            raise RekalError(
+                f"approximation must be 'unscented' or 'extended', but is {self.approximation!r}"
+            )
+        whole("warm_start", self.warm_start, 0)
+        if self.warm_start and self.smoother == "gaussian":
+            raise RekalError(
+                "warm_start goes before particles: with smoother='gaussian' leave it out"
+            )
+
+    def run(
+        self,
+        model: StochasticRNN | RBFNetwork,
+        batch: Batch,
+        key: PRNGKeyArray,
+        report: Callable[[Progress], None] | None = None,
+    ) -> EMResult:
+        """Train from `model` on (standardised) series.
+
+        An interrupt (Ctrl-C) ends the run with the best found so far.
+
+        Raises:
+            RekalError: the likelihood is not finite, a constraint does not fit the model, there are no
+                priors, or particles are asked to train an `RBFNetwork`.
+            KeyboardInterrupt: Ctrl-C before the first iteration was done.
+        """
+        gaussian = self.smoother == "gaussian"
+        if isinstance(model, RBFNetwork) and not gaussian:
+            raise RekalError("EM trains an RBFNetwork with smoother='gaussian', not with particles")
+        strength = PriorStrength() if isinstance(self.strength, str) else self.strength
+        if strength is None:
+            raise RekalError("EM trains a network with priors only: give strength a PriorStrength")
+        if not gaussian:
+            self._check_memory(model, batch)
+        constraints = self.constraints(model)
+        entries = int(batch.mask.sum())
+        keys = jax.random.split(key, self.iterations + 1)
+        how = (self.particles, self.proposal, self.trajectories)
+        history: list[float] = []
+        recent: list[StochasticRNN] = []
+        stopped, began, done = "iterations", time.perf_counter(), 0
+        total = self.warm_start + self.iterations
+        # An RBFNetwork has got here only with the Gaussian smoother, which takes both kinds.
+        model = cast(StochasticRNN, model)
+        try:
+            if gaussian or self.warm_start:
+                start = gaussian_e_step(model, self.approximation, batch)[0]
+            else:
+                start = e_step(model, how, batch, keys[-1])[0]
+            priors = _scaled(strength, start)
+            for i in range(total):
+                warming = i < self.warm_start
+                if gaussian or warming:
+                    how_gaussian = (self.approximation, batch, priors, constraints)
+                    new, value = _iterate_gaussian(model, *how_gaussian)
+                else:
+                    draw = keys[i - self.warm_start]
+                    new, value = _iterate(model, how, batch, draw, priors, constraints)
+                value = float(value)
+                _check_finite(value, i, gaussian or warming)
+                model, done = new, i + 1
+                if not warming:
+                    history.append(value)
+                    recent = (
+                        [*recent[-(self.average - 1) :], model] if self.average > 1 else [model]
+                    )
+                if report is not None:
+                    report(Progress(i + 1, total, value))
+                if self._settled(history, entries):
+                    stopped = "tolerance"
+                    break
+        except KeyboardInterrupt:
+            if not done:  # nothing was learned
+                raise
+            stopped = "interrupted"
+        result = _average(recent) if recent else model
+        return EMResult(result, np.array(history), stopped, time.perf_counter() - began)
+
+    def _check_memory(self, model: StochasticRNN | RBFNetwork, batch: Batch) -> None:
+        """Refuse particles that no memory could hold.
+
+        Raises:
+            RekalError: they are too many.
+        """
+        path = batch.mask.shape[1] * self.particles * (model.states + 2)
+        pairs = self.particles**2 if self.trajectories is None else 0  # of the marginal smoother
+        check_memory(
+            float(path + pairs) * batch.values.dtype.itemsize,
+            f"an E-step with {self.particles} particles",
+            "use fewer particles" + (", or EM(trajectories=...)" if pairs > path else ""),
+        )
+
+    def _settled(self, history: list[float], entries: int) -> bool:
+        w = self.window
+        if self.tolerance == 0 or len(history) < 2 * w:
+            return False
+        gain = np.mean(history[-w:]) - np.mean(history[-2 * w : -w])
+        return bool(gain < self.tolerance * entries)
+
+    def constraints(self, model: StochasticRNN | RBFNetwork) -> Constraints:
+        """The frozen and fixed entries.
+
+        Raises:
+            RekalError: a block that the model has not, or a mask in `fixed` that does not fit its block.
+        """
+        shapes = {
+            "process_noise": self.process_noise or "diagonal",
+            "observation_noise": self.observation_noise or "diagonal",
+        }
+        for name, shape in shapes.items():
+            if shape == "scaled":
+                raise RekalError(f"{name}='scaled' is for linear models: a network's is not fixed")
+        return constrain(model, self.freeze, self.fixed, **cast(Any, shapes))
+
+
+def _iterate(
+    model: StochasticRNN,
+    how: Inference,
+    batch: Batch,
+    key: PRNGKeyArray,
+    priors: Priors,
+    constraints: Constraints,
+) -> tuple[StochasticRNN, Float[Array, ""]]:
+    statistics, log_likelihood = e_step(model, how, batch, key)
+    return _maximised(model, statistics, priors, constraints), log_likelihood
+
+
+def _iterate_gaussian(
+    model: Network,
+    approximation: Approximation,
+    batch: Batch,
+    priors: Priors,
+    constraints: Constraints,
+) -> tuple[Network, Float[Array, ""]]:
+    statistics, log_likelihood = gaussian_e_step(model, approximation, batch)
+    return _maximised(model, statistics, priors, constraints), log_likelihood
+
+
+@eqx.filter_jit
+def _maximised(
+    model: Network, statistics: Statistics, priors: Priors, constraints: Constraints
+) -> Network:
+    """Compiled apart from the E-step, which scales the priors as well and is large."""
+    return maximise(model, statistics, priors, constraints)
+
+
+@eqx.filter_jit
+def _scaled(strength: PriorStrength, statistics: Statistics) -> Priors:
+    return strength.priors(statistics)
+
+
+def _check_finite(value: float, iteration: int, gaussian: bool) -> None:
+    if np.isfinite(value):
+        return
+    advice = (
+        "the Gaussian smoother has diverged, so use particles, less warm_start, or stronger priors"
+        if gaussian
+        else "use more particles, proposal='guided', or stronger priors"
+    )
+    raise RekalError(f"the log-likelihood is not finite at iteration {iteration + 1}: {advice}")
+
+
+def _average(models: list[Network]) -> Network:
+    arrays = [eqx.filter(model, eqx.is_array) for model in models]
+    mean = lambda *leaves: placed(sum(np.asarray(leaf) for leaf in leaves) / len(leaves))  # noqa: E731
+    with precision_of(models[-1]):
+        return eqx.combine(jax.tree.map(mean, *arrays), models[-1])

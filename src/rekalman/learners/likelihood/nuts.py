@@ -1,0 +1,308 @@
+r"""The posterior of named parameters by the No-U-Turn sampler (Hoffman and Gelman 2014).
+
+States are integrated out exactly: the sampler sees only the parameters, through the exact likelihood and
+its closed-form gradient. Priors are normal on the parameters without bounds. Those of a parametric model are
+given with it (`priors`); without, one bound has `N(start, 3^2)`, two have `N(0, 1.5^2)`, close to a uniform
+law between them, and an unbounded parameter is refused, for nothing says on what scale it lives. Those of a
+structure are weak and scaled by the data; `s` is the standard deviation of the steps of the data:
+
+* a log variance: `N(2 log s - 2, 3^2)`, 95 % of it over five orders of magnitude; of a moving point the
+  same, centred where the search for its noise begins;
+* `atanh` of a partial autocorrelation: `N(0, 1)`;
+* the logit of a damping factor: `N(2, 1.5^2)`, most of it between 0.3 and 0.99;
+* the logit of twice a frequency: `N(start, 1.5^2)`;
+* the coefficient of an input: `N(0, (10 standard deviations of the data for each of the input)^2)`;
+* a mean: `N(mean of the data, (10 standard deviations of the data)^2)`.
+
+NumPyro samples (`pip install rekalman[bayes]`); the chains start from scattered points around the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from rekalman.filters.kalman.forms import Form
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.batch import Batch
+from rekalman.learners.likelihood.likelihood import check_fit, in_double
+from rekalman.learners.likelihood.parameters import (
+    StructureParameters,
+    natural_values,
+    structure_parameters,
+)
+from rekalman.learners.likelihood.parametric import ParametricParameters, parametric_parameters
+from rekalman.learners.likelihood.total import Group, form_of, groups_of, total_log_likelihood
+from rekalman.models.linear_model import LinearModel
+from rekalman.models.parametric import ParametricModel
+from rekalman.models.structures.components import TINY, raised
+from rekalman.models.structures.structures import Structure
+from rekalman.numerics.precision import modelling_dtype
+
+if TYPE_CHECKING:
+    from arviz import InferenceData
+
+
+class Draws(eqx.Module):
+    """Draws from the posterior of named parameters.
+
+    Attributes:
+        structure: the structure or parametric model at the posterior mean of the free parameters.
+        names: names of the parameters.
+        vectors: the free parameters without bounds `(chains, draws, parameters)`.
+        values: the parameters in natural units, same shape.
+        log_likelihood: of each draw, in nats `(chains, draws)`.
+        divergences: number of transitions that diverged; more than a few: do not trust the draws.
+        parameters: how a structure is built of a vector.
+    """
+
+    structure: Structure | ParametricModel
+    names: tuple[str, ...] = eqx.field(static=True)
+    vectors: Float[np.ndarray, "chains draws parameters"]
+    values: Float[np.ndarray, "chains draws parameters"]
+    log_likelihood: Float[np.ndarray, "chains draws"]
+    divergences: int = eqx.field(static=True)
+    parameters: StructureParameters | ParametricParameters
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Posterior mean of each parameter."""
+        return dict(zip(self.names, self.values.mean((0, 1)).tolist(), strict=True))
+
+    def quantile(self, q: float) -> dict[str, float]:
+        """Posterior quantile of each parameter."""
+        return dict(zip(self.names, np.quantile(self.values, q, (0, 1)).tolist(), strict=True))
+
+    @property
+    def r_hat(self) -> dict[str, float]:
+        """Rank-normalised split R-hat (Vehtari et al. 2021); near 1 where the chains agree."""
+        from arviz import rhat
+
+        return self._diagnosed(rhat)
+
+    @property
+    def ess(self) -> dict[str, float]:
+        """Effective number of draws, in the bulk."""
+        from arviz import ess
+
+        return self._diagnosed(ess)
+
+    def inference_data(self) -> InferenceData:
+        """The draws as ArviZ takes them, one variable for each parameter."""
+        from arviz import from_dict
+
+        posterior = {name: self.values[..., i] for i, name in enumerate(self.names)}
+        return from_dict(posterior=posterior, sample_stats={"lp": self.log_likelihood})
+
+    def summary(self) -> str:
+        """The posterior as a table."""
+        low, middle, high = (self.quantile(q) for q in (0.025, 0.5, 0.975))
+        width = max(len(name) for name in self.names)
+        lines = [
+            f"{self.values.shape[0]} chains of {self.values.shape[1]} draws, "
+            f"{self.divergences} divergences",
+            f"{'':{width}}  {'mean':>11} {'median':>11} {'95 % interval':>23} {'r-hat':>6} {'ess':>6}",
+        ]
+        r_hat, ess, mean = self.r_hat, self.ess, self.mean
+        for name in self.names:
+            lines.append(
+                f"{name:{width}}  {mean[name]:>11.5g} {middle[name]:>11.5g} {low[name]:>11.5g} "
+                f"{high[name]:>11.5g} {r_hat[name]:>6.3f} {ess[name]:>6.0f}"
+            )
+        return "\n".join(lines)
+
+    def _diagnosed(self, diagnose: Callable[[np.ndarray], Any]) -> dict[str, float]:
+        return {name: float(diagnose(self.values[..., i])) for i, name in enumerate(self.names)}
+
+
+class NUTS(eqx.Module):
+    """The No-U-Turn sampler on the parameters of a structure or a parametric model.
+
+    Attributes:
+        draws: kept draws of each chain.
+        warmup: draws of each chain that adapt the sampler and are not kept.
+        chains: number of chains, run one after the other.
+        freeze: names of parameters that keep their value.
+        target: acceptance probability that the step size aims at.
+
+    Examples:
+        >>> import rekalman
+        >>> sampler = rekalman.NUTS(draws=500, warmup=300, chains=2)
+        >>> sampler.draws * sampler.chains
+        1000
+        >>> fit = rekalman.fit(rekalman.load_example("nile"), "local-level", sampler)  # doctest: +SKIP
+    """
+
+    draws: int = eqx.field(static=True, default=1000)
+    warmup: int = eqx.field(static=True, default=500)
+    chains: int = eqx.field(static=True, default=4)
+    freeze: tuple[str, ...] = eqx.field(static=True, default=())
+    target: float = eqx.field(static=True, default=0.9)
+
+    def __check_init__(self) -> None:
+        for name in ("draws", "warmup", "chains"):
+            if getattr(self, name) < 1:
+                raise RekalError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        if not 0 < self.target < 1:
+            raise RekalError(f"target must lie between 0 and 1, but is {self.target}")
+
+    def run(self, structure: Structure | ParametricModel, batch: Batch, key: PRNGKeyArray) -> Draws:
+        """Draw from the posterior of the parameters.
+
+        Args:
+            structure: where the chains start (`structure.start(y)`), or a parametric model that is linear.
+            batch: the series.
+            key: the randomness.
+
+        Raises:
+            RekalError: NumPyro or ArviZ is not installed, shapes do not fit, the model is not linear, or an
+                unbounded parameter has no prior.
+        """
+        try:
+            import arviz  # noqa: F401  # pyright: ignore[reportUnusedImport]
+            from numpyro.infer import MCMC
+            from numpyro.infer import NUTS as Kernel
+        except ImportError as missing:
+            raise RekalError(
+                "NUTS needs NumPyro and ArviZ: install them with pip install 'rekalman[bayes]'"
+            ) from missing
+        outside = modelling_dtype()
+        with jax.enable_x64(True):
+            structure, batch = in_double(structure), in_double(batch)
+            if isinstance(structure, ParametricModel):
+                parameters = parametric_parameters(structure, self.freeze)
+                priors = own_priors(parameters)
+            else:
+                parameters = structure_parameters(structure, self.freeze)
+                priors = weak_priors(parameters, batch)
+            first = parameters.build(parameters.vector)
+            if not isinstance(first, LinearModel):
+                raise RekalError(
+                    "NUTS samples by an exact likelihood, which only a linear model has: use "
+                    "MaximumLikelihood"
+                )
+            check_fit(first, batch)
+            groups, form = groups_of(batch), form_of(first)
+            center, width = (jnp.asarray(leaf) for leaf in priors)
+
+            def potential(scaled: Float[jax.Array, " parameters"]) -> jax.Array:
+                likelihood = _log_likelihood(parameters, scaled, center, width, groups, form)
+                value = likelihood - 0.5 * (scaled**2).sum()
+                return jnp.where(jnp.isfinite(value), -value, 1e10)
+
+            kernel = Kernel(potential_fn=potential, target_accept_prob=self.target)
+            sampler = MCMC(
+                kernel, num_warmup=self.warmup, num_samples=self.draws, num_chains=self.chains,
+                chain_method="sequential", progress_bar=False,
+            )  # fmt: skip
+            scatter_key, run_key = jax.random.split(key)
+            start = (parameters.vector - center) / width
+            scatter = 0.1 * jax.random.normal(scatter_key, (self.chains, start.size), start.dtype)
+            begin = start + scatter
+            sampler.run(run_key, init_params=begin[0] if self.chains == 1 else begin)
+            vectors = center + width * sampler.get_samples(group_by_chain=True)
+            flat = vectors.reshape(-1, start.size)
+            values = natural_values(parameters, flat).reshape(vectors.shape)
+            scaled = (flat - center) / width
+            log_likelihood = _log_likelihoods(parameters, scaled, center, width, groups, form)
+            fields = sampler.get_extra_fields()
+            outcome = Draws(
+                structure=parameters.structure(flat.mean(0)),
+                names=parameters.names,
+                vectors=np.asarray(vectors),
+                values=np.asarray(values),
+                log_likelihood=np.asarray(log_likelihood).reshape(vectors.shape[:2]),
+                divergences=int(np.sum(np.asarray(fields["diverging"]))),
+                parameters=parameters,
+            )
+            structure = jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), outcome.structure)
+            return eqx.tree_at(lambda d: d.structure, outcome, structure)
+
+
+def _log_likelihood(
+    parameters: StructureParameters | ParametricParameters,
+    scaled: Float[jax.Array, " parameters"],
+    center: Float[jax.Array, " parameters"],
+    width: Float[jax.Array, " parameters"],
+    groups: tuple[Group, ...],
+    form: Form | None,
+) -> jax.Array:
+    """The log-likelihood at a vector that is counted from the centre of the priors, in their widths."""
+    model = parameters.build(center + width * scaled)
+    return total_log_likelihood(model, groups, form=form)
+
+
+@eqx.filter_jit
+def _log_likelihoods(
+    parameters: StructureParameters | ParametricParameters,
+    scaled: Float[jax.Array, "draws parameters"],
+    center: Float[jax.Array, " parameters"],
+    width: Float[jax.Array, " parameters"],
+    groups: tuple[Group, ...],
+    form: Form | None,
+) -> Float[jax.Array, " draws"]:
+    """The log-likelihood of every draw, one after the other."""
+    return jax.lax.map(
+        lambda each: _log_likelihood(parameters, each, center, width, groups, form), scaled
+    )
+
+
+def own_priors(
+    parameters: ParametricParameters,
+) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, " parameters"]]:
+    """Centres and standard deviations of the priors of a parametric model (see the module text).
+
+    Raises:
+        RekalError: an unbounded parameter has no prior.
+    """
+    rows = []
+    start = np.asarray(parameters.vector, float)
+    for i, name in enumerate(parameters.names):
+        given, ends = parameters.base.priors[parameters.chosen[i]], parameters.bounds[i].ends
+        if given is None and not ends:
+            raise RekalError(
+                f"{name!r} has no bounds and no prior, which NUTS needs: give ParametricModel.create "
+                f"priors={{{name!r}: (centre, standard deviation)}}, or freeze it"
+            )
+        rows.append(given or ((start[i], 3.0) if ends == 1 else (0.0, 1.5)))
+    center, width = np.array(rows, float).T
+    return center, width
+
+
+def weak_priors(
+    parameters: StructureParameters, batch: Batch
+) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, " parameters"]]:
+    """Centres and standard deviations of the normal priors of the free parameters (see the module text)."""
+    y, mask = np.asarray(batch.values, float), np.asarray(batch.mask)
+    both = mask[:, 1:] & mask[:, :-1]
+    steps = np.diff(y, axis=1)[both]
+    log_step = np.log(raised(float(np.var(steps)) if steps.size else 0.0, y[mask]))
+    mean, spread = float(y[mask].mean()), float(np.sqrt(raised(float(np.var(y[mask])), y[mask])))
+    valid = np.asarray(batch.valid)
+    u = None if batch.inputs is None else np.asarray(batch.inputs, float)[valid]
+    reach = {} if u is None else dict(zip(parameters.base.inputs, u.std(0).tolist(), strict=True))
+    centers, widths = [], []
+    for name, start in zip(parameters.names, np.asarray(parameters.vector, float), strict=True):
+        if name.startswith("mean"):
+            center, width = mean, 10 * spread
+        elif name.startswith("coefficient"):
+            center, width = 0.0, 10 * spread / max(reach.get(name.split(" of ", 1)[1], 0.0), TINY)
+        elif name.startswith("phi"):
+            center, width = 0.0, 1.0
+        elif name.startswith("damping"):
+            center, width = 2.0, 1.5
+        elif name.startswith("period"):
+            center, width = float(start), 1.5
+        elif name.startswith(("velocity", "acceleration")):
+            center, width = float(start), 3.0
+        else:
+            center, width = log_step - 2.0, 3.0
+        centers.append(center)
+        widths.append(width)
+    return np.array(centers), np.array(widths)

@@ -1,0 +1,61 @@
+"""The methods by which `rekalman.fit` learns: one file each, registered by name.
+
+Nothing here imports the numerical part of rekalman before a method trains: the command line lists the methods
+and checks their options at once.
+"""
+
+from rekalman.methods.base import Method
+from rekalman.methods.options import Option, option, options_of
+from rekalman.methods.registry import get, names, register, unregister
+from rekalman.methods.request import TrainingRequest
+from rekalman.methods.state_space import StateSpaceMethod
+from rekalman.methods.structures.base import StructureMethod
+
+# In the order in which they are listed.
+# isort: off
+from rekalman.methods.em_rnn import EMRNN
+from rekalman.methods.driven_rnn import DrivenRNN
+from rekalman.methods.rbf import RBF
+from rekalman.methods.linear import Linear
+from rekalman.methods.rkn import RKN
+from rekalman.methods.lstm import LSTM
+from rekalman.methods.gru import GRU
+from rekalman.methods.elman import Elman
+from rekalman.methods.structures.local_level import LocalLevel
+from rekalman.methods.structures.local_linear_trend import LocalLinearTrend
+from rekalman.methods.structures.seasonal import Seasonal
+from rekalman.methods.structures.oscillator import Oscillator
+from rekalman.methods.structures.constant_velocity import ConstantVelocity
+from rekalman.methods.structures.constant_acceleration import ConstantAcceleration
+from rekalman.methods.structures.ar import AR
+
+# isort: on
+
+__all__ = [
+    "AR",
+    "EMRNN",
+    "GRU",
+    "LSTM",
+    "RBF",
+    "RKN",
+    "ConstantAcceleration",
+    "ConstantVelocity",
+    "DrivenRNN",
+    "Elman",
+    "Linear",
+    "LocalLevel",
+    "LocalLinearTrend",
+    "Method",
+    "Option",
+    "Oscillator",
+    "Seasonal",
+    "StateSpaceMethod",
+    "StructureMethod",
+    "TrainingRequest",
+    "get",
+    "names",
+    "option",
+    "options_of",
+    "register",
+    "unregister",
+]

@@ -1,0 +1,34 @@
+"""constant-acceleration: a point whose acceleration is a random walk, its position observed with noise."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from rekalman.methods.registry import register
+from rekalman.methods.structures.base import StructureMethod
+
+if TYPE_CHECKING:
+    from rekalman.data import Sequences
+    from rekalman.models.structures.structures import Structure
+
+
+@register("constant-acceleration")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConstantAcceleration(StructureMethod):
+    """A point whose acceleration is a random walk; each column is one axis of its position.
+
+    Examples:
+        >>> import rekalman
+        >>> rekalman.methods.ConstantAcceleration().options
+        {}
+    """
+
+    summary: ClassVar[str] = "tracking: a moving point whose acceleration wanders"
+    needs: ClassVar[str] = "a column for each axis"
+
+    def structure(self, data: Sequences) -> Structure:
+        """Position and its derivatives along each axis."""
+        from rekalman.models.structures.structural import constant_acceleration
+
+        return constant_acceleration(float(data.interval or 1.0), data.observations)

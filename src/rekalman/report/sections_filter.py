@@ -1,0 +1,109 @@
+"""The part of the report that asks whether the filter is consistent: size and whiteness of innovations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rekalman.evaluation.diagnostics import Diagnostics
+from rekalman.forecasting.labels import Labels
+from rekalman.report.evidence import Calibration
+from rekalman.report.figures import clock
+from rekalman.report.figures_calibration import correlations, nis_figure, whiteness_figure
+from rekalman.report.page import Page
+from rekalman.report.sections_data import MOST_SERIES, View
+from rekalman.report.style import text
+from rekalman.report.tables import number, percent, table
+
+
+def add_consistency(page: Page, seen: View, found: Calibration) -> None:
+    """Innovations in numbers, their squares over time, their autocorrelation."""
+    posterior = found.posterior
+    white = np.asarray(posterior.white)
+    page.heading("Is the filter consistent?")
+    told = posterior.diagnose()
+    page.add(_sentences(told))
+    page.add(_table(told, Labels.of(posterior.data)))
+    labels = Labels.of(posterior.data)
+    named = []
+    for i in range(min(posterior.data.batch, MOST_SERIES)):
+        steps = int(posterior.data.lengths[i])
+        if np.isfinite(white[i]).any():
+            x = clock(posterior.data.series(i))
+            figure = nis_figure(x, white[i, :steps])
+            if posterior.data.time_kind == "date":
+                figure.update_xaxes(type="date")
+            figure.update_xaxes(title_text=text(posterior.data.time_name or "step"))
+            named.append((labels.series(i), figure))
+    page.add(
+        page.figure(
+            named,
+            "<b>Squared innovations over time.</b> The NIS of each step: its error in units of the "
+            "covariance that the filter claimed, squared and summed over the observed columns. By chance one "
+            "in twenty is orange; where many are in a row the model does not hold.",
+        )
+    )
+    columns = [k for k in seen.columns if np.isfinite(white[..., k]).sum() > told.lags + 1]
+    if not columns:
+        return
+    outside = []
+    for k in columns:
+        values, bands = correlations(white, k, told.lags)
+        outside.append(f"{text(labels.names[k])}: {int((np.abs(values) > bands).sum())}")
+    names = [labels.names[k] for k in columns] if len(columns) > 1 else [""]
+    page.add(
+        page.figure(
+            whiteness_figure(white, columns, names, told.lags),
+            "<b>What the one-step forecast leaves over.</b> Autocorrelation of the innovations. A model "
+            "that has found all there is leaves white noise, of which one lag in twenty falls outside the "
+            f"grey band. Outside here, of {told.lags} lags: {'; '.join(outside)}.",
+        )
+    )
+
+
+def _sentences(told: Diagnostics) -> str:
+    """The verdicts in words."""
+    white = (
+        "pass for white noise"
+        if told.white
+        else "are not white: something in them can be predicted"
+    )
+    if not np.isfinite(told.whiteness_p):
+        white = "are too few to be tested for whiteness"
+    baseline = ""
+    if told.score is not None and told.hold_score is not None:
+        baseline = (
+            f" One step ahead it scores {told.score:.3f} nats per value, where holding the last value "
+            f"has {told.hold_score:.3f}."
+        )
+    return (
+        f"<p><b>{told.verdict[0].upper()}{told.verdict[1:]}.</b> Its squared innovations are "
+        f"{told.nis:.2f} per value in the mean, where those of a right model lie between "
+        f"{told.nis_low:.2f} and {told.nis_high:.2f} in 95 of 100 cases. "
+        f"{percent(told.nis_inside)} of the steps lie in their own 95 % interval. The innovations "
+        f"{white}.{baseline}</p>"
+    )
+
+
+def _table(told: Diagnostics, labels: Labels) -> str:
+    rows = [
+        (
+            text(labels.column(k)),
+            number(column.entries),
+            number(column.mean, 2),
+            number(column.ljung_box, 3),
+            _probability(column.whiteness_p),
+            _probability(column.uniformity_p),
+        )
+        for k, column in enumerate(told.columns)
+    ]
+    head = ["column", "values", "mean innovation", "Ljung-Box", "p, white", "p, PIT uniform"]
+    caption = (
+        "Innovations scaled to unit variance, one step ahead: their mean, the Ljung-Box statistic of "
+        f"{told.lags} lags, and how likely a larger one is in white noise; and how likely so uneven a PIT is "
+        "of a calibrated forecast (Kolmogorov and Smirnov). Below 0.05 the model fails the test."
+    )
+    return table(head, rows, caption)
+
+
+def _probability(p: float) -> str:
+    return "&lt; 0.001" if p < 1e-3 else number(p, 2)

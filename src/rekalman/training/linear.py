@@ -1,0 +1,114 @@
+"""Training of linear models: a subspace start, then exact EM, in double precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rekalman.data import Sequences
+from rekalman.filters.choice import Filtering
+from rekalman.fitting.progress import Report
+from rekalman.fitting.trained import Trained
+from rekalman.learners.batch import as_batch, check_batch_memory
+from rekalman.learners.em.em import EM, EMResult, Progress
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.em.priors import SAFEGUARD
+from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.likelihood.uncertainty import estimated
+from rekalman.learners.start.n4sid import n4sid
+from rekalman.learners.start.order import choose_order
+from rekalman.models.continuous import LinearContinuous
+from rekalman.models.linear import LinearGaussian
+from rekalman.numerics.precision import modelling_dtype
+
+
+def train_linear(
+    prepared: Sequences,
+    model: LinearGaussian | LinearContinuous | None,
+    learner: EM | MaximumLikelihood,
+    states: int | None,
+    following: Filtering,
+    report: Report | None,
+) -> Trained:
+    """Train a linear Gaussian model by EM, or by maximum likelihood, as one in continuous time is.
+
+    Args:
+        prepared: data in the units of the model.
+        model: where to begin, or None for a subspace start.
+        learner: how to train; the particles of EM are of no use here.
+        states: number of states of the subspace start, or None for the number with the least BIC.
+        following: what filters the trained model.
+        report: told after each iteration.
+    """
+
+    def told(progress: Progress) -> None:
+        if report is not None:
+            report("training", progress)
+
+    with jax.enable_x64(True):
+        batch = as_batch(prepared, model)
+        if model is not None:
+            start = _in(jnp.float64, model)
+        elif states is not None:
+            start = linear_start(prepared, states)
+        else:
+            start = choose_order(batch).by_bic.model
+        uncertainty, starts = None, ()
+        following.of(start)  # refused before the work, not after
+        check_batch_memory(start.states, batch)
+        if isinstance(learner, MaximumLikelihood):
+            found = learner.run(start, batch, told)
+            uncertainty = estimated(found, prepared.interval)
+            result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
+            starts = found.starts
+        else:
+            assert isinstance(start, LinearGaussian)
+            if model is None:
+                start = _shaped(start, learner)
+            usual = SAFEGUARD if model is None else None
+            result = linear_em(
+                start,
+                batch,
+                iterations=learner.iterations,
+                tolerance=learner.tolerance,
+                freeze=learner.freeze,
+                fixed=learner.fixed,
+                process_noise=learner.process_noise,
+                observation_noise=learner.observation_noise,
+                strength=usual if isinstance(learner.strength, str) else learner.strength,
+                report=told,
+            )
+    result = result._replace(model=_in(modelling_dtype(), result.model))
+    return Trained(result, following, uncertainty=uncertainty, starts=starts)
+
+
+def _shaped(start: LinearGaussian, em: EM) -> LinearGaussian:
+    """A start that was made from the data, with the covariances that are to be learned."""
+    diagonal = lambda V, shape: jnp.diag(jnp.diagonal(V)) if shape == "diagonal" else V  # noqa: E731
+    covs = diagonal(start.Q, em.process_noise), diagonal(start.R, em.observation_noise)
+    return eqx.tree_at(lambda m: (m.Q, m.R), start, covs)
+
+
+def linear_start(prepared: Sequences, states: int) -> LinearGaussian:
+    """A linear model by subspace identification."""
+    return n4sid(
+        np.asarray(prepared.values),
+        np.asarray(prepared.mask),
+        states,
+        inputs=None if prepared.inputs is None else np.asarray(prepared.inputs),
+        lengths=np.asarray(prepared.lengths),
+    )
+
+
+def _in(dtype: jnp.dtype | type, model: Any) -> Any:
+    """The same model in another precision."""
+    with jax.enable_x64(True):
+        return _cast(dtype, model)
+
+
+def _cast(dtype: jnp.dtype | type, model: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), dtype), model)

@@ -1,0 +1,172 @@
+"""`rekalman.fit`: data in, trained model out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rekalman.data import Sequences
+from rekalman.data.checks import check_learnable
+from rekalman.data.numeric import holds_tables
+from rekalman.filters.choice import Filtering
+from rekalman.fitting.backtesting import check_backtest
+from rekalman.fitting.data import Data
+from rekalman.fitting.result import Fit
+from rekalman.foundation.arguments import seed_of
+from rekalman.foundation.errors import RekalError
+from rekalman.learners.driven.simulation_error import SimulationError
+from rekalman.learners.em.em import EM, Progress
+from rekalman.learners.gradient.backprop import Backprop
+from rekalman.learners.gradient.checkpoints import check_checkpoints
+from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.methods.base import Method
+from rekalman.methods.request import TrainingRequest
+from rekalman.methods.selection import select
+from rekalman.models.base import StateSpaceModel
+from rekalman.models.parametric import ParametricModel
+from rekalman.models.structures.structures import Structure
+from rekalman.numerics.compiled_functions import make_room
+from rekalman.training.judging import backtested, judged
+from rekalman.training.transform import TransformChoice
+
+Learner = EM | MaximumLikelihood | SimulationError | Backprop
+
+
+def fit(
+    data: Data,
+    model: str | Method | StateSpaceModel | Structure | ParametricModel = "em-rnn",
+    learner: Learner | None = None,
+    *,
+    filtering: str | Filtering | None = None,
+    scale: str | None = None,
+    transform: str | int | float | None = None,
+    checkpoint: str | Path | None = None,
+    backtest: int | float = 0.0,
+    seed: int = 0,
+    progress: bool | Callable[[str, Progress], None] = True,
+    **options: Any,
+) -> Fit:
+    """Learn the dynamics under one or several noisy series.
+
+    Args:
+        data: what was measured, as `Sequences`, or as a frame of pandas or a list of frames, which
+            `Sequences.from_pandas` reads; missing entries and ragged series are fine.
+        model: the name of a method, such as "em-rnn", "linear", "gru" or "local-level", of which `rekalman
+            models` says what each is for; a method with its options, such as
+            `rekalman.methods.GRU(states=12)`; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
+            `LinearContinuous`, `NonlinearGaussian` (two functions), `ParametricModel` (a function of
+            parameters) or `Structure` of your own to start from, whose parameters are taken to be in the raw
+            units of the data. Methods by name standardise the data and start by themselves. Series that are
+            sampled irregularly need a `LinearContinuous`, a structure that has a form in continuous time, or
+            a network.
+        learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
+            linear models, models in continuous time and models written as functions, `SimulationError` for
+            "driven-rnn", `Backprop` for recurrent networks; default with settings that fit the model.
+        filtering: what filters the trained model, and so forecasts and follows a stream: "kalman",
+            "extended", "unscented", "particles", or a `Filtering` with settings of your own. Default: the
+            Kalman filter for linear models, particles for "em-rnn", the unscented filter for "rbf" and
+            `NonlinearGaussian`, whose likelihood by this filter is what is maximised.
+        scale: "series": each of several series is standardised by its own mean and deviation, and one model
+            describes them all; level and noise in raw units are then those of each series. "shared": one
+            scale for all, as for repeated runs of one system. Default: "series" for several series, but
+            "shared" where there are inputs, to which all are taken to answer alike, where a learner freezes
+            parameters of a structure of your own, which are in raw units, and for other models of your own,
+            which are never standardised.
+        transform: of positive columns whose variance grows with their level, before all else: "log", a power
+            of Box and Cox (1964) between 0 and 1, "auto" for the likeliest of some powers (each column its
+            own, all series alike; none where none is clearly likelier, or a value is 0 or less), or "none".
+            Forecasts, scores, likelihoods and simulations are in raw units all the same; parameters and
+            states are those of the transformed data, and so are those that a model of your own begins with.
+            Default: "auto" for "rkn", "lstm", "gru" and "elman", "none" for all others.
+        checkpoint: folder for a checkpoint after each epoch of a recurrent network; the same call
+            continues from there.
+        backtest: share of the end of each series, 0.2 say, that is predicted by one more model, trained in
+            the same way without it; what became of that is in `history.backtest`, beside naive forecasts,
+            and gives the verdict of the summary. 0 leaves it out.
+        seed: start of all randomness; the same seed gives the same fit.
+        progress: True shows a bar on stderr; a function is called after each iteration.
+        **options: those of the method, such as `states=12`; `rekalman models gru`, or the class in
+            `rekalman.methods`, lists them with default and range.
+
+    Raises:
+        RekalError: the data cannot be learned from (a constant column, fewer than ten samples,
+            fewer samples than states, ...), the model has no learner, an argument is out of range or belongs
+            to another model, or the filter cannot filter the model.
+        KeyboardInterrupt: Ctrl-C before anything was learned. Later it ends the training with the best so
+            far, and the diagnosis of a finished training at once, without its diagnostics.
+
+    Examples:
+        >>> import rekalman
+        >>> nile = rekalman.load_example("nile")
+        >>> fit = rekalman.fit(nile, "local-level", progress=False)
+        >>> fit.kind
+        'local-level'
+    """
+    make_room()
+    data = read_data(data)
+    seed = seed_of(seed)
+    check_learnable(data, "the data")
+    method = select(model, options)
+    check_backtest(data, backtest)
+    choice = TransformChoice.of(
+        transform, method.default_transform, method.advises_transform, data, method.season
+    )
+
+    def train(
+        part: Sequences,
+        prefix: str = "",
+        checkpoint: str | Path | None = None,
+        advise: bool = True,
+    ) -> Any:
+        request = TrainingRequest(
+            data=part,
+            learner=learner,
+            filtering=filtering,
+            scale=scale,
+            transform=choice.transform(part),
+            checkpoint=checkpoint,
+            seed=seed,
+            progress=progress,
+            prefix=prefix,
+            advise=advise,
+        )
+        return train_on(method, request)
+
+    trained = judged(train(data, checkpoint=checkpoint), data, choice.advice(data))
+    if not backtest or trained.history.stopped == "interrupted":
+        return trained
+    again = lambda part: train(part, "backtest: ", advise=False)  # noqa: E731
+    return backtested(trained, data, again, backtest, method.season)
+
+
+def train_on(method: Method, request: TrainingRequest) -> Fit:
+    """What a method learns, not judged yet.
+
+    Raises:
+        RekalError: the data cannot be learned from, or what was asked for does not go with the method.
+    """
+    check_learnable(request.data, "the data")
+    if request.checkpoint is not None and not method.checkpoints:
+        raise RekalError(f"checkpoint is of no use to {method.phrase()}: leave it out")
+    method.check(request.data)
+    method.check_learner(request.learner)
+    if request.checkpoint is not None:
+        check_checkpoints(request.checkpoint)
+    return method.train(request)
+
+
+def read_data(data: Any) -> Sequences:
+    """The data as `Sequences`: frames are read by their names and time stamps.
+
+    Raises:
+        RekalError: neither `Sequences` nor frames, or frames that cannot be read.
+    """
+    if isinstance(data, Sequences):
+        return data
+    if holds_tables(data):
+        return Sequences.from_pandas(data)
+    raise RekalError(
+        f"rekalman.fit learns from Sequences or frames, not from {type(data).__name__}: make some with "
+        "Sequences.from_arrays; networks that watch Frames are trained by Backprop.run"
+    )
