@@ -203,7 +203,7 @@ def _summary(trained: Fit, data: Sequences) -> str:
 
 def _trained_on(trained: Fit, data: Sequences) -> Sequences | None:
     """The data, if they give the numbers of this model intervals."""
-    from rekalman.methods.description import method_class
+    from rekalman.methods.made_by import method_class
 
     return data if method_class(trained).intervals_from_data else None
 

@@ -174,7 +174,7 @@ class Sequences(eqx.Module):
                 **{"units": units, "input_names": input_names, "series_names": series_names},
                 **{"time_name": time_name, "time_unit": time_unit},
             }
-            return read_loose(values, inputs, targets, irregular, told)
+            return read_loose(cls.from_arrays, values, inputs, targets, irregular, told)
         arrays = assemble(
             values, inputs, mask, targets, times, dt, interval, irregular, series_names, time_unit
         )
@@ -201,7 +201,7 @@ class Sequences(eqx.Module):
         """
         from rekalman.data.tables.frames import read_frames
 
-        return read_frames(frames, **how)
+        return read_frames(cls.from_arrays, frames, **how)
 
     @classmethod
     def from_csv(
@@ -233,7 +233,7 @@ class Sequences(eqx.Module):
 
         check_options(how, ("sep", "decimal", "pandas", "encoding"))
         return sequences_of_files(
-            lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **how
+            cls.from_arrays, lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **how
         )
 
     @classmethod
@@ -245,7 +245,7 @@ class Sequences(eqx.Module):
         from rekalman.data.tables.read import read_parquet, sequences_of_files
 
         check_options(how)
-        return sequences_of_files(read_parquet, path, **how)
+        return sequences_of_files(cls.from_arrays, read_parquet, path, **how)
 
     def valid(self) -> Bool[np.ndarray, "batch time"]:
         """True for real steps, False for padding."""

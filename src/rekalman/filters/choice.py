@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from rekalman.filters.extended import ExtendedKalman
 from rekalman.filters.gaussian import GaussianFilter
@@ -12,9 +12,6 @@ from rekalman.filters.particle import ParticleFilter, Proposal
 from rekalman.filters.unscented import UnscentedKalman
 from rekalman.foundation.arguments import whole
 from rekalman.foundation.errors import RekalError
-from rekalman.models.base import StateSpaceModel
-from rekalman.models.gaussian import GaussianModel
-from rekalman.models.linear_model import LinearModel
 
 Kind = Literal["kalman", "extended", "unscented", "particles"]
 
@@ -51,28 +48,28 @@ class Filtering:
                 f"the filter {self.kind!r} linearises nothing again: leave iterations out"
             )
 
-    def of(self, model: StateSpaceModel, seed: int = 0) -> ParticleFilter | GaussianFilter:
-        """The filter of a model.
+    def of(self, model: Any, seed: int = 0) -> ParticleFilter | GaussianFilter:
+        """The filter of a model, a `StateSpaceModel`.
 
         Raises:
             RekalError: it cannot filter this model.
         """
         if self.kind == "kalman":
-            if not isinstance(model, LinearModel):
+            if not model.linear:
                 raise RekalError(
                     f"a {type(model).__name__} is not linear: filter it by 'extended', 'unscented' or "
                     "'particles'"
                 )
             return Kalman(model)
         if self.kind in ("extended", "unscented"):
-            if not isinstance(model, GaussianModel):
+            if not model.gaussian:
                 raise RekalError(
                     f"a {type(model).__name__} has no additive Gaussian noise: filter it by 'particles'"
                 )
             if self.kind == "unscented":
                 return UnscentedKalman(model)
             return ExtendedKalman(model, iterations=self.iterations)
-        if isinstance(model, LinearModel) and model.diffuse:
+        if model.diffuse:
             raise RekalError(
                 "particles cannot be drawn from a diffuse start: use 'kalman', which is exact"
             )

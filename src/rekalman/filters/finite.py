@@ -15,7 +15,6 @@ from rekalman.core.beliefs import GaussianPath, Path
 from rekalman.foundation.errors import RekalError
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.jacobians import transition_jacobian
-from rekalman.models.linear_model import LinearModel
 from rekalman.numerics.placing import placed
 
 
@@ -43,7 +42,7 @@ def check_finite(
     evidence = np.asarray(path.log_evidence)
     white = np.abs(np.asarray(path.white)).max(-1, initial=0.0)
     far = white > np.sqrt(np.finfo(white.dtype).max)  # whose square overflows
-    if not isinstance(model, LinearModel):
+    if not model.linear:
         far |= np.isfinite(evidence) & (_digits(evidence) > MEANINGLESS)
     steps = path.mean.shape[0]
     finite = np.stack([np.isfinite(np.asarray(leaf).reshape(steps, -1)).all(1) for leaf in leaves])
@@ -89,7 +88,7 @@ def is_sound(model: GaussianModel, path: GaussianPath) -> bool:
         return False
     if not np.abs(white).max(initial=0.0) <= np.sqrt(np.finfo(white.dtype).max):
         return False
-    return isinstance(model, LinearModel) or not (_digits(evidence) > MEANINGLESS).any()
+    return model.linear or not (_digits(evidence) > MEANINGLESS).any()
 
 
 def check_particles(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.suggest import choices
 from rekalman.methods.learners import LEARNERS, learner_class, learner_name
+from rekalman.methods.lookup import methods_that, methods_trained_by, methods_with
 from rekalman.methods.options import options_of
 
 if TYPE_CHECKING:
@@ -111,7 +112,6 @@ class Method(ABC):
         """
         if name in {each.name for each in dataclasses.fields(cls)}:
             return
-        from rekalman.methods.registry import methods_with
 
         known, others = options_of(cls), methods_with(name)
         if others:
@@ -142,15 +142,16 @@ class Method(ABC):
         if data.dt is not None and not self.irregular:
             raise RekalError(
                 "the series are sampled irregularly, but this model runs in equal steps: resample them to a "
-                f"constant interval, or use LinearContinuous or one of {_who('irregular')}"
+                f"constant interval, or use LinearContinuous or one of {methods_that('irregular')}"
             )
         if data.n_inputs and not self.inputs:
             raise RekalError(
-                f"{self.phrase()} takes no inputs: leave them out, or use one of {_who('inputs')}"
+                f"{self.phrase()} takes no inputs: leave them out, or use one of {methods_that('inputs')}"
             )
         if not self.missing and data.fraction_missing:
             raise RekalError(
-                f"{self.phrase()} takes no missing entries: fill them, or use one of {_who('missing')}"
+                f"{self.phrase()} takes no missing entries: fill them, or use one of "
+                f"{methods_that('missing')}"
             )
         longest = int(data.lengths.max())
         states = self.options.get("states") or self.least_states
@@ -165,8 +166,6 @@ class Method(ABC):
         Raises:
             RekalError: it cannot, or is none.
         """
-        from rekalman.methods.registry import methods_trained_by
-
         own = tuple(map(learner_class, self.learners))
         if learner is None or isinstance(learner, own):
             return
@@ -235,10 +234,3 @@ class Method(ABC):
         Raises:
             RekalError: the data cannot be learned from, or what was asked for does not go with them.
         """
-
-
-def _who(capability: str) -> str:
-    """The names of the methods with a capability."""
-    from rekalman.methods.registry import get, names
-
-    return ", ".join(name for name in names() if getattr(get(name), capability))

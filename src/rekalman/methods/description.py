@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rekalman.fitting.result import Fit
-    from rekalman.methods.base import Method
 
 Rows = tuple[tuple[str, int | str], ...]
 
@@ -35,28 +34,6 @@ WEAK_PRIORS = (
     "It is lower than before because training maximises the likelihood times weak priors that keep "
     "covariances from collapsing."
 )
-
-
-def description_of(fit: Fit) -> Description:
-    """What the method of a fit says of it; of one that is not registered here, what every fit has."""
-    return method_class(fit).describe(fit)
-
-
-def method_class(fit: Fit) -> type[Method]:
-    """The method that made a fit."""
-    from rekalman.methods.base import Method
-    from rekalman.methods.own.base import OwnModel
-    from rekalman.methods.own.models import METHODS
-    from rekalman.methods.registry import get, names
-    from rekalman.methods.state_space import StateSpaceMethod
-
-    if fit.kind in names():
-        return get(fit.kind)
-    if not fit.has_model:
-        return Method
-    if fit.kind != "own":
-        return StateSpaceMethod
-    return METHODS.get(type(fit.model).__name__, OwnModel)
 
 
 def counted(number: int, noun: str) -> str:

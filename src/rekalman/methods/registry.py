@@ -8,12 +8,10 @@ from typing import TypeVar
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.suggest import choices
 from rekalman.methods.base import Method
-from rekalman.methods.learners import learner_name
-from rekalman.methods.options import options_of
+from rekalman.methods.lookup import METHODS
 from rekalman.methods.plugins import load_plugins
 
 Kind = TypeVar("Kind", bound=type[Method])
-_METHODS: dict[str, type[Method]] = {}
 
 
 def register(name: str) -> Callable[[Kind], Kind]:
@@ -38,7 +36,7 @@ def register(name: str) -> Callable[[Kind], Kind]:
     """
 
     def decorate(method: Kind) -> Kind:
-        if name in _METHODS:
+        if name in METHODS:
             raise RekalError(f"there is a model {name!r} already: register yours by another name")
         if not (isinstance(method, type) and issubclass(method, Method)):
             raise RekalError(f"the model {name!r} must be a class that derives from Method")
@@ -47,7 +45,7 @@ def register(name: str) -> Callable[[Kind], Kind]:
             raise RekalError(f"the model {name!r} must be a dataclass with frozen=True")
         method.name = name
         method()  # the defaults are within their ranges
-        _METHODS[name] = method
+        METHODS[name] = method
         return method
 
     return decorate
@@ -64,11 +62,11 @@ def get(name: str) -> type[Method]:
         >>> rekalman.methods.get("gru")(states=12).units is None
         True
     """
-    if name not in _METHODS:
+    if name not in METHODS:
         load_plugins()
-    if name not in _METHODS:
-        raise RekalError(f"unknown model {name!r}: {choices(name, _METHODS)}")
-    return _METHODS[name]
+    if name not in METHODS:
+        raise RekalError(f"unknown model {name!r}: {choices(name, METHODS)}")
+    return METHODS[name]
 
 
 def names() -> tuple[str, ...]:
@@ -79,25 +77,7 @@ def names() -> tuple[str, ...]:
         >>> rekalman.methods.names()[:4]
         ('em-rnn', 'driven-rnn', 'rbf', 'linear')
     """
-    return tuple(_METHODS)
-
-
-def methods_with(option: str) -> tuple[str, ...]:
-    """The names of the methods that have an option."""
-    return tuple(name for name, method in _METHODS.items() if option in options_of(method))
-
-
-def methods_trained_by(learner: str) -> str:
-    """The names of the methods that a learner trains, or what to say of one that trains none of them."""
-    trained = [
-        name for name, method in _METHODS.items() if learner in map(learner_name, method.learners)
-    ]
-    return ", ".join(trained) or "models of your own"
-
-
-def known_options() -> frozenset[str]:
-    """The names of the options of all methods."""
-    return frozenset(each for method in _METHODS.values() for each in options_of(method))
+    return tuple(METHODS)
 
 
 def unregister(name: str) -> None:
@@ -118,7 +98,7 @@ def unregister(name: str) -> None:
         False
     """
     get(name)
-    del _METHODS[name]
+    del METHODS[name]
 
 
-__all__ = ["get", "known_options", "methods_with", "names", "register", "unregister"]
+__all__ = ["get", "names", "register", "unregister"]

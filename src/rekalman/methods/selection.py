@@ -7,7 +7,8 @@ from typing import Any
 
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.base import Method
-from rekalman.methods.registry import get, known_options
+from rekalman.methods.lookup import known_options
+from rekalman.methods.registry import get
 
 
 def select(model: Any, options: Mapping[str, Any]) -> Method:

@@ -65,6 +65,11 @@ class StateSpaceModel(eqx.Module):
         return False
 
     @property
+    def linear(self) -> bool:
+        """Whether transition and observation are linear, with additive Gaussian noise (a `LinearModel`)."""
+        return False
+
+    @property
     def precise_observation(self) -> bool:
         """Whether some direction of the observation has no noise; False where nothing is known of it."""
         return False

@@ -32,6 +32,11 @@ class LinearModel(GaussianModel):
 
     C: eqx.AbstractVar[Float[Array, "*steps_C obs states"]]
 
+    @property
+    def linear(self) -> bool:
+        """Always: transition and observation are linear."""
+        return True
+
     @abc.abstractmethod
     def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:
         """The matrices at every step; `dt[t]` is the time between the steps `t - 1` and `t`."""

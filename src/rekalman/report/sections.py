@@ -11,7 +11,7 @@ from rekalman.data import Sequences
 from rekalman.fitting.history import History
 from rekalman.fitting.result import Fit
 from rekalman.forecasting.labels import Labels
-from rekalman.methods.description import description_of, method_class
+from rekalman.methods.made_by import description_of, method_class
 from rekalman.report.evidence import (
     calibrate,
     choose_horizons,

@@ -14,7 +14,7 @@ from rekalman.data.scales.panel import Panel
 from rekalman.fitting.description import UNIT_OF_PANEL
 from rekalman.fitting.result import Fit
 from rekalman.forecasting.labels import Labels
-from rekalman.methods.description import description_of, method_class
+from rekalman.methods.made_by import description_of, method_class
 from rekalman.report.evidence import Calibration
 from rekalman.report.style import text
 

@@ -7,7 +7,7 @@ Conventions: `x_1` is drawn from the initial law (or is `start`), the input `u_t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -69,7 +69,7 @@ def simulate(
         (3, 100, 1)
     """
     u = inputs_of_run(model.n_inputs, steps, batch, burn_in, inputs)
-    if not noise and not isinstance(model, GaussianModel):
+    if not noise and not model.gaussian:
         raise RekalError(f"{type(model).__name__} has no mean dynamics: simulate it with noise")
     first = None
     if start is not None:
@@ -193,14 +193,14 @@ def _run(
     burn_in: int,
     noise: bool,
 ) -> tuple[Array, Array]:
-    total = steps + burn_in
+    total, mean_model = steps + burn_in, cast(GaussianModel, model)
 
     def one(key: PRNGKeyArray, u: Array | None, start: Array | None) -> tuple[Array, Array]:
         start_key, draw_key, observe_key = jax.random.split(key, 3)
         if start is not None:
             first = start[None]
-        elif isinstance(model, GaussianModel) and not noise:
-            first = model.m[None]
+        elif model.gaussian and not noise:
+            first = mean_model.m[None]
         else:
             first = model.sample_initial(start_key, 1)
         draws = model.draw(draw_key, total, 1) if noise else None
@@ -208,8 +208,7 @@ def _run(
         def step(x: Array, row: PyTree) -> tuple[Array, Array]:
             drawn, u = row
             if drawn is None:
-                assert isinstance(model, GaussianModel)
-                following = model.transition_mean(x, u, None)
+                following = mean_model.transition_mean(x, u, None)
             else:
                 following = model.sample_transition(drawn, x, u, None)
             return following, following

@@ -55,7 +55,7 @@ from rekalman.core.beliefs import Path
 from rekalman.filters.resampling import systematic
 from rekalman.foundation.errors import RekalError
 from rekalman.models.base import StateSpaceModel
-from rekalman.models.gaussian import GaussianModel, everywhere
+from rekalman.models.gaussian import everywhere
 from rekalman.numerics.normals import open_uniforms
 from rekalman.numerics.precision import in_own_precision
 from rekalman.smoothers.marginal import Smoothed
@@ -170,7 +170,7 @@ def smooth_backward(
         # Scanning over t and not over slices of the path avoids copies of the whole path.
         return jax.lax.scan(step, start, jnp.arange(steps - 1), reverse=True)[1]
 
-    if isinstance(model, GaussianModel):
+    if model.gaussian:
         singular = model.confined(None if dt is None else dt[1:])
         x = jax.lax.cond(singular, lambda: trajectories_of(True), lambda: trajectories_of(False))
     else:

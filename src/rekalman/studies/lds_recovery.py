@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -143,10 +143,8 @@ def curve_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
                     subspace(data, shape[0]), batch,
                     iterations=150, tolerance=1e-8, freeze=OFFSETS,
                 ).model  # fmt: skip
-                assert isinstance(em, LinearGaussian)
                 for learner, model in (("EM", em), ("ML", likely(em, batch, False).model)):
-                    assert isinstance(model, LinearGaussian)
-                    for metric, value in errors(model, truth).items():
+                    for metric, value in errors(cast(LinearGaussian, model), truth).items():
                         each[learner, metric].append(value)
             for key, values in each.items():
                 found[key].append(values)
@@ -185,11 +183,9 @@ def interval_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], d
         data = draw(truth, setting.steps, options.seed + 1000 + i)
         batch = prepared(data)
         em = linear_em(subspace(data, 2), batch, iterations=20, tolerance=0, freeze=OFFSETS).model
-        assert isinstance(em, LinearGaussian)
         value, error = likely(em, batch, True).standard_error_of(answers)
         inside.append(np.abs(value - wanted) <= z * error)
-        system = cycle.build()
-        assert isinstance(system, LinearGaussian)
+        system = cast(LinearGaussian, cycle.build())
         data = draw(system, setting.steps, options.seed + 5000 + i)
         found = MaximumLikelihood().run(cycle.start(data.values), prepared(data))
         low, high = found.interval(0.95)

@@ -21,7 +21,6 @@ import numpy as np
 from rekalman.data import Sequences
 from rekalman.data.scales.standardiser import Standardiser
 from rekalman.datasets.sysid import WARM_UP, Benchmark, Split, load_benchmark
-from rekalman.fitting.result import Fit
 from rekalman.learners.batch import as_batch
 from rekalman.learners.driven.simulation_error import SimulationError
 from rekalman.learners.driven.simulation_starts import Kind, simulation_start
@@ -125,7 +124,6 @@ def trained(kind: Kind, split: Split, setting: Setting, seed: int) -> dict[str, 
 def one_step(split: Split) -> list[float]:
     """Scores of a linear model trained by EM, its number of states chosen by BIC."""
     made = fit(split.train, "linear", progress=False)
-    assert isinstance(made, Fit)
     return errors(run_raw(made.model, made.standardiser.alone(split.test), split.test), split.test)
 
 

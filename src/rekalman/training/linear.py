@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -66,7 +66,7 @@ def train_linear(
             result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
             starts = found.starts
         else:
-            assert isinstance(start, LinearGaussian)
+            start = cast(LinearGaussian, start)
             if model is None:
                 start = _shaped(start, learner)
             usual = SAFEGUARD if model is None else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -192,10 +192,8 @@ def _structured(structure: Structure) -> Callable[[Batch], LinearModel]:
                 u = None if column.inputs is None else np.asarray(column.inputs)[longest, :length]
                 start = structure.start(y, u)
             estimate = MaximumLikelihood(errors=False, iterations=100).run(start, column)
-            assert isinstance(estimate.structure, Structure)
-            before[j] = estimate.structure
-            assert isinstance(estimate.model, LinearModel)
-            models.append(started(estimate.model))
+            before[j] = cast(Structure, estimate.structure)
+            models.append(started(cast(LinearModel, estimate.model)))
         return side_by_side(models)
 
     return learn
@@ -216,10 +214,9 @@ def _linear(head: Batch, states: int) -> Candidate:
         )
 
     def learn(batch: Batch, start: LinearModel) -> LinearModel:
-        assert isinstance(start, LinearGaussian)
-        result = linear_em(start, batch, iterations=200, tolerance=1e-6, strength=SAFEGUARD)
-        assert isinstance(result.model, LinearModel)
-        return started(result.model)
+        begun = cast(LinearGaussian, start)
+        result = linear_em(begun, batch, iterations=200, tolerance=1e-6, strength=SAFEGUARD)
+        return started(cast(LinearModel, result.model))
 
     return Candidate(f"linear, {states} state{'s' * (states > 1)}", sketch, learn)
 

@@ -17,7 +17,6 @@ from rekalman.learners.likelihood.function_arrays import FUNCTIONS
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
 from rekalman.learners.likelihood.uncertainty import MOST, estimated
 from rekalman.models.base import StateSpaceModel
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.nonlinear import NonlinearGaussian
 from rekalman.models.parametric import ParametricModel
 
@@ -44,7 +43,7 @@ def train_own(
         RekalError: the filter has no likelihood with a gradient, or cannot filter the model; the data do not
             fit; or as for `MaximumLikelihood.run`.
     """
-    linear = isinstance(built, LinearModel)
+    linear = built.linear
     if not linear and following.kind == "particles":
         raise RekalError(
             "the likelihood of a particle filter has no gradient to climb: learn with filtering='unscented' "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,6 @@ from rekalman.learners.likelihood.estimate import Estimate
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
 from rekalman.learners.likelihood.parameters import natural_slopes
 from rekalman.learners.likelihood.uncertainty import estimated
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.structures.structure_units import raw_parameters, standardised
 from rekalman.models.structures.structures import Structure
 
@@ -68,7 +69,6 @@ def train_structure(
             report("training", progress)
 
     found = learner.run(start, batch, told)
-    assert isinstance(found.model, LinearModel)
     diffuse = len(found.model.diffuse)
     volume = float(log_volume(standardiser, data, diffuse).sum())
     result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
@@ -157,8 +157,7 @@ def _criteria(found: Estimate, standardiser: Standardiser) -> tuple[tuple[str, f
 
 def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter, ...]:
     """The estimates and their standard errors in raw units."""
-    structure = found.structure
-    assert isinstance(structure, Structure)
+    structure = cast(Structure, found.structure)
     free = [structure.names.index(name) for name in found.names]
     M, b = raw_parameters(structure, standardiser)
     values = (M @ np.asarray(structure.natural, float) + b)[free]

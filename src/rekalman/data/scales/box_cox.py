@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 
-from rekalman.data.container import Sequences
 from rekalman.data.scales.likeliest_power import likeliest_powers
 from rekalman.data.scales.powers import inverted, log_slope, transformed
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.suggest import choices
 from rekalman.numerics.placing import AnyArray
+
+if TYPE_CHECKING:
+    from rekalman.data.container import Sequences
 
 NAMES = ("none", "log", "auto")
 """Transforms by name; a number is a power."""

@@ -17,13 +17,17 @@ price by the Bayesian information criterion.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from jaxtyping import Float
 
-from rekalman.data.container import Sequences
 from rekalman.data.scales.powers import transformed
 from rekalman.data.time.seasons import season_of
 from rekalman.numerics.placing import AnyArray
+
+if TYPE_CHECKING:
+    from rekalman.data.container import Sequences
 
 GRID = (0.0, 0.25, 0.5, 0.75)
 """Powers that compete with 1."""

@@ -4,19 +4,23 @@ Observations may pass through a power transform first (`data/scales/box_cox.py`)
 raw units become those of a model, and back.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekalman.data.container import Sequences
 from rekalman.data.numeric import numeric_array
 from rekalman.data.scales.box_cox import BoxCox
 from rekalman.foundation.errors import RekalError
 from rekalman.numerics.placing import AnyArray
+
+if TYPE_CHECKING:
+    from rekalman.data.container import Sequences
 
 
 class Standardiser(eqx.Module):
@@ -47,7 +51,7 @@ class Standardiser(eqx.Module):
     transform: BoxCox | None = None
 
     @classmethod
-    def of(cls, sequences: Sequences, transform: BoxCox | None = None) -> "Standardiser":
+    def of(cls, sequences: Sequences, transform: BoxCox | None = None) -> Standardiser:
         """Estimate location and scale from the observed entries of all series.
 
         Args:
@@ -132,15 +136,15 @@ class Standardiser(eqx.Module):
         """Covariances back in the units of the transform."""
         return cov * (self.scale[..., :, None] * self.scale[..., None, :])
 
-    def rows(self, sequences: Sequences) -> "Standardiser":
+    def rows(self, sequences: Sequences) -> Standardiser:
         """The maps of the series of some data: this one, which all share."""
         return self
 
-    def alone(self, sequences: Sequences) -> "Standardiser":
+    def alone(self, sequences: Sequences) -> Standardiser:
         """The map of a single series: this one."""
         return self
 
-    def named(self, series: str | None) -> "Standardiser":
+    def named(self, series: str | None) -> Standardiser:
         """The map of one series by name: all share this one, and none is to be named.
 
         Raises:
@@ -161,7 +165,7 @@ class Standardiser(eqx.Module):
         at = np.asarray(series)
         return np.asarray(self.location)[at, 0], np.asarray(self.scale)[at, 0]
 
-    def with_one_scale(self) -> "Standardiser":
+    def with_one_scale(self) -> Standardiser:
         """The same, with the root mean square of the scales for every column."""
         scale = np.asarray(self.scale)
         largest = scale.max()  # its square may be beyond all numbers

@@ -1,16 +1,17 @@
 """Data frames as sequences: which column is what, series apart, stamps on a regular grid."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
 
 from rekalman.data.checks import check_learnable
-from rekalman.data.container import Sequences
 from rekalman.data.numeric import tabular
 from rekalman.data.tables.columns import known
 from rekalman.data.tables.options import ReadOptions, as_names, check_options
@@ -20,6 +21,9 @@ from rekalman.data.time.indices import with_index
 from rekalman.data.time.sampling import common_interval, regular_grid, steps_between
 from rekalman.data.time.timeaxis import axis_of
 from rekalman.foundation.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekalman.data.container import Sequences
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Piece:
 
 
 def read_frames(
+    make: Callable[..., Sequences],
     frames: Any,
     sources: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
@@ -55,6 +60,7 @@ def read_frames(
     """Make sequences of data frames.
 
     Args:
+        make: makes them, `Sequences.from_arrays`.
         frames: one frame or series of pandas, table of another library or `Table`, or a list with one for
             each series.
         sources: what messages call each frame, such as its file.
@@ -90,7 +96,12 @@ def read_frames(
         notes += [prefix + note for note in (*table.notes, *remarks)]
     units = {**tables[0].units, **_cell_units(tables[0], roles), **(options.get("units") or {})}
     return _join(
-        pieces, dataclasses.replace(roles, notes=(*notes, *roles.notes)), where, units, options
+        make,
+        pieces,
+        dataclasses.replace(roles, notes=(*notes, *roles.notes)),
+        where,
+        units,
+        options,
     )
 
 
@@ -194,6 +205,7 @@ def _cell_units(table: Table, roles: Roles) -> dict[str, str]:
 
 
 def _join(
+    make: Callable[..., Sequences],
     pieces: list[Piece],
     roles: Roles,
     where: str,
@@ -222,7 +234,7 @@ def _join(
     def stacked(names: list[str]) -> list[np.ndarray] | None:
         return [np.stack([p.arrays[n] for n in names], -1) for p in pieces] if names else None
 
-    sequences = Sequences.from_arrays(
+    sequences = make(
         stacked(roles.observed),
         inputs=stacked(roles.inputs),
         targets=stacked(roles.targets),

@@ -1,25 +1,35 @@
 """Frames that were handed over as arrays are: values, inputs and targets apart."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from rekalman.data.container import Sequences
 from rekalman.data.numeric import tabular
 from rekalman.data.tables.frames import read_frames
 from rekalman.foundation.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekalman.data.container import Sequences
 
 _UNNAMED = {"values": "y", "inputs": "u", "targets": "target"}
 """What a series of pandas without a name is called."""
 
 
 def read_loose(
-    values: Any, inputs: Any, targets: Any, irregular: bool, told: Mapping[str, Any]
+    make: Callable[..., Sequences],
+    values: Any,
+    inputs: Any,
+    targets: Any,
+    irregular: bool,
+    told: Mapping[str, Any],
 ) -> Sequences:
     """Sequences of frames that were handed over as arrays are: values, inputs and targets apart.
 
     Args:
+        make: makes them, `Sequences.from_arrays`.
         values: one frame or a list of frames.
         inputs: frames with the same index, or None.
         targets: likewise.
@@ -54,6 +64,7 @@ def read_loose(
             frames[i] = pd.concat([frame, new], axis=1)
         roles[what] = [str(name) for name in added[0].columns]
     return read_frames(
+        make,
         frames if isinstance(values, list | tuple) else frames[0],
         irregular=irregular,
         learnable=False,

@@ -1,15 +1,16 @@
 """Tables from files: CSV of any delimiter and decimal mark, and Parquet."""
 
+from __future__ import annotations
+
 import csv
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
-from rekalman.data.container import Sequences
 from rekalman.data.tables.cells import MISSING
 from rekalman.data.tables.decoding import read_text, require_file
 from rekalman.data.tables.dialect import check_marks, layout, sniff
@@ -17,6 +18,9 @@ from rekalman.data.tables.frames import read_frames
 from rekalman.data.tables.options import ReadOptions
 from rekalman.data.tables.table import Table
 from rekalman.foundation.errors import RekalError
+
+if TYPE_CHECKING:
+    from rekalman.data.container import Sequences
 
 _WORDS = (
     "comment delim_whitespace delimiter dialect doublequote engine escapechar header index_col "
@@ -28,11 +32,18 @@ _LAYOUT = frozenset(_WORDS.split())
 
 
 def sequences_of_files(
+    make: Callable[..., Sequences],
     read: Callable[[Path], Table],
     path: str | Path | Sequence[str | Path],
     **options: Unpack[ReadOptions],
 ) -> Sequences:
     """Read one file, or several of which each holds a series called by the file's name.
+
+    Args:
+        make: makes them, `Sequences.from_arrays`.
+        read: reads a file as a table.
+        path: the file or files.
+        **options: which column is what.
 
     Raises:
         RekalError: what cannot be read, with file, row and column.
@@ -43,7 +54,7 @@ def sequences_of_files(
         raise RekalError("There is no file to read.")
     tables = [read(item) for item in paths]
     labels = None if single else [item.stem for item in paths]
-    return read_frames(tables, [str(item) for item in paths], labels, **options)
+    return read_frames(make, tables, [str(item) for item in paths], labels, **options)
 
 
 def read_csv(

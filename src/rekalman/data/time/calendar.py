@@ -8,6 +8,7 @@ goes by.
 
 import datetime
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -31,8 +32,7 @@ def to_numbers(dates: Sequence[pd.DatetimeIndex]) -> tuple[list[np.ndarray], str
         and the date that is zero, in the time zone of the dates.
     """
     everything = pd.DatetimeIndex(dates[0].append(list(dates[1:])))
-    origin = everything.min()
-    assert isinstance(origin, pd.Timestamp)
+    origin = cast(pd.Timestamp, everything.min())
     if everything.tz is None:
         return *_count(dates, everything, origin, days=True), origin
     local = pd.DatetimeIndex(everything.tz_localize(None))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from jaxtyping import Bool
 
-from rekalman.data.container import Sequences
+if TYPE_CHECKING:
+    from rekalman.data.container import Sequences
+
 
 LONGEST = 24
 """The longest season, in steps, that is looked for where no calendar says one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -120,8 +120,7 @@ def stamps_of(
         ValueError: likewise, or no such unit or zone.
     """
     if kind == "date":
-        zero = pd.Timestamp(origin or 0)
-        assert isinstance(zero, pd.Timestamp)
+        zero = cast(pd.Timestamp, pd.Timestamp(origin or 0))
         return to_dates(numbers, unit or "s", zero, zone)
     if np.all(numbers == np.round(numbers)) and np.all(np.abs(numbers) < 2.0**53):
         return pd.Index(numbers.astype(np.int64))

@@ -14,7 +14,7 @@ If none has less error than the training mean, the model without dynamics (`y = 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -125,8 +125,7 @@ def output_error(batch: Batch, states: int, start: Member | None = None) -> Memb
     refined = OUTPUT_ERROR.minimise(begun.model, batch, firsts=jnp.asarray(begun.firsts))
     if refined.stopped == "interrupted":
         raise KeyboardInterrupt
-    assert isinstance(refined.model, StochasticRNN)
-    return Member(refined.model, np.asarray(refined.firsts))
+    return Member(cast(StochasticRNN, refined.model), np.asarray(refined.firsts))
 
 
 def best_linear(

@@ -17,7 +17,7 @@ After each stage the network is a candidate: the held-out stretches choose when 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -87,8 +87,8 @@ def random_start(batch: Batch, shape: Shape, seed: int) -> Member:
     """A slow linear system with random bends."""
     assert batch.inputs is not None
     p, k = batch.values.shape[2], batch.inputs.shape[2]
-    model = simulation_start("rnn", shape.states, p, k, shape.units, seed)
-    assert isinstance(model, StochasticRNN)
+    start = simulation_start("rnn", shape.states, p, k, shape.units, seed)
+    model = cast(StochasticRNN, start)
     model = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), model)
     return Member(model, np.zeros((len(batch.values), model.states)))
 

@@ -14,7 +14,7 @@ strongly curved network it is not: the likelihood it reports is then that of ano
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import equinox as eqx
 import jax
@@ -56,8 +56,7 @@ def gaussian_statistics(
     algorithm: NonlinearFilter, series: Batch
 ) -> tuple[Statistics, Float[Array, ""]]:
     """Smooth one series (no batch axis) and collect its statistics; also its log-likelihood."""
-    model = algorithm.model
-    assert isinstance(model, StochasticRNN | RBFNetwork)
+    model = cast(StochasticRNN | RBFNetwork, algorithm.model)
     values, mask, inputs, valid = series.values, series.mask, series.inputs, series.valid
     path, smoothed = algorithm.smooth(values, mask, inputs, None, valid.sum())
     if isinstance(model, RBFNetwork):

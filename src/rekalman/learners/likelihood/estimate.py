@@ -20,7 +20,6 @@ from rekalman.foundation.errors import RekalError
 from rekalman.learners.likelihood.information import Information
 from rekalman.learners.likelihood.parameters import Parameters
 from rekalman.models.bounds import interval
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.parametric import Made, ParametricModel
 from rekalman.models.structures.structures import Structure
 
@@ -83,7 +82,7 @@ class Estimate(eqx.Module):
             RekalError: these directions were not worked out.
         """
         free = len(self.names) if self.structure is not None else self._known.rank
-        return free + (len(self.model.diffuse) if isinstance(self.model, LinearModel) else 0)
+        return free + len(self.model.diffuse)
 
     @property
     def aic(self) -> float:

@@ -6,7 +6,6 @@ import numpy as np
 
 from rekalman.learners.batch import Batch
 from rekalman.learners.likelihood.parameters import ModelParameters, Parameters, StructureParameters
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.structures.start_grids import Grid, structure_grids
 from rekalman.models.structures.structure_checks import filled
 
@@ -96,7 +95,7 @@ def _covariance_grids(parameters: ModelParameters, given: np.ndarray) -> list[Gr
 def _even(parameters: ModelParameters) -> float:
     """By how many decades `C Q C'` is smaller than `R`, in the mean of the columns; 0 where unknown."""
     model = parameters.build(parameters.vector)
-    if not isinstance(model, LinearModel):
+    if not model.linear:
         return 0.0
     C, Q, R = (np.asarray(getattr(model, name), float) for name in ("C", "Q", "R"))
     signal, noise = np.trace(C @ Q @ C.T), np.trace(R)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +31,6 @@ from rekalman.learners.em.em import Progress
 from rekalman.learners.likelihood.climb import Climb, Objective
 from rekalman.learners.likelihood.parameter_grids import exponents, parameter_grids
 from rekalman.learners.likelihood.parameters import ModelParameters, Parameters, StructureParameters
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.structures.start_grids import Grid
 
 MOST = 40  # combinations that are all evaluated; of more, one grid after the other
@@ -168,8 +167,9 @@ class _Scale:
         parameters = objective.parameters
         self.objective = objective
         self.logs, self.products = np.zeros(0), np.zeros(0)  # what log k adds, and multiplies
-        self.exact, model = True, parameters.build(parameters.vector)
-        flat = len(model.diffuse) if isinstance(model, LinearModel) else 0
+        self.exact = True
+        model: Any = parameters.build(parameters.vector)
+        flat = len(model.diffuse)
         self.entries = objective.entries - flat * sum(len(g.values) for g in objective.groups)
         if isinstance(parameters, StructureParameters):
             whole = [i for i, mark in enumerate(parameters.base.variances) if mark]
@@ -177,9 +177,7 @@ class _Scale:
                 self.logs = np.array(parameters.variances, float)
         elif isinstance(parameters, ModelParameters):
             chosen = [name for name, _ in parameters.chosen]
-            self.exact = isinstance(model, LinearModel) and (
-                "P" in chosen or model.initial != "given"
-            )
+            self.exact = model.linear and ("P" in chosen or model.initial != "given")
             if {"Q", "R"} <= set(chosen):
                 self.logs, self.products = exponents(parameters)
         if not self.products.size:

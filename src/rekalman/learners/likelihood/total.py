@@ -7,6 +7,7 @@ that an extended or unscented filter reports, and automatic differentiation goes
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -88,7 +89,7 @@ def groups_of(batch: Batch, by_length: bool = False, whole: bool = False) -> tup
 
 def form_of(model: GaussianModel) -> Form | None:
     """How a linear model's covariances are carried, looked up before it is traced; None for any other."""
-    return Kalman(model).arithmetic if isinstance(model, LinearModel) else None
+    return Kalman(cast(LinearModel, model)).arithmetic if model.linear else None
 
 
 def total_log_likelihood(
@@ -106,15 +107,15 @@ def total_log_likelihood(
         form: how covariances are carried (`form_of`); None asks the model, which cannot tell while it is
             traced whether its observations are free of noise.
     """
-    if isinstance(model, LinearModel):
-        how = Kalman(model).arithmetic if form is None else form
+    if model.linear:
+        linear = cast(LinearModel, model)
+        how = Kalman(linear).arithmetic if form is None else form
 
         def one(row: Row, length: Array | None) -> Array:
-            return log_likelihood(_system(model, row, length), how)
+            return log_likelihood(_system(linear, row, length), how)
     else:
         assert filtering is not None
-        algorithm = filtering.of(model)
-        assert isinstance(algorithm, NonlinearFilter)
+        algorithm = cast(NonlinearFilter, filtering.of(model))
 
         def one(row: Row, length: Array | None) -> Array:
             assert length is None  # a filter of such a model is run to the end of its data
@@ -126,7 +127,7 @@ def total_log_likelihood(
         single = partial(one, length=group.length)
         if group.values.shape[0] == 1:
             each = single(jax.tree.map(lambda leaf: leaf[0], rows))
-        elif group.mask is None or not isinstance(model, LinearModel):
+        elif group.mask is None or not model.linear:
             each = jax.vmap(single)(rows)
         else:
             each = jax.lax.map(single, rows)
@@ -167,8 +168,7 @@ def _compiled_system(
 ) -> LinearSystem:
     """The system of a group of one series."""
     rows = (group.values, group.mask, group.inputs, group.dt)
-    model = parameters.build(vector)
-    assert isinstance(model, LinearModel)
+    model = cast(LinearModel, parameters.build(vector))
     return _system(model, jax.tree.map(lambda leaf: leaf[0], rows), group.length)
 
 

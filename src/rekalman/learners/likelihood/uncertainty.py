@@ -13,7 +13,7 @@ the innovation `e` of each entry given all before it, and its variance `f`,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -194,8 +194,7 @@ def _innovations(
     form: Form,
 ) -> tuple[Float[Array, " entries"], Float[Array, " entries"]]:
     """White innovations of all entries, each given all before it, and the logarithms of their variances."""
-    model = parameters.build(vector)
-    assert isinstance(model, LinearModel)
+    model = cast(LinearModel, parameters.build(vector))
 
     def one(row: Any) -> tuple[Array, Array]:
         system = linear_system(model, *row)

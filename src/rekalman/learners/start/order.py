@@ -12,7 +12,7 @@ learned without it, so that it needs no count at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -170,6 +170,6 @@ def _trained(batch: Batch, states: int, iterations: int) -> tuple[LinearGaussian
         inputs=None if batch.inputs is None else np.asarray(batch.inputs),
         lengths=np.asarray(batch.valid).sum(1),
     )
-    model = linear_em(start, batch, iterations=iterations, tolerance=1e-7, strength=SAFEGUARD).model
-    assert isinstance(model, LinearGaussian)
+    trained = linear_em(start, batch, iterations=iterations, tolerance=1e-7, strength=SAFEGUARD)
+    model = cast(LinearGaussian, trained.model)
     return model, float(linear_em(model, batch, iterations=1).log_likelihood[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import cast
 
 import jax.numpy as jnp
 import jax.scipy.linalg
@@ -28,16 +29,11 @@ def side_by_side(models: Sequence[LinearModel]) -> LinearModel:
     Args:
         models: all in discrete or all in continuous time, with starts that are given.
     """
-    first = models[0]
-    assert isinstance(first, LinearGaussian | LinearContinuous)
+    first = cast(LinearGaussian | LinearContinuous, models[0])
     if len(models) == 1:
         return first
-    stacked = (
-        ("B", "c", "D", "d", "m")
-        if isinstance(first, LinearGaussian)
-        else ("G", "g", "D", "d", "m")
-    )
-    blocks = ("A" if isinstance(first, LinearGaussian) else "F", "C", "Q", "R", "P")
+    stacked = ("B", "c", "D", "d", "m") if not first.continuous else ("G", "g", "D", "d", "m")
+    blocks = ("F" if first.continuous else "A", "C", "Q", "R", "P")
     made = {name: jnp.concatenate([getattr(m, name) for m in models]) for name in stacked}
     made |= {
         name: jax.scipy.linalg.block_diag(*(getattr(m, name) for m in models)) for name in blocks
@@ -100,10 +96,9 @@ def started(model: LinearModel) -> LinearModel:
 
 def with_idle_states(model: LinearModel, states: int) -> LinearModel:
     """The same model with more states, which stay zero and are not observed."""
-    assert isinstance(model, LinearGaussian | LinearContinuous)
     more = states - model.C.shape[-1]
-    square = ("A" if isinstance(model, LinearGaussian) else "F", "Q", "P")
-    tall = ("B", "c", "m") if isinstance(model, LinearGaussian) else ("G", "g", "m")
+    square = ("F" if model.continuous else "A", "Q", "P")
+    tall = ("G", "g", "m") if model.continuous else ("B", "c", "m")
 
     def padded(name: str, *more: tuple[int, int]) -> Array:
         block = np.asarray(getattr(model, name))
