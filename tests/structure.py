@@ -94,7 +94,6 @@ def kinds() -> set[str]:
         "Fit",
         "Structure",
         "ParametricModel",
-        "Panel",
         "Network",
         "Layer",
         "Stream",
