@@ -87,7 +87,7 @@ def test_they_are_those_of_the_observed_information(fitted, driven):
         return jnp.stack([gain[0, 0], (m.D + m.C @ m.B)[0, 0], jnp.log(jnp.abs(turn[0, 0]))])
 
     _, errors = best.standard_error_of(numbers)
-    fit = dataclasses.replace(fitted, model=best.model)
+    fit = dataclasses.replace(fitted, algorithm=rekalman.Kalman(best.model))
     known = fit.identify(driven).linear.intervals
     scale = float(fit.standardiser.scale[0] / fit.standardiser.input_scale[0])
     half = lambda ends: (ends[1] - ends[0]) / 2 / Z  # noqa: E731
@@ -115,7 +115,11 @@ def test_a_change_of_basis_changes_nothing(fitted, driven, found):
         T @ model.A @ inverse, model.C @ inverse, T @ model.Q @ T.T, model.R, B=T @ model.B,
         c=T @ model.c, D=model.D, d=model.d, m=T @ model.m, P=T @ model.P @ T.T,
     )  # fmt: skip
-    other = dataclasses.replace(fitted, model=turned).identify(driven).linear.intervals
+    other = (
+        dataclasses.replace(fitted, algorithm=rekalman.Kalman(turned))
+        .identify(driven)
+        .linear.intervals
+    )
     np.testing.assert_allclose(other.poles, found.linear.intervals.poles, rtol=0.02)
     np.testing.assert_allclose(other.gain, found.linear.intervals.gain, rtol=0.02)
 
@@ -160,7 +164,7 @@ def test_too_many_parameters_are_said_in_a_sentence(fitted, driven):
         B=np.ones((n, 1)),
         D=np.zeros((1, 1)),
     )
-    told = dataclasses.replace(fitted, model=big).identify(driven)
+    told = dataclasses.replace(fitted, algorithm=rekalman.Kalman(big)).identify(driven)
     assert told.linear.intervals is None
     assert "at most 150 parameters, but the model has 188" in told.warnings[-1]
 
