@@ -22,7 +22,16 @@ WITHOUT = {
     "methods": "a module",
     "Predictions": "what a trained network's `filter` returns: an example would have to train one",
     **dict.fromkeys(
-        "Moments Band Predictive OneStep GaussianBelief DiffuseMoments GaussianPath SmoothedPath".split(),
+        [
+            "Moments",
+            "Band",
+            "Predictive",
+            "OneStep",
+            "GaussianBelief",
+            "DiffuseMoments",
+            "GaussianPath",
+            "SmoothedPath",
+        ],
         "numbers that a filter hands to `rekalman.filter`",
     ),
     "Predicted": "a base class without code",
