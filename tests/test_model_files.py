@@ -72,6 +72,24 @@ def test_the_sentence_says_what_is_wrong(place, damage, content, sentence, model
     assert str(caught.value).startswith(f"{path}: ") and sentence in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("place", "damage", "content", "sentence"),
+    [
+        ("filter.factor", "array negative", None, "factor holds a value that is not above 0"),
+        ("filter.arguments.interval", "value", -1.0, "interval must"),
+        ("filter.gate", "array longer", None, "gate' has shape (12, 1), not (6, 1)"),
+    ],
+)
+def test_a_network_with_a_damaged_correction_is_refused(
+    place, damage, content, sentence, models, tmp_path
+):
+    path = tmp_path / "m.rekalman"
+    model_files.damaged(models[1], model_files.Case(1, place, damage, content), path)
+    with pytest.raises(RekalError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ") and sentence in str(caught.value)
+
+
 def test_a_configuration_that_is_no_object(tmp_path):
     save_archive(tmp_path / "m.rekalman", {"kind": "network"}, {})
     with pytest.raises(RekalError, match=r"m.rekalman: 'network' is missing"):

@@ -29,6 +29,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from rekalman.core.beliefs import GaussianBelief, GaussianPath
@@ -38,6 +39,7 @@ from rekalman.core.serial import storable
 from rekalman.filters.kalman.batch import filter_batch
 from rekalman.filters.kalman.filter import Kalman
 from rekalman.filters.whitening import innovations_of
+from rekalman.foundation.errors import RekalError
 from rekalman.models.gaussian import LOG_2PI
 from rekalman.models.linear_model import LinearModel
 from rekalman.networks.beliefs import Evidence
@@ -95,6 +97,19 @@ class CorrectedTable(TableNetwork):
     gate: Float[Array, "groups obs"] = eqx.field(kw_only=True)
     factor: Float[Array, "groups obs"] = eqx.field(kw_only=True)
     bounds: Float[Array, "2 obs"] = eqx.field(kw_only=True)
+
+    def __check_init__(self) -> None:
+        model, obs = self.kalman.model, self.observations
+        if model.diffuse or model.observations != obs:
+            raise RekalError(
+                "the linear part must be a linear model of these columns with a start that is given"
+            )
+        for name, rows in (("gate", GROUPS), ("factor", GROUPS), ("bounds", 2)):
+            shape = getattr(self, name).shape
+            if shape != (rows, obs):
+                raise RekalError(f"{name} has shape {shape}, not {(rows, obs)}")
+        if not isinstance(self.factor, Tracer) and not (np.asarray(self.factor) > 0).all():
+            raise RekalError("factor holds a value that is not above 0")
 
     @classmethod
     def of(

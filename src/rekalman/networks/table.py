@@ -19,6 +19,7 @@ from rekalman.core.filter import Filter
 from rekalman.core.row import observation_row
 from rekalman.core.serial import storable
 from rekalman.core.trajectory import OneStep, Predicted
+from rekalman.foundation.arguments import real
 from rekalman.networks.beliefs import Evidence
 from rekalman.networks.network import Network
 from rekalman.networks.recurrent import count_parameters
@@ -72,6 +73,10 @@ class TableNetwork(Filter):
     network: Network
     observations: int = eqx.field(static=True)  # pyright: ignore[reportIncompatibleMethodOverride]
     interval: float | None = eqx.field(static=True, default=None)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    def __check_init__(self) -> None:
+        if self.interval is not None:
+            real("interval", self.interval, above=0)
 
     @property
     def dtype(self) -> Any:
