@@ -1,4 +1,4 @@
-"""Which filter follows a model, as a choice that can be stored and made again."""
+"""Which filter follows a model, as a choice by name and settings."""
 
 from __future__ import annotations
 
