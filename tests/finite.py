@@ -69,7 +69,6 @@ VERBS = {
 METHODS = {
     "Fit": "filter smooth forecast roll simulate free_run identify diagnose",
     "Stream": "update forecast",
-    "FrameStream": "update forecast",
     "Posterior": "diagnose nees",
     "Predictions": "diagnose",
     "Forecast": "quantile interval samples",
@@ -83,7 +82,7 @@ METHODS = {
     "Backprop": "run",
     "NUTS": "run",
 }
-STATE = {"Stream": ("belief", "log_likelihood"), "FrameStream": ("belief",)}
+STATE = {"Stream": ("belief", "log_likelihood")}
 """What a method leaves in its object."""
 
 noted: list[str] = []

@@ -523,19 +523,19 @@ def elman() -> Table:
 def film(network: rekalman.Network, frames: rekalman.Frames, learner: rekalman.Backprop) -> Table:
     """Losses of a short training, and what the trained network tells of the first film."""
     trained = learner.run(network, frames)
-    output = trained.network.run(jnp.asarray(frames.values), jnp.asarray(frames.mask))
-    stream = rekalman.FrameStream(trained.network)
-    means = [
-        np.asarray(stream.update(frame if seen else None).mean)
-        for frame, seen in zip(frames.values[0], frames.mask[0], strict=True)
-    ]
+    fit = rekalman.fit(frames, network, learner, progress=False)
+    np.testing.assert_array_equal(-trained.train, fit.history.trained)
+    output, stream, means = fit.filter(frames), fit.stream(), []
+    for frame, seen in zip(frames.values[0], frames.mask[0], strict=True):
+        stream.update(frame if seen else None)
+        means.append(np.asarray(stream.estimate().mean)[0, 0])
     return {
         "train": trained.train,
         "validation": trained.validation,
-        "mean": output.distribution.mean,
-        "var": output.distribution.var,
+        "mean": output.mean,
+        "var": output.var,
         "stream": np.array(means),
-        "forecast": stream.forecast(3).mean,
+        "forecast": np.asarray(stream.forecast(3).mean)[0],
     }
 
 
@@ -544,7 +544,7 @@ def film_elman() -> Table:
     return film(small_network(), small_frames(), small_run())
 
 
-@case(rtol=SINGLE)
+@case(rtol=10 * SINGLE)  # steps of Adam enlarge the rounding of another processor
 def film_rkn() -> Table:
     """An encoder of convolutions and an RKN."""
     keys = jax.random.split(jax.random.key(1), 3)

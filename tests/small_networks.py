@@ -14,14 +14,18 @@ from rekalman.networks.network import Network
 
 
 def small_network(
-    seed: int = 0, *, shape: tuple[int, ...] = (3, 3, 1), targets: int = 1, told: str = "posterior"
+    seed: int = 0,
+    *,
+    shape: tuple[int, ...] = (3, 3, 1),
+    targets: int = 1,
+    decodes: str = "posterior",
 ) -> Network:
     """An Elman network of 6 units on frames of 3x3 pixels, or on columns."""
     keys = jax.random.split(jax.random.key(seed), 3)
     scale = BYTE if len(shape) == 3 else 1.0
     encoder = DenseEncoder(shape, 3, (5,), scale=scale, key=keys[0])
     layer = Elman.create(3, units=6, key=keys[1])
-    return Network(encoder, layer, GaussianHead(*layer.sizes, targets, (4,), key=keys[2]), told)  # pyright: ignore
+    return Network(encoder, layer, GaussianHead(*layer.sizes, targets, (4,), key=keys[2]), decodes)  # pyright: ignore
 
 
 def small_frames(series: int = 10, steps: int = 7, seed: int = 0) -> Frames:

@@ -97,7 +97,6 @@ def kinds() -> set[str]:
         "Network",
         "Layer",
         "Stream",
-        "FrameStream",
     }
     for name in modules().keys() - {"rekalman.cli.__main__"}:
         for key, value in vars(__import__(name, fromlist=["_"])).items():

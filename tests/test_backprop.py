@@ -219,7 +219,7 @@ def test_ragged_series_with_gaps_train_a_forecasting_network_on_their_values() -
     random = np.random.default_rng(0)
     series = [random.normal(size=(length, 2)) for length in (5, 9)]
     series[0][1, 0] = series[1][3] = np.nan
-    network = small_network(shape=(2,), targets=2, told="prior")
+    network = small_network(shape=(2,), targets=2, decodes="prior")
     found = Backprop(epochs=1, warmup=0).run(network, Sequences.from_arrays(series))
     density_of = eqx.filter_jit(lambda v, seen: network.run(v, seen).distribution.log_prob(v))
     losses = []

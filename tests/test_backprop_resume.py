@@ -130,8 +130,8 @@ def test_a_checkpoint_of_another_run_is_refused_with_the_field(tmp_path: Path) -
     refused(r"network.decoder.mean.weight is float32 \(4, 1\).* there", small_run(1), two, both)
     other_start = small_network(1)
     refused("network.encoder.body.layers.0.weight is .* there", small_run(1), other_start, data)
-    told = small_network(told="prior")
-    refused(r"network.told is 'posterior' there, but 'prior' here", small_run(1), told, data)
+    prior = small_network(decodes="prior")
+    refused(r"network.decodes is 'posterior' there, but 'prior' here", small_run(1), prior, data)
     refused(r"data.values is uint8 .* there", small_run(1), network, small_frames(34, seed=1))
     for change in (
         lambda x: x[::-1],

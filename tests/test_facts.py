@@ -83,7 +83,9 @@ def test_streams_count_their_samples():
     layer = rekalman.Elman.create(2, key=keys[0])
     head = rekalman.GaussianHead(*layer.sizes, 1, key=keys[2])
     network = rekalman.Network(rekalman.DenseEncoder((1,), 2, key=keys[1]), layer, head)
-    assert repr(rekalman.FrameStream(network)) == "Stream of frames\nnetwork: Elman; frames: 0"
+    assert (
+        repr(rekalman.film_fit(network).stream()) == "Stream of y\nfilter: FilmNetwork; samples: 0"
+    )
 
 
 @pytest.mark.parametrize(

@@ -142,17 +142,18 @@ def test_a_stream_is_saved_before_its_first_sample(tmp_path):
 
 
 def test_a_stream_of_frames_goes_on_to_the_last_bit(tmp_path):
-    stream, random = rekalman.FrameStream(small_network()), np.random.default_rng(0)
+    stream, random = rekalman.film_fit(small_network()).stream(), np.random.default_rng(0)
     frames = random.integers(0, 256, (6, 3, 3)).astype(np.uint8)
     for frame in frames[:3]:
         stream.update(frame)
     stream.save(tmp_path / "s.rekalman")
     again = rekalman.load_stream(tmp_path / "s.rekalman")
-    assert isinstance(again, rekalman.FrameStream) and again.step == 3
+    assert again.step == 3
     for frame in (frames[3], None, frames[4]):
-        ours, theirs = stream.update(frame), again.update(frame)
-        np.testing.assert_array_equal(ours.mean, theirs.mean)
-        np.testing.assert_array_equal(ours.var, theirs.var)
+        for one in (stream, again):
+            one.update(frame)
+        np.testing.assert_array_equal(stream.estimate().mean, again.estimate().mean)
+        np.testing.assert_array_equal(stream.estimate().var, again.estimate().var)
     np.testing.assert_array_equal(stream.forecast(4).mean, again.forecast(4).mean)
     pickle.loads(pickle.dumps(stream)).update(frames[5])
 
@@ -217,7 +218,7 @@ def test_one_bad_sample_leaves_a_stream_as_it_was(name, far):
 def test_a_frame_with_inputs_beyond_all_numbers_is_refused():
     from test_network_files import NETWORKS
 
-    stream = rekalman.FrameStream(NETWORKS["rkn"]())
+    stream = rekalman.film_fit(NETWORKS["rkn"](), interval=1.0).stream()
     frame = np.full((3, 3), 100, np.uint8)
     stream.update(frame, u=[0.5], dt=1.0)
     before = np.asarray(stream.belief.mean)
@@ -225,7 +226,9 @@ def test_a_frame_with_inputs_beyond_all_numbers_is_refused():
         with pytest.raises(RekalError, match="frame 2 cannot be taken"):
             stream.update(frame, **bad)
     np.testing.assert_array_equal(stream.belief.mean, before)
-    assert stream.step == 1 and np.isfinite(stream.update(frame, [0.5], 1.0).mean).all()
+    assert stream.step == 1
+    stream.update(frame, [0.5], 1.0)
+    assert stream.step == 2 and np.isfinite(stream.estimate().mean).all()
     with pytest.raises(RekalError, match="hides some of its pixels"):
         stream.update(np.ma.masked_greater(frame, 99), u=[0.5])
 
@@ -428,7 +431,7 @@ from test_streams import FITS, fit_of, level, network_fit
 from small_networks import small_network
 y = np.random.default_rng(0).normal(10, 2, 20)
 fit, data = fit_of(level()), rekalman.Sequences.from_arrays(y, names=("y1",))
-stream, frames = fit.stream(), rekalman.FrameStream(small_network())
+stream, frames = fit.stream(), rekalman.film_fit(small_network()).stream()
 stream.update([1.0]); frames.update(np.zeros((3, 3), np.uint8))
 made = fit.forecast(data, 2)
 calls = [call for bad in (2.5, "5", True, 0, -1, None, np.nan) for call in (

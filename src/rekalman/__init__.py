@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rekalman.filters.particle import ParticleFilter
     from rekalman.filters.unscented import UnscentedKalman
     from rekalman.fitting.adaptive import AdaptiveForecaster, fit_adaptive
-    from rekalman.fitting.frame_stream import FrameStream
+    from rekalman.fitting.film_fit import film_fit
     from rekalman.fitting.loading import load, load_stream
     from rekalman.fitting.result import Fit
     from rekalman.fitting.stream import Stream
@@ -100,7 +100,6 @@ __all__ = [
     "Filtering",
     "Fit",
     "Forecast",
-    "FrameStream",
     "Frames",
     "GaussianHead",
     "GaussianModel",
@@ -139,6 +138,7 @@ __all__ = [
     "constant_acceleration",
     "constant_velocity",
     "distance",
+    "film_fit",
     "filter",
     "filter_batch",
     "fit",
@@ -167,6 +167,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _NAMES = {
+    "fitting.film_fit": "film_fit",
     "fitting.adaptive": "AdaptiveForecaster fit_adaptive",
     "evaluation.backtest": "Backtest",
     "core.beliefs": "Particles Path",
@@ -183,7 +184,6 @@ _NAMES = {
     "fitting.result": "Fit",
     "verbs.forecast": "forecast",
     "forecasting": "Forecast",
-    "fitting.frame_stream": "FrameStream",
     "identification": "Identification distance identify responses",
     "evaluation.innovations": "Nees",
     "learners.gradient.backprop": "Backprop",

@@ -36,8 +36,13 @@ def open_for(
     Raises:
         RekalError: the data cannot be read, lack a column of the model, or hold no value.
     """
+    from rekalman.data.film_files import SUFFIX
     from rekalman.datasets import open_data
+    from rekalman.datasets.source import open_film
 
+    if Path(source).suffix.lower() == SUFFIX:
+        given = {"sep": sep, "series": series, "encoding": encoding, "date_format": date_format}
+        return fit.read(open_film(Path(source), given))
     data = open_data(
         source,
         time=fit.labels.time_name,

@@ -18,7 +18,10 @@ MODEL = "Model"
 TRAINING = "Training"
 
 Source = Annotated[
-    str, typer.Argument(help="A CSV or Parquet file, or an example: sunspots, nile, lynx.")
+    str,
+    typer.Argument(
+        help="A CSV or Parquet file, a film (.npz), or an example: sunspots, nile, lynx."
+    ),
 ]
 Model = Annotated[
     str,

@@ -28,7 +28,8 @@ def forecast(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="A CSV or Parquet file, or an example; may be left out for a model of an example."
+            help="A CSV or Parquet file, a film (.npz), or an example; may be left out for a model of an "
+            "example."
         ),
     ] = None,
     horizon: Annotated[int, typer.Option("--horizon", "-n", help="Number of steps ahead.")] = 10,

@@ -14,7 +14,9 @@ from rekalman.cli.output import emit_json, emit_text, remark
 
 def report(
     model: options.Model,
-    source: Annotated[str, typer.Argument(help="A CSV or Parquet file, or an example.")],
+    source: Annotated[
+        str, typer.Argument(help="A CSV or Parquet file, a film (.npz), or an example.")
+    ],
     held_out: Annotated[
         str | None,
         typer.Option(

@@ -51,6 +51,11 @@ class Bernoulli(Distribution):
         """A diagonal covariance of the last axis."""
         return diagonal(self.var)
 
+    def as_vector(self) -> Bernoulli:
+        """The same with the pixels of an image in one axis."""
+        lead = self.logits.shape[: self.logits.ndim - self.axes]
+        return Bernoulli(self.logits.reshape(*lead, -1), axes=1)
+
     def reshape(self, lead: tuple[int, ...]) -> Bernoulli:
         """The same with other leading axes."""
         shape = (*lead, *event_shape(self.logits, self.axes))

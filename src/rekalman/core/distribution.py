@@ -59,6 +59,15 @@ class Distribution(eqx.Module):
         cov: eqx.AbstractVar[Float[Array, "*lead obs obs"]]
 
     @property
+    def gaussian(self) -> bool:
+        """Whether the law of each entry is Gaussian."""
+        return False
+
+    def as_vector(self) -> "Distribution":
+        """The same with the entries of an event, of an image say, in one axis."""
+        return self
+
+    @property
     @in_own_precision
     def std(self) -> Float[Array, "*shape"]:
         """Standard deviation of each entry."""

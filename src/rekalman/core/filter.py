@@ -187,6 +187,26 @@ class Filter(eqx.Module):
         return self
 
     @property
+    def frame_shape(self) -> tuple[int, ...] | None:
+        """Height, width and channels of the frame that is seen at each step; None = a row of numbers is."""
+        return None
+
+    @property
+    def binary(self) -> bool:
+        """Whether the columns are pixels that are on (1) or off (0), with a probability for each."""
+        return False
+
+    @property
+    def estimates_target(self) -> bool:
+        """Whether `observe` of a belief tells of the target of the step that was just seen."""
+        return False
+
+    @property
+    def generative(self) -> bool:
+        """Whether it has a law of what it sees, so that new series can be drawn."""
+        return True
+
+    @property
     def settings(self) -> tuple[tuple[str, int | str], ...]:
         """What a report says of the filter: names and values."""
         return (("filter", self.long_name or type(self).__name__),)
@@ -195,12 +215,17 @@ class Filter(eqx.Module):
         """What a summary says of the size of the filter, a line each."""
         return (f"{'filter':<15} {type(self).__name__}",)
 
+    @property
+    @in_own_precision
+    def nothing(self) -> tuple[Any, Any]:
+        """What `update` takes at a step of which nothing is observed: values and a mask."""
+        return jnp.zeros(self.observations), jnp.zeros(self.observations, bool)
+
     @in_own_precision
     def skip(self, belief: Belief) -> Belief:
         """A predicted belief after its step has passed with nothing observed."""
-        nothing = jnp.zeros(self.observations)
         u = jnp.zeros(self.n_inputs) if self.n_inputs else None
-        return self.update(belief, nothing, jnp.zeros(self.observations, bool), u)[0]
+        return self.update(belief, *self.nothing, u)[0]
 
     @property
     def components(self) -> int:

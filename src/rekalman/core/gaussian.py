@@ -20,6 +20,11 @@ from rekalman.numerics.precision import in_own_precision
 class _Normal(Distribution):
     """What depends on the law of each entry alone."""
 
+    @property
+    def gaussian(self) -> bool:
+        """Whether the law of each entry is Gaussian: it is."""
+        return True
+
     @in_own_precision
     def cdf(self, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         r"""$\Phi((y - \mu) / \sigma)$ of each entry."""
@@ -101,6 +106,11 @@ class DiagonalGaussian(_Normal):
     def cov(self) -> Float[Array, "*lead obs obs"]:
         """A diagonal covariance."""
         return diagonal(self.var)
+
+    def as_vector(self) -> DiagonalGaussian:
+        """The same with the entries of an event in one axis."""
+        shape = (*self.mean.shape[: self.mean.ndim - self.axes], -1)
+        return DiagonalGaussian(self.mean.reshape(shape), self.var.reshape(shape))
 
     def reshape(self, lead: tuple[int, ...]) -> DiagonalGaussian:
         """The same with other leading axes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,27 @@ from jaxtyping import Array, Bool, Float
 from rekalman.data.numeric import numeric_array
 from rekalman.foundation.errors import RekalError
 from rekalman.numerics.placing import placed
+
+
+class FilmRow(NamedTuple):
+    """What a step of a film brings, of one step or with leading axes; of masks likewise.
+
+    Attributes:
+        frame: pixels as bytes `(height, width, channel)`; of a mask whether the frame is seen.
+        target: what is to be told of the step `(obs,)`; of a mask what of it is known.
+
+    Examples:
+        >>> import numpy as np
+        >>> from rekalman.core.row import FilmRow
+        >>> row = FilmRow(np.zeros((8, 8, 1), np.uint8), np.array([0.5]))
+        >>> known = FilmRow(np.array(True), np.array([False]))  # a frame whose target is not known
+        >>> row.frame.shape, bool(known.frame)
+        ((8, 8, 1), True)
+    """
+
+    frame: Array
+    target: Array
+
 
 Row = tuple[Float[Array, "one obs"], Bool[Array, "one obs"], Float[Array, "one input"] | None]
 

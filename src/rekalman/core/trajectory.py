@@ -74,6 +74,11 @@ class OneStep(NamedTuple):
 class Predicted(Trajectory):
     """A trajectory that says what each observation was expected to be."""
 
+    @property
+    def gaussian(self) -> bool:
+        """Whether each entry was expected to be Gaussian."""
+        return True
+
     @abc.abstractmethod
     def one_step(self, y: Float[Array, "*steps obs"]) -> OneStep:
         """The predictions one step ahead.

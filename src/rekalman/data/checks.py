@@ -21,12 +21,13 @@ def check_learnable(sequences: "Sequences", where: str) -> None:
         where: what a message begins with.
 
     Raises:
-        RekalError: the longest series has fewer than 10 samples; a column has no value at
-            all; a column is constant.
+        RekalError: the longest series (of films all together) has fewer than 10 samples; a column has no
+            value at all; a column is constant.
     """
-    longest = int(np.max(np.asarray(sequences.lengths)))
-    if longest < FEWEST:
-        raise RekalError(f"{where}: {longest} samples are too few to learn from; give {FEWEST}.")
+    lengths = np.asarray(sequences.lengths)
+    most = int(lengths.max() if sequences.measured else lengths.sum())
+    if most < FEWEST:
+        raise RekalError(f"{where}: {most} samples are too few to learn from; give {FEWEST}.")
     values, mask = np.asarray(sequences.values), np.asarray(sequences.mask)
     if not mask.any():
         raise RekalError(f"{where}: all values are missing.")
@@ -34,7 +35,8 @@ def check_learnable(sequences: "Sequences", where: str) -> None:
         seen = values[:, :, k][mask[:, :, k]]
         if len(seen) == 0:
             raise RekalError(f"{where}: column '{name}' has no value at all, so leave it out.")
-        _refuse_constant(seen, name, where)
+        if not sequences.pixels:
+            _refuse_constant(seen, name, where)
     if sequences.inputs is not None:
         valid = sequences.valid()
         for name, k in zip(sequences.input_names, range(sequences.n_inputs), strict=True):

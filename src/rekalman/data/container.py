@@ -113,6 +113,16 @@ class Sequences(eqx.Module):
         return 0 if self.inputs is None else self.inputs.shape[2]
 
     @property
+    def measured(self) -> bool:
+        """Whether the columns are what is seen, not targets that are told from something else."""
+        return True
+
+    @property
+    def pixels(self) -> bool:
+        """Whether the columns are pixels, from 0 to 1, which are not standardised and may be constant."""
+        return False
+
+    @property
     def fraction_missing(self) -> float:
         """Share of the entries of real steps that was not observed."""
         entries = int(np.asarray(self.lengths).sum()) * self.observations
@@ -247,6 +257,18 @@ class Sequences(eqx.Module):
         check_options(how)
         return sequences_of_files(cls.from_arrays, read_parquet, path, **how)
 
+    def by_step(self) -> "dict[str, tuple[AnyArray | None, float | bool]]":
+        """The arrays that hold something of each step, and what they hold in the padding.
+
+        Those of time (`dt`, `times`), which run on in the padding, are not among them.
+        """
+        return {
+            "values": (self.values, 0.0),
+            "mask": (self.mask, False),
+            "inputs": (self.inputs, 0.0),
+            "targets": (self.targets, 0.0),
+        }
+
     def valid(self) -> Bool[np.ndarray, "batch time"]:
         """True for real steps, False for padding."""
         return np.arange(self.steps) < np.asarray(self.lengths)[:, None]
@@ -295,6 +317,10 @@ class Sequences(eqx.Module):
     def series(self, which: int | str) -> "Sequences":
         """One series by number or name, without padding; its batch axis has length 1."""
         return slicing.series(self, which)
+
+    def take(self, which: Any) -> "Sequences":
+        """Some of the series, by an index array or a slice, padded as they are."""
+        return slicing.take(self, which)
 
     def select(self, names: Sequence[str]) -> "Sequences":
         """Some of the observations, in the order given."""

@@ -10,6 +10,7 @@ from rekalman.foundation.facts import Facts, counted, listed
 
 if TYPE_CHECKING:
     from rekalman.data.container import Sequences
+    from rekalman.data.filmed import FilmedSequences
     from rekalman.data.images import Frames
 
 
@@ -25,6 +26,14 @@ def sequences_facts(data: Sequences) -> Facts:
         rows.append(("time", _span(data)))
     rows.append(("missing", f"{data.fraction_missing:.1%}"))
     return Facts(f"Sequences: {counted(data.batch, 'series', 'series')} of {steps}", tuple(rows))
+
+
+def filmed_facts(data: FilmedSequences) -> Facts:
+    """Those of the columns, and the size of the frames."""
+    height, width, channels = data.frame_shape
+    of_columns = sequences_facts(data)
+    rows = (("frames", f"{height} x {width} pixels, {counted(channels, 'channel')}"),)
+    return Facts(of_columns.title, (*of_columns.rows, *rows))
 
 
 def frames_facts(frames: Frames) -> Facts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -10,9 +12,13 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from rekalman.data.facts import frames_facts
+from rekalman.data.film_files import read_film, write_film
 from rekalman.data.numeric import numeric_array
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.facts import shown, shown_html
+
+if TYPE_CHECKING:
+    from rekalman.data.filmed import FilmedSequences
 
 
 class Frames(eqx.Module):
@@ -55,7 +61,7 @@ class Frames(eqx.Module):
     def from_arrays(
         cls,
         values: Any,
-        targets: Any,
+        targets: Any = None,
         *,
         mask: Any = None,
         inputs: Any = None,
@@ -67,7 +73,8 @@ class Frames(eqx.Module):
 
         Args:
             values: bytes `(batch, time, height, width, channel)`, or without the channel axis.
-            targets: `(batch, time, target)` numbers, or images of any size as bytes.
+            targets: `(batch, time, target)` numbers, or images of any size as bytes; None where nothing is to
+                be learned, only told.
             mask: `(batch, time)` booleans, True = seen; default all.
             inputs: `(batch, time, input)`, no NaN.
             dt: `(batch, time)`, positive and finite.
@@ -84,7 +91,10 @@ class Frames(eqx.Module):
                     f"{name} of the frames hide entries, but a frame is seen or missing whole: say which by "
                     "mask"
                 )
-        pixels, wanted = np.asarray(values), np.asanyarray(targets)
+        pixels = np.asarray(values)
+        if targets is None:
+            targets = np.zeros((*pixels.shape[:2], 0))
+        wanted = np.asanyarray(targets)
         if pixels.dtype != np.uint8:
             raise RekalError(f"frames are bytes (uint8, 0 to 255), but these are {pixels.dtype}")
         pixels = pixels[..., None] if pixels.ndim == 4 else pixels
@@ -123,6 +133,31 @@ class Frames(eqx.Module):
             raise RekalError("dt of the frames must be finite times above 0")
         return cls(pixels, wanted, seen, **rest, names=tuple(names), notes=tuple(notes))
 
+    @classmethod
+    def from_npz(cls, path: str | Path) -> Frames:
+        """Read what `save` wrote, or an archive of `np.savez` with the same names.
+
+        Args:
+            path: holds `frames`, and may hold `targets`, `mask`, `inputs`, `dt` and `names`
+                (see `from_arrays`).
+
+        Raises:
+            RekalError: the file cannot be read, or as for `from_arrays`.
+        """
+        arguments = read_film(path)
+        try:
+            return cls.from_arrays(**arguments)
+        except RekalError as error:
+            raise RekalError(f"{path}: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write one compressed file, which `from_npz` and the command line read.
+
+        Raises:
+            RekalError: the file cannot be written.
+        """
+        write_film(self, path)
+
     def __repr__(self) -> str:
         return shown(self, frames_facts)
 
@@ -144,6 +179,19 @@ class Frames(eqx.Module):
     def shape(self) -> tuple[int, ...]:
         """Height, width and channels of a frame."""
         return self.values.shape[2:]
+
+    def as_sequences(self, names: Sequence[str] = ()) -> FilmedSequences:
+        """The targets as columns, and the frames beside them; that is what models are trained on.
+
+        Args:
+            names: of the columns; default those of the targets.
+
+        Raises:
+            RekalError: there are no targets and no names, or the targets are others.
+        """
+        from rekalman.data.filmed import filmed
+
+        return filmed(self, names)
 
     def take(self, which: Any) -> Frames:
         """Some of the series, by a slice or an index array."""

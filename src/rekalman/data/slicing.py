@@ -46,11 +46,8 @@ def pieces(sequences: "Sequences", starts: np.ndarray, stops: np.ndarray) -> "Se
         times = run_on([row[a:b] for row, a, b in rows], sequences.interval or 1.0)
     return dataclasses.replace(
         sequences,
-        values=part(sequences.values),
-        mask=part(sequences.mask, False),
+        **{name: part(array, fill) for name, (array, fill) in sequences.by_step().items()},
         lengths=stops - starts,
-        inputs=part(sequences.inputs),
-        targets=part(sequences.targets),
         dt=part(sequences.dt, sequences.interval or 1.0),
         times=times,
     )
@@ -128,14 +125,29 @@ def series(sequences: "Sequences", which: int | str) -> "Sequences":
 
     return dataclasses.replace(
         sequences,
-        values=row(sequences.values),
-        mask=row(sequences.mask),
+        **{name: row(array) for name, (array, _) in sequences.by_step().items()},
         lengths=np.asarray(sequences.lengths)[i : i + 1],
-        inputs=row(sequences.inputs),
-        targets=row(sequences.targets),
         dt=row(sequences.dt),
         times=row(sequences.times),
         series_names=sequences.series_names[i : i + 1],
+    )
+
+
+def take(sequences: "Sequences", which: Any) -> "Sequences":
+    """See `Sequences.take`."""
+    at = np.arange(sequences.batch)[which]
+
+    def rows(array: "AnyArray | None") -> Any:
+        return None if array is None else np.asarray(array)[at]
+
+    named = sequences.series_names
+    return dataclasses.replace(
+        sequences,
+        **{name: rows(array) for name, (array, _) in sequences.by_step().items()},
+        lengths=np.asarray(sequences.lengths)[at],
+        dt=rows(sequences.dt),
+        times=rows(sequences.times),
+        series_names=tuple(named[i] for i in at) if named else named,
     )
 
 

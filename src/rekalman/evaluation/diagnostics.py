@@ -62,7 +62,7 @@ class Diagnostics:
         nis_low: lower end of the band that holds it with probability 95 % if the filter is consistent.
         nis_high: upper end.
         nis_inside: share of the steps whose NIS lies in the 95 % interval of its own chi-square law.
-        lags: number of lags of the Ljung-Box tests.
+        lags: number of lags of the Ljung-Box tests; 0 where whiteness is not tested.
         columns: the columns one by one.
         score: log predictive density in nats per value, over the steps that holding predicts, too.
         hold_score: the same of holding the last value (`evaluation/holding.py`); None where it is not known.
@@ -180,8 +180,9 @@ class Diagnostics:
                 f"score           {self.score:.3f} nats per value; holding the last value has "
                 f"{self.hold_score:.3f}"
             ]
+        tested = [f"innovations     white: {_word(self.whiteness_p)} {white}"] if self.lags else []
         return [
-            f"innovations     white: {_word(self.whiteness_p)} {white}",
+            *tested,
             f"mean NIS        {nis}, 95 % band {low} to {high}: {size}",
             f"intervals       the 50 % interval holds {100 * self.coverage(50):.0f} %, that of "
             f"90 % {100 * self.coverage(90):.0f} %; PIT uniform: {_word(self.uniformity_p)} {pit}",
@@ -208,6 +209,7 @@ def diagnose(
     pit: Float[np.ndarray, "batch steps obs"],
     names: Sequence[str],
     scores: Scores = NO_SCORES,
+    test_whiteness: bool = True,
 ) -> Diagnostics:
     """Judge the one-step predictions of a filter.
 
@@ -216,6 +218,7 @@ def diagnose(
         pit: probability integral transform of each entry; NaN where there is none.
         names: names of the columns.
         scores: log score of the predictions, and of holding the last value (`holding.scores`).
+        test_whiteness: whether the errors should be white; those of estimates from what is seen need not.
 
     Raises:
         RekalError: there is no innovation at all.
@@ -225,7 +228,7 @@ def diagnose(
     if not entries:
         raise RekalError("there is no innovation to judge: too little was observed")
     white = np.asarray(white, np.float64)
-    lags = max(1, min(LAGS, int(seen.any(-1).sum(1).max()) // 4))
+    lags = max(1, min(LAGS, int(seen.any(-1).sum(1).max()) // 4)) if test_whiteness else 0
     squares, (low, high) = nis(white), chi_square_band(seen.sum(-1))
     counted = np.isfinite(squares)
     band = chi_square_band(float(entries))
@@ -245,7 +248,7 @@ def diagnose(
 
 def _column(name: str, white: np.ndarray, pit: np.ndarray, lags: int) -> ColumnDiagnostics:
     u = np.asarray(pit, np.float64)[np.isfinite(white)]
-    test = ljung_box(white, lags)
+    test = ljung_box(white, lags) if lags else None
     nothing = len(u) == 0
     far = (np.nan, np.nan) if nothing else kstest(u, "uniform")
     inside = lambda level: np.nan if nothing else np.mean(np.abs(u - 0.5) <= level / 2)  # noqa: E731
@@ -253,8 +256,8 @@ def _column(name: str, white: np.ndarray, pit: np.ndarray, lags: int) -> ColumnD
         name=name,
         entries=len(u),
         mean=np.nan if nothing else float(np.nanmean(white)),
-        ljung_box=test.statistic,
-        whiteness_p=test.p_value,
+        ljung_box=np.nan if test is None else test.statistic,
+        whiteness_p=np.nan if test is None else test.p_value,
         distance=float(far[0]),
         uniformity_p=float(far[1]),
         coverage_50=float(inside(0.5)),

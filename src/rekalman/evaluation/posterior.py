@@ -57,8 +57,11 @@ class Scored(eqx.Module):
                 "diagnostics need a model with additive Gaussian noise, whose innovations have a known law"
             )
         white = np.asarray(self.white)
+        pit, names = np.asarray(self.pit), self.data.names
+        if not self.data.measured:  # errors of one frame resemble those of the last, and rightly so
+            return diagnose(white, pit, names, test_whiteness=False)
         beside = scores(self.data, self.log_evidence, np.isfinite(white))
-        return diagnose(white, np.asarray(self.pit), self.data.names, beside)
+        return diagnose(white, pit, names, beside)
 
     def _lines(self, what: str) -> list[str]:
         """What was found, and whether the filter keeps what it promises, in a few lines."""
@@ -109,8 +112,9 @@ class Predictions(Scored):
         data: Sequences,
         white: Float[np.ndarray, "batch steps obs"] | None = None,
         transform: BoxCox | None = None,
+        gaussian: bool = True,
     ) -> Predictions:
-        """Compare Gaussian predictions with the data.
+        """Compare predictions with the data.
 
         Args:
             mean: of each entry, in the units of the transform, raw ones where there is none.
@@ -119,6 +123,7 @@ class Predictions(Scored):
             data: the series.
             white: errors scaled to unit covariance; default for independent entries.
             transform: of the observations; mean and variance are then those of its inverse.
+            gaussian: whether the law of an entry is Gaussian; of others the errors have no known law.
         """
         curved = data if transform is None else transform.apply_to(data)
         observed = np.where(np.asarray(curved.mask), np.asarray(curved.values), np.nan)
@@ -128,7 +133,12 @@ class Predictions(Scored):
             mean, var = inverse_moments(mean, var, np.asarray(transform.power))
         evidence = np.where(data.valid(), log_evidence, 0.0)
         return cls(
-            mean=mean, var=var, log_evidence=evidence, data=data, white=white, pit=ndtr(error)
+            mean=mean,
+            var=var,
+            log_evidence=evidence,
+            data=data,
+            white=white if gaussian else None,
+            pit=ndtr(error) if gaussian else None,
         )
 
     def __repr__(self) -> str:
@@ -140,6 +150,8 @@ class Predictions(Scored):
 
     def summary(self) -> str:
         """How well each step was predicted, in a few lines."""
+        if not self.data.measured:
+            return "\n".join(self._lines(f"{'estimated':<15} from frames"))
         return "\n".join(self._lines(f"{'predicted':<15} one step ahead"))
 
     def to_frame(self) -> pd.DataFrame:

@@ -34,6 +34,10 @@ def check_backtest(data: Sequences, share: int | float) -> None:
         raise RekalError(f"backtest is a share of the data from 0 to below 1, but is {share!r}")
     if not share:
         return
+    if not data.measured:
+        raise RekalError(
+            "a model of films is judged on the series that are held out (hold_out): leave backtest out"
+        )
     kept, counted = _kept(data, share)
     if (kept < 1).any() or counted < FEWEST:
         raise RekalError(
@@ -116,17 +120,14 @@ def _beginning(data: Sequences, kept: np.ndarray) -> Sequences:
     """The first steps of each series, the rest as padding: what was compiled for the whole serves again."""
     inside = np.arange(data.steps) < kept[:, None]
 
-    def cut(array: AnyArray | None) -> AnyArray | None:
-        return None if array is None else np.where(inside[..., None], np.asarray(array), 0)
+    def cut(array: AnyArray | None, fill: float | bool) -> AnyArray | None:
+        if array is None:
+            return None
+        real = inside.reshape(*inside.shape, *[1] * (np.ndim(array) - 2))
+        return np.where(real, np.asarray(array), np.asarray(fill, np.asarray(array).dtype))
 
-    return dataclasses.replace(
-        data,
-        values=cut(data.values),
-        mask=np.asarray(data.mask) & inside[..., None],
-        lengths=kept,
-        inputs=cut(data.inputs),
-        targets=cut(data.targets),
-    )
+    shorter = {name: cut(array, fill) for name, (array, fill) in data.by_step().items()}
+    return dataclasses.replace(data, **shorter, lengths=kept)
 
 
 Roll = Callable[[Sequences, tuple[int, ...], np.ndarray], Forecast]

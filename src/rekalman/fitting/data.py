@@ -12,6 +12,8 @@ from jaxtyping import Float
 
 from rekalman.core.filter import Filter
 from rekalman.data import Sequences
+from rekalman.data.filmed import FilmedSequences
+from rekalman.data.images import Frames
 from rekalman.data.numeric import holds_tables
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
@@ -24,7 +26,7 @@ from rekalman.forecasting import Labels
 from rekalman.forecasting.checks import check_steps
 from rekalman.foundation.errors import RekalError
 
-Data = Sequences | pd.DataFrame | pd.Series | list[pd.DataFrame] | list[pd.Series]
+Data = Sequences | Frames | pd.DataFrame | pd.Series | list[pd.DataFrame] | list[pd.Series]
 """What the methods of a trained model take: frames are read by the names of its columns."""
 
 Own = TypeVar("Own", bound="TakesData")
@@ -54,11 +56,16 @@ class TakesData(eqx.Module):
         """The columns of the model from frames of pandas; `Sequences` stay as they are.
 
         Args:
-            data: `Sequences`, a frame with a row for each step, or a list with a frame for each series.
+            data: `Sequences`, a frame with a row for each step, or a list with a frame for each series; for
+                a model that watches films `Frames`, with or without targets.
 
         Raises:
             RekalError: a column is missing, or as for `Sequences.from_pandas`.
         """
+        given = data.shape if isinstance(data, Frames) else None
+        self._check_seen(data.frame_shape if isinstance(data, FilmedSequences) else given)
+        if isinstance(data, Frames):
+            return data.as_sequences(self.labels.names)
         if isinstance(data, Sequences):
             return data
         if not holds_tables(data):
@@ -73,6 +80,17 @@ class TakesData(eqx.Module):
             learnable=False,
             irregular=self.continuous and self.labels.time_kind != "step",
         )
+
+    def _check_seen(self, given: tuple[int, ...] | None) -> None:
+        """Refuse frames for a model of rows, and rows (None) or other frames for a model of films."""
+        watched = self.algorithm.frame_shape
+        if watched is None and given is not None:
+            raise RekalError(
+                "the model takes rows of numbers, not frames: give the Sequences, or train a model on frames"
+            )
+        if watched is not None and given != watched:
+            what = "have none" if given is None else f"have frames of shape {given}"
+            raise RekalError(f"the model watches frames of shape {watched}, but the data {what}")
 
     def prepare(self, data: Data) -> Sequences:
         """Standardise data of the kind the model was trained on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -143,17 +144,12 @@ class Forecasts(TakesData):
                 share a scale.
         """
         own = self.standardiser.named(series)
-
-        def stored() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-            config, arrays = self.stored()
-            return config if series is None else {**config, "series": series}, arrays
-
         return Stream(
             self.algorithm,
             own,
             self.labels,
             self.seed,
-            stored=stored,
+            stored=functools.partial(_stored, self, series),
             input_names=self.input_names,
         )
 
@@ -164,3 +160,9 @@ class Forecasts(TakesData):
 
     def _key(self, stream: int) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), stream)
+
+
+def _stored(fit: Forecasts, series: str | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a file of a stream holds of its model, and of the series that it continues."""
+    config, arrays = fit.stored()
+    return config if series is None else {**config, "series": series}, arrays

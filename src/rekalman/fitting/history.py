@@ -60,7 +60,7 @@ class History(eqx.Module):
     criteria: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
     diagnostics: Diagnostics | None = eqx.field(static=True, default=None)
     held_out: Float[AnyArray, " epochs"] = eqx.field(default_factory=lambda: np.zeros(0))
-    trained: Float[AnyArray, " epochs"] = eqx.field(default_factory=lambda: np.zeros(0))
+    trained: Float[AnyArray, " passes"] = eqx.field(default_factory=lambda: np.zeros(0))
     backtest: Backtest | None = eqx.field(static=True, default=None)
     starts: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
     objective: Float[AnyArray, " raised"] = eqx.field(default_factory=lambda: np.zeros(0))

@@ -48,7 +48,7 @@ def read_history(config: Entries, arrays: dict[str, np.ndarray], names: tuple[st
         trials=tuple((name, float(score)) for name, score in config.rows("trials", str, float)),
         stopped=config.take("stopped", str, one_of=REASONS),
         seconds=config.number("seconds", least=0),
-        entries=config.count("entries", 1),
+        entries=config.count("entries"),  # 0 of a network that was trained elsewhere
         criteria=tuple((name, float(value)) for name, value in config.rows("criteria", str, float)),
         diagnostics=None
         if diagnostics is None

@@ -17,7 +17,6 @@ from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
 from rekalman.fitting.files import KIND
 from rekalman.fitting.first_state import FirstState
-from rekalman.fitting.frame_stream import FRAME_STREAM, FrameStream
 from rekalman.fitting.history_entries import read_history
 from rekalman.fitting.result import Fit
 from rekalman.fitting.stream import STREAM, Stream
@@ -29,7 +28,6 @@ from rekalman.foundation.entries import Entries, floats, reading
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.likelihood.uncertainty import BLOCKS, Uncertainty
 from rekalman.networks.serial import KIND as NETWORK
-from rekalman.networks.serial import network_from
 
 TIME_KINDS = ("step", "number", "date")
 
@@ -57,14 +55,14 @@ def load(path: str | Path) -> Fit:
 def _trained(config: Entries, arrays: dict[str, np.ndarray]) -> Fit:
     kind = config.take("kind", str)
     if kind != KIND:
-        readers = {NETWORK: "load_network", STREAM: "load_stream", FRAME_STREAM: "load_stream"}
+        readers = {NETWORK: "load_network", STREAM: "load_stream"}
         remedy = f": read it by rekalman.{readers[kind]}" if kind in readers else ""
         raise RekalError(f"it holds {kind!r}, not a trained model{remedy}")
     return _fit_of(config, arrays)
 
 
-def load_stream(path: str | Path) -> Stream | FrameStream:
-    """Read what `Stream.save` or `FrameStream.save` wrote, and go on where it stood.
+def load_stream(path: str | Path) -> Stream:
+    """Read what `Stream.save` wrote, and go on where it stood.
 
     Args:
         path: a file of a stream.
@@ -89,21 +87,15 @@ def load_stream(path: str | Path) -> Stream | FrameStream:
         return _stream(Entries(config), arrays)
 
 
-def _stream(config: Entries, arrays: dict[str, np.ndarray]) -> Stream | FrameStream:
+def _stream(config: Entries, arrays: dict[str, np.ndarray]) -> Stream:
     kind = config.take("kind", str)
-    if kind not in (STREAM, FRAME_STREAM):
+    if kind != STREAM:
         remedy = ": read it by rekalman.load" if kind == KIND else ""
         raise RekalError(f"it holds {kind!r}, not a stream{remedy}")
     own = _part(arrays, "stream.")
     step = config.count("step")
-    if kind == FRAME_STREAM:
-        network = network_from(config.take("network", dict), _part(arrays, "network."))
-        config.end()
-        _refuse_rest(arrays, "")
-        stream = FrameStream(network)
-    else:
-        series = config.take("series", str, type(None), default=None)
-        stream = _fit_of(config, arrays).stream(series)
+    series = config.take("series", str, type(None), default=None)
+    stream = _fit_of(config, arrays).stream(series)
     stream.resume(step, own)
     return stream
 
@@ -275,7 +267,7 @@ def _check_widths(fitted: Fit) -> None:
     def step() -> Any:
         u = jnp.zeros(inputs) if inputs else None
         belief = algorithm.predict(algorithm.init(jax.random.key(0)), u)
-        belief = algorithm.update(belief, jnp.zeros(columns), jnp.ones(columns, bool), u)
+        belief = algorithm.update(belief, *algorithm.nothing, u)
         return belief, algorithm.observe(algorithm.init(jax.random.key(0)), u)
 
     jax.eval_shape(step)  # traces the step and computes nothing

@@ -27,7 +27,7 @@ from rekalman.fitting.first_state import FirstState
 from rekalman.fitting.forecasts import Forecasts
 from rekalman.fitting.history import History
 from rekalman.fitting.trained import Parameter
-from rekalman.fitting.verbs import filtered, one_step, smooth
+from rekalman.fitting.verbs import filtered, is_gaussian, one_step, smooth
 from rekalman.forecasting import Labels
 from rekalman.foundation.archive import save_archive
 from rekalman.foundation.arguments import seed_of
@@ -142,6 +142,7 @@ class Fit(Forecasts):
             data,
             white,
             rows.transform,
+            is_gaussian(path),
         )
 
     @in_own_precision
@@ -216,6 +217,10 @@ class Fit(Forecasts):
         own = self.standardiser.named(series)
         inputs = self._inputs_of_run(inputs)
         u, key = self.standardiser.apply_inputs(inputs), jax.random.key(seed_of(seed))
+        if not self.algorithm.generative:
+            raise RekalError(
+                f"{self.kind} tells of targets and has no law of the frames: no film can be drawn"
+            )
         if not self.has_model:
             if start is not None:
                 raise RekalError(

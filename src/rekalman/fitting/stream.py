@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 
 from rekalman.core.belief_arrays import belief_arrays, belief_from, is_finite
 from rekalman.core.filter import Belief, Filter
@@ -23,7 +23,9 @@ from rekalman.data.numeric import numeric_array
 from rekalman.data.scales.standardiser import Standardiser
 from rekalman.data.tables.named import Known, ordered
 from rekalman.data.time.sampling import typical
+from rekalman.fitting.samples import Films, Rows
 from rekalman.forecasting import Forecast, Labels, forecast_from
+from rekalman.forecasting.present import present
 from rekalman.foundation.archive import save_archive
 from rekalman.foundation.arguments import positive_time, seed_of
 from rekalman.foundation.errors import RekalError
@@ -92,11 +94,17 @@ class Stream:
         """
         self._algorithm = algorithm
         # Of an Equinox module, a property costs as much as an update: they are looked up once.
-        self._observations, self._n_inputs = algorithm.observations, algorithm.n_inputs
+        self._n_inputs = algorithm.n_inputs
         self._continuous, self._interval = algorithm.continuous, algorithm.interval or 1.0
         self._limited = algorithm.limited
         self._standardiser, self._labels, self._stored = standardiser, labels, stored
         self._input_names = default_names(input_names or None, self._n_inputs, "u", "input_names")
+        shape = algorithm.frame_shape
+        self._samples = (
+            Rows(standardiser, labels, self._input_names)
+            if shape is None
+            else Films(shape, algorithm.observations)
+        )
         self._key = jax.random.key(seed_of(seed))
         self._lock = threading.RLock()
         with precision_of(algorithm):
@@ -118,7 +126,8 @@ class Stream:
 
         Args:
             y: one number for each column; NaN and what a masked array hides = missing, None = all are. A row
-                of a frame is read by the names in its index.
+                of a data frame is read by the names in its index. For a model that watches films: bytes
+                `(height, width, channel)`, without the last axis where there is one channel; None = missing.
             u: inputs of this step, for a model that has inputs, in the same form; all of them are known.
             dt: time since the sample before, for a model in continuous time; default its interval. The first
                 sample, which has none before it, does not use it.
@@ -129,36 +138,27 @@ class Stream:
                 that the belief would no longer be finite. The stream is then as it was before.
         """
         with self._lock, precision_of(self._algorithm):
-            values, seen = self._sample(y)
+            sample = self._samples.read(y, self.step + 1)
             inputs, step = self._inputs(u), self._step(dt)
             if self._limited:
                 self._algorithm.check_steps(self.step + 1)
-            transform, scale = self._standardiser.transform, np.asarray(self._standardiser.scale)
-            curved, slope = values, np.zeros(len(values))
-            if transform is not None:
-                place = f"sample {self.step + 1}"
-                transform.check(values, seen, self._labels.names, lambda _: place)
-                curved, slope = transform.apply(values), transform.log_derivative(values)
-            with np.errstate(over="ignore"):  # what is beyond the numbers is refused below
-                scaled = np.where(seen, (curved - self._standardiser.location) / scale, 0.0)
-                row = jnp.asarray(scaled, jnp.result_type(float))
             first = self.step == 0
             drive = (inputs, None if step is None else jnp.asarray(step, jnp.result_type(float)))
             belief, gain, finite = _advance(
-                self._algorithm, self.belief, row, jnp.asarray(seen), drive, first
+                self._algorithm, self.belief, sample.values, sample.mask, drive, first
             )
             # The flat law of a diffuse start is not in standardised units (`data/scales/volume.py`).
-            counted = np.cumsum(seen) > self._diffuse
-            volume = np.sum(np.log(scale)[seen & counted]) - np.sum(slope[seen])
+            counted = np.cumsum(sample.seen) > self._diffuse
+            volume = np.sum(sample.log_scale[counted]) - np.sum(sample.log_slope)
             total = self.log_likelihood + float(gain) - float(volume)
             if not (bool(finite) and math.isfinite(total)):
-                raise RekalError(self._too_far(scaled))
+                raise RekalError(self._samples.refusal(y, self.step + 1))
             if not first and self._continuous:
                 length = self._interval if step is None else step
                 self._elapsed += length
                 self._lengths.append(length)
             self.belief, self.log_likelihood, self.step = belief, total, self.step + 1
-            self._diffuse = max(0, self._diffuse - int(seen.sum()))
+            self._diffuse = max(0, self._diffuse - int(sample.seen.sum()))
 
     def forecast(
         self, horizon: int, future_inputs: Any = None, dt: int | float | None = None
@@ -200,13 +200,9 @@ class Stream:
                 origin=at - 1,
                 input_names=self._input_names,
             )
-        own = self._standardiser
-        raw = made.rescale(own.location, own.scale).inverted(own.transform)
+        raw = self._raw(made)
         if not self._continuous:
-            labels = dataclasses.replace(
-                self._labels, time_kind="step", time_name=None, interval=1.0
-            )
-            return dataclasses.replace(raw, labels=labels)
+            return dataclasses.replace(raw, labels=self._in_steps())
         length = self._interval if step is None else step
         labels = dataclasses.replace(
             self._labels,
@@ -217,6 +213,30 @@ class Stream:
         )
         targets = elapsed + length * np.array(raw.horizons, float)[None]
         return dataclasses.replace(raw, labels=labels, times=np.array([elapsed]), targets=targets)
+
+    def estimate(self) -> Forecast:
+        """What the model tells of the targets at the latest frame, in raw units: a forecast of horizon 0.
+
+        Raises:
+            RekalError: no frame was taken yet, the model does not watch films, or it tells of a step before
+                it sees it.
+        """
+        with self._lock:
+            belief, at = self.belief, self.step
+        if at == 0:
+            raise RekalError("a stream has an estimate after its first frame")
+        with precision_of(self._algorithm):
+            made = self._raw(present(self._algorithm, belief, at - 1))
+        return dataclasses.replace(made, labels=self._in_steps())
+
+    def _raw(self, made: Forecast) -> Forecast:
+        """A forecast of the model in raw units."""
+        own = self._standardiser
+        return made.rescale(own.location, own.scale).inverted(own.transform)
+
+    def _in_steps(self) -> Labels:
+        """Names and units, with numbers of steps as time stamps."""
+        return dataclasses.replace(self._labels, time_kind="step", time_name=None, interval=1.0)
 
     def save(self, path: str | Path) -> None:
         """Write one file: the trained model, the belief and what else it takes to go on exactly here.
@@ -287,23 +307,6 @@ class Stream:
     def __setstate__(self, held: dict[str, Any]) -> None:
         vars(self).update(held, _lock=threading.RLock())
 
-    def _sample(self, y: Any) -> tuple[np.ndarray, Bool[np.ndarray, " obs"]]:
-        """A sample in raw units, and which of its entries are there."""
-        what = f"sample {self.step + 1}"
-        if y is None:
-            y = np.full(self._observations, np.nan)
-        named = ordered(
-            y, self._labels.names, what, Known(self._input_names, self._labels.time_name)
-        )
-        values = np.atleast_1d(numeric_array(named, what))
-        if values.shape != (self._observations,):
-            raise RekalError(
-                f"a sample has {self._observations} columns, but {values.shape} was given"
-            )
-        if np.isinf(values).any():
-            raise RekalError(f"sample {self.step + 1} holds an infinite value")
-        return values, ~np.isnan(values)
-
     def _step(self, dt: int | float | None) -> float | None:
         if dt is None:
             return None
@@ -326,22 +329,12 @@ class Stream:
             raise RekalError(f"an input of sample {self.step + 1} is missing: it must be known")
         return self._standardiser.apply_inputs(given)
 
-    def _too_far(self, scaled: np.ndarray) -> str:
-        """Why a sample is refused."""
-        k = int(np.argmax(np.abs(scaled)))
-        return (
-            f"sample {self.step + 1} cannot be taken, since the belief or the likelihood would no longer be "
-            f"finite: column '{self._labels.names[k]}' lies {abs(scaled[k]):.3g} standard deviations from "
-            "the mean of the training data"
-        )
-
     def _after(self, belief: Any, first: bool) -> Any:
         """Shapes of the belief after a sample."""
-        obs, count = self._observations, self._n_inputs
-        dtype = jnp.dtype(precision_name(self._algorithm))
-        row, seen = jax.ShapeDtypeStruct((obs,), dtype), jax.ShapeDtypeStruct((obs,), bool)
+        count, dtype = self._n_inputs, jnp.dtype(precision_name(self._algorithm))
         u = jax.ShapeDtypeStruct((count,), dtype) if count else None
         with precision_of(self._algorithm):
+            row, seen = self._algorithm.nothing
             return eqx.filter_eval_shape(
                 _advance, self._algorithm, belief, row, seen, (u, None), first
             )[0]
@@ -349,21 +342,20 @@ class Stream:
 
 def _facts(stream: Stream) -> Facts:
     """Columns, filter, how many samples came, and what they were worth."""
-    rows = (
-        ("filter", type(stream._algorithm).__name__),  # pyright: ignore[reportPrivateUsage]
-        ("samples", str(stream.step)),
-        ("log-likelihood", nats(stream.log_likelihood)),
-    )
+    algorithm = stream._algorithm  # pyright: ignore[reportPrivateUsage]
+    rows = [("filter", type(algorithm).__name__), ("samples", str(stream.step))]
+    if algorithm.frame_shape is None:  # the targets of frames are not known in a stream
+        rows.append(("log-likelihood", nats(stream.log_likelihood)))
     labels = stream._labels  # pyright: ignore[reportPrivateUsage]
-    return Facts(f"Stream of {listed(labels.names, labels.units)}", rows)
+    return Facts(f"Stream of {listed(labels.names, labels.units)}", tuple(rows))
 
 
 @eqx.filter_jit
 def _advance(
     algorithm: Filter,
     belief: Belief,
-    row: Array,
-    seen: Array,
+    row: Any,
+    seen: Any,
     drive: tuple[Array | None, Array | None],
     first: bool,
 ) -> tuple[Belief, Array, Array]:

@@ -16,7 +16,7 @@ from rekalman.data import Sequences
 from rekalman.evaluation.posterior import Kind, Posterior, Predictions
 from rekalman.foundation.arguments import seed_of
 from rekalman.foundation.errors import RekalError
-from rekalman.learners.batch import as_batch
+from rekalman.learners.batch import as_batch, with_frames
 from rekalman.numerics.placing import first_steps, placed
 from rekalman.numerics.precision import precision_name, precision_of
 
@@ -28,11 +28,10 @@ def filter_paths(algorithm: Filter, data: Sequences, key: PRNGKeyArray) -> Traje
         RekalError: `algorithm` is no filter of such data, or broke down.
     """
     check_filter(algorithm)
-    batch = as_batch(data, algorithm)
-    algorithm.check_memory(batch.mask.shape[0], batch.mask.shape[1])
-    path = algorithm.run_batch(
-        batch.values, batch.mask, batch.inputs, batch.dt, key, _lengths(data)
-    )
+    batch = with_frames(as_batch(data, algorithm), data, algorithm)
+    series, steps = batch.valid.shape
+    algorithm.check_memory(series, steps)
+    path = algorithm.run_batch(*batch.rows, batch.inputs, batch.dt, key, _lengths(data))
     algorithm.check_path(path, np.asarray(data.lengths), batch.inputs, batch.dt)
     return first_steps(path, data.steps)
 
@@ -46,7 +45,7 @@ def check_filter(algorithm: Any) -> None:
     if not isinstance(algorithm, Filter):
         raise RekalError(
             f"this filters with a Kalman filter, a ParticleFilter or another rekalman.core.filter.Filter, "
-            f"not with {type(algorithm).__name__}; a Network is its own filter: Network.run, FrameStream"
+            f"not with {type(algorithm).__name__}; a Network is one of films as FilmNetwork.of(network)"
         )
 
 
@@ -94,7 +93,13 @@ def filtered(algorithm: Filter, data: Sequences, path: Trajectory) -> Posterior 
         moments = algorithm.state_moments(path, _arrays(data)[1])
         return _posterior(algorithm, data, path, moments, "filtered")
     mean, var, white = one_step(path, data)
-    return Predictions.of(mean, var, np.asarray(path.log_evidence, np.float64), data, white)
+    evidence = np.asarray(path.log_evidence, np.float64)
+    return Predictions.of(mean, var, evidence, data, white, gaussian=is_gaussian(path))
+
+
+def is_gaussian(path: Trajectory) -> bool:
+    """Whether each entry of a step was expected to be Gaussian."""
+    return isinstance(path, Predicted) and path.gaussian
 
 
 def one_step(path: Trajectory, data: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

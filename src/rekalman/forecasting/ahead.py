@@ -102,6 +102,7 @@ def forecast_ahead(
         series=series,
         horizons=horizons,
         labels=Labels.plain(obs),
+        binary=algorithm.binary,
     )
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rekalman.core.bernoulli import Bernoulli
 from rekalman.core.distribution import Distribution
 from rekalman.core.gaussian import DiagonalGaussian, Gaussian
 from rekalman.core.mixture import GaussianMixture
@@ -48,14 +49,19 @@ def components(ahead: Distribution, path: Float[Array, "steps obs"] | None) -> C
         path: the noise-free observations; None = the means.
 
     Raises:
-        RekalError: they are no Gaussian mixtures with weights that all steps share.
+        RekalError: they are no mixtures with weights that all steps share.
     """
     if isinstance(ahead, GaussianMixture) and ahead.log_weights.shape[0] == 1:
         made = ahead.means, ahead.log_weights[0], ahead.within
     elif isinstance(ahead, Gaussian | DiagonalGaussian):
         made = ahead.mean[:, None], jnp.zeros(1, ahead.mean.dtype), ahead.cov
+    elif isinstance(ahead, Bernoulli):
+        obs = ahead.mean.shape[-1]
+        cov = jnp.zeros((obs, obs), ahead.mean.dtype)  # the variance follows from the probability
+        made = ahead.mean[:, None], jnp.zeros(1, ahead.mean.dtype), cov
     else:
         raise RekalError(
-            f"a forecast is a Gaussian or a mixture of Gaussians, not a {type(ahead).__name__}"
+            f"a forecast is a Gaussian, a mixture of Gaussians or one of pixels that are on or off, not a "
+            f"{type(ahead).__name__}"
         )
     return Components(*made, path=ahead.mean if path is None else path)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from rekalman.core import mixtures
 from rekalman.core.metrics import crps_mixture
-from rekalman.forecasting import inverse_mixtures
+from rekalman.forecasting import binary, inverse_mixtures
 from rekalman.numerics.placing import AnyArray, placed
 
 Statistic = Callable[..., AnyArray]
@@ -37,6 +37,9 @@ TRANSFORMED = Law(
     inverse_mixtures.inverse_cdf,
     inverse_mixtures.inverse_log_density,
     inverse_mixtures.inverse_crps,
+)
+BINARY = Law(
+    binary.binary_quantile, binary.binary_cdf, binary.binary_log_density, binary.binary_crps
 )
 COMPILED = (*TRANSFORMED, inverse_mixtures.inverse_mean, inverse_mixtures.inverse_std)
 """What is always compiled: integrals over many nodes."""

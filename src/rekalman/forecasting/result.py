@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 from scipy.special import log_softmax
@@ -20,7 +19,8 @@ from rekalman.data.scales.box_cox import BoxCox
 from rekalman.forecasting import inverse_mixtures
 from rekalman.forecasting.facts import forecast_facts
 from rekalman.forecasting.labels import Labels
-from rekalman.forecasting.laws import GAUSSIAN, TRANSFORMED, Law, Statistic, by_origin, root_of
+from rekalman.forecasting.laws import BINARY, GAUSSIAN, TRANSFORMED, Law, Statistic, by_origin
+from rekalman.forecasting.sampling import joint_draws
 from rekalman.forecasting.units import rescaled
 from rekalman.foundation.arguments import probability, whole
 from rekalman.foundation.errors import RekalError
@@ -58,6 +58,8 @@ class Forecast(eqx.Module):
         transform: of the observations, before the model saw them, or None.
         horizons: steps ahead, static.
         labels: names, units and clock, static.
+        binary: whether the columns are pixels that are on (1) or off (0); `means` are then probabilities and
+            `cov` is zero: the variance follows from the probability. Static.
 
     Examples:
         >>> import numpy as np
@@ -84,6 +86,7 @@ class Forecast(eqx.Module):
     transform: BoxCox | None = None
     horizons: tuple[int, ...] = eqx.field(static=True, kw_only=True)
     labels: Labels = eqx.field(static=True, kw_only=True)
+    binary: bool = eqx.field(static=True, default=False, kw_only=True)
 
     def __repr__(self) -> str:
         return shown(self, forecast_facts)
@@ -105,6 +108,9 @@ class Forecast(eqx.Module):
     @property
     def var(self) -> Float[AnyArray, "*lead obs"]:
         """Variance of the observation given each particle: the diagonal of `R`."""
+        if self.binary:
+            on = np.asarray(self.means)[:, :, 0]
+            return self._given(on * (1 - on))
         return self._given(np.diagonal(np.asarray(self.cov), axis1=-2, axis2=-1))
 
     @property
@@ -189,6 +195,8 @@ class Forecast(eqx.Module):
 
     @property
     def _law(self) -> Law:
+        if self.binary:
+            return BINARY
         return GAUSSIAN if self.transform is None else TRANSFORMED
 
     def _by_origin(
@@ -234,20 +242,7 @@ class Forecast(eqx.Module):
         """
         n = whole("the number of samples", n)
         with self.precision():
-            pick_key, noise_key = jax.random.split(key)
-            means = jnp.asarray(self.means)
-            cumulative = jnp.cumsum(jnp.exp(jnp.asarray(self.log_weights)), axis=1)
-            uniform = (
-                jax.random.uniform(pick_key, (len(means), n), means.dtype) * cumulative[:, -1:]
-            )
-            chosen = jax.vmap(lambda c, u: jnp.searchsorted(c, u, side="right"))(
-                cumulative, uniform
-            )
-            chosen = jnp.minimum(chosen, means.shape[2] - 1).T
-            drawn = means[jnp.arange(len(means)), :, chosen]
-            root = root_of(jnp.asarray(self.cov))
-            noise = jax.random.normal(noise_key, drawn.shape, drawn.dtype)
-            values = self._given(drawn + (root * noise[..., None, :]).sum(-1))
+            values = self._given(joint_draws(self, key, n))
         if self.transform is None:
             return values
         return self._finite(self.transform.invert(values), "draw")

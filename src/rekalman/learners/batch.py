@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, UInt8
 
 from rekalman.core.filter import Filter
+from rekalman.core.row import FilmRow
 from rekalman.data import Sequences
+from rekalman.data.filmed import FilmedSequences
 from rekalman.foundation.errors import RekalError
 from rekalman.models.base import StateSpaceModel
 from rekalman.numerics.memory import check_moments_memory
@@ -21,7 +23,7 @@ class Batch(NamedTuple):
     """Arrays of several series; `valid` is False on padding.
 
     `dt`, the time since the step before, is there only where a model in continuous time runs in steps of
-    unequal length.
+    unequal length. `frames` and `seen` are there for a filter that watches films.
     """
 
     values: Float[Array, "batch steps obs"]
@@ -29,6 +31,15 @@ class Batch(NamedTuple):
     inputs: Float[Array, "batch steps input"] | None
     valid: Bool[Array, "batch steps"]
     dt: Float[Array, "batch steps"] | None = None
+    frames: UInt8[Array, "batch steps height width channel"] | None = None
+    seen: Bool[Array, "batch steps"] | None = None
+
+    @property
+    def rows(self) -> tuple[Any, Any]:
+        """What `Filter.run_batch` takes of each step, and which of it is there."""
+        if self.frames is None or self.seen is None:
+            return self.values, self.mask
+        return FilmRow(self.frames, self.values), FilmRow(self.seen, self.mask)
 
 
 def padded_length(steps: int) -> int:
@@ -74,7 +85,7 @@ def as_batch(data: Sequences, model: StateSpaceModel | Filter | None = None) -> 
         steps = data.steps
 
     def pad(leaf: np.ndarray) -> np.ndarray:
-        return np.pad(leaf, [(0, 0), (0, steps - data.steps)] + [(0, 0)] * (leaf.ndim - 2))
+        return _lengthened(leaf, steps)
 
     return Batch(
         values=_numbers(pad(np.asarray(data.values)), "values"),
@@ -83,6 +94,30 @@ def as_batch(data: Sequences, model: StateSpaceModel | Filter | None = None) -> 
         valid=placed(pad(np.asarray(data.valid()))),
         dt=None if dt is None else _numbers(pad(np.asarray(dt)), "steps of time"),
     )
+
+
+def with_frames(batch: Batch, data: Sequences, algorithm: Filter) -> Batch:
+    """The same with the frames of the data, for a filter that watches films.
+
+    Raises:
+        RekalError: the data have none, or others than the filter watches.
+    """
+    shape = algorithm.frame_shape
+    if shape is None:
+        return batch
+    if not isinstance(data, FilmedSequences) or data.frame_shape != shape:
+        given = data.frame_shape if isinstance(data, FilmedSequences) else "none"
+        raise RekalError(f"the model watches frames of shape {shape}, but the data have {given}")
+    frames, seen = (
+        placed(_lengthened(np.asarray(array), batch.valid.shape[1]))
+        for array in (data.frames, data.seen)
+    )
+    return batch._replace(frames=frames, seen=seen)
+
+
+def _lengthened(leaf: np.ndarray, steps: int) -> np.ndarray:
+    """Padded at the end of the time axis, the second one."""
+    return np.pad(leaf, [(0, 0), (0, steps - leaf.shape[1])] + [(0, 0)] * (leaf.ndim - 2))
 
 
 def check_batch_memory(states: int, batch: Batch) -> None:

@@ -41,6 +41,7 @@ class Method(ABC):
         irregular: whether it takes series that are sampled irregularly.
         inputs: whether it takes known inputs.
         missing: whether it takes missing entries.
+        films: whether it learns from films (`rekalman.Frames`), too.
         learners: who trains it, as classes or as names of `learners.LEARNERS`, the default first.
         learner_defaults: settings of the default learner that differ from the learner's own.
         learner_settings: names of the settings that are of use to it; None = all of the default learner.
@@ -68,6 +69,7 @@ class Method(ABC):
     irregular: ClassVar[bool] = False
     inputs: ClassVar[bool] = False
     missing: ClassVar[bool] = False
+    films: ClassVar[bool] = False
     learners: ClassVar[tuple[str | type, ...]] = ()
     learner_defaults: ClassVar[Mapping[str, Any]] = {}
     learner_settings: ClassVar[tuple[str, ...] | None] = None
@@ -139,6 +141,11 @@ class Method(ABC):
             RekalError: there are no more samples than states; the data are sampled irregularly, have inputs
                 or miss entries, and the method does not take such data.
         """
+        if not data.measured and not self.films:
+            raise RekalError(
+                f"{self.phrase()} takes rows of numbers, not frames: use one of {methods_that('films')}, or "
+                "a Network of your own"
+            )
         if data.dt is not None and not self.irregular:
             raise RekalError(
                 "the series are sampled irregularly, but this model runs in equal steps: resample them to a "

@@ -18,6 +18,7 @@ CAPABILITIES = {
     "irregular": "irregular",
     "inputs": "inputs",
     "missing": "missing",
+    "films": "films",
 }
 """What a method may be able to do, and the attribute that says so."""
 MANY = 4

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rekalman.methods.base import Method
 from rekalman.methods.description import Description
 from rekalman.methods.own.base import OwnModel
+from rekalman.methods.own.film import OwnFilm
 from rekalman.methods.own.models import METHODS
 from rekalman.methods.registry import get, names
 from rekalman.methods.state_space import StateSpaceMethod
@@ -25,7 +26,7 @@ def method_class(fit: Fit) -> type[Method]:
     if fit.kind in names():
         return get(fit.kind)
     if not fit.has_model:
-        return Method
+        return OwnFilm if fit.kind == "own" and fit.algorithm.frame_shape is not None else Method
     if fit.kind != "own":
         return StateSpaceMethod
     return METHODS.get(type(fit.model).__name__, OwnModel)

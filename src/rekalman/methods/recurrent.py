@@ -34,6 +34,7 @@ class RecurrentMethod(Method):
     irregular: ClassVar[bool] = True
     inputs: ClassVar[bool] = True
     missing: ClassVar[bool] = True
+    films: ClassVar[bool] = True
     learners: ClassVar[tuple[str | type, ...]] = ("Backprop",)
     learner_defaults: ClassVar[dict[str, Any]] = {
         "batch": 16,
@@ -68,9 +69,13 @@ class RecurrentMethod(Method):
             data: whose rows, inputs and time steps it takes.
             key: randomness of the weights.
         """
+        from rekalman.training.film_network import make_film_network
         from rekalman.training.recurrent import make_network
 
-        return make_network(lambda key: self.layer(data, key), data, self.states, key)
+        layer = lambda key: self.layer(data, key)  # noqa: E731
+        if not data.measured:
+            return make_film_network(layer, data, self.states, key)
+        return make_network(layer, data, self.states, key)
 
     def check_learner(self, learner: Any) -> None:
         """Refuse a learner that cannot train this method, or that holds whole series out.
@@ -92,11 +97,17 @@ class RecurrentMethod(Method):
         table: Any = fit.algorithm
         return Description(
             f"a network ({fit.kind})",
-            f"A {table.size}, trained by back-propagation through time to predict each step before "
-            "it comes.",
+            f"A {table.size}, trained by back-propagation through time {cls.purpose(fit)}.",
             (f'"{fit.kind}"', *cls.repeated(fit)),
             (("network", table.size), ("epochs", len(fit.history.held_out))),
         )
+
+    @classmethod
+    def purpose(cls, fit: Fit) -> str:
+        """What the network was trained to do."""
+        if fit.algorithm.frame_shape is None:
+            return "to predict each step before it comes"
+        return "to tell the targets of each step from the frames so far"
 
     @classmethod
     def repeated(cls, fit: Fit) -> tuple[str, ...]:
@@ -110,12 +121,14 @@ class RecurrentMethod(Method):
         Raises:
             RekalError: a part of the data is too short, a filter was asked for, or as for `Backprop.run`.
         """
+        from rekalman.training.films import train_on_films
         from rekalman.training.recurrent import train_recurrent
 
         standardiser = self.standardiser(request)
         if request.filtering is not None:
             raise RekalError("a network is its own filter: leave filtering out")
-        return train_recurrent(
+        train = train_recurrent if request.data.measured else train_on_films
+        return train(
             request.data,
             self.title(),
             lambda key: self.network(request.data, key),

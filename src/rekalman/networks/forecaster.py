@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 from rekalman.core.gaussian import DiagonalGaussian
 from rekalman.data import AnyArray
 from rekalman.networks.beliefs import Evidence
-from rekalman.networks.network import Network, Told
+from rekalman.networks.network import Decoded, Network
 
 
 class Forecaster(Network):
@@ -39,7 +39,7 @@ class Forecaster(Network):
         inputs: Float[AnyArray, "batch time input"] | None = None,
         dt: Float[AnyArray, "batch time"] | None = None,
         start: None = None,
-    ) -> Told:
+    ) -> Decoded:
         """Filter whole series and forecast from every step.
 
         Inputs and time steps that lie after the end count as 0 and 1; no target depends on them.
@@ -64,7 +64,7 @@ class Forecaster(Network):
         ahead = self.layer.run(nothing, self._next(inputs, 0.0), self._next(dt, 1.0), origins)
         move = self.observe(ahead.posterior)
         mean, var = (x.cumsum(1).reshape(batch, time, -1) for x in (move.mean, move.var))
-        return Told(DiagonalGaussian(mean, var), track.last)
+        return Decoded(DiagonalGaussian(mean, var), track.last)
 
     def _next(self, rows: Array | None, fill: float) -> Array | None:
         """Of every step the rows of the next ones: `(batch, time, ...)` to `(batch * time, ahead, ...)`."""

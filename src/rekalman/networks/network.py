@@ -13,9 +13,10 @@ from rekalman.data import AnyArray
 from rekalman.foundation.errors import RekalError
 from rekalman.networks.beliefs import Evidence
 from rekalman.networks.layer import Layer
+from rekalman.networks.recurrent import count_parameters
 
 
-class Told(NamedTuple):
+class Decoded(NamedTuple):
     """What a network says of whole series.
 
     Attributes:
@@ -37,8 +38,8 @@ class Network(eqx.Module):
         encoder: observations `(n, *shape)` to latent observations and variances `(n, m)`.
         layer: `RKN`, `LSTM`, `GRU` or `Elman`.
         decoder: a readout `(n, ...)` to a distribution.
-        told: whether the target of a step is decoded after its observation ("posterior", filtering) or before
-            it ("prior", one-step forecasts).
+        decodes: whether the target of a step is decoded after its observation ("posterior", filtering) or
+            before it ("prior", one-step forecasts).
 
     Examples:
         >>> import jax
@@ -58,12 +59,20 @@ class Network(eqx.Module):
     encoder: Any
     layer: Layer
     decoder: Any
-    told: Literal["posterior", "prior"] = eqx.field(static=True, default="posterior")
+    decodes: Literal["posterior", "prior"] = eqx.field(static=True, default="posterior")
 
     def __check_init__(self) -> None:
         """Refuse a moment that is none."""
-        if self.told not in ("posterior", "prior"):
-            raise RekalError(f"told is 'posterior' or 'prior', not {self.told!r}")
+        if self.decodes not in ("posterior", "prior"):
+            raise RekalError(f"decodes is 'posterior' or 'prior', not {self.decodes!r}")
+
+    @property
+    def described(self) -> str:
+        """The size of the network in words."""
+        units = getattr(self.layer, "units", None)
+        hidden = "" if units is None else f", {units} units"
+        latent, parameters = self.layer.latent, count_parameters(self)
+        return f"latent observation of {latent} entries{hidden}, {parameters} parameters"
 
     @property
     def target_shape(self) -> tuple[int, ...]:
@@ -126,7 +135,7 @@ class Network(eqx.Module):
         inputs: Float[AnyArray, "batch time input"] | None = None,
         dt: Float[AnyArray, "batch time"] | None = None,
         start: Any = None,
-    ) -> Told:
+    ) -> Decoded:
         """Filter whole series and decode every step.
 
         Args:
@@ -137,6 +146,6 @@ class Network(eqx.Module):
             start: the belief after the step before the first; None = `init`.
         """
         inputs, dt = (None if each is None else jnp.asarray(each) for each in (inputs, dt))
-        ahead = self.told == "prior"
+        ahead = self.decodes == "prior"
         track = self.layer.run(self.encode(values, seen), inputs, dt, start, prior=ahead)
-        return Told(self.observe(track.prior if ahead else track.posterior), track.last)
+        return Decoded(self.observe(track.prior if ahead else track.posterior), track.last)

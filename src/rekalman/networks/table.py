@@ -1,6 +1,6 @@
 """A network on the rows of a table: a filter that says of each row, before it comes, what it will be.
 
-The network decodes predicted beliefs (`told="prior"`), so its likelihood is the sum of one-step predictive
+The network decodes predicted beliefs (`decodes="prior"`), so its likelihood is the sum of one-step predictive
 densities, as of every other filter. Where some entries of a row are missing, zeros stand for them and a
 flag for each entry says so; a row without any entry is not seen at all. A single column needs no flag.
 """
@@ -105,12 +105,7 @@ class TableNetwork(Filter):
     @property
     def size(self) -> str:
         """The size of the network in words."""
-        layer = self.network.layer
-        units = getattr(layer, "units", None)
-        described = "" if units is None else f", {units} units"
-        return (
-            f"latent observation of {layer.latent} entries{described}, {self.parameters} parameters"
-        )
+        return self.network.described
 
     def init(self, key: PRNGKeyArray | None = None) -> Any:
         """The belief before the first row (`key` is not used)."""

@@ -245,7 +245,7 @@ def make_network(
     # No correction to begin with: mean 0, variance 1.
     last = lambda head: (head.mean.weight, head.mean.bias, head.var.weight, head.var.bias)  # noqa: E731
     decoder = eqx.tree_at(last, decoder, jax.tree.map(jnp.zeros_like, last(decoder)))
-    return Network(encoder, layer, decoder, told="prior")
+    return Network(encoder, layer, decoder, decodes="prior")
 
 
 class _Units:

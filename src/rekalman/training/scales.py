@@ -54,12 +54,14 @@ def standardiser_of(
             for a scale of its own.
     """
     check_scale(scale)
+    if data.pixels:
+        return raw_units(data, scale, None)
     if frozen and scale == "series":
         raise RekalError(
             "frozen parameters of a structure are in raw units, which series with scales of their own do not "
             "share: give scale='shared'"
         )
-    by_default = not (data.n_inputs or frozen)
+    by_default = data.measured and not (data.n_inputs or frozen)
     each = data.batch > 1 and (by_default if scale is None else scale == "series")
     return Panel.of(data, transform) if each else Standardiser.of(data, transform)
 
@@ -76,6 +78,8 @@ def raw_units(data: Sequences, scale: str | None, transform: BoxCox | None) -> S
         RekalError: `scale` is unknown or "series"; the data do not take the transform.
     """
     check_scale(scale)
+    if scale == "series" and data.pixels:
+        raise RekalError("pixels are not standardised: leave scale out")
     if scale == "series":
         raise RekalError(
             "a model of your own is in the raw units of the data and has no scale for each series: leave "

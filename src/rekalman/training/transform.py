@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from rekalman.data import Sequences
 from rekalman.data.scales.box_cox import BoxCox, transform_named
 from rekalman.data.scales.likeliest_power import positive_columns
+from rekalman.foundation.errors import RekalError
 
 
 class TransformChoice(NamedTuple):
@@ -39,7 +40,16 @@ class TransformChoice(NamedTuple):
             advises: whether the method wants a likelier transform to be mentioned.
             data: in raw units.
             season: steps of a season as the user gave it, or None.
+
+        Raises:
+            RekalError: a transform of targets is asked for.
         """
+        if not data.measured:
+            if given not in (None, "none"):
+                raise RekalError(
+                    "targets that are told from frames are not transformed: leave transform out"
+                )
+            default, advises = "none", False
         return cls(
             argument=default if given is None else given,
             columns=positive_columns(data),

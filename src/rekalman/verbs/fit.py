@@ -8,6 +8,7 @@ from typing import Any
 
 from rekalman.data import Sequences
 from rekalman.data.checks import check_learnable
+from rekalman.data.images import Frames
 from rekalman.data.numeric import holds_tables
 from rekalman.filters.choice import Filtering
 from rekalman.fitting.backtesting import check_backtest
@@ -26,6 +27,7 @@ from rekalman.methods.selection import select
 from rekalman.models.base import StateSpaceModel
 from rekalman.models.parametric import ParametricModel
 from rekalman.models.structures.structures import Structure
+from rekalman.networks.network import Network
 from rekalman.numerics.compiled_functions import make_room
 from rekalman.training.judging import backtested, judged
 from rekalman.training.transform import TransformChoice
@@ -35,7 +37,7 @@ Learner = EM | MaximumLikelihood | SimulationError | Backprop
 
 def fit(
     data: Data,
-    model: str | Method | StateSpaceModel | Structure | ParametricModel = "em-rnn",
+    model: str | Method | StateSpaceModel | Structure | ParametricModel | Network = "em-rnn",
     learner: Learner | None = None,
     *,
     filtering: str | Filtering | None = None,
@@ -51,15 +53,16 @@ def fit(
 
     Args:
         data: what was measured, as `Sequences`, or as a frame of pandas or a list of frames, which
-            `Sequences.from_pandas` reads; missing entries and ragged series are fine.
+            `Sequences.from_pandas` reads; missing entries and ragged series are fine. `Frames` for networks
+            that watch films and tell their targets.
         model: the name of a method, such as "em-rnn", "linear", "gru" or "local-level", of which `rekalman
             models` says what each is for; a method with its options, such as
             `rekalman.methods.GRU(states=12)`; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
             `LinearContinuous`, `NonlinearGaussian` (two functions), `ParametricModel` (a function of
-            parameters) or `Structure` of your own to start from, whose parameters are taken to be in the raw
-            units of the data. Methods by name standardise the data and start by themselves. Series that are
-            sampled irregularly need a `LinearContinuous`, a structure that has a form in continuous time, or
-            a network.
+            parameters), `Structure` or, for films, `Network` of your own to start from, whose parameters are
+            taken to be in the raw units of the data. Methods by name standardise the data and start by
+            themselves. Series that are sampled irregularly need a `LinearContinuous`, a structure that has a
+            form in continuous time, or a network.
         learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
             linear models, models in continuous time and models written as functions, `SimulationError` for
             "driven-rnn", `Backprop` for recurrent networks; default with settings that fit the model.
@@ -162,11 +165,13 @@ def read_data(data: Any) -> Sequences:
     Raises:
         RekalError: neither `Sequences` nor frames, or frames that cannot be read.
     """
+    if isinstance(data, Frames):
+        return data.as_sequences()
     if isinstance(data, Sequences):
         return data
     if holds_tables(data):
         return Sequences.from_pandas(data)
     raise RekalError(
-        f"rekalman.fit learns from Sequences or frames, not from {type(data).__name__}: make some with "
-        "Sequences.from_arrays; networks that watch Frames are trained by Backprop.run"
+        f"rekalman.fit learns from Sequences, frames of pandas or Frames, not from {type(data).__name__}: "
+        "make some with Sequences.from_arrays or Frames.from_arrays"
     )

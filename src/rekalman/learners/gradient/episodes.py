@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from rekalman.data import AnyArray, Sequences
+from rekalman.data.filmed import FilmedSequences
 from rekalman.data.images import Frames
 from rekalman.foundation.errors import RekalError
 from rekalman.networks.network import Network
@@ -67,7 +68,7 @@ class Episodes(NamedTuple):
 def as_episodes(data: Frames | Sequences, network: Network, name: str = "the data") -> Episodes:
     """Arrays for a network.
 
-    A network that tells of a step before it is seen (`told="prior"`) is trained on the values themselves
+    A network that tells of a step before it is seen (`decodes="prior"`) is trained on the values themselves
     where there are no targets.
 
     Args:
@@ -80,8 +81,12 @@ def as_episodes(data: Frames | Sequences, network: Network, name: str = "the dat
         RekalError: observations, targets or inputs of another shape than the network takes; an infinite
             target; nothing to learn from.
     """
-    tabular = isinstance(data, Sequences)
-    found = _of_sequences(data, network, name) if tabular else _of_frames(data)
+    if isinstance(data, FilmedSequences):
+        found = _of_films(data)
+    elif isinstance(data, Sequences):
+        found = _of_sequences(data, network, name)
+    else:
+        found = _of_frames(data)
     shape, expected = found.values.shape[2:], tuple(network.encoder.shape)
     if shape != expected:
         raise RekalError(
@@ -114,16 +119,29 @@ def _of_frames(data: Frames) -> Episodes:
     return Episodes(data.values, data.mask, data.targets, wanted, data.inputs, data.dt)
 
 
+def _of_films(data: FilmedSequences) -> Episodes:
+    mask = np.asarray(data.mask)
+    targets = np.where(mask, np.asarray(data.values), np.nan)
+    return Episodes(
+        np.asarray(data.frames),
+        np.asarray(data.seen),
+        targets.reshape(*targets.shape[:2], *data.target_shape).astype(np.float32),
+        data.valid() & mask.any(2),
+        None if data.inputs is None else np.asarray(data.inputs, np.float32),
+        None if data.dt is None else np.asarray(data.dt, np.float32),
+    )
+
+
 def _of_sequences(data: Sequences, network: Network, name: str) -> Episodes:
     mask = np.asarray(data.mask)
     if data.targets is not None:
         targets = np.asarray(data.targets)
-    elif network.told == "prior":
+    elif network.decodes == "prior":
         targets = np.where(mask, np.asarray(data.values), np.nan)
     else:
         raise RekalError(
             f"{name} have no targets, and a network that tells of a step after seeing it would only copy: "
-            "give targets, or make the network with told='prior'"
+            "give targets, or make the network with decodes='prior'"
         )
     return Episodes(
         np.asarray(data.values, np.float32),

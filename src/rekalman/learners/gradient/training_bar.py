@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class BackpropProgress(NamedTuple):
-    """Told after each batch.
+    """Called after each batch.
 
     Attributes:
         epoch: the present one, from 1.

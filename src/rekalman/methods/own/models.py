@@ -7,6 +7,7 @@ from typing import Any
 
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.own.base import OwnModel
+from rekalman.methods.own.film import OwnFilm
 from rekalman.methods.own.functions import OwnNonlinear, OwnParametric
 from rekalman.methods.own.linear import OwnContinuous, OwnLinear
 from rekalman.methods.own.network import OwnNetwork, OwnRBF
@@ -21,10 +22,11 @@ MODELS = {
     "NonlinearGaussian": "rekalman.models.nonlinear",
     "ParametricModel": "rekalman.models.parametric",
     "Structure": "rekalman.models.structures.structures",
+    "Network": "rekalman.networks.network",
 }
 """The classes of models whose parameters can be learned, and the modules in which they stand."""
 
-METHODS: dict[str, type[OwnModel | OwnStructure]] = {
+METHODS: dict[str, type[OwnModel | OwnStructure | OwnFilm]] = {
     "StochasticRNN": OwnNetwork,
     "RBFNetwork": OwnRBF,
     "LinearGaussian": OwnLinear,
@@ -32,11 +34,12 @@ METHODS: dict[str, type[OwnModel | OwnStructure]] = {
     "NonlinearGaussian": OwnNonlinear,
     "ParametricModel": OwnParametric,
     "Structure": OwnStructure,
+    "Network": OwnFilm,
 }
 """The method of each class of models."""
 
 
-def method_of(model: Any) -> OwnModel | OwnStructure:
+def method_of(model: Any) -> OwnModel | OwnStructure | OwnFilm:
     """The method that learns the parameters of a model.
 
     Args:

@@ -51,6 +51,6 @@ def imputation(informed: bool) -> Estimation:
 
 
 def run(options: StudyOptions) -> StudyResult:
-    """Told which frames are hidden, then not."""
+    """Shown which frames are hidden, then not."""
     parts = {told: imputation(told == "informed") for told in HALVES}
     return side_by_side("imputation", parts, options)

@@ -1,0 +1,252 @@
+"""Films through `rekalman.fit`: trained, judged, forecast, followed frame by frame, saved, refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from small_networks import small_frames, small_network, small_run
+from typer.testing import CliRunner
+
+import rekalman
+from rekalman.cli.app import app
+from rekalman.core.row import FilmRow
+from rekalman.foundation.errors import RekalError
+from rekalman.networks.film import FilmNetwork
+from rekalman.networks.vision.patch_decoder import PatchDecoder
+from rekalman.training.film_network import patches
+from rekalman.training.films import split_films
+
+LEARNER = rekalman.Backprop(epochs=30, batch=8, rate=1e-2, blackouts=0.2)
+
+
+def films(series: int = 8, steps: int = 24, seed: int = 0, scale: float = 30.0) -> rekalman.Frames:
+    """Frames of 8 x 8 pixels whose brightness swings; the target is the swing in other units."""
+    small = small_frames(series, steps, seed)
+    pixels = np.repeat(np.repeat(np.asarray(small.values), 3, 2), 3, 3)[:, :, :8, :8]
+    targets = 100 + scale * np.asarray(small.targets)
+    targets[0, 3] = np.nan
+    return rekalman.Frames.from_arrays(pixels, targets, mask=small.mask, names=("angle",))
+
+
+@pytest.fixture(scope="module")
+def fit() -> rekalman.Fit:
+    return rekalman.fit(films(), "gru", LEARNER, states=3, units=6, progress=False)
+
+
+def test_a_film_network_learns_in_the_units_of_the_targets(fit):
+    test = films(seed=1)
+    told, wanted = fit.filter(test), np.asarray(test.targets)
+    known = np.isfinite(wanted)
+    error = np.sqrt(np.mean((told.mean - wanted)[known] ** 2))
+    assert error < 0.7 * wanted[known].std()
+    assert fit.labels.names == ("angle",) and fit.kind == "gru"
+    inside = np.abs(told.mean - wanted)[known] < 1.645 * np.sqrt(told.var)[known]
+    assert 0.75 < inside.mean() < 0.99
+    # Nats in raw units, over known targets alone.
+    density = -0.5 * ((told.mean - wanted) ** 2 / told.var + np.log(2 * np.pi * told.var))
+    np.testing.assert_allclose(told.log_evidence, np.where(known, density, 0)[..., 0], atol=2e-3)
+    assert "estimated       from frames" in told.summary() and "white:" not in told.summary()
+    assert dict(fit.history.criteria)["held-out RMSE of angle"] < 30
+
+
+def test_the_recursion_is_what_a_run_says(fit):
+    film: FilmNetwork = fit.algorithm
+    data = fit.prepare(films(2, 12, 3))
+    path = film.run_batch(
+        FilmRow(data.frames, data.values.astype(np.float32)), FilmRow(data.seen, data.mask)
+    )
+    belief, total = film.init(), []
+    for t in range(12):
+        prior = film.predict(belief) if t else belief
+        row = FilmRow(data.frames[0, t], data.values[0, t].astype(np.float32))
+        belief, log_prob = film.update(prior, row, FilmRow(data.seen[0, t], data.mask[0, t]))
+        np.testing.assert_allclose(film.observe(belief).mean, path.mean[0, t], atol=1e-5)
+        total.append(float(log_prob))
+    np.testing.assert_allclose(total, path.log_evidence[0], atol=1e-4)
+    skipped = film.skip(film.predict(belief))
+    ahead = film.forecast(belief, 2)
+    np.testing.assert_allclose(ahead.mean[0], film.observe(skipped).mean, atol=1e-6)
+
+
+def test_forecasts_do_not_look_ahead(fit):
+    test = films(2, 12, 5)
+    rolled = fit.roll(test, (1, 3))
+    end = fit.forecast(test, 3)
+    last = (np.asarray(rolled.series) == 1) & (np.asarray(rolled.origins) == 11)
+    np.testing.assert_allclose(rolled.mean[last][0, 1], end.mean[1, 2], atol=1e-4)
+    changed = np.array(test.values)
+    changed[:, 6:] = 255 - changed[:, 6:]
+    other = fit.roll(dataclasses.replace(test, values=changed), (1, 3))
+    before = np.asarray(rolled.origins) < 6
+    np.testing.assert_array_equal(rolled.mean[before], other.mean[before])
+    assert not np.allclose(rolled.mean[~before], other.mean[~before])
+    scores = rolled.score(np.asarray(test.targets))
+    assert set(scores["horizon"]) == {1, 3} and scores["count"].min() > 0
+
+
+def test_hidden_pixels_and_unknown_targets_change_nothing(fit):
+    test = films(3, 10, 4)
+    noisy = np.array(test.values)
+    noisy[~np.asarray(test.mask)] = 77
+    unknown = rekalman.Frames.from_arrays(noisy, mask=test.mask)
+    np.testing.assert_array_equal(fit.filter(test).mean, fit.filter(unknown).mean)
+    assert fit.filter(unknown).log_likelihood == 0
+    np.testing.assert_array_equal(fit.forecast(test, 2).mean, fit.forecast(unknown, 2).mean)
+
+
+def test_a_fit_and_its_stream_come_back_from_their_files(fit, tmp_path):
+    test = films(1, 8, 2)
+    fit.save(tmp_path / "f.rekalman")
+    again = rekalman.load(tmp_path / "f.rekalman")
+    np.testing.assert_array_equal(again.filter(test).mean, fit.filter(test).mean)
+    stream = again.stream()
+    for frame in test.values[0, :5]:
+        stream.update(frame)
+    np.testing.assert_allclose(
+        stream.estimate().mean[0, 0], fit.filter(films(1, 8, 2).take([0])).mean[0, 4], atol=40
+    )
+    stream.save(tmp_path / "s.rekalman")
+    resumed = rekalman.load_stream(tmp_path / "s.rekalman")
+    np.testing.assert_array_equal(resumed.forecast(3).mean, stream.forecast(3).mean)
+    assert resumed.estimate().horizons == (0,)
+
+
+def test_a_stream_says_what_a_filter_says(fit):
+    test = films(1, 8, 2)
+    told, stream = fit.filter(test), fit.stream()
+    for t in range(8):
+        stream.update(test.values[0, t] if test.mask[0, t] else None)
+        np.testing.assert_allclose(stream.estimate().mean[0, 0], told.mean[0, t], rtol=1e-5)
+        sd = stream.estimate().std[0, 0]
+        np.testing.assert_allclose(sd, np.sqrt(told.var[0, t]), rtol=1e-4)
+
+
+def test_networks_of_ones_own_are_trained_as_their_learner_says():
+    frames = small_frames()
+    own = rekalman.fit(frames, small_network(), small_run(), progress=False)
+    alone = small_run().run(small_network(), frames)
+    np.testing.assert_array_equal(own.history.trained, -alone.train)
+    np.testing.assert_allclose(
+        own.filter(frames).mean,
+        rekalman.film_fit(alone.network).filter(frames).mean,
+        atol=1e-6,
+    )
+    assert own.kind == "own" and "network" in own.summary()
+
+
+def test_images_are_told_as_probabilities():
+    small = films(6, 12)
+    frames = rekalman.Frames.from_arrays(small.values, small.values, mask=small.mask)
+    learner = rekalman.Backprop(epochs=2, batch=4, rate=3e-3)
+    fit = rekalman.fit(frames, "rkn", learner, states=3, progress=False)
+    assert isinstance(fit.algorithm.network.decoder, PatchDecoder)
+    told, data = fit.filter(frames), frames.as_sequences()
+    assert told.mean.shape == (6, 12, 64) and data.names[9] == "pixel 1,1"
+    assert told.mean.min() >= 0 and told.mean.max() <= 1 and told.pit is None
+    entropy = data.values * np.log(told.mean) + (1 - data.values) * np.log1p(-told.mean)
+    np.testing.assert_allclose(told.log_evidence, entropy.sum(-1), rtol=1e-4)
+    ahead = fit.forecast(frames, 2)
+    assert ahead.binary and set(np.unique(ahead.quantile(0.5))) <= {0.0, 1.0}
+    p = np.asarray(ahead.mean)
+    np.testing.assert_allclose(ahead.std, np.sqrt(p * (1 - p)), atol=1e-3)
+    drawn = ahead.samples(jax.random.key(0), 400)
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    np.testing.assert_allclose(np.asarray(drawn).mean(0), p, atol=0.12)
+    y = np.asarray(data.values)[:, :2]
+    np.testing.assert_allclose(
+        ahead.crps(y), p * np.abs(1 - y) + (1 - p) * y - p * (1 - p), atol=1e-5
+    )
+    with pytest.raises(RekalError, match="innovations have a known law"):
+        told.diagnose()
+
+
+def test_irregular_films_take_times_and_inputs():
+    random, small = np.random.default_rng(0), films(6, 16)
+    timed = rekalman.Frames.from_arrays(
+        small.values,
+        small.targets,
+        inputs=random.normal(size=(6, 16, 1)),
+        dt=random.uniform(0.1, 0.3, (6, 16)),
+        names=("angle",),
+    )
+    learner = rekalman.Backprop(epochs=1, batch=4)
+    fit = rekalman.fit(timed, "lstm", learner, states=2, units=4, progress=False)
+    assert fit.continuous and fit.input_names == ("u",)
+    stream = fit.stream()
+    for t in range(4):
+        stream.update(timed.values[0, t], u=timed.inputs[0, t], dt=float(timed.dt[0, t]))
+    told = fit.filter(timed)
+    np.testing.assert_allclose(stream.estimate().mean[0, 0], told.mean[0, 3], rtol=1e-4)
+    assert stream.forecast(2, np.zeros((2, 1)), dt=0.2).mean.shape == (1, 2, 1)
+
+
+def test_few_films_hold_their_ends_out():
+    data = films(3, 20).as_sequences()
+    split = split_films(data, 0.2, seed=0)
+    assert list(split.train.lengths) == [16, 16, 16]
+    assert not split.judged.mask[:, :16].any() and split.judged.mask[:, 16:].all()
+    many = split_films(films(10).as_sequences(), 0.2, seed=0)
+    assert (many.train.batch, many.judged.batch) == (8, 2)
+
+
+def test_refusals(fit):
+    frames, nile = films(), rekalman.load_example("nile")
+    for call, sentence in (
+        (lambda: fit.simulate(5), "no law of the frames"),
+        (lambda: fit.smooth(frames), "no state that could be smoothed"),
+        (lambda: fit.identify(), "no state-space model"),
+        (lambda: fit.filter(nile), r"frames of shape \(8, 8, 1\), but the data have none"),
+        (lambda: fit.filter(small_frames()), r"but the data have frames of shape \(3, 3, 1\)"),
+        (
+            lambda: rekalman.fit(frames, "linear"),
+            "takes rows of numbers, not frames: use one of rkn",
+        ),
+        (lambda: rekalman.fit(nile, small_network()), "learns from Frames"),
+        (lambda: rekalman.fit(frames, "gru", backtest=0.2), "leave backtest out"),
+        (lambda: rekalman.fit(frames, "gru", transform="log"), "leave transform out"),
+        (lambda: rekalman.fit(rekalman.Frames.from_arrays(frames.values), "gru"), "give targets"),
+        (lambda: patches(7, 11), "crop or pad"),
+        (lambda: FilmNetwork(small_network(), 3), r"shape \(1,\), which are not 3 numbers"),
+        (lambda: FilmNetwork(small_network(), 1, widening=np.zeros(1)), "factors above 0"),
+        (lambda: fit.stream().estimate(), "after its first frame"),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            call()
+    other = dataclasses.replace(frames, names=("force",))
+    with pytest.raises(RekalError, match="tells of angle, but the targets of the frames are force"):
+        fit.filter(other)
+    table = rekalman.fit(nile, "local-level", progress=False)
+    with pytest.raises(RekalError, match="takes rows of numbers, not frames"):
+        table.filter(frames)
+
+
+@pytest.mark.parametrize(
+    "size", [(24, 24), (48, 48), (48, 64), (9, 12), (25, 35), (8, 8), (240, 320)]
+)
+def test_frames_of_many_sizes_are_cut_into_patches(size):
+    side, merges, places = patches(*size)
+    unit = side * 2**merges
+    assert size[0] % unit == size[1] % unit == 0
+    assert places == (size[0] // unit) * (size[1] // unit)
+
+
+def test_the_command_line_fits_and_forecasts_films(tmp_path):
+    small = films(6, 12)
+    source = tmp_path / "film.npz"
+    np.savez(source, frames=small.values, targets=small.targets, mask=small.mask, names=["angle"])
+    model, runner = tmp_path / "film.rekalman", CliRunner()
+    given = [str(source), "--model", "gru", "--states", "3", "--epochs", "2", "--out", str(model)]
+    done = runner.invoke(app, ["fit", *given, "--quiet", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["columns"] == ["angle"] and model.exists()
+    ahead = runner.invoke(app, ["forecast", str(model), str(source), "-n", "2", "--json"])
+    assert ahead.exit_code == 0, ahead.output
+    assert len(json.loads(ahead.stdout)["forecast"]) == 12
+    bad = tmp_path / "bad.npz"
+    np.savez(bad, pixels=small.values)
+    refused = runner.invoke(app, ["fit", str(bad), "--model", "gru", "--quiet"])
+    assert refused.exit_code == 2 and "frames" in refused.output
