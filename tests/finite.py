@@ -61,7 +61,6 @@ VERBS = {
     "rekalman.simulation.free_run": "free_run",
     "rekalman.identification": "identify responses distance",
     "rekalman.filters.kalman.batch": "filter_batch",
-    "rekalman.fitting.adaptive": "fit_adaptive",
     "rekalman.smoothers.simulation": "simulation_smoother",
     "rekalman.forecasting": "forecast_from rolling_forecast",
     "rekalman.evaluation.diagnostics": "diagnose",

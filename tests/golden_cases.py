@@ -561,9 +561,11 @@ def film_rkn() -> Table:
 # The rest
 
 
-@case(rtol=SINGLE)
+@case(rtol=0.05)  # EM with particles enlarges the rounding of another processor
 def adaptive_forecasts() -> Table:
-    (run,) = rekalman.fit_adaptive(data.breath(), (1, 4), warmup=90)
+    breath = data.breath()
+    forecaster = rekalman.AdaptiveForecaster((1, 4), 90)
+    run = forecaster.run(np.asarray(breath.values)[0], np.asarray(breath.mask)[0])
     return {
         "mean": run.mean[90:],
         "quantile": run.quantile(0.9)[120:],

@@ -3,13 +3,17 @@
 import copy
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import rekalman
 from rekalman.data import Sequences
 from rekalman.evaluation.intervals import running_intervals
-from rekalman.fitting.adaptive import TRAINING, AdaptiveForecaster, fit_adaptive
+from rekalman.filters.adaptive.readout import Readout, learn
+from rekalman.fitting.adaptive import AdaptiveForecaster
 from rekalman.foundation.errors import RekalError
+from rekalman.learners.online.tracked import TRAINING
 
 SMALL = dataclasses.replace(TRAINING, iterations=3, average=1, particles=50)
 FORECASTER = AdaptiveForecaster((1, 4), 96, (144,), sizes=(4,), em=SMALL, particles=50)
@@ -122,6 +126,88 @@ def test_refusals():
     ):
         with pytest.raises(RekalError, match=sentence):
             FORECASTER.run(values, mask)
-    driven = Sequences.from_arrays(np.ones((200, 1)), inputs=np.ones((200, 1)))
-    with pytest.raises(RekalError, match="without inputs"):
-        fit_adaptive(driven, (1,), warmup=96)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    data = Sequences.from_arrays(breathing_like(400), names=("chest", "belly"))
+    head, _ = data.split(240)
+    learner = dataclasses.replace(SMALL)
+    method = rekalman.methods.Adaptive(horizon=5, states=4, particles=50)
+    return rekalman.fit(head, method, learner, progress=False)
+
+
+def test_a_fit_forecasts_what_comes_with_intervals_that_hold(fit):
+    y = breathing_like(400)
+    made = fit.roll(Sequences.from_arrays(y, names=("chest", "belly")), (1, 4), range(240, 394))
+    scores = made.score(y)
+    assert scores["coverage_90"].between(0.8, 0.98).all()
+    for h in (1, 4):
+        naive = np.sqrt(np.mean((y[240:394] - y[240 + h : 394 + h]) ** 2, 0))
+        assert (scores.loc[scores["horizon"] == h, "rmse"].to_numpy() < 0.5 * naive).all()
+
+
+def test_a_filter_sees_no_future(fit):
+    y = breathing_like(60, 3)
+    changed = y.copy()
+    changed[31:] += 3
+    one, other = (
+        fit.roll(Sequences.from_arrays(each, names=("chest", "belly")), (1, 5)).mean
+        for each in (y, changed)
+    )
+    np.testing.assert_array_equal(one[:31], other[:31])
+    assert not np.allclose(one[31:], other[31:])
+
+
+def test_a_stream_goes_on_learning_and_comes_back_from_its_file(fit, tmp_path):
+    y = breathing_like(60, 3)
+    y[7] = np.nan
+    y[9, 0] = np.nan
+    data, stream = Sequences.from_arrays(y, names=("chest", "belly")), fit.stream()
+    for row in y[:40]:
+        stream.update(row)
+    before = np.asarray(stream.belief.members[0].readouts.weights)
+    stream.save(tmp_path / "s.rekalman")
+    resumed = rekalman.load_stream(tmp_path / "s.rekalman")
+    for row in y[40:]:
+        stream.update(row)
+        resumed.update(row)
+    assert not np.allclose(before, stream.belief.members[0].readouts.weights)
+    np.testing.assert_array_equal(stream.forecast(5).mean, resumed.forecast(5).mean)
+    assert stream.log_likelihood == resumed.log_likelihood
+    # Other particles follow the state in a run over the whole series.
+    np.testing.assert_allclose(stream.log_likelihood, fit.filter(data).log_likelihood, rtol=0.05)
+    np.testing.assert_allclose(stream.forecast(5).mean, fit.forecast(data, 5).mean, rtol=0.02)
+    fit.save(tmp_path / "f.rekalman")
+    again = rekalman.load(tmp_path / "f.rekalman")
+    np.testing.assert_array_equal(again.forecast(data, 2).mean, fit.forecast(data, 2).mean)
+
+
+def test_what_an_adaptive_fit_cannot_do_is_refused(fit):
+    data = Sequences.from_arrays(breathing_like(60), names=("chest", "belly"))
+    assert fit.simulate(6, batch=2).values.shape == (2, 6, 2)
+    for call, sentence in (
+        (lambda: fit.forecast(data, 6), "up to 5 steps ahead, not 6: fit it with horizon=6"),
+        (lambda: fit.smooth(data), "no state that could be smoothed"),
+        (lambda: fit.identify(), "no state-space model"),
+        (
+            lambda: rekalman.fit(Sequences.from_arrays(np.ones((2, 40, 1)).cumsum(1)), "adaptive"),
+            "follows one series, but there are 2",
+        ),
+    ):
+        with pytest.raises(RekalError, match=sentence):
+            call()
+
+
+def test_readouts_are_recursive_least_squares():
+    rng = np.random.default_rng(0)
+    phi = jnp.asarray(rng.normal(size=(80, 3)))
+    z = phi @ rng.normal(size=(3, 2)) + 0.1 * jnp.asarray(rng.normal(size=(80, 2)))
+    readout, nothing, yes = Readout.start(3, 2, 10.0), jnp.zeros(2), jnp.asarray(True)
+    for row, target in zip(phi, z, strict=True):
+        readout = learn(readout, row, nothing, target, jnp.ones(2, bool), yes, 1.0, 1e9)
+    ridge = np.linalg.solve(phi.T @ phi + 10 * np.eye(3), phi.T @ z)
+    np.testing.assert_allclose(readout.weights, ridge, rtol=1e-3, atol=1e-4)
+    unseen = learn(readout, phi[0], nothing, z[0], jnp.zeros(2, bool), yes, 0.9, 1.5)
+    np.testing.assert_array_equal(unseen.weights, readout.weights)
+    np.testing.assert_array_equal(unseen.cov, readout.cov)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rekalman.datasets.breathing import load_breathing
-from rekalman.fitting.adaptive import TRAINING, AdaptiveForecaster
+from rekalman.fitting.adaptive import AdaptiveForecaster
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.em import EMResult
 from rekalman.learners.online import tracked
+from rekalman.learners.online.tracked import TRAINING
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.studies import STUDIES, breathing, breathing_baselines, breathing_noise
 from rekalman.studies.base import Row, StudyOptions

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rekalman.filters.kalman.filter import Kalman
     from rekalman.filters.particle import ParticleFilter
     from rekalman.filters.unscented import UnscentedKalman
-    from rekalman.fitting.adaptive import AdaptiveForecaster, fit_adaptive
+    from rekalman.fitting.adaptive import AdaptiveForecaster
     from rekalman.fitting.film_fit import film_fit
     from rekalman.fitting.loading import load, load_stream
     from rekalman.fitting.result import Fit
@@ -142,7 +142,6 @@ __all__ = [
     "filter",
     "filter_batch",
     "fit",
-    "fit_adaptive",
     "forecast",
     "identify",
     "keep_compiled",
@@ -168,7 +167,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "fitting.film_fit": "film_fit",
-    "fitting.adaptive": "AdaptiveForecaster fit_adaptive",
+    "fitting.adaptive": "AdaptiveForecaster",
     "evaluation.backtest": "Backtest",
     "core.beliefs": "Particles Path",
     "numerics.compilation_cache": "keep_compiled",

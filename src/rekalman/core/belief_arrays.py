@@ -13,15 +13,21 @@ from jaxtyping import Array, Bool
 from rekalman.core.beliefs import GaussianBelief, Particles
 from rekalman.foundation.errors import RekalError
 
+KINDS = (Particles, GaussianBelief)
+"""Beliefs, or parts of them, whose numbers need a look of their own."""
+
 
 def is_finite(belief: Any) -> Bool[Array, ""]:
     """Whether every number of a belief is finite. The log weight of a particle may be minus infinity."""
-    leaves = jax.tree.leaves(belief)
-    if isinstance(belief, Particles):
-        weights = belief.log_weights
-        leaves = [jnp.where(jnp.isneginf(weights), 0.0, weights), jnp.max(weights), belief.x]
-    elif isinstance(belief, GaussianBelief):
-        leaves = [*leaves, belief.mean, belief.cov]
+    leaves = []
+    for part in jax.tree.leaves(belief, is_leaf=lambda each: isinstance(each, KINDS)):
+        if isinstance(part, Particles):
+            weights = part.log_weights
+            leaves += [jnp.where(jnp.isneginf(weights), 0.0, weights), jnp.max(weights), part.x]
+        elif isinstance(part, GaussianBelief):
+            leaves += [*jax.tree.leaves(part), part.mean, part.cov]
+        else:
+            leaves.append(part)
     real = [leaf for leaf in leaves if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in real]).all()
 

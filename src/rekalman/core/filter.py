@@ -140,6 +140,13 @@ class Filter(eqx.Module):
             RekalError: it is.
         """
 
+    def check_horizon(self, horizon: int) -> None:
+        """Refuse more steps ahead than the filter forecasts.
+
+        Raises:
+            RekalError: there are more.
+        """
+
     def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:
         """Refuse series whose beliefs no memory could hold.
 
@@ -356,16 +363,19 @@ class Filter(eqx.Module):
         so this is exact for a filter that is.
         """
 
-        def step(belief: Belief, row: PyTree) -> tuple[Belief, Array]:
-            key, u, following = row
-            y = self.observe(belief, u).sample(key)
-            belief, _ = self.update(belief, y, jnp.ones(y.shape, bool), u)
-            return self.predict(belief, following), y
+        def drawn(prior: Belief, row: PyTree) -> tuple[Belief, Array]:
+            key, u = row
+            y = self.observe(prior, u).sample(key)
+            return self.update(prior, y, jnp.ones(y.shape, bool), u)[0], y
 
-        following = None if inputs is None else jnp.roll(inputs, -1, 0)  # it drives the next step
-        rows = (jax.random.split(key, steps), inputs, following)
+        def step(belief: Belief, row: PyTree) -> tuple[Belief, Array]:
+            return drawn(self.predict(belief, row[1]), row)
+
+        rows = (jax.random.split(key, steps), inputs)
         start = self.init(jax.random.fold_in(key, steps))
-        return jax.lax.scan(step, start, rows)[1]
+        first, head = drawn(start, jax.tree.map(lambda leaf: leaf[0], rows))
+        rest = jax.lax.scan(step, first, jax.tree.map(lambda leaf: leaf[1:], rows))[1]
+        return jnp.concatenate([head[None], rest])
 
 
 @eqx.filter_jit

@@ -17,30 +17,28 @@ What is issued at step t uses nothing that was observed after t.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from rekalman.data import Sequences
 from rekalman.data.numeric import numeric_array
 from rekalman.evaluation.intervals import LEVELS, RunningIntervals, running_intervals
 from rekalman.foundation.arguments import whole
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.em import EM
-from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.online.readout import readout_forecasts
-from rekalman.learners.online.tracked import Network, features, fit_network, moments, track
-
-TRAINING = EM(
-    iterations=30,
-    tolerance=0.0,
-    average=10,
-    process_noise="full",
-    strength=PriorStrength(weight_steps=1e-3, noise_share=1e-3),
+from rekalman.learners.online.tracked import (
+    SIZES,
+    TRAINING,
+    Network,
+    features,
+    fit_network,
+    moments,
+    sizes_for,
+    track,
 )
-"""Thirty iterations with 100 particles, full Q, and priors weak enough for precise sensors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +94,7 @@ class AdaptiveForecaster:
     horizons: tuple[int, ...]
     warmup: int
     refit: tuple[int, ...] = ()
-    sizes: tuple[int, ...] = (8, 12, 16, 24)
+    sizes: tuple[int, ...] = SIZES
     forgetting: tuple[float, ...] = (1.0, 0.998)
     em: EM = TRAINING
     particles: int = 300
@@ -162,8 +160,7 @@ class AdaptiveForecaster:
                 f"a series of {steps} steps leaves none after {self.warmup} of warm-up"
             )
         values = np.where(seen, values, 0.0)
-        largest = min(12 * columns, self.warmup // 12)
-        sizes = [n for n in self.sizes if n <= largest] or [min(self.sizes)]
+        sizes = sizes_for(columns, self.warmup, self.sizes)
         members, networks = {}, {}
         for n in sizes:
             forecasts, networks[n] = self._members(values, seen, n, report)
@@ -221,49 +218,3 @@ class AdaptiveForecaster:
         reach = self.margin * np.where(np.isfinite(high - low), high - low, 0.0)
         seen = np.isfinite(low)
         return np.where(seen, np.clip(forecasts, low - reach, high + reach), forecasts)
-
-
-def fit_adaptive(
-    data: Sequences,
-    horizons: Sequence[int],
-    *,
-    warmup: int,
-    refit: Sequence[int] = (),
-    seed: int = 0,
-    report: Callable[[str], None] | None = None,
-) -> list[AdaptiveRun]:
-    """Forecast each of several series adaptively, each from its own past.
-
-    Args:
-        data: series of one or more columns; entries may be missing.
-        horizons: steps ahead.
-        warmup: steps before the first forecast.
-        refit: steps at which the networks are trained again.
-        seed: of the particles.
-        report: told what is being trained.
-
-    Returns:
-        One run for each series: `run.mean[t, j]` was issued at step t for step `t + horizons[j]`.
-
-    Raises:
-        RekalError: the data have inputs or irregular steps, which this method does not use; a series
-            is too short.
-
-    Examples:
-        >>> import rekalman
-        >>> data = rekalman.load_example("sunspots")
-        >>> runs = rekalman.fit_adaptive(data, horizons=[1, 5], warmup=150)  # doctest: +SKIP
-        >>> try:
-        ...     rekalman.fit_adaptive(data, horizons=[], warmup=150)
-        ... except rekalman.RekalError as error:
-        ...     print(error)
-        adaptive forecasts need at least one horizon
-    """
-    if data.inputs is not None or data.dt is not None:
-        raise RekalError("adaptive forecasts take regular series without inputs")
-    forecaster = AdaptiveForecaster(tuple(horizons), warmup, tuple(refit), seed=seed)
-    ends = np.asarray(data.lengths).tolist()
-    values, mask = np.asarray(data.values), np.asarray(data.mask)
-    return [
-        forecaster.run(v[:n], m[:n], report) for v, m, n in zip(values, mask, ends, strict=True)
-    ]

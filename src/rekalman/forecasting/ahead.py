@@ -56,6 +56,7 @@ def forecast_ahead(
     """
     count, obs = len(at), algorithm.observations
     algorithm.check_steps(int(at.max()) + horizons[-1] + 1)
+    algorithm.check_horizon(horizons[-1])
     dtype = jax.tree.leaves(moments)[0].dtype
     u, dt = drive.rows(series, at, horizons[-1])
     u, dt = (None if v is None else v.astype(dtype) for v in (u, dt))

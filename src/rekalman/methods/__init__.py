@@ -21,6 +21,7 @@ from rekalman.methods.rkn import RKN
 from rekalman.methods.lstm import LSTM
 from rekalman.methods.gru import GRU
 from rekalman.methods.elman import Elman
+from rekalman.methods.adaptive import Adaptive
 from rekalman.methods.structures.local_level import LocalLevel
 from rekalman.methods.structures.local_linear_trend import LocalLinearTrend
 from rekalman.methods.structures.seasonal import Seasonal
@@ -38,6 +39,7 @@ __all__ = [
     "LSTM",
     "RBF",
     "RKN",
+    "Adaptive",
     "ConstantAcceleration",
     "ConstantVelocity",
     "DrivenRNN",

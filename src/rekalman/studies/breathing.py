@@ -19,8 +19,9 @@ from scipy.special import ndtri
 from rekalman.datasets.breathing import load_breathing
 from rekalman.evaluation.intervals import LEVELS, RunningIntervals
 from rekalman.filters.particle import ParticleFilter
-from rekalman.fitting.adaptive import TRAINING, AdaptiveForecaster, AdaptiveRun
+from rekalman.fitting.adaptive import AdaptiveForecaster, AdaptiveRun
 from rekalman.forecasting import rolling_forecast
+from rekalman.learners.online.tracked import TRAINING
 from rekalman.studies import breathing_baselines as baselines
 from rekalman.studies.base import Row, StudyOptions, StudyResult
 from rekalman.studies.breathing_noise import noise_rows

@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekalman.filters.particle import Proposal
-from rekalman.fitting.adaptive import TRAINING
 from rekalman.learners.em.em import EM
-from rekalman.learners.online.tracked import Network, fit_network, track, train
+from rekalman.learners.online.tracked import TRAINING, Network, fit_network, track, train
 from rekalman.models.stochastic_rnn import StochasticRNN
 from rekalman.studies.base import Row
 

@@ -1,27 +1,7 @@
-r"""Online filtering of a readout: one Kalman filter of output weights for each horizon.
+"""A readout filtered online over a whole series: one Kalman filter of output weights for each horizon.
 
-A network that was trained once issues at time t its own forecast `o_t` of `z_{t+h}`. What it misses
-is predicted from features `phi_t` (its filtered state, its last innovations, one):
-
-    forecast_t = o_t + W_h' phi_t,         W_h = 0 at the start.
-
-When `z_t` arrives, the error of the forecast issued h steps ago is known, and with it the state
-equation `W_h(t) = W_h(t - 1)` has an observation: recursive least squares (Haykin, Adaptive Filter
-Theory, ch. 10), which is the Kalman filter of constant weights,
-
-    r = z_t - o_{t-h} - W_h' phi_{t-h}
-    g = P phi / (lambda / w + phi' P phi),     W_h += g r',     P = (P - g phi' P) / lambda,
-
-with `P = I / ridge` at the start and forgetting `lambda` (1 = none). The weight
-
-    w = min(1, kappa s / |r|),     s^2 <- 0.99 s^2 + 0.01 min(|r|^2, 9 s^2),
-
-is Huber's (Robust Statistics, 1981, ch. 7): a cough moves the weights in proportion to `s`, not to
-its size. `P` is shared by all outputs and, but for `w`, does not depend on the labels. Where a share
-of the entries of `z_t` is missing, their columns of `W_h` stand and `w` is multiplied by the share
-seen; where all are missing nothing changes.
-
-Strictly causal: the forecast issued at t uses labels up to `z_t` and nothing later.
+Strictly causal: the forecast issued at t uses what came up to t and nothing later. One step of the recursion
+is `rekalman.filters.adaptive.readout.learn`.
 """
 
 from __future__ import annotations
@@ -34,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rekalman.data import AnyArray
+from rekalman.filters.adaptive.readout import Readout, learn
 from rekalman.foundation.errors import RekalError
 
 
@@ -92,38 +73,15 @@ def _run(
     d = values.shape[1]
 
     def one(h: Array, own_h: Array) -> Array:
-        def step(
-            carry: tuple[Array, Array, Array], row: tuple[Array, ...]
-        ) -> tuple[tuple[Array, Array, Array], Array]:
-            W, P, size = carry
+        def step(readout: Readout, row: tuple[Array, ...]) -> tuple[Readout, Array]:
             phi, o, z, seen, phi_now, o_now, known = row
-            r = jnp.where(seen, z - o - phi @ W, 0.0)
-            share = jnp.where(known, seen.mean(), 0.0)
-            square = (r * r).sum() / jnp.maximum(share, 1.0 / d)
-            size_now = jnp.where(size < 0, square, size)
-            w = share * jnp.minimum(1.0, huber * jnp.sqrt(size_now / (square + 1e-12)))
-            Pphi = P @ phi
-            gain = w * Pphi / (forgetting + w * (phi @ Pphi))
-            smaller = (P - gain[:, None] * Pphi[None, :]) / forgetting
-            new = (
-                W + gain[:, None] * r[None, :],
-                0.5 * (smaller + smaller.T),
-                0.99 * size_now + 0.01 * jnp.minimum(square, 9 * size_now),
-            )
-            W, P, size = (
-                jnp.where(share > 0, after, before)
-                for after, before in zip(new, carry, strict=True)
-            )
-            return (W, P, size), o_now + phi_now @ W
+            readout = learn(readout, phi, o, z, seen, known, forgetting, huber)
+            return readout, o_now + phi_now @ readout.weights
 
         t = jnp.arange(steps)
         issued = jnp.maximum(t - h, 0)
         rows = (features[issued], own_h[issued], values, mask, features, own_h, t >= h)
-        start = (
-            jnp.zeros((p, d), features.dtype),
-            jnp.eye(p, dtype=features.dtype) / ridge,
-            jnp.asarray(-1.0, features.dtype),
-        )
+        start = jax.tree.map(lambda leaf: leaf.astype(features.dtype), Readout.start(p, d, ridge))
         return jax.lax.scan(step, start, rows)[1]
 
     return jax.vmap(one, in_axes=(0, 1), out_axes=1)(horizons, own)

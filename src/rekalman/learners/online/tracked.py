@@ -18,13 +18,38 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from rekalman.filters.adaptive.member import INNOVATION_SHARE
 from rekalman.filters.particle import ParticleFilter, Proposal
 from rekalman.learners.batch import Batch, padded_length
 from rekalman.learners.em.em import EM, EMResult
+from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.models.stochastic_rnn import StochasticRNN
 
-INNOVATION_SHARE = 0.3
+TRAINING = EM(
+    iterations=30,
+    tolerance=0.0,
+    average=10,
+    process_noise="full",
+    strength=PriorStrength(weight_steps=1e-3, noise_share=1e-3),
+)
+"""Thirty iterations with 100 particles, full Q, and priors weak enough for precise sensors."""
+
+
+SIZES = (8, 12, 16, 24)
+"""Numbers of states of the networks that forecast together."""
+
+
+def sizes_for(columns: int, steps: int, sizes: tuple[int, ...] = SIZES) -> tuple[int, ...]:
+    """The sizes that data can carry: at most 12 states for each column, and one for every 12 steps.
+
+    Args:
+        columns: number of columns.
+        steps: to train on.
+        sizes: to choose from; the smallest is always among them.
+    """
+    largest = min(12 * columns, steps // 12)
+    return tuple(n for n in sizes if n <= largest) or (min(sizes),)
 
 
 @dataclasses.dataclass(frozen=True)
