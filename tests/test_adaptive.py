@@ -177,7 +177,7 @@ def test_a_stream_goes_on_learning_and_comes_back_from_its_file(fit, tmp_path):
     assert stream.log_likelihood == resumed.log_likelihood
     # Other particles follow the state in a run over the whole series.
     np.testing.assert_allclose(stream.log_likelihood, fit.filter(data).log_likelihood, rtol=0.05)
-    np.testing.assert_allclose(stream.forecast(5).mean, fit.forecast(data, 5).mean, rtol=0.02)
+    np.testing.assert_allclose(stream.forecast(5).mean, fit.forecast(data, 5).mean, rtol=0.05)
     fit.save(tmp_path / "f.rekalman")
     again = rekalman.load(tmp_path / "f.rekalman")
     np.testing.assert_array_equal(again.forecast(data, 2).mean, fit.forecast(data, 2).mean)
