@@ -16,6 +16,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
@@ -49,6 +50,7 @@ class Codec(NamedTuple):
 _storable: dict[str, type] = {}
 _codecs: dict[str, Codec] = {}
 _packages: list[str] = []
+_declaring: list[str] = []
 
 
 def storable(kind: Class) -> Class:
@@ -80,6 +82,15 @@ def store_package(name: str) -> None:
     if name not in _packages:
         _packages.append(name)
         _packaged.cache_clear()
+
+
+def storable_in(name: str) -> None:
+    """Say that modules of a package hold classes under `storable`: a file that names one is read wherever.
+
+    They are imported when a file asks for a class that nobody has imported yet.
+    """
+    if name not in _declaring:
+        _declaring.append(name)
 
 
 def store_by(name: str, codec: Codec) -> None:
@@ -176,7 +187,11 @@ def rebuilt(config: Any, arrays: Arrays, place: str = "") -> Any:
             entries.end()
             return codec.rebuild(own, _part(arrays, f"{place}." if place else ""))
     if "new" in config:
-        kind = _known(entries.take("new", str), _storable)
+        name = entries.take("new", str)
+        if name not in _storable:
+            for package in _declaring:
+                _modules_of(package)
+        kind = _known(name, _storable)
         given = entries.take("arguments", dict)
         entries.end()
         _refuse_unknown(kind, given, _arguments(kind))
@@ -255,11 +270,16 @@ def _packaged() -> dict[str, type]:
     """The classes with fields of the registered packages, by name."""
     found: dict[str, type] = {}
     for package in _packages:
-        for module in pkgutil.walk_packages(
-            importlib.import_module(package).__path__, f"{package}."
-        ):
-            for name, value in vars(importlib.import_module(module.name)).items():
-                own = getattr(value, "__module__", "") == module.name
+        for module in _modules_of(package):
+            for name, value in vars(module).items():
+                own = getattr(value, "__module__", "") == module.__name__
                 if own and isinstance(value, type) and dataclasses.is_dataclass(value):
                     found[name] = value
     return found
+
+
+def _modules_of(package: str) -> list[ModuleType]:
+    """All modules of a package, imported."""
+    path = importlib.import_module(package).__path__
+    named = pkgutil.walk_packages(path, f"{package}.")
+    return [importlib.import_module(module.name) for module in named]

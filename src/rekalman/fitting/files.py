@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rekalman.core.serial import arrays_of, described
+from rekalman.core.serial import arrays_of, described, storable_in
 from rekalman.data.scales.panel import Panel
 from rekalman.models.serial import register_models
 from rekalman.networks.serial import register_networks
@@ -19,6 +19,8 @@ KIND = "fit"
 
 register_models()
 register_networks()
+for package in ("rekalman.filters", "rekalman.networks"):
+    storable_in(package)
 
 
 def stored_fit(fit: Fit) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
