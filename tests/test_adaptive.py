@@ -14,6 +14,7 @@ from rekalman.filters.adaptive.readout import Readout, learn
 from rekalman.fitting.adaptive import AdaptiveForecaster
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.online.tracked import TRAINING
+from rekalman.report import report_html
 
 SMALL = dataclasses.replace(TRAINING, iterations=3, average=1, particles=50)
 FORECASTER = AdaptiveForecaster((1, 4), 96, (144,), sizes=(4,), em=SMALL, particles=50)
@@ -197,6 +198,15 @@ def test_what_an_adaptive_fit_cannot_do_is_refused(fit):
     ):
         with pytest.raises(RekalError, match=sentence):
             call()
+
+
+def test_the_report_forecasts_as_far_as_there_are_readouts(fit):
+    page = report_html(fit, Sequences.from_arrays(breathing_like(120), names=("chest", "belly")))
+    assert (
+        "an adaptive forecaster" in page
+        and "the forecast after the end of the data, 5 steps" in page
+    )
+    assert "nats per value while it learned" in page
 
 
 def test_readouts_are_recursive_least_squares():

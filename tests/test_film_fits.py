@@ -17,6 +17,7 @@ from rekalman.core.row import FilmRow
 from rekalman.foundation.errors import RekalError
 from rekalman.networks.film import FilmNetwork
 from rekalman.networks.vision.patch_decoder import PatchDecoder
+from rekalman.report import report_html
 from rekalman.training.film_network import patches
 from rekalman.training.films import split_films
 
@@ -191,6 +192,12 @@ def test_few_films_hold_their_ends_out():
     assert not split.judged.mask[:, :16].any() and split.judged.mask[:, 16:].all()
     many = split_films(films(10).as_sequences(), 0.2, seed=0)
     assert (many.train.batch, many.judged.batch) == (8, 2)
+
+
+def test_the_report_speaks_of_estimates(fit):
+    page = report_html(fit, fit.read(films(3, 24, 8)))
+    assert "The targets, their estimates and the forecast" in page
+    assert "errors of estimates, which need not be white" in page and "leaves over" not in page
 
 
 def test_refusals(fit):

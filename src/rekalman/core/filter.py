@@ -133,18 +133,16 @@ class Filter(eqx.Module):
         """Whether it is defined for a number of steps only (`check_steps`)."""
         return False
 
+    @property
+    def longest_horizon(self) -> int | None:
+        """Number of steps ahead up to which it forecasts; None = any."""
+        return None
+
     def check_steps(self, steps: int) -> None:
         """Refuse a series that is longer than the filter is defined for.
 
         Raises:
             RekalError: it is.
-        """
-
-    def check_horizon(self, horizon: int) -> None:
-        """Refuse more steps ahead than the filter forecasts.
-
-        Raises:
-            RekalError: there are more.
         """
 
     def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:

@@ -111,7 +111,9 @@ def backtest(
         trained=int(kept.sum()),
         held_out=int((lengths - kept).sum()),
         diagnostics=diagnose(white, pit, data.names),
-        scores=horizon_scores(trained.roll, data, kept, period),
+        scores=horizon_scores(
+            trained.roll, data, kept, period, longest=trained.algorithm.longest_horizon
+        ),
         period=period,
     )
 
@@ -140,6 +142,7 @@ def horizon_scores(
     learned: np.ndarray,
     period: int | None = None,
     most_origins: int = MOST_ORIGINS,
+    longest: int | None = None,
 ) -> tuple[HorizonScore, ...]:
     """Score forecasts of the end of each series, from the last sample before it and from every later one.
 
@@ -150,13 +153,15 @@ def horizon_scores(
             forecasts are learned from them.
         period: steps of the season of the seasonal naive forecast, or None.
         most_origins: forecasts are made from at most so many steps of all series together.
+        longest: number of steps ahead that can be forecast; None = any.
 
     Raises:
         RekalError: the series are too short.
     """
     lengths = np.asarray(data.lengths)
     tail = int((lengths - learned).max())
-    horizons = tuple(h for h in HORIZONS if h == 1 or 3 * h <= tail)
+    reach = tail if longest is None else min(tail, 3 * longest)
+    horizons = tuple(h for h in HORIZONS if h == 1 or 3 * h <= reach)
     every = max(1, int((lengths - learned).sum()) // most_origins)
     last = lengths - 1 - (horizons[-1] if data.n_inputs else 1)  # inputs are known to the end
     origins = [np.arange(a - 1, b + 1, every) for a, b in zip(learned, last, strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int, PRNGKeyArray, PyTree
 
 from rekalman.core.filter import Filter
-from rekalman.forecasting.checks import check_finite_forecast
+from rekalman.forecasting.checks import check_finite_forecast, check_reach
 from rekalman.forecasting.components import Components, components
 from rekalman.forecasting.drive import SHORTER, Drive
 from rekalman.forecasting.labels import Labels
@@ -56,7 +56,7 @@ def forecast_ahead(
     """
     count, obs = len(at), algorithm.observations
     algorithm.check_steps(int(at.max()) + horizons[-1] + 1)
-    algorithm.check_horizon(horizons[-1])
+    check_reach(algorithm.longest_horizon, horizons[-1])
     dtype = jax.tree.leaves(moments)[0].dtype
     u, dt = drive.rows(series, at, horizons[-1])
     u, dt = (None if v is None else v.astype(dtype) for v in (u, dt))

@@ -104,3 +104,20 @@ def check_finite_forecast(
             f"the forecast {first} steps ahead is beyond the numbers of {means.dtype}: the model "
             "explodes, or the belief that it starts from is not finite"
         )
+
+
+def check_reach(longest: int | None, horizon: int) -> None:
+    """Refuse more steps ahead than a filter forecasts.
+
+    Args:
+        longest: number of steps up to which it does; None = any.
+        horizon: that is asked for.
+
+    Raises:
+        RekalError: it is longer.
+    """
+    if longest is not None and horizon > longest:
+        raise RekalError(
+            f"the model was trained to forecast up to {longest} steps ahead, not {horizon}: fit it with "
+            f"horizon={horizon}"
+        )

@@ -260,9 +260,17 @@ def is_training_data(fit: Fit, data: Sequences) -> bool:
     return bool(same and any(np.allclose(scale, told.scale) for scale in accepted))
 
 
-def choose_horizons(data: Sequences, period: float | None) -> tuple[int, ...]:
-    """Steps ahead to score: one, and parts of the period up to all of it."""
+def choose_horizons(
+    data: Sequences, period: float | None, reach: int | None = None
+) -> tuple[int, ...]:
+    """Steps ahead to score: one, and parts of the period up to all of it.
+
+    Args:
+        data: the series.
+        period: in steps, or None.
+        reach: number of steps ahead that can be forecast; None = any.
+    """
     typical = int(np.median(np.asarray(data.lengths)))
-    longest = max(1, min(200, typical // 5))
+    longest = max(1, min(200, typical // 5, reach or 200))
     wanted = (1, 2, 5, 10) if period is None else (1, period / 4, period / 2, period)
     return tuple(sorted({int(np.clip(round(h), 1, longest)) for h in wanted}))

@@ -104,7 +104,8 @@ def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
     """Whether the forecasts keep what they promise."""
     page.heading("Calibration")
     data = seen.data if held_out is None else held_out
-    horizons = choose_horizons(data, period_steps(seen.found))
+    longest = seen.fit.algorithm.longest_horizon
+    horizons = choose_horizons(data, period_steps(seen.found), longest)
     found = calibrate(seen.fit, data, horizons)
     if found is None or not found.seen[:, 0].any():
         page.add("<p>The series are too short, or have too few entries, to score a forecast.</p>")
@@ -154,7 +155,15 @@ def add_learning(page: Page, fit: Fit) -> None:
         "no better point": "it stopped where no better point was found",
     }.get(history.stopped, text(history.stopped))
     count = len(history.log_likelihood)
-    last = float(history.log_likelihood[-1]) if count else float("nan")
+    if not count:  # what was learned has no likelihood that rose from iteration to iteration
+        figures = "; ".join(f"{text(name)} {value:.4g}" for name, value in history.criteria)
+        page.add(
+            f"<p>Learned in {number(history.seconds, 3)} s from {number(history.entries)} observed entries"
+            f"{f'; {figures}' if figures else ''}.</p>"
+        )
+        add_warnings(page, history)
+        return
+    last = float(history.log_likelihood[-1])
     page.add(
         f"<p>{count} iteration{'' if count == 1 else 's'} in {number(history.seconds, 3)} s on "
         f"{number(history.entries)} observed entries; {why}. Log-likelihood of the training data in "
@@ -162,9 +171,6 @@ def add_learning(page: Page, fit: Fit) -> None:
     )
     add_warnings(page, history)
     table = starts_table(fit)
-    if not count:
-        page.add(table)
-        return
     figure = page.figure(likelihood_figure(fit), "<b>Log-likelihood over the iterations.</b>")
     page.add(f'<div class="row tall">{figure}<div>{table}</div></div>')
 

@@ -84,7 +84,8 @@ def view(fit: Fit, data: Sequences) -> View:
     shortest = min(int(one.lengths[0]) for one in series)
     period = period_steps(found)
     horizon = int(np.clip(round(2 * period) if period else 20, 5, max(5, min(120, shortest // 3))))
-    length = max(3, horizon // 2)
+    horizon = min(horizon, fit.algorithm.longest_horizon or horizon)
+    length = min(max(3, horizon // 2), horizon)
     rhythm = (length, length + max(1, length // 4))
     return View(
         fit=fit,
@@ -147,7 +148,12 @@ def add_data(page: Page, seen: View) -> None:
         if seen.fans[0].beyond
         else f"over the last {horizon} steps, because beyond the end of the data the inputs are unknown"
     )
-    if not seen.fit.has_model:
+    if not seen.data.measured:
+        caption = (
+            "<b>The targets, their estimates and the forecast.</b> Green: the estimate of each target from the "
+            f"frames up to its step, with its 90 % band. Blue: the forecast {where}, while no frame is seen."
+        )
+    elif not seen.fit.has_model:
         caption = (
             "<b>The data, what was expected and the forecast.</b> Green: the prediction of each step from "
             f"the data before it, with its 90 % band. Blue: the forecast {where}."

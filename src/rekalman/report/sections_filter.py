@@ -43,7 +43,7 @@ def add_consistency(page: Page, seen: View, found: Calibration) -> None:
         )
     )
     columns = [k for k in seen.columns if np.isfinite(white[..., k]).sum() > told.lags + 1]
-    if not columns:
+    if not columns or not told.lags:
         return
     outside = []
     for k in columns:
@@ -68,7 +68,11 @@ def _sentences(told: Diagnostics) -> str:
         else "are not white: something in them can be predicted"
     )
     if not np.isfinite(told.whiteness_p):
-        white = "are too few to be tested for whiteness"
+        white = (
+            "are too few to be tested for whiteness"
+            if told.lags
+            else "are errors of estimates, which need not be white"
+        )
     baseline = ""
     if told.score is not None and told.hold_score is not None:
         baseline = (

@@ -108,17 +108,10 @@ class AdaptiveFilter(Filter):
         """The same filter with other particles."""
         return eqx.tree_at(lambda each: each.seed, self, seed)
 
-    def check_horizon(self, horizon: int) -> None:
-        """Refuse more steps ahead than there are readouts for.
-
-        Raises:
-            RekalError: there are fewer.
-        """
-        if horizon > self.horizons:
-            raise RekalError(
-                f"the adaptive forecaster was trained for up to {self.horizons} steps ahead, not {horizon}: "
-                f"fit it with horizon={horizon}"
-            )
+    @property
+    def longest_horizon(self) -> int:
+        """As many steps as there are readouts for."""
+        return self.horizons
 
     @in_own_precision
     def init(self, key: PRNGKeyArray | None = None) -> AdaptiveBelief:
@@ -194,7 +187,7 @@ class AdaptiveFilter(Filter):
         key: PRNGKeyArray | None = None,
         particles: int | None = None,
     ) -> DiagonalGaussian:
-        """The forecasts that were issued; beyond the last horizon (`check_horizon`) the last one repeats."""
+        """The forecasts that were issued; beyond the last horizon the last one repeats."""
         at = jnp.minimum(jnp.arange(steps), self.horizons - 1)
         return DiagonalGaussian(belief.issued.mean[at], belief.issued.var[at])
 
