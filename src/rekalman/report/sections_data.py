@@ -150,8 +150,9 @@ def add_data(page: Page, seen: View) -> None:
     )
     if not seen.data.measured:
         caption = (
-            "<b>The targets, their estimates and the forecast.</b> Green: the estimate of each target from the "
-            f"frames up to its step, with its 90 % band. Blue: the forecast {where}, while no frame is seen."
+            "<b>The targets, their estimates and the forecast.</b> Green: the estimate of each target from "
+            f"the frames up to its step, with its 90 % band. Blue: the forecast {where}, while no frame is "
+            "seen."
         )
     elif not seen.fit.has_model:
         caption = (
