@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import minimize
 
 from rekalman.filters.choice import Filtering
 from rekalman.learners.em.em import Progress
@@ -84,6 +83,8 @@ class Climb:
 
     def ascend(self, iterations: int) -> str:
         """L-BFGS from the best point on, so many iterations at most; why it ended."""
+        from scipy.optimize import minimize
+
         result = minimize(
             self._loss,
             self.best,
