@@ -182,13 +182,14 @@ class StochasticRNN(GaussianModel):
         so that the first iterations look for dynamics and not for a random walk.
         """
         dtype = jnp.result_type(float)
-        A, C, B = _random_weights(key, states, observations, inputs, dtype)
+        shapes = ((states, states), (observations, states), (states, inputs))
+        A, C, B = map(np.asarray, _normals(key, shapes, dtype))
         return cls.create(
-            A=A,
-            C=C,
+            A=placed(0.9 * np.eye(states, dtype=dtype) + 0.1 * A, dtype),
+            C=placed(0.6 + 0.06 * C, dtype),
             Q=placed(0.01 * np.eye(states), dtype),
             R=placed(0.1 * np.eye(observations), dtype),
-            B=B,
+            B=placed(0.1 * B, dtype),
             P=placed(np.eye(states), dtype),
             activation=activation,
             linear_observation=linear_observation,
@@ -247,13 +248,12 @@ class StochasticRNN(GaussianModel):
         return self.A * self.slope(x)[None, :]
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3, 4))
-def _random_weights(
-    key: PRNGKeyArray, states: int, observations: int, inputs: int, dtype: Any
-) -> tuple[Array, Array, Array]:
-    """`A`, `C` and `B` of a random start, in one compiled function."""
-    kA, kC, kB = jax.random.split(key, 3)
-    normal = lambda k, *shape: jax.random.normal(k, shape, dtype)  # noqa: E731
-    A = 0.9 * jnp.eye(states, dtype=dtype) + 0.1 * normal(kA, states, states)
-    C = 0.6 + 0.06 * normal(kC, observations, states)
-    return A, C, 0.1 * normal(kB, states, inputs)
+@partial(jax.jit, static_argnums=(1, 2))
+def _normals(
+    key: PRNGKeyArray, shapes: tuple[tuple[int, ...], ...], dtype: Any
+) -> tuple[Array, ...]:
+    """Standard normals of several shapes, in one compiled function."""
+    keys = jax.random.split(key, len(shapes))
+    return tuple(
+        jax.random.normal(key, shape, dtype) for key, shape in zip(keys, shapes, strict=True)
+    )
