@@ -13,7 +13,7 @@ from rekalman.learners.batch import as_batch
 from rekalman.learners.likelihood import nuts
 from rekalman.learners.likelihood.likelihood import in_double
 from rekalman.learners.likelihood.parameters import (
-    natural_slopes,
+    natural_and_slopes,
     natural_values,
     structure_parameters,
 )
@@ -75,7 +75,7 @@ def test_draws_of_other_data_are_judged_without_compiling():
             vectors = jnp.stack([parameters.vector] * 3)
             with compilations() as names:
                 natural = natural_values(parameters, vectors)
-                slopes = natural_slopes(parameters, parameters.vector)
+                slopes = natural_and_slopes(parameters, parameters.vector)[1]
                 scaled = (vectors - center) / width
                 found = nuts._log_likelihoods(parameters, scaled, center, width, groups, form)
             values.append(np.asarray(found))

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import kstest, norm
+from scipy.stats import kstest, kstwo, norm
 from volatility import StochasticVolatility
 
 import rekalman
 from rekalman.evaluation.diagnostics import Diagnostics, diagnose
 from rekalman.evaluation.innovations import LjungBox, autocorrelation, ljung_box, nees, nis
+from rekalman.evaluation.kolmogorov import probability_beyond, uniform_test
 from rekalman.fitting.history import History
 
 BLOCKS = {
@@ -241,3 +242,17 @@ def test_a_diffuse_start_is_left_out_and_files_keep_the_rest(tmp_path):
     settings = trained.history.settings()
     del settings["diagnostics"]  # as written before there were any
     assert History.of(settings, {"log_likelihood": np.zeros(1)}).diagnostics is None
+
+
+@pytest.mark.parametrize("n", [1, 3, 10, 100, 140, 141, 1000, 50_000])
+def test_probability_of_a_distance_is_that_of_scipy(n: int) -> None:
+    for z in (0.3, 0.55, 0.8, 1.0, 1.3, 1.7, 2.1, 3.0):
+        distance = z / np.sqrt(n)
+        if 0.5 / n < distance < 1:
+            expected = kstwo.sf(distance, n)
+            np.testing.assert_allclose(probability_beyond(distance, n), expected, rtol=1e-8)
+
+
+def test_test_for_uniformity_is_that_of_scipy() -> None:
+    u = np.random.default_rng(0).beta(1.2, 1, size=97)
+    np.testing.assert_allclose(uniform_test(u), kstest(u, "uniform"), rtol=1e-9)

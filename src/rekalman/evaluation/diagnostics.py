@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import kstest
 
 from rekalman.evaluation.holding import Scores
 from rekalman.evaluation.innovations import LEVEL, chi_square_band, ljung_box, nis, verdict
+from rekalman.evaluation.kolmogorov import uniform_test
 from rekalman.foundation.errors import RekalError
 
 LAGS = 20
@@ -250,7 +250,7 @@ def _column(name: str, white: np.ndarray, pit: np.ndarray, lags: int) -> ColumnD
     u = np.asarray(pit, np.float64)[np.isfinite(white)]
     test = ljung_box(white, lags) if lags else None
     nothing = len(u) == 0
-    far = (np.nan, np.nan) if nothing else kstest(u, "uniform")
+    far = (np.nan, np.nan) if nothing else uniform_test(u)
     inside = lambda level: np.nan if nothing else np.mean(np.abs(u - 0.5) <= level / 2)  # noqa: E731
     return ColumnDiagnostics(
         name=name,

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import chi2
+from scipy.special import chdtrc, gammaincinv
 
 from rekalman.foundation.errors import RekalError
 
@@ -76,13 +76,15 @@ def ljung_box(values: Float[np.ndarray, "batch steps"], lags: int) -> LjungBox:
     if entries <= lags + 1 or not used.any():
         return LjungBox(np.nan, lags, np.nan)
     statistic = (entries + 2) / entries * float((pairs[used] * found[used] ** 2).sum())
-    return LjungBox(statistic, lags, float(chi2.sf(statistic, used.sum())))
+    return LjungBox(statistic, lags, float(chdtrc(used.sum(), statistic)))
 
 
 def chi_square_band(freedom: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two-sided 95 % interval of a chi-square number; NaN without degrees of freedom."""
     freedom = np.where(np.asarray(freedom) > 0, freedom, np.nan)
-    low, high = (np.asarray(chi2.ppf((1 + sign * LEVEL) / 2, freedom)) for sign in (-1, 1))
+    low, high = (
+        np.asarray(2 * gammaincinv(freedom / 2, (1 + sign * LEVEL) / 2)) for sign in (-1, 1)
+    )
     return low, high
 
 

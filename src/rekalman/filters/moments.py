@@ -13,11 +13,12 @@ from scipy.special import ndtri
 
 from rekalman.core.beliefs import GaussianPath, Path
 from rekalman.core.capabilities import Band, Moments
-from rekalman.numerics.placing import placed
+from rekalman.numerics.placing import placed, taken
 
 if TYPE_CHECKING:
     from rekalman.filters.gaussian import GaussianFilter
     from rekalman.models.base import StateSpaceModel
+    from rekalman.models.gaussian import GaussianModel
 
 
 def gaussian_moments(
@@ -77,24 +78,32 @@ def gaussian_band(
     tail: float,
 ) -> Band:
     """Of Gaussian beliefs, the observation linearised at their means."""
-    model, mean = algorithm.model, path.mean[0]
-    x = mean[:, None]
-    signal = np.asarray(jax.vmap(model.observation_mean)(x, inputs))[:, 0]
-    H = jax.vmap(model.observation_jacobian)(x, inputs)[:, 0]
-    var = np.einsum("tij,tjk,tik->ti", H, path.cov[0], H)
+    mean, cov = (np.asarray(leaf)[0] for leaf in (path.mean, path.cov))
+    signal, H = map(np.asarray, _linearised(algorithm.model, placed(mean), inputs))
+    var = np.einsum("tij,tjk,tik->ti", H, cov, H)
     if path.diffuse is not None:  # no band where the start is not known yet
-        unknown = np.einsum("tij,tjd->tid", H, path.diffuse.basis[0])
+        unknown = np.einsum("tij,tjd->tid", H, np.asarray(path.diffuse.basis)[0])
         var = np.where(np.abs(unknown).max(2) > 1e-9, np.nan, var)
     reach = -ndtri(tail) * np.sqrt(np.maximum(var, 0.0))
     return Band(signal, signal - reach, signal + reach)
+
+
+@eqx.filter_jit
+def _linearised(
+    model: GaussianModel, mean: Float[Array, "steps states"], inputs: Array | None
+) -> tuple[Float[Array, "steps obs"], Float[Array, "steps obs states"]]:
+    """The observation at the mean of each step, and its Jacobian there."""
+    x = mean[:, None]
+    signal = jax.vmap(model.observation_mean)(x, inputs)[:, 0]
+    return signal, jax.vmap(model.observation_jacobian)(x, inputs)[:, 0]
 
 
 def particle_band(
     model: StateSpaceModel, path: Path, inputs: Float[Array, "steps input"] | None, tail: float
 ) -> Band:
     """Of clouds of particles: weighted quantiles, widened to their mean."""
-    signal = np.asarray(jax.vmap(model.observation_mean)(path.x[0], inputs))
-    weights = np.exp(np.asarray(path.log_weights[0]))
+    signal = np.asarray(_observed(model, taken(path.x, 0), inputs))
+    weights = np.exp(np.asarray(path.log_weights)[0])
     mean = np.einsum("tn,tnp->tp", weights, signal)
     order = np.argsort(signal, axis=1)
     rank = np.cumsum(np.take_along_axis(weights[:, :, None], order, 1), 1)
@@ -106,3 +115,11 @@ def particle_band(
 
     low, high = np.minimum(quantile(tail), mean), np.maximum(quantile(1 - tail), mean)
     return Band(mean, low, high)
+
+
+@eqx.filter_jit
+def _observed(
+    model: StateSpaceModel, x: Float[Array, "steps particles states"], inputs: Array | None
+) -> Float[Array, "steps particles obs"]:
+    """What each particle says of the observation."""
+    return jax.vmap(model.observation_mean)(x, inputs)

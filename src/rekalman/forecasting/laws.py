@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -44,9 +43,12 @@ BINARY = Law(
 COMPILED = (*TRANSFORMED, inverse_mixtures.inverse_mean, inverse_mixtures.inverse_std)
 """What is always compiled: integrals over many nodes."""
 
-MIXTURES_AT_ONCE = 256
+MIXTURES_AT_ONCE = 64
+"""So many are worked on at once, whatever the forecast, so that nothing is compiled for its shape."""
 FEW = 500_000
 """Components up to which a statistic takes NumPy less time than its compilation would."""
+FEW_PAIRS = 20_000_000
+"""The same of pairs of components, of a statistic that compares them all."""
 
 
 def by_origin(
@@ -57,46 +59,48 @@ def by_origin(
     rest: tuple[Float[AnyArray, "origins horizons obs"], ...],
 ) -> Float[AnyArray, "origins horizons obs"]:
     """A statistic of all mixtures; `rest` are its arguments before those of the components."""
-    if means.size > FEW or statistic in COMPILED:
-        return _compiled(statistic, *jax.tree.map(placed, (means, log_weights, var, rest)))
-    components = np.moveaxis(np.asarray(means), -2, -1)
+    means, log_weights = np.asarray(means), np.asarray(log_weights)
+    pairs = means.size * means.shape[-2] if statistic is crps_mixture else 0
+    if means.size > FEW or pairs > FEW_PAIRS or statistic in COMPILED:
+        return _in_chunks(statistic, means, log_weights, np.asarray(var), rest)
+    components = np.moveaxis(means, -2, -1)
     spread = np.broadcast_to(np.asarray(var), components.shape[:-1])[..., None]
-    weights = np.asarray(log_weights)[:, None, None, :]
+    weights = log_weights[:, None, None, :]
     with np.errstate(all="ignore"):  # as compiled code: what is not finite says so by itself
         return statistic(*map(np.asarray, rest), components, spread, weights)
 
 
-@eqx.filter_jit
-def _compiled(
+def _in_chunks(
     statistic: Statistic,
-    means: Float[Array, "origins horizons particles obs"],
-    log_weights: Float[Array, "origins particles"],
-    var: Float[Array, "*lead obs"],
-    rest: tuple[Float[Array, "origins horizons obs"], ...],
-) -> Float[Array, "origins horizons obs"]:
-    """The same, a few origins at a time.
+    means: Float[np.ndarray, "origins horizons particles obs"],
+    log_weights: Float[np.ndarray, "origins particles"],
+    var: Float[np.ndarray, "*lead obs"],
+    rest: tuple[Float[AnyArray, "origins horizons obs"], ...],
+) -> Float[np.ndarray, "origins horizons obs"]:
+    """The same compiled, a few mixtures at a time.
 
     Whatever a statistic needs on the way (weights at every component, say) exists for those alone.
     """
     count, horizons, _, obs = means.shape
-    size = min(count, max(1, MIXTURES_AT_ONCE // (horizons * obs)))
-    chunks = -(-count // size)
-    # The last chunk is filled up with the last origin.
-    index = jnp.minimum(jnp.arange(chunks * size), count - 1)
-    var = jnp.broadcast_to(var, (count, horizons, obs))
+    shape = (count, horizons, obs)
+    var, total = np.broadcast_to(var, shape), count * horizons * obs
+    result = np.empty(total, means.dtype)
+    for first in range(0, total, MIXTURES_AT_ONCE):
+        # The last chunk is filled up with the last mixture.
+        index = np.minimum(np.arange(first, first + MIXTURES_AT_ONCE), total - 1)
+        origin, horizon, column = np.unravel_index(index, shape)
+        rows = [np.asarray(v)[origin, horizon, column] for v in rest]
+        components = means[origin, horizon, :, column]
+        spread = var[origin, horizon, column][:, None]
+        made = _compiled(statistic, *map(placed, (*rows, components, spread, log_weights[origin])))
+        used = min(MIXTURES_AT_ONCE, total - first)
+        result[first : first + used] = np.asarray(made)[:used]
+    return result.reshape(shape)
 
-    def one(rows: Array) -> AnyArray:
-        components = jnp.moveaxis(means[rows], -2, -1)
-        weights = jnp.broadcast_to(log_weights[rows][:, None, None, :], components.shape)
-        # Laid out flat in memory first: twice as fast as when the compiler fuses the transposition
-        # and the repetition of the weights into each loop over the components.
-        flat = jax.lax.optimization_barrier(
-            [v[rows].reshape(-1) for v in rest]
-            + [v.reshape(-1, v.shape[-1]) for v in (components, var[rows][..., None], weights)]
-        )
-        return statistic(*flat)
 
-    return jax.lax.map(one, index.reshape(chunks, size)).reshape(-1, horizons, obs)[:count]
+@eqx.filter_jit
+def _compiled(statistic: Statistic, *arguments: Array) -> Float[AnyArray, " mixtures"]:
+    return statistic(*arguments)
 
 
 def root_of(cov: Float[Array, "*lead obs obs"]) -> Float[Array, "*lead obs obs"]:

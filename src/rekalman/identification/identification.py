@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from rekalman.foundation.errors import RekalError
 from rekalman.identification.attractor import Attractor, attractor
@@ -105,7 +107,7 @@ def identify(
         return identify_linear(model, held, float(interval), by, at, named, time_unit, facts)
 
     x, y = _simulate(model, held, LENGTH, seed, STARTS, noise=True, burn_in=500)
-    initial = np.asarray(model.sample_initial(jax.random.key(seed), STARTS))
+    initial = np.asarray(_sample_initial(model, jax.random.key(seed), STARTS))
     stays = bool(np.abs(x).max() < 1e6 * np.abs(initial).max())  # False with NaN as well
     visited = x[:, -1] if stays else initial
     level = float(x.std((0, 1)).max() if stays else np.abs(initial).max())
@@ -134,6 +136,13 @@ def identify(
         time_unit=time_unit,
         warnings=find_warnings(final, several, points, explained, named),
     )
+
+
+@eqx.filter_jit
+def _sample_initial(
+    model: GaussianModel, key: PRNGKeyArray, count: int
+) -> Float[Array, "count states"]:
+    return model.sample_initial(key, count)
 
 
 def _simulate(

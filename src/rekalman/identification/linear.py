@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rekalman.foundation.errors import RekalError
@@ -104,9 +102,7 @@ def linear_facts(
     if input_scale.shape != (k,):
         raise RekalError(f"input_scale must be {k} numbers, but its shape is {input_scale.shape}")
     named = tuple(input_names) or tuple(f"u{j + 1}" for j in range(k))
-    with jax.enable_x64(True):
-        double = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, np.float64)), model)
-        found = jax.tree.map(np.asarray, responses(double, SHOWN))
+    found = responses(model, SHOWN)
     driven = scale[:, None] / input_scale[None, :]
     noisy = scale[:, None] / scale[None, :]
     both = scale[:, None] * scale[None, :]

@@ -145,15 +145,14 @@ def fixed_points(
         interval: time between two steps, for the modes.
     """
     eps = float(jnp.finfo(starts.dtype).eps)
-    solved, left, jacobians = _newton(model, starts, u)
+    solved = _newton(model, starts, u)
     found: list[FixedPoint] = []
-    for x, residual, jacobian in zip(*map(np.asarray, (solved, left, jacobians)), strict=True):
+    for x, residual, jacobian, output in zip(*map(np.asarray, solved), strict=True):
         size = 1 + float(np.abs(x).max())
         if not np.isfinite(residual) or residual > 100 * eps * size:
             continue
         if any(np.abs(x - np.array(old.state)).max() < 1e5 * eps * size for old in found):
             continue
-        output = np.asarray(model.observation_mean(jnp.asarray(x)[None], u))[0]
         here = modes(jacobian, interval)
         found.append(FixedPoint(tuple(map(float, x)), tuple(map(float, output)), here))
     return found
@@ -162,8 +161,8 @@ def fixed_points(
 @eqx.filter_jit
 def _newton(
     model: GaussianModel, starts: Float[Array, "starts states"], u: Float[Array, " input"] | None
-) -> tuple[Array, Array, Array]:
-    """Where each start ends, how far from fixed it is, and the Jacobian of one step there."""
+) -> tuple[Array, Array, Array, Array]:
+    """Where each start ends, how far from fixed it is, the Jacobian of one step there, and the output."""
 
     def step(x: Array) -> Array:
         return model.transition_mean(x[None], u)[0]
@@ -181,8 +180,9 @@ def _newton(
         best = jnp.argmin(jnp.where(jnp.isfinite(left), left, jnp.inf))
         return jnp.where(left[best] < jnp.linalg.norm(residual), tried[best], x)
 
-    def one(x: Array) -> tuple[Array, Array, Array]:
+    def one(x: Array) -> tuple[Array, Array, Array, Array]:
         x = jax.lax.fori_loop(0, 50, improve, x)
-        return x, jnp.linalg.norm(step(x) - x), jacobian(x)
+        output = model.observation_mean(x[None], u)[0]
+        return x, jnp.linalg.norm(step(x) - x), jacobian(x), output
 
     return jax.vmap(one)(starts)

@@ -16,20 +16,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Complex, Float
 
-from rekalman.filters.kalman.gains import gains
-from rekalman.filters.kalman.system import linear_system
 from rekalman.foundation.errors import RekalError
 from rekalman.models.linear import LinearGaussian
-from rekalman.numerics.placing import placed
-from rekalman.numerics.precision import in_own_precision
 
 SETTLED = 2000  # steps after which the covariance is taken as settled
+ROUNDING = 1e-15  # share of a covariance that a step may still move
 POINTS = 64  # frequencies of a spectrum
 
 
@@ -47,17 +41,16 @@ class Responses(NamedTuple):
         spectrum: power density of the noise in the outputs `(frequencies, obs, obs)`, per cycle a step.
     """
 
-    impulse: Float[Array, "steps obs inputs"]
-    step: Float[Array, "steps obs inputs"]
-    gain: Float[Array, "obs inputs"]
-    innovation: Float[Array, "steps obs obs"]
-    innovation_cov: Float[Array, "obs obs"]
-    frequencies: Float[Array, " frequencies"]
-    frequency: Complex[Array, "frequencies obs inputs"]
-    spectrum: Complex[Array, "frequencies obs obs"]
+    impulse: Float[np.ndarray, "steps obs inputs"]
+    step: Float[np.ndarray, "steps obs inputs"]
+    gain: Float[np.ndarray, "obs inputs"]
+    innovation: Float[np.ndarray, "steps obs obs"]
+    innovation_cov: Float[np.ndarray, "obs obs"]
+    frequencies: Float[np.ndarray, " frequencies"]
+    frequency: Complex[np.ndarray, "frequencies obs inputs"]
+    spectrum: Complex[np.ndarray, "frequencies obs obs"]
 
 
-@in_own_precision
 def responses(model: LinearGaussian, steps: int = 100) -> Responses:
     """Invariants of a model.
 
@@ -73,55 +66,66 @@ def responses(model: LinearGaussian, steps: int = 100) -> Responses:
         >>> rekalman.responses(model, steps=4).impulse[:, 0, 0].tolist()
         [1.0, 0.5, 0.25, 0.125]
     """
-    stable = np.abs(np.linalg.eigvals(np.asarray(model.A, np.float64))).max() < 1
-    return _responses(model, placed(stable), steps)
-
-
-@eqx.filter_jit
-def _responses(model: LinearGaussian, stable: Bool[Array, ""], steps: int) -> Responses:
-    A, B, C, D = model.A, model.B, model.C, model.D
-    eye = jnp.eye(model.states, dtype=A.dtype)
-
-    def power(carry: Array, _: None) -> tuple[Array, Array]:
-        return A @ carry, C @ carry
-
-    _, reads = jax.lax.scan(power, eye, None, length=steps)
-    impulse = (reads @ B).at[0].add(D)
+    A, B, C, D, Q, R = (np.asarray(getattr(model, name), np.float64) for name in "ABCDQR")
+    eye = np.eye(len(A))
+    reads = np.empty((steps, *C.shape))
+    reads[:1] = C
+    for k in range(1, steps):
+        reads[k] = reads[k - 1] @ A
+    impulse = reads @ B
+    impulse[:1] += D
     # Between the edges: a pole on the unit circle sits at zero more often than not.
-    frequencies = (jnp.arange(POINTS, dtype=A.dtype) + 0.5) / (2 * POINTS)
-    z = jnp.exp(-2j * jnp.pi * frequencies)[:, None, None]
-    resolvent = C @ jnp.linalg.inv(eye - A * z)
-    gain = D + C @ jnp.linalg.solve(eye - A, B)
-    K, cov = _settled_gain(model)
+    frequencies = (np.arange(POINTS) + 0.5) / (2 * POINTS)
+    z = np.exp(-2j * np.pi * frequencies)[:, None, None]
+    resolvent = C @ np.linalg.inv(eye - A * z)
+    stable = np.abs(np.linalg.eigvals(A)).max() < 1
+    K, cov = _settled_gain(A, C, Q, R)
     return Responses(
         impulse=impulse,
-        step=jnp.cumsum(impulse, 0),
-        gain=jnp.where(stable, gain, jnp.nan),
+        step=np.cumsum(impulse, 0),
+        gain=D + C @ np.linalg.solve(eye - A, B) if stable else np.full(D.shape, np.nan),
         innovation=reads @ A @ K,
         innovation_cov=cov,
         frequencies=frequencies,
         frequency=D + resolvent @ B,
-        spectrum=resolvent @ model.Q @ jnp.conj(resolvent.mT) + model.R,
+        spectrum=resolvent @ Q @ resolvent.conj().swapaxes(-1, -2) + R,
     )
 
 
 def _settled_gain(
-    model: LinearGaussian,
-) -> tuple[Float[Array, "states obs"], Float[Array, "obs obs"]]:
-    """Gain of the settled filter, and the covariance of its innovation."""
-    zeros = jnp.zeros((SETTLED, model.observations), model.A.dtype)
-    u = jnp.zeros((SETTLED, model.n_inputs), model.A.dtype) if model.n_inputs else None
-    # The settled gain does not depend on the start: a flat one is replaced by a wide one.
-    found = gains(linear_system(_proper(model), zeros, None, u))
-    P = found.prior[found.worked - 1]
-    cov = model.C @ P @ model.C.T + model.R
-    return jnp.linalg.solve(cov, model.C @ P).T, 0.5 * (cov + cov.T)
+    A: Float[np.ndarray, "states states"],
+    C: Float[np.ndarray, "obs states"],
+    Q: Float[np.ndarray, "states states"],
+    R: Float[np.ndarray, "obs obs"],
+) -> tuple[Float[np.ndarray, "states obs"], Float[np.ndarray, "obs obs"]]:
+    """Gain of the settled filter, and the covariance of its innovation.
+
+    The recursion of the covariance, in the form of Joseph, which stays semidefinite. Where it ends does not
+    depend on where it begins.
+    """
+    eye = np.eye(len(A))
+    P, gain, cov = eye, np.full(C.T.shape, np.nan), np.full(R.shape, np.nan)
+    for _ in range(SETTLED):
+        cov = C @ P @ C.T + R
+        if not np.isfinite(cov).all():  # what nobody observes grows without bound
+            break
+        gain = P @ C.T @ _inverse(cov)
+        left = eye - gain @ C
+        following = A @ (left @ P @ left.T + gain @ R @ gain.T) @ A.T + Q
+        size = np.sqrt(np.outer(np.diagonal(P), np.diagonal(P)))
+        still = np.abs(following - P) <= ROUNDING * size
+        P = 0.5 * (following + following.T)
+        if still.all():
+            break
+    return gain, 0.5 * (cov + cov.T)
 
 
-def _proper(model: LinearGaussian) -> LinearGaussian:
-    blocks = {name: getattr(model, name) for name in ("A", "B", "c", "C", "D", "d", "Q", "R", "m")}
-    wide = jnp.eye(model.states, dtype=model.A.dtype)
-    return LinearGaussian(**blocks, P=wide)
+def _inverse(cov: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
+    """The inverse on the range of a covariance, whatever the units of its entries."""
+    variances = np.diagonal(cov)
+    size = np.sqrt(np.where(variances > 0, variances, 1.0))
+    scale = np.outer(size, size)
+    return np.linalg.pinv(cov / scale, hermitian=True) / scale
 
 
 class Distance(NamedTuple):
@@ -136,7 +140,6 @@ class Distance(NamedTuple):
     noise: float
 
 
-@in_own_precision
 def distance(
     first: LinearGaussian, second: LinearGaussian, relative_to: Literal["both", "first"] = "both"
 ) -> Distance:
@@ -176,8 +179,8 @@ def distance(
             raise RekalError(f"the models differ in {what} ({one} and {other})")
     a, b = responses(first, 1), responses(second, 1)
 
-    def apart(one: Array, other: Array) -> float:
-        norm = lambda x: float(jnp.sqrt(jnp.sum(jnp.abs(x) ** 2)))  # noqa: E731
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        norm = lambda x: float(np.sqrt(np.sum(np.abs(x) ** 2)))  # noqa: E731
         size = norm(one) if relative_to == "first" else np.hypot(norm(one), norm(other))
         difference = norm(one - other)
         return float(difference / size) if difference else 0.0

@@ -13,15 +13,20 @@ linear.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekalman.foundation.errors import RekalError
 from rekalman.models.activations import Activation, activation_function, activation_slope
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.products import rows_times
+from rekalman.numerics.placing import placed
 
 
 class StochasticRNN(GaussianModel):
@@ -128,7 +133,7 @@ class StochasticRNN(GaussianModel):
         n, p = A.shape[0], C.shape[0]
         k = B.shape[1] if B is not None else D.shape[1] if D is not None else 0
         zero = lambda v, *shape: (  # noqa: E731
-            jnp.zeros(shape, A.dtype) if v is None else jnp.asarray(v, A.dtype)
+            placed(np.zeros(shape), A.dtype) if v is None else jnp.asarray(v, A.dtype)
         )
         model = cls(
             A=A,
@@ -176,17 +181,16 @@ class StochasticRNN(GaussianModel):
         2.6 on standardised data, with hardly any curvature of tanh). The process noise starts small,
         so that the first iterations look for dynamics and not for a random walk.
         """
-        kA, kC, kB = jax.random.split(key, 3)
         dtype = jnp.result_type(float)
-        normal = lambda k, *shape: jax.random.normal(k, shape, dtype)  # noqa: E731
+        shapes = ((states, states), (observations, states), (states, inputs))
+        A, C, B = map(np.asarray, _normals(key, shapes, dtype))
         return cls.create(
-            A=0.9 * jnp.eye(states) + 0.1 * normal(kA, states, states),
-            C=0.6 + 0.06 * normal(kC, observations, states),
-            Q=0.01 * jnp.eye(states),
-            R=0.1 * jnp.eye(observations),
-            B=0.1 * normal(kB, states, inputs),
-            D=jnp.zeros((observations, inputs)),
-            P=jnp.eye(states),
+            A=placed(0.9 * np.eye(states, dtype=dtype) + 0.1 * A, dtype),
+            C=placed(0.6 + 0.06 * C, dtype),
+            Q=placed(0.01 * np.eye(states), dtype),
+            R=placed(0.1 * np.eye(observations), dtype),
+            B=placed(0.1 * B, dtype),
+            P=placed(np.eye(states), dtype),
             activation=activation,
             linear_observation=linear_observation,
         )
@@ -242,3 +246,14 @@ class StochasticRNN(GaussianModel):
     def transition_jacobian(self, x: Float[Array, " states"]) -> Float[Array, "states states"]:
         """`A diag(f'(x))` at one state."""
         return self.A * self.slope(x)[None, :]
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _normals(
+    key: PRNGKeyArray, shapes: tuple[tuple[int, ...], ...], dtype: Any
+) -> tuple[Array, ...]:
+    """Standard normals of several shapes, in one compiled function."""
+    keys = jax.random.split(key, len(shapes))
+    return tuple(
+        jax.random.normal(key, shape, dtype) for key, shape in zip(keys, shapes, strict=True)
+    )

@@ -6,13 +6,15 @@ compile than all that is done with small data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
+from jax.core import Tracer
 from jaxtyping import Array
 
 from rekalman.numerics.precision import precision_of
@@ -67,8 +69,45 @@ def placed(array: Any, dtype: Any = None) -> Array:
 
 def taken(array: Array, *index: Any) -> Array:
     """`array[index]`, in the precision of the array."""
+    if traced(array):
+        return array[index]
     with precision_of(array):
         return placed(np.asarray(array)[index])
+
+
+def traced(*arrays: Any) -> bool:
+    """Whether one of these is an array of a function that is being compiled, whose numbers are not known."""
+    return any(isinstance(array, Tracer) for array in arrays)
+
+
+def joined(*arrays: Array) -> Array:
+    """The entries of all arrays as one vector."""
+    if traced(*arrays):
+        return jnp.concatenate([array.reshape(-1) for array in arrays])
+    with precision_of(arrays):
+        return placed(np.concatenate([np.asarray(array).reshape(-1) for array in arrays]))
+
+
+def parted(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """The arrays of these shapes whose entries `joined` made a vector of."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
+    cuts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    if traced(vector):
+        return [vector[cut].reshape(shape) for cut, shape in zip(cuts, shapes, strict=True)]
+    entries = np.asarray(vector)
+    with precision_of(vector):
+        return [placed(entries[cut].reshape(s)) for cut, s in zip(cuts, shapes, strict=True)]
+
+
+def replaced(vector: Array, places: Sequence[int], entries: Array) -> Array:
+    """The vector with other entries at some places."""
+    index = np.array(places, int)
+    if traced(vector, entries):
+        return vector.at[index].set(entries)
+    with precision_of(vector):
+        new = np.array(vector)
+        new[index] = np.asarray(entries)
+        return placed(new)
 
 
 def first_steps(tree: Tree, steps: int) -> Tree:

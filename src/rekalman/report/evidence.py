@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtri
 
@@ -19,6 +18,7 @@ from rekalman.evaluation.posterior import Scored
 from rekalman.fitting.result import Fit
 from rekalman.fitting.verbs import one_step
 from rekalman.forecasting.scores import pair
+from rekalman.numerics.placing import placed
 
 CHUNK, OVERLAP = 8192, 512  # steps filtered at once, and steps that wash out where a piece starts
 ENTRIES = 3000  # forecasts that are scored at most
@@ -69,11 +69,12 @@ def _filter_piece(fit: Fit, piece: Sequences) -> Filtered:
         center, reach = mean[0], ndtri(0.95) * np.sqrt(var[0])
         mean, low, high = (np.asarray(raw(v)) for v in (center, center - reach, center + reach))
         return Filtered(mean, low, high, np.zeros((len(mean), 0)))
-    states = path.mean[0]
-    u = None if prepared.inputs is None else jnp.asarray(prepared.inputs[0], states.dtype)
-    band = algorithm.signal_band(path, u, 0.05)
+    dtype = path.log_evidence.dtype
+    u = None if prepared.inputs is None else placed(np.asarray(prepared.inputs), dtype)
+    states = np.asarray(algorithm.state_moments(path, u).mean)[0]
+    band = algorithm.signal_band(path, None if u is None else u[0], 0.05)
     mean, low, high = (np.asarray(raw(v)) for v in band)
-    return Filtered(mean, low, high, np.asarray(states))
+    return Filtered(mean, low, high, states)
 
 
 @dataclass(frozen=True)

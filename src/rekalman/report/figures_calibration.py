@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from rekalman.evaluation.innovations import autocorrelation, chi_square_band, nis
 from rekalman.report.evidence import LEVELS, Calibration
@@ -37,7 +37,8 @@ def in_steps(horizon: int) -> str:
 def chance_band(count: float, share: float) -> tuple[float, float]:
     """The 95 % range of a share that is estimated from `count` independent forecasts."""
     n = max(1, int(count))
-    low, high = binom.ppf([0.025, 0.975], n, share) / n
+    below = bdtr(np.arange(n + 1), n, share)  # P(at most so many)
+    low, high = np.minimum(np.searchsorted(below, [0.025, 0.975]), n) / n
     return float(low), float(high)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from rekalman.core.beliefs import GaussianPath, SmoothedPath
@@ -40,7 +41,8 @@ def smooth_batch(
     with precision_of(kalman):
         ends = ends_of(kalman, values, mask, inputs, lengths, dt)
         common = common_of(values, mask, dt, ends)
-        if common.same and bool((ends == ends[0]).all()) and not kalman.parallel(values.shape[1]):
+        equally_long = len(np.unique(np.asarray(ends))) == 1
+        if common.same and equally_long and not kalman.parallel(values.shape[1]):
             solved = solved_together(kalman, values, common.mask, inputs, common.dt, ends)
             path = paths_together(kalman, *solved, ends)
             return path, _smooth_together(kalman, *solved, ends)

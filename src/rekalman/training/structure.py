@@ -19,10 +19,11 @@ from rekalman.learners.batch import as_batch, check_batch_memory
 from rekalman.learners.em.em import EMResult, Progress
 from rekalman.learners.likelihood.estimate import Estimate
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
-from rekalman.learners.likelihood.parameters import natural_slopes
+from rekalman.learners.likelihood.parameters import natural_and_slopes
 from rekalman.learners.likelihood.uncertainty import estimated
 from rekalman.models.structures.structure_units import raw_parameters, standardised
 from rekalman.models.structures.structures import Structure
+from rekalman.numerics.placing import placed
 
 
 def train_structure(
@@ -164,7 +165,7 @@ def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter,
     errors = found.standard_errors
     if found.information is not None:
         with jax.enable_x64(True):
-            slopes = np.asarray(natural_slopes(found.parameters, jnp.asarray(found.vector)))
+            slopes = np.asarray(natural_and_slopes(found.parameters, placed(found.vector))[1])
         jacobian = M[np.ix_(free, free)] @ slopes
         largest = np.abs(jacobian).max(1)
         size = np.where(largest > 0, largest, 1.0)  # the square of a row may be beyond all numbers

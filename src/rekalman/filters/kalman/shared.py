@@ -17,6 +17,7 @@ from rekalman.filters.kalman.means import Means
 from rekalman.filters.kalman.paths import evidence, linear_path
 from rekalman.filters.kalman.system import LinearSystem, check_series, linear_system
 from rekalman.foundation.errors import RekalError
+from rekalman.numerics.placing import placed, taken
 
 if TYPE_CHECKING:
     from rekalman.filters.kalman.filter import Kalman
@@ -42,7 +43,9 @@ def ends_of(
     """Numbers of real steps, of series that were looked at."""
     if not values.shape[0]:
         raise RekalError("there is no series to filter")
-    ends = jnp.full(values.shape[0], values.shape[1]) if lengths is None else jnp.asarray(lengths)
+    every = np.full(values.shape[0], values.shape[1])
+    ends = every if lengths is None else lengths
+    ends = ends if isinstance(ends, Tracer) else placed(ends)
     if mask is not None and mask.shape != values.shape:
         raise RekalError(f"the mask has shape {mask.shape}, but the values have {values.shape}")
     _check(kalman, values, mask, inputs, dt, ends)
@@ -60,9 +63,9 @@ def common_of(values: Array, mask: Array | None, dt: Array | None, ends: Array) 
     complete = bool((shown[longest] | ~real[longest][:, None]).all())
     return Common(
         bool(same),
-        jnp.asarray(shown & real[..., None]),
-        None if complete else jnp.asarray(shown[longest]),
-        None if dt is None else dt[longest],
+        placed(shown & real[..., None]),
+        None if complete else placed(shown[longest]),
+        None if dt is None else taken(dt, longest),
     )
 
 
@@ -130,8 +133,9 @@ def _check(
     lengths: Array,
 ) -> None:
     """The first series says whether shapes fit; all are looked at for NaN."""
-    row = lambda leaf: None if leaf is None else leaf[0]  # noqa: E731
-    check_series(kalman.model, jnp.zeros(values.shape[1:]), row(mask), row(inputs), row(dt))
+    row = lambda leaf: None if leaf is None else taken(leaf, 0)  # noqa: E731
+    nothing = placed(np.zeros(values.shape[1:]))
+    check_series(kalman.model, nothing, row(mask), row(inputs), row(dt))
     if any(isinstance(leaf, Tracer) for leaf in (values, mask, lengths)):
         return
     real = np.arange(values.shape[1]) < np.asarray(lengths)[:, None]

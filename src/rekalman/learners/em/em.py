@@ -180,7 +180,7 @@ class EM(eqx.Module):
         if not gaussian:
             self._check_memory(model, batch)
         constraints = self.constraints(model)
-        entries = int(batch.mask.sum())
+        entries = int(np.asarray(batch.mask).sum())
         keys = jax.random.split(key, self.iterations + 1)
         how = (self.particles, self.proposal, self.trajectories)
         history: list[float] = []

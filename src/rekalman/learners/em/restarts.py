@@ -11,9 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -23,6 +21,7 @@ from rekalman.learners.em.em import EM, EMResult, Progress
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.rbf import RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.numerics.placing import placed
 from rekalman.numerics.precision import in_own_precision
 
 
@@ -50,17 +49,19 @@ def hide_after(batch: Batch, share: float) -> tuple[Batch, Bool[np.ndarray, "bat
     train = valid & (np.arange(valid.shape[1])[None, :] < keep[:, None])
     hidden = valid & ~train
     shown = batch._replace(
-        mask=batch.mask & jnp.asarray(train)[..., None], valid=jnp.asarray(train)
+        mask=placed(np.asarray(batch.mask) & train[..., None]), valid=placed(train)
     )
     return shown, hidden
 
 
 @in_own_precision
-@eqx.filter_jit
 def log_evidence(
     model: GaussianModel, filtering: Filtering, batch: Batch, key: PRNGKeyArray
 ) -> Float[Array, "batch steps"]:
-    """One-step predictive log densities of every step of every series, in nats."""
+    """One-step predictive log densities of every step of every series, in nats.
+
+    It runs the compiled function that filters with the trained model afterwards.
+    """
     path = filtering.of(model).run_batch(batch.values, batch.mask, batch.inputs, None, key)
     return path.log_evidence
 
@@ -96,7 +97,6 @@ def try_starts(
     """
     train, hidden = hide_after(batch, share)
     run_key, score_key = jax.random.split(key)
-    weight = jnp.asarray(hidden, batch.values.dtype)
     judge = (
         Filtering("particles", 4 * em.particles, em.proposal) if filtering is None else filtering
     )
@@ -116,7 +116,7 @@ def try_starts(
             break
         try:
             scores = log_evidence(result.model, judge, batch, score_key)
-            held_out = float((scores * weight).sum())
+            held_out = float((np.asarray(scores, np.float64) * hidden).sum())
         except KeyboardInterrupt:  # not judged: behind all others
             result, held_out = result._replace(stopped="interrupted"), -np.inf
         trials.append(Trial(name, result, held_out))

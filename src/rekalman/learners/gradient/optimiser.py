@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -76,6 +75,8 @@ def with_parameters(network: Network, vector: Float[Array, " parameters"]) -> Ne
 
 def begin(recipe: Recipe, parameters: Float[Array, " parameters"]) -> State:
     """The state before the first step, in memory of its own."""
+    import optax  # only where networks are trained: it takes a fifth of a second
+
     average = None if recipe.average is None else jnp.copy(parameters)
     moments = optax.scale_by_adam().init(parameters)
     return State(jnp.copy(parameters), moments, average, jnp.zeros((), jnp.int32))
@@ -102,6 +103,8 @@ def descend(
     Returns:
         The state after it, and the norm of the gradient before clipping.
     """
+    import optax
+
     norm = jnp.linalg.norm(gradient)
     gradient = gradient * jnp.minimum(1.0, recipe.clip / jnp.maximum(norm, 1e-12))
     direction: Any

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import minimize
 
 from rekalman.filters.choice import Filtering
 from rekalman.learners.em.em import Progress
 from rekalman.learners.likelihood.information import Information, observed_information
 from rekalman.learners.likelihood.parameters import Parameters
 from rekalman.learners.likelihood.total import Group, form_of, value_and_gradient
+from rekalman.numerics.placing import placed
 
 ROUNDING = 1e-9  # share of a log-likelihood that is not told from its rounding
 
@@ -50,7 +49,7 @@ class Objective:
             if len(self._known) > 8:
                 self._known.clear()
             value, slope = value_and_gradient(
-                self.parameters, jnp.asarray(vector), self.groups, self.filtering, self.form
+                self.parameters, placed(vector), self.groups, self.filtering, self.form
             )
             self._known[key] = float(value), np.asarray(slope, float)
         return self._known[key]
@@ -84,6 +83,8 @@ class Climb:
 
     def ascend(self, iterations: int) -> str:
         """L-BFGS from the best point on, so many iterations at most; why it ended."""
+        from scipy.optimize import minimize
+
         result = minimize(
             self._loss,
             self.best,

@@ -15,7 +15,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from rekalman.filters.choice import Filtering
 from rekalman.foundation.arguments import real, whole
@@ -31,6 +30,7 @@ from rekalman.learners.likelihood.parameters import (
     Parameters,
     StructureParameters,
     model_parameters,
+    natural_and_slopes,
     structure_parameters,
 )
 from rekalman.learners.likelihood.parametric import ParametricParameters, parametric_parameters
@@ -205,7 +205,7 @@ class MaximumLikelihood(eqx.Module):
                     stopped = "no better point"
             except KeyboardInterrupt:  # the search is done: without standard errors
                 information = None
-        natural, jacobian = _described(parameters, jnp.asarray(vector))
+        natural, jacobian = natural_and_slopes(parameters, placed(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)
         if information is not None:
@@ -216,7 +216,7 @@ class MaximumLikelihood(eqx.Module):
         edge = variances & (edge | (errors > VANISHED * estimates))
         errors = np.where(edge, np.nan, errors)
         return Estimate(
-            model=parameters.build(jnp.asarray(vector)),
+            model=parameters.build(placed(vector)),
             structure=_structure_of(parameters, vector),
             log_likelihood=np.array(climb.history[: int(np.argmax(climb.history)) + 1]),
             starts=starts,
@@ -234,15 +234,9 @@ class MaximumLikelihood(eqx.Module):
         )
 
 
-@eqx.filter_jit
-def _described(parameters: Parameters, vector: Float[Array, " parameters"]) -> tuple[Array, Array]:
-    """The natural parameters of a vector and their Jacobian."""
-    return parameters.natural(vector), jax.jacfwd(parameters.natural)(vector)
-
-
 def _structure_of(parameters: Parameters, vector: np.ndarray) -> Structure | ParametricModel | None:
     if isinstance(parameters, StructureParameters | ParametricParameters):
-        return parameters.structure(jnp.asarray(vector))
+        return parameters.structure(placed(vector))
     return None
 
 

@@ -30,6 +30,7 @@ from rekalman.models.continuous import LinearContinuous
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.nonlinear import NonlinearGaussian
 from rekalman.models.structures.structures import Structure
+from rekalman.numerics.placing import replaced, taken
 
 COVARIANCES = ("Q", "R", "P")
 
@@ -53,7 +54,7 @@ class StructureParameters(eqx.Module):
     @property
     def vector(self) -> Float[Array, " parameters"]:
         """Where the search begins."""
-        return self.base.vector[np.array(self.chosen, int)]
+        return taken(self.base.vector, np.array(self.chosen, int))
 
     @property
     def bounds(self) -> tuple[Bounds, ...]:
@@ -72,7 +73,7 @@ class StructureParameters(eqx.Module):
 
     def structure(self, vector: Float[Array, " parameters"]) -> Structure:
         """The structure of a vector."""
-        return self.base.replaced(self.base.vector.at[np.array(self.chosen, int)].set(vector))
+        return self.base.replaced(replaced(self.base.vector, self.chosen, vector))
 
     def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian | LinearContinuous:
         """The linear model of a vector."""
@@ -80,7 +81,7 @@ class StructureParameters(eqx.Module):
 
     def natural(self, vector: Float[Array, " parameters"]) -> Float[Array, " parameters"]:
         """The parameters in natural units."""
-        return self.structure(vector).natural[np.array(self.chosen, int)]
+        return taken(self.structure(vector).natural, np.array(self.chosen, int))
 
 
 class ModelParameters(eqx.Module):
@@ -205,11 +206,11 @@ def natural_values(
 
 
 @eqx.filter_jit
-def natural_slopes(
+def natural_and_slopes(
     parameters: Parameters, vector: Float[Array, " parameters"]
-) -> Float[Array, "parameters parameters"]:
-    """Derivatives of the parameters in natural units by the entries of the vector."""
-    return jax.jacfwd(parameters.natural)(vector)
+) -> tuple[Float[Array, " parameters"], Float[Array, "parameters parameters"]]:
+    """The parameters in natural units, and their derivatives by the entries of the vector."""
+    return parameters.natural(vector), jax.jacfwd(parameters.natural)(vector)
 
 
 def structure_parameters(structure: Structure, freeze: tuple[str, ...] = ()) -> StructureParameters:

@@ -37,6 +37,7 @@ from rekalman.models.continuous import LinearContinuous
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.linear_model import LinearModel
+from rekalman.numerics.placing import placed
 
 BLOCKS = ("A", "B", "C", "D", "Q", "R")
 MOST = 150  # parameters; the information takes two runs of the filter for each of them
@@ -94,7 +95,7 @@ def uncertainty_of(
         interval: the step at which a model in continuous time is taken.
     """
     with jax.enable_x64(True):
-        slopes = _block_slopes(parameters, jnp.asarray(vector), jnp.asarray(float(interval)))
+        slopes = _block_slopes(parameters, placed(vector), placed(float(interval)))
     ways = information.scale[:, None] * information.vectors
     values = information.values
     return Uncertainty(

@@ -96,7 +96,7 @@ class StructureMethod(StateSpaceMethod):
 
     def diffuse_states(self, data: Sequences) -> int:
         """How many directions of the first state are diffuse, and take a first observation each."""
-        return len(self.structure(data).build().diffuse)
+        return self.structure(data).diffuse_states
 
     def learn(
         self,

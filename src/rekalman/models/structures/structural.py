@@ -10,11 +10,12 @@ from rekalman.foundation.errors import RekalError
 from rekalman.models.structures.components import Kinematic, Level, Seasonal, Trend
 from rekalman.models.structures.stationary import Autoregression, Oscillator
 from rekalman.models.structures.structures import Structure
+from rekalman.numerics.placing import placed
 from rekalman.numerics.precision import made_in_double
 
 
 def _unit(*values: float) -> Float[Array, " parameters"]:
-    return jnp.asarray(values, jnp.result_type(float))
+    return placed(np.array(values), jnp.result_type(float))
 
 
 @made_in_double

@@ -34,7 +34,8 @@ from rekalman.models.continuous import LinearContinuous
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.structures.components import Component, step_variance
 from rekalman.models.structures.structure_checks import check_sum, filled, has_unit_root
-from rekalman.numerics.precision import in_own_precision, made_in_double
+from rekalman.numerics.placing import joined, parted, placed
+from rekalman.numerics.precision import in_own_precision, made_in_double, precision_of
 
 
 class Structure(eqx.Module):
@@ -76,8 +77,8 @@ class Structure(eqx.Module):
         dtype = jnp.result_type(float)
         p = parts[0].observations
         constants = 0 if any(has_unit_root(part) for part in parts) else p
-        none = jnp.zeros((p, 0), dtype)
-        return cls(tuple(parts), jnp.zeros((), dtype), jnp.zeros(constants, dtype), none)
+        noise, mean, none = (placed(np.zeros(n), dtype) for n in ((), constants, (p, 0)))
+        return cls(tuple(parts), noise, mean, none)
 
     def __add__(self, other: Structure) -> Structure:
         made = Structure.of(*self.parts, *other.parts).with_inputs(
@@ -166,31 +167,24 @@ class Structure(eqx.Module):
     @property
     def vector(self) -> Float[Array, " parameters"]:
         """All parameters without bounds, in the order of `names`."""
-        rest = (self.log_noise[None], self.mean, self.coefficients.reshape(-1))
-        return jnp.concatenate([*(p.free for p in self.parts), *rest])
+        return joined(*self._arrays)
 
     @in_own_precision
     def replaced(self, vector: Float[Array, " parameters"]) -> Structure:
         """The same structure with other parameters."""
-        ends = np.cumsum([part.free.shape[0] for part in self.parts]).tolist()
-        pieces = [
-            vector[end - part.free.shape[0] : end]
-            for part, end in zip(self.parts, ends, strict=True)
-        ]
-        last = ends[-1]
-        mean, slopes = jnp.split(vector[last + 1 :], [self.mean.size])
-        return eqx.tree_at(
-            lambda s: (*(part.free for part in s.parts), s.log_noise, s.mean, s.coefficients),
-            self,
-            (*pieces, vector[last], mean, slopes.reshape(self.coefficients.shape)),
-        )
+        new = parted(vector, [array.shape for array in self._arrays])
+        return eqx.tree_at(lambda s: s._arrays, self, tuple(new))
+
+    @property
+    def _arrays(self) -> tuple[Any, ...]:
+        """What the vector is made of."""
+        own = (part.free for part in self.parts)
+        return (*own, self.log_noise, self.mean, self.coefficients)
 
     @property
     def natural(self) -> Float[Array, " parameters"]:
         """All parameters in natural units, in the order of `names`."""
-        own = [part.natural() for part in self.parts]
-        rest = (jnp.exp(self.log_noise)[None], self.mean, self.coefficients.reshape(-1))
-        return jnp.concatenate([*own, *rest])
+        return _natural(self)
 
     @in_own_precision
     def values(self) -> dict[str, float]:
@@ -200,30 +194,13 @@ class Structure(eqx.Module):
     @in_own_precision
     def build(self) -> LinearGaussian | LinearContinuous:
         """The linear model of these parameters."""
-        step = self.interval
-        found = [part.part() if step is None else part.flow() for part in self.parts]
-        parts = [part for part in found if part is not None]
-        diagonal = jax.scipy.linalg.block_diag
-        A, Q, P = (diagonal(*(getattr(part, name) for part in parts)) for name in "AQP")
-        C = jnp.concatenate([part.C for part in parts], 1)
-        (p, n), dtype = C.shape, C.dtype
-        flat = np.concatenate(
-            [
-                np.full(part.A.shape[0], own.flat)
-                for part, own in zip(parts, self.parts, strict=True)
-            ]
-        )
-        chosen = tuple(int(i) for i in np.flatnonzero(flat))
-        B, c = jnp.zeros((n, len(self.inputs)), dtype), jnp.zeros(n, dtype)
-        rest: dict[str, Any] = {
-            "C": C, "D": self.coefficients,
-            "d": self.mean if self.mean.size else jnp.zeros(p, dtype),
-            "R": jnp.exp(self.log_noise) * jnp.eye(p, dtype=dtype), "m": jnp.zeros(n, dtype), "P": P,
-            "initial": "diffuse" if chosen else "given", "flat": chosen,
-        }  # fmt: skip
-        if step is None:
-            return LinearGaussian(A=A, B=B, c=c, Q=Q, **rest)
-        return LinearContinuous(F=A / step, G=B, g=c, Q=Q / step, interval=step, **rest)
+        return _built(self)
+
+    @property
+    def diffuse_states(self) -> int:
+        """How many directions of the first state are diffuse, and take a first observation each."""
+        with precision_of(self):
+            return len(eqx.filter_eval_shape(_built, self).diffuse)
 
     @in_own_precision
     def start(self, y: np.ndarray, inputs: np.ndarray | None = None) -> Structure:
@@ -247,7 +224,7 @@ class Structure(eqx.Module):
             raise RekalError(
                 f"the structure takes inputs of shape ({len(y)}, {len(self.inputs)}), not {u.shape}"
             )
-        states = self.build().states
+        states = eqx.filter_eval_shape(_built, self).states
         y = filled(y)
         if len(y) < states + 2:
             raise RekalError(
@@ -258,11 +235,8 @@ class Structure(eqx.Module):
         pieces = [part.started(y) for part in self.parts]
         mean = y.mean(0) if self.mean.size else np.zeros(0)
         noise = np.log(0.25 * step_variance(y))
-        return self.replaced(
-            jnp.asarray(
-                np.concatenate([*pieces, [noise], mean, slopes.reshape(-1)]), self.log_noise.dtype
-            )
-        )
+        whole = np.concatenate([*pieces, [noise], mean, slopes.reshape(-1)])
+        return self.replaced(placed(whole, self.log_noise.dtype))
 
     def _slopes(
         self, y: Float[np.ndarray, "time obs"], u: Float[np.ndarray, "time inputs"]
@@ -273,3 +247,40 @@ class Structure(eqx.Module):
         walks = not self.mean.size
         left, right = (np.diff(u, axis=0), np.diff(y, axis=0)) if walks else (u, y)
         return np.linalg.lstsq(left - left.mean(0), right - right.mean(0), rcond=None)[0].T
+
+
+@eqx.filter_jit
+def _built(structure: Structure) -> LinearGaussian | LinearContinuous:
+    """The model of a structure in one compiled function, not one for each operation."""
+    step = structure.interval
+    found = [part.part() if step is None else part.flow() for part in structure.parts]
+    parts = [part for part in found if part is not None]
+    diagonal = jax.scipy.linalg.block_diag
+    A, Q, P = (diagonal(*(getattr(part, name) for part in parts)) for name in "AQP")
+    C = jnp.concatenate([part.C for part in parts], 1)
+    (p, n), dtype = C.shape, C.dtype
+    flat = np.concatenate(
+        [
+            np.full(part.A.shape[0], own.flat)
+            for part, own in zip(parts, structure.parts, strict=True)
+        ]
+    )
+    chosen = tuple(int(i) for i in np.flatnonzero(flat))
+    B, c = jnp.zeros((n, len(structure.inputs)), dtype), jnp.zeros(n, dtype)
+    rest: dict[str, Any] = {
+        "C": C, "D": structure.coefficients,
+        "d": structure.mean if structure.mean.size else jnp.zeros(p, dtype),
+        "R": jnp.exp(structure.log_noise) * jnp.eye(p, dtype=dtype), "m": jnp.zeros(n, dtype), "P": P,
+        "initial": "diffuse" if chosen else "given", "flat": chosen,
+    }  # fmt: skip
+    if step is None:
+        return LinearGaussian(A=A, B=B, c=c, Q=Q, **rest)
+    return LinearContinuous(F=A / step, G=B, g=c, Q=Q / step, interval=step, **rest)
+
+
+@eqx.filter_jit
+def _natural(structure: Structure) -> Float[Array, " parameters"]:
+    """Its parameters in natural units."""
+    own = [part.natural() for part in structure.parts]
+    noise = jnp.exp(structure.log_noise)[None]
+    return jnp.concatenate([*own, noise, structure.mean, structure.coefficients.reshape(-1)])
