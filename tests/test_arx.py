@@ -16,7 +16,6 @@ from rekalman.learners.driven.arx import arx
 from rekalman.learners.driven.linear_simulation import linear_firsts, network_run
 from rekalman.learners.driven.simulation_error import seen_from, simulated
 from rekalman.learners.driven.stability import spectral_radius, stabilised
-from rekalman.learners.em.weights import weights_of, with_weights
 from rekalman.learners.likelihood.sensitivities import sensitivities
 from rekalman.models.mean_network import mean_network
 from rekalman.models.stochastic_rnn import StochasticRNN
@@ -88,11 +87,11 @@ def test_the_simulation_in_numpy_and_the_sensitivities_are_those_of_automatic_di
     with jax.enable_x64(True):
         model, u = network(0), jnp.asarray(random.normal(size=(2, 12, 3)))
         firsts = jnp.asarray(random.normal(size=(2, 4)))
-        vector, back = ravel_pytree((weights_of(model), firsts))
+        vector, back = ravel_pytree((model.weights(), firsts))
 
         def run(vector):
             weights, firsts = back(vector)
-            made = with_weights(model, weights)
+            made = model.with_weights(weights)
             return seen_from(made, simulated(made, firsts, u, 12), u)
 
         y, J = sensitivities(model, firsts, u, 12)

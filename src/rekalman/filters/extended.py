@@ -34,7 +34,6 @@ from rekalman.filters.kalman.forms import CovarianceForm, RootForm
 from rekalman.filters.nonlinear import NonlinearFilter, Observed, ruled_out
 from rekalman.foundation.arguments import whole
 from rekalman.models.gaussian import LOG_2PI
-from rekalman.models.jacobians import transition_jacobian
 from rekalman.models.products import rows_times
 from rekalman.numerics.precision import in_own_precision
 from rekalman.smoothers.rts import Backward, backward_covariance, backward_roots
@@ -95,7 +94,7 @@ class ExtendedKalman(NonlinearFilter):
         """One step through time along the tangent."""
         m = belief.mean
         form = RootForm if belief.root else CovarianceForm
-        A = transition_jacobian(self.model, m, u, dt)
+        A = self.model.transition_jacobian(m, u, dt)
         mean = self.model.transition_mean(m[None], u, dt)[0]
         carry = form.predict(belief.carry, A, noise)
         # What removes rounding would take infinity times zero for rounding, too.
@@ -154,7 +153,7 @@ class ExtendedKalman(NonlinearFilter):
         dt: Float[Array, ""] | None,
     ) -> Backward:
         """Smoother gain from the tangent of the transition."""
-        A = transition_jacobian(self.model, belief.mean, u, dt)
+        A = self.model.transition_jacobian(belief.mean, u, dt)
         if belief.root:
             return backward_roots(belief.carry, A @ belief.carry, noise)
         return backward_covariance(belief.carry, rows_times(belief.carry, A), prior.carry)

@@ -14,7 +14,6 @@ from jaxtyping import Array, Float
 from rekalman.core.beliefs import GaussianPath, Path
 from rekalman.foundation.errors import RekalError
 from rekalman.models.gaussian import GaussianModel
-from rekalman.models.jacobians import transition_jacobian
 from rekalman.numerics.placing import placed
 
 
@@ -69,7 +68,7 @@ def check_finite(
         x, what = placed(path.mean[t - 1]), f"transition into step {t}"
         step = None if dt is None else dt[t]
         value = model.transition_mean(x[None], u, step)
-        jacobian = transition_jacobian(model, x, u, step)
+        jacobian = model.transition_jacobian(x, u, step)
     where = f"at x = {np.array2string(np.asarray(x), precision=4, threshold=12)}"
     for name, found in ((f"the {what}", value), (f"the Jacobian of the {what}", jacobian)):
         if not np.isfinite(np.asarray(jax.device_get(found))).all():

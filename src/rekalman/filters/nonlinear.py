@@ -24,8 +24,6 @@ from rekalman.filters.kalman.system import check_known, decorrelate
 from rekalman.filters.model_filter import noise_free_observations
 from rekalman.foundation.errors import RekalError
 from rekalman.models.gaussian import GaussianModel
-from rekalman.models.linear import LinearGaussian
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.residuals import Residual
 from rekalman.models.roots import semidefinite_root
 from rekalman.numerics.precision import in_own_precision
@@ -72,8 +70,8 @@ class NonlinearFilter(GaussianFilter):
                 f"{name} needs a model with additive Gaussian noise, not a "
                 f"{type(self.model).__name__}: use ParticleFilter"
             )
-        if isinstance(self.model, LinearModel):
-            constant = isinstance(self.model, LinearGaussian)
+        if self.model.linear:
+            constant = self.model.time_invariant and not self.model.continuous
             if not constant or self.model.diffuse:
                 what = "a diffuse start" if constant else f"a {type(self.model).__name__}"
                 raise RekalError(f"{name} does not take {what}: use Kalman, which is exact")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -27,7 +27,6 @@ from rekalman.identification.rest import identify_linear
 from rekalman.identification.result import Identification
 from rekalman.identification.text import find_warnings
 from rekalman.learners.likelihood.uncertainty import Uncertainty
-from rekalman.models.continuous import LinearContinuous
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 from rekalman.numerics.precision import in_own_precision
@@ -99,12 +98,12 @@ def identify(
     if width == 0 and u is not None:
         raise RekalError("the model takes no inputs, so leave u out")
 
-    if isinstance(model, LinearContinuous):
-        model = model.discrete(float(interval))
-    if isinstance(model, LinearGaussian):
+    model = model.discrete(float(interval))
+    if model.linear and model.time_invariant:
+        linear = cast(LinearGaussian, model)
         per = _vector(1.0 if input_scale is None else input_scale, width, "input_scale")
-        facts = linear_facts(model, by, per, input_names, interval, uncertainty)
-        return identify_linear(model, held, float(interval), by, at, named, time_unit, facts)
+        facts = linear_facts(linear, by, per, input_names, interval, uncertainty)
+        return identify_linear(linear, held, float(interval), by, at, named, time_unit, facts)
 
     x, y = _simulate(model, held, LENGTH, seed, STARTS, noise=True, burn_in=500)
     initial = np.asarray(_sample_initial(model, jax.random.key(seed), STARTS))

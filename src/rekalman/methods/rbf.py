@@ -141,4 +141,5 @@ class RBF(StateSpaceMethod):
             following=self.filtering(request, em),
             seed=request.seed,
             report=report,
+            advise=False,  # its states have no bound that data could leave
         )

@@ -23,6 +23,9 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "erf": jax.scipy.special.erf,
 }
 
+UNBOUNDED = ("identity", "relu", "softplus")
+"""Those that grow without bound with their argument."""
+
 
 def activation_function(activation: Activation) -> Callable[[Array], Array]:
     """The function behind a name, or the callable itself.

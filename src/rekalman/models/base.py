@@ -70,6 +70,11 @@ class StateSpaceModel(eqx.Module):
         return False
 
     @property
+    def time_invariant(self) -> bool:
+        """Whether its parameters are the same at every step."""
+        return True
+
+    @property
     def precise_observation(self) -> bool:
         """Whether some direction of the observation has no noise; False where nothing is known of it."""
         return False

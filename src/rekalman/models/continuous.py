@@ -11,6 +11,7 @@ The input `u_t` is held constant over the step into `t`. Each step is discretise
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -188,6 +189,15 @@ class LinearContinuous(LinearModel):
     def continuous(self) -> bool:
         """It takes steps of unequal length."""
         return True
+
+    @property
+    def transition_blocks(self) -> tuple[str, ...]:
+        """Drift, input weights, offset."""
+        return ("F", "G", "g")
+
+    def stored_settings(self) -> dict[str, Any]:
+        """The length of a step, and how the first state is known."""
+        return {"interval": self.interval, "initial": self.initial, "flat": list(self.flat)}
 
     def discrete(self, dt: Float[Array, ""] | float | None = None) -> LinearGaussian:
         """The model of equal steps of length `dt` (default: `interval`) with the same law."""

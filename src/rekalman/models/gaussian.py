@@ -36,8 +36,9 @@ its inverse `W` splits a gap into coordinates of the noise and components `j` th
 from __future__ import annotations
 
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
@@ -175,6 +176,54 @@ class GaussianModel(StateSpaceModel):
         return {**TRANSITION_BLOCKS, **OBSERVATION_BLOCKS, **NOISE_BLOCKS}
 
     @property
+    def transition_blocks(self) -> tuple[str, ...]:
+        """Names of the weights in which the transition is linear, in the order of their features."""
+        return ()
+
+    @property
+    def observation_blocks(self) -> tuple[str, ...]:
+        """Names of the weights in which the observation is linear, in the order of their features."""
+        return ()
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether it is nonlinear by an elementwise function `f` of the state alone."""
+        return False
+
+    @property
+    def linear_transition(self) -> Float[Array, "states states"] | None:
+        """The matrix of the linear part of a step, the same at every step; None where there is none."""
+        return None
+
+    @property
+    def unbounded_states(self) -> int:
+        """Number of states, the first ones, that enter the transition without a bound."""
+        return self.states
+
+    def weights(self) -> dict[str, Array]:
+        """What a gradient may move of the transition and the observation, by name."""
+        names = (*self.transition_blocks, *self.observation_blocks)
+        return {name: getattr(self, name) for name in names}
+
+    def with_weights(self, weights: dict[str, Array]) -> Self:
+        """The same model with other `weights`."""
+        names = list(weights)
+        new = [weights[name] for name in names]
+        return eqx.tree_at(lambda model: [getattr(model, name) for name in names], self, new)
+
+    def stored_settings(self) -> dict[str, Any]:
+        """What a file of the model holds beside its arrays.
+
+        Raises:
+            RekalError: a part of the model is code, which no file holds.
+        """
+        return {}
+
+    def discrete(self, dt: Float[Array, ""] | float | None = None) -> GaussianModel:
+        """The model in equal steps of length `dt`: one in discrete time is its own."""
+        return self
+
+    @property
     def hidden_name(self) -> str:
         """What the output reads, in words."""
         return "state" if self.states == 1 else "states"
@@ -191,6 +240,15 @@ class GaussianModel(StateSpaceModel):
         dt: Float[Array, ""] | None = None,
     ) -> Float[Array, "particles states"]:
         """`g(x_{t-1}, u_t)` for each particle."""
+
+    def transition_jacobian(
+        self,
+        x: Float[Array, " states"],
+        u: Float[Array, " input"] | None,
+        dt: Float[Array, ""] | None = None,
+    ) -> Float[Array, "states states"]:
+        """`dg/dx` at one state (by forward-mode differentiation unless overridden)."""
+        return jax.jacfwd(lambda a: self.transition_mean(a[None], u, dt)[0])(x)
 
     def observation_jacobian(
         self, x: Float[Array, "particles states"], u: Float[Array, " input"] | None

@@ -14,6 +14,8 @@ for `delta` (de Jong 1991). A diffuse coordinate has no row or column in `P`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -141,6 +143,24 @@ class LinearGaussian(LinearModel):
     def diffuse(self) -> tuple[int, ...]:
         """Coordinates of `x_1` with a flat law."""
         return self.flat
+
+    @property
+    def linear_transition(self) -> Float[Array, "states states"]:
+        """`A`."""
+        return self.A
+
+    def stored_settings(self) -> dict[str, Any]:
+        """How the first state is known."""
+        return {"initial": self.initial, "flat": list(self.flat)}
+
+    def transition_jacobian(
+        self,
+        x: Float[Array, " states"],
+        u: Float[Array, " input"] | None,
+        dt: Float[Array, ""] | None = None,
+    ) -> Float[Array, "states states"]:
+        """`A`, exactly."""
+        return self.A
 
     @in_own_precision
     def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:

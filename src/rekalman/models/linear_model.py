@@ -37,6 +37,16 @@ class LinearModel(GaussianModel):
         """Always: transition and observation are linear."""
         return True
 
+    @property
+    def transition_blocks(self) -> tuple[str, ...]:
+        """Transition, input weights, offset."""
+        return ("A", "B", "c")
+
+    @property
+    def observation_blocks(self) -> tuple[str, ...]:
+        """Observation, direct input weights, offset."""
+        return ("C", "D", "d")
+
     @abc.abstractmethod
     def blocks(self, dt: Float[Array, " steps"] | None = None) -> Blocks:
         """The matrices at every step; `dt[t]` is the time between the steps `t - 1` and `t`."""

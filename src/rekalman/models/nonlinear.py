@@ -153,6 +153,17 @@ class NonlinearGaussian(GaussianModel):
             observation_residual=compare[1], inputs=inputs,
         )  # fmt: skip
 
+    def stored_settings(self) -> dict[str, Any]:
+        """Refuse to be saved.
+
+        Raises:
+            RekalError: always: the functions are code.
+        """
+        raise RekalError(
+            "a NonlinearGaussian cannot be saved: its functions are code, and model files hold none; keep "
+            "the numbers (fit.parameters) beside the program that makes the functions"
+        )
+
     @property
     def n_inputs(self) -> int:
         """Number of input variables."""

@@ -12,6 +12,8 @@ of a Gaussian: with a Gaussian smoother every expectation of EM has a closed for
 
 from __future__ import annotations
 
+from typing import Self
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -142,6 +144,39 @@ class RBFNetwork(GaussianModel):
         own = {"H": "weights of the kernels",
                "kernels.centers": "centres of the kernels, over states and inputs"}  # fmt: skip
         return {**TRANSITION_BLOCKS, **own, **OBSERVATION_BLOCKS, **NOISE_BLOCKS}
+
+    @property
+    def transition_blocks(self) -> tuple[str, ...]:
+        """Linear transition, weights of the kernels, input weights, offset."""
+        return ("A", "H", "B", "c")
+
+    @property
+    def observation_blocks(self) -> tuple[str, ...]:
+        """Linear observation, weights of the kernels, direct input weights, offset."""
+        return ("C", "G", "D", "d")
+
+    @property
+    def linear_transition(self) -> Float[Array, "states states"]:
+        """`A`."""
+        return self.A
+
+    def weights(self) -> dict[str, Array]:
+        """With the transition's kernels, without those of the observation, which stay as they are.
+
+        `centers` are where the kernels stand; `log_radii`, logarithms of factors on the axes of their
+        spreads, begin at zero.
+        """
+        centers = self.kernels.centers
+        linear = {name: block for name, block in super().weights().items() if name != "G"}
+        return {**linear, "centers": centers, "log_radii": jnp.zeros_like(centers)}
+
+    def with_weights(self, weights: dict[str, Array]) -> Self:
+        """The same model with other `weights`."""
+        linear = dict(weights)
+        centers, factor = linear.pop("centers"), jnp.exp(linear.pop("log_radii"))
+        spreads = self.kernels.spreads * factor[:, :, None] * factor[:, None, :]
+        kernels = Kernels(centers, spreads)
+        return eqx.tree_at(lambda model: model.kernels, super().with_weights(linear), kernels)
 
     @classmethod
     def create(

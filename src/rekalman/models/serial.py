@@ -17,7 +17,6 @@ from rekalman.models.continuous import LinearContinuous
 from rekalman.models.defaults import Initial
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
-from rekalman.models.nonlinear import NonlinearGaussian
 from rekalman.models.rbf import Kernels, RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
 from rekalman.numerics.placing import placed
@@ -42,31 +41,10 @@ def model_config(model: GaussianModel) -> dict[str, Any]:
         RekalError: the activation is a function and not a name, or the model is of a kind that a file
             cannot hold.
     """
-    name = type(model).__name__
-    if isinstance(model, NonlinearGaussian):
-        raise RekalError(
-            "a NonlinearGaussian cannot be saved: its functions are code, and model files hold none; keep "
-            "the numbers (fit.parameters) beside the program that makes the functions"
-        )
+    name, settings = type(model).__name__, model.stored_settings()
     if name not in ARRAYS:
         raise RekalError(f"a {name} cannot be saved: a file holds one of {', '.join(ARRAYS)}")
-    config: dict[str, Any] = {"type": name}
-    if isinstance(model, LinearContinuous):
-        config["interval"] = model.interval
-    if isinstance(model, LinearGaussian | LinearContinuous):
-        return {**config, "initial": model.initial, "flat": list(model.flat)}
-    if not isinstance(model, StochasticRNN):
-        return config
-    if callable(model.activation):
-        raise RekalError(
-            "a model whose activation is your own function cannot be saved: use a named activation"
-        )
-    return {
-        **config,
-        "activation": model.activation,
-        "linear_observation": model.linear_observation,
-        "linear_units": model.linear_units,
-    }
+    return {"type": name, **settings}
 
 
 def model_arrays(model: GaussianModel) -> dict[str, np.ndarray]:

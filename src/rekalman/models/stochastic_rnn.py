@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekalman.foundation.errors import RekalError
-from rekalman.models.activations import Activation, activation_function, activation_slope
+from rekalman.models.activations import UNBOUNDED, Activation, activation_function, activation_slope
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.products import rows_times
 from rekalman.numerics.placing import placed
@@ -95,6 +95,47 @@ class StochasticRNN(GaussianModel):
         """What the elementwise function is called."""
         chosen = self.activation
         return chosen if isinstance(chosen, str) else getattr(chosen, "__name__", "a function")
+
+    @property
+    def transition_blocks(self) -> tuple[str, ...]:
+        """Recurrent weights, input weights, offset."""
+        return ("A", "B", "c")
+
+    @property
+    def observation_blocks(self) -> tuple[str, ...]:
+        """Output weights, direct input weights, offset."""
+        return ("C", "D", "d")
+
+    @property
+    def elementwise(self) -> bool:
+        """Always: `f` is the activation."""
+        return True
+
+    @property
+    def linear_transition(self) -> Float[Array, "states states"]:
+        """`A`."""
+        return self.A
+
+    @property
+    def unbounded_states(self) -> int:
+        """The linear units, or all where the activation has no bound."""
+        return self.states if self.activation in UNBOUNDED else self.linear_units
+
+    def stored_settings(self) -> dict[str, Any]:
+        """The activation and where it acts.
+
+        Raises:
+            RekalError: the activation is a function and not a name.
+        """
+        if callable(self.activation):
+            raise RekalError(
+                "a model whose activation is your own function cannot be saved: use a named activation"
+            )
+        return {
+            "activation": self.activation,
+            "linear_observation": self.linear_observation,
+            "linear_units": self.linear_units,
+        }
 
     @property
     def hidden_name(self) -> str:
@@ -243,7 +284,12 @@ class StochasticRNN(GaussianModel):
             return self.C[None]
         return self.C * self.slope(x)[:, None, :]
 
-    def transition_jacobian(self, x: Float[Array, " states"]) -> Float[Array, "states states"]:
+    def transition_jacobian(
+        self,
+        x: Float[Array, " states"],
+        u: Float[Array, " input"] | None = None,
+        dt: Float[Array, ""] | None = None,
+    ) -> Float[Array, "states states"]:
         """`A diag(f'(x))` at one state."""
         return self.A * self.slope(x)[None, :]
 

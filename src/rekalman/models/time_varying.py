@@ -158,6 +158,11 @@ class LinearTimeVarying(LinearModel):
         return self.B.shape[-1]
 
     @property
+    def time_invariant(self) -> bool:
+        """Never: some matrices are given step by step."""
+        return False
+
+    @property
     def diffuse(self) -> tuple[int, ...]:
         """Coordinates of `x_1` with a flat law."""
         return self.flat

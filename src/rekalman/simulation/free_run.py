@@ -25,9 +25,6 @@ from rekalman.learners.driven.simulation_error import seen_from, simulated
 from rekalman.learners.driven.stability import linear_block, spectral_radius
 from rekalman.learners.likelihood.likelihood import in_double
 from rekalman.models.gaussian import GaussianModel
-from rekalman.models.linear import LinearGaussian
-from rekalman.models.rbf import RBFNetwork
-from rekalman.models.stochastic_rnn import StochasticRNN
 
 GROWTH = 10.0  # of a deviation over the whole run; more is a run that runs away
 DRAWS = 16  # first states that the search begins from
@@ -89,7 +86,7 @@ def _check_stable(model: GaussianModel, steps: int) -> None:
     Raises:
         RekalError: they do.
     """
-    if not isinstance(model, LinearGaussian | StochasticRNN | RBFNetwork):
+    if model.linear_transition is None:
         return
     radius = spectral_radius(linear_block(model))
     if radius > 1 and steps * np.log(radius) > np.log(GROWTH):

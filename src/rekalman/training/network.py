@@ -15,7 +15,7 @@ from rekalman.data import Sequences
 from rekalman.filters.choice import Filtering
 from rekalman.fitting.progress import Report
 from rekalman.fitting.trained import Trained
-from rekalman.learners.batch import Batch, as_batch
+from rekalman.learners.batch import Batch, as_batch, check_width
 from rekalman.learners.em.em import EM
 from rekalman.learners.em.restarts import Trial, hide_after, try_starts
 from rekalman.learners.start.subspace import subspace_start
@@ -25,14 +25,14 @@ from rekalman.models.stochastic_rnn import StochasticRNN
 from rekalman.training.warnings import network_warnings
 
 Starts = Callable[[Batch, PRNGKeyArray], Sequence[tuple[str, StochasticRNN | RBFNetwork]]]
-"""What makes starts for some data: each with its name."""
+"""What makes starts for some data: each with its name; of several, held-out likelihood selects one."""
 
 START_SCALE = 0.3  # standard deviation of the states at the start: tanh bends, but only a little
 
 
 def train_network(
     prepared: Sequences,
-    start: StochasticRNN | RBFNetwork | Starts,
+    make_starts: Starts,
     em: EM,
     *,
     hold_out: float,
@@ -41,13 +41,13 @@ def train_network(
     following: Filtering,
     seed: int,
     report: Report | None,
-    advise: bool = True,
+    advise: bool,
 ) -> Trained:
     """Train a network by EM.
 
     Args:
         prepared: data in the units of the model.
-        start: a network to begin with, or what makes several, of which held-out likelihood selects one.
+        make_starts: what makes the networks to begin with.
         em: how to train.
         hold_out: share of each series that selects the start.
         trial_iterations: EM iterations of each start before one is selected.
@@ -58,17 +58,19 @@ def train_network(
         advise: whether held-out data are asked for what they say against the network.
 
     Raises:
+        RekalError: a network of one's own has other columns or inputs than the data, or the filter cannot
+            filter it.
         KeyboardInterrupt: Ctrl-C before anything was learned; later it ends the training with the best so
             far.
     """
-    own = isinstance(start, StochasticRNN | RBFNetwork)
-    batch = as_batch(prepared, start if own else None)
+    batch = as_batch(prepared)
     start_key, trial_key, run_key = jax.random.split(jax.random.key(seed), 3)
     trials: tuple[tuple[str, float], ...] = ()
     ranked: list[Trial] = []
     interrupted: Trial | None = None
-    starts = [("own", start)] if own else start(batch, start_key)
+    starts = make_starts(batch, start_key)
     best = starts[0][1]
+    check_width(best, prepared.observations, prepared.n_inputs)
     following.of(best)  # refused before the work, not after
     if len(starts) > 1:
         iterations = min(trial_iterations, em.iterations)
@@ -94,7 +96,7 @@ def train_network(
             result = ranked[0].result._replace(stopped="interrupted")
     score = None if not trials else trials[0][1]
     warnings: tuple[str, ...] = ()
-    if advise and isinstance(result.model, StochasticRNN):
+    if advise:
         judge = following.of(ranked[0].result.model, seed) if trials else None
         warnings = network_warnings(prepared, hold_out, score, volume, judge)
     return Trained(result, following, trials, warnings=warnings)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -33,7 +33,7 @@ from rekalman.learners.batch import Batch
 from rekalman.learners.driven.least_squares import Local, levenberg_marquardt
 from rekalman.learners.driven.stability import linear_block, slowest, spectral_radius, stabilised
 from rekalman.learners.em.em import EMResult, Progress
-from rekalman.learners.em.weights import shares_of, weights_of, with_weights
+from rekalman.learners.em.weights import shares_of
 from rekalman.learners.likelihood.sensitivities import sensitivities
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
@@ -152,11 +152,11 @@ class SimulationError(eqx.Module):
             model, batch = jax.tree.map(_double, (model, batch))
             begun = jnp.broadcast_to(model.m, (batch.values.shape[0], model.states))
             firsts = begun if firsts is None else firsts
-            start = ravel_pytree((weights_of(model), firsts))[0]
+            start = ravel_pytree((model.weights(), firsts))[0]
             scored = batch.mask & (jnp.arange(batch.mask.shape[1]) >= self.warm_up)[:, None]
             middle = jnp.zeros_like(start)
             if center is not None:
-                toward = jax.tree.map(_double, weights_of(center))
+                toward = jax.tree.map(_double, center.weights())
                 middle = ravel_pytree((toward, jnp.zeros_like(firsts)))[0]
             told = (batch, scored, jnp.asarray(self.ridge), middle)
             limit = max(slowest(batch), spectral_radius(linear_block(model)))
@@ -192,8 +192,8 @@ class SimulationError(eqx.Module):
             found = levenberg_marquardt(
                 around, value, np.asarray(start), self.iterations, self.tolerance, after, project
             )
-            opened = ravel_pytree((weights_of(model), firsts))[1](jnp.asarray(found.point))
-            made = with_noise(with_weights(model, opened[0]), opened[1], batch)
+            opened = ravel_pytree((model.weights(), firsts))[1](jnp.asarray(found.point))
+            made = with_noise(model.with_weights(opened[0]), opened[1], batch)
         return Simulation(made, opened[1], found.values, found.stopped)
 
     def search(
@@ -265,9 +265,9 @@ def _opened(
 ) -> tuple[Simulable, Array, Float[Array, "batch steps states"]]:
     """The model and the first states that a vector stands for, and the states they lead to."""
     count = batch.values.shape[0]
-    blank = (weights_of(template), jnp.zeros((count, template.states), vector.dtype))
+    blank = (template.weights(), jnp.zeros((count, template.states), vector.dtype))
     weights, firsts = ravel_pytree(blank)[1](vector)
-    model = with_weights(template, weights)
+    model = template.with_weights(weights)
     return model, firsts, simulated(model, firsts, batch.inputs, batch.values.shape[1])
 
 
@@ -307,7 +307,7 @@ def _around(
     ridge: Float[Array, ""],
     middle: Float[Array, " q"],
 ) -> tuple[Float[Array, ""], Float[Array, " q"], Float[Array, "q q"]]:
-    if not isinstance(template, StochasticRNN):
+    if not template.elementwise:
 
         def twice(vector: Array) -> tuple[Array, Array]:
             error = _residuals(template, vector, batch, scored, ridge, middle)
@@ -316,10 +316,11 @@ def _around(
         jacobian, error = jax.jacfwd(twice, has_aux=True)(vector)
         return (error**2).sum(), jacobian.T @ error, jacobian.T @ jacobian
     weights, firsts = ravel_pytree(
-        (weights_of(template), jnp.zeros((batch.values.shape[0], template.states), vector.dtype))
+        (template.weights(), jnp.zeros((batch.values.shape[0], template.states), vector.dtype))
     )[1](vector)
-    model = with_weights(template, weights)
-    seen, slopes = sensitivities(model, firsts, batch.inputs, batch.values.shape[1])
+    model = template.with_weights(weights)
+    network = cast(StochasticRNN, model)
+    seen, slopes = sensitivities(network, firsts, batch.inputs, batch.values.shape[1])
     root = jnp.sqrt(scored.sum())
     error = (jnp.where(scored, seen - batch.values, 0.0) / root).ravel()
     jacobian = (jnp.where(scored[..., None], slopes, 0.0) / root).reshape(error.size, -1)

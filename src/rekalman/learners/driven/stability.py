@@ -24,7 +24,6 @@ from rekalman.models.stochastic_rnn import StochasticRNN
 RADIUS = 0.9995  # the largest spectral radius of a linear part that least squares may leave
 LONGER = 10  # times the training input
 RANGE = 5.0  # times the largest deviation of the training output
-UNBOUNDED = ("identity", "relu", "softplus")
 
 
 def spectral_radius(A: Float[np.ndarray, "n n"]) -> float:
@@ -44,10 +43,9 @@ def linear_block(
         A: another transition for it; default its own.
     """
     if A is None:
-        A = np.asarray(model.A, np.float64)  # pyright: ignore[reportAttributeAccessIssue]
-    if isinstance(model, StochasticRNN) and model.activation not in UNBOUNDED:
-        return A[: model.linear_units, : model.linear_units]
-    return A
+        A = np.asarray(model.linear_transition, np.float64)
+    count = model.unbounded_states
+    return A[:count, :count]
 
 
 def stabilised(A: Float[np.ndarray, "n n"], radius: float = RADIUS) -> Float[np.ndarray, "n n"]:

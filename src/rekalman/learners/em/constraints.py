@@ -12,15 +12,15 @@ from jaxtyping import Array
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.linear_maximise import Freedom, LinearConstraints, LinearNoise, freedom
 from rekalman.learners.em.maximise import Constraints
-from rekalman.learners.em.statistics import Trainable, observation_blocks, transition_blocks
 from rekalman.learners.likelihood.regression import NoiseShape
 from rekalman.learners.support import support_of
 from rekalman.models.continuous import LinearContinuous
+from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 
 
 def constrain(
-    model: Trainable | LinearContinuous,
+    model: GaussianModel,
     freeze: tuple[str, ...] = (),
     fixed: Mapping[str, Any] | None = None,
     *,
@@ -40,7 +40,7 @@ def constrain(
         RekalError: an unknown block, or a mask in `fixed` whose shape does not fit its block.
     """
     fixed = fixed or {}
-    inner, outer = transition_blocks(model), observation_blocks(model)
+    inner, outer = model.transition_blocks, model.observation_blocks
     blocks = (*inner, *outer, "Q", "R", "m", "P")
     for name in (*freeze, *fixed):
         if name not in blocks:
@@ -151,7 +151,7 @@ def check_flat_columns(
     for part in (constraints.transition, constraints.observation):
         fixed = part.fixed if isinstance(part, Freedom) else part
         if fixed is None or not bool(np.asarray(fixed)[:, flat].all()):
-            A = transition_blocks(model)[0]
+            A = model.transition_blocks[0]
             raise RekalError(
                 f"with a diffuse start the likelihood is unbounded in the columns of {A} and C that belong "
                 f"to the flat coordinates {tuple(flat)}: freeze {A} and C, fix those columns, or give m and P"

@@ -172,8 +172,10 @@ class EM(eqx.Module):
             KeyboardInterrupt: Ctrl-C before the first iteration was done.
         """
         gaussian = self.smoother == "gaussian"
-        if isinstance(model, RBFNetwork) and not gaussian:
-            raise RekalError("EM trains an RBFNetwork with smoother='gaussian', not with particles")
+        if not model.elementwise and not gaussian:
+            raise RekalError(
+                f"EM trains an {type(model).__name__} with smoother='gaussian', not with particles"
+            )
         strength = PriorStrength() if isinstance(self.strength, str) else self.strength
         if strength is None:
             raise RekalError("EM trains a network with priors only: give strength a PriorStrength")

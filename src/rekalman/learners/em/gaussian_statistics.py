@@ -56,13 +56,13 @@ def gaussian_statistics(
     algorithm: NonlinearFilter, series: Batch
 ) -> tuple[Statistics, Float[Array, ""]]:
     """Smooth one series (no batch axis) and collect its statistics; also its log-likelihood."""
-    model = cast(StochasticRNN | RBFNetwork, algorithm.model)
+    model = algorithm.model
     values, mask, inputs, valid = series.values, series.mask, series.inputs, series.valid
     path, smoothed = algorithm.smooth(values, mask, inputs, None, valid.sum())
-    if isinstance(model, RBFNetwork):
-        known = _kernel_moments(model, smoothed, inputs, valid)
+    if model.elementwise:
+        known = _network_moments(cast(StochasticRNN, model), smoothed, valid)
     else:
-        known = _network_moments(model, smoothed, valid)
+        known = _kernel_moments(cast(RBFNetwork, model), smoothed, inputs, valid)
     whitener = jax.vmap(lambda y, mask: model.encode(y, mask, None).whitener)(values, mask)
     statistics = collected(model, known, whitener, values, mask, inputs, valid)
     return statistics, path.log_likelihood

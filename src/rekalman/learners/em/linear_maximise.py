@@ -28,9 +28,7 @@ from rekalman.learners.em.maximise import Priors, split
 from rekalman.learners.em.statistics import (
     Regression,
     Statistics,
-    observation_blocks,
     observation_weights,
-    transition_blocks,
     transition_weights,
 )
 from rekalman.learners.likelihood.regression import RegressionPrior
@@ -109,7 +107,7 @@ def maximise_linear(
     model: LinearGaussian, statistics: Statistics, priors: Priors, constraints: LinearConstraints
 ) -> LinearGaussian:
     """The parameters that maximise the expected complete log-likelihood plus the log prior."""
-    inner, outer = transition_blocks(model), observation_blocks(model)
+    inner, outer = model.transition_blocks, model.observation_blocks
     W, Q = _improved(
         statistics.transition, priors.transition, transition_weights(model), model.Q,
         constraints.transition,

@@ -10,10 +10,7 @@ from jaxtyping import Array, Bool
 
 from rekalman.learners.em.statistics import (
     Statistics,
-    Trainable,
-    observation_blocks,
     observation_weights,
-    transition_blocks,
     transition_weights,
 )
 from rekalman.learners.likelihood.regression import (
@@ -22,6 +19,7 @@ from rekalman.learners.likelihood.regression import (
     solve_noise,
     solve_weights,
 )
+from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.rbf import RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
@@ -94,8 +92,8 @@ def maximise(
         P = solve_noise(statistics.initial, priors.initial, m[:, None], "full")
 
     weights = (
-        *zip(transition_blocks(model), split(model, transition_blocks(model), W), strict=True),
-        *zip(observation_blocks(model), split(model, observation_blocks(model), V), strict=True),
+        *zip(model.transition_blocks, split(model, model.transition_blocks, W), strict=True),
+        *zip(model.observation_blocks, split(model, model.observation_blocks, V), strict=True),
     )
     new = {**dict(weights), "Q": Q, "R": R, "m": m, "P": P}
     return eqx.tree_at(
@@ -105,7 +103,7 @@ def maximise(
     )
 
 
-def split(model: Trainable, names: tuple[str, ...], weights: Array) -> list[Array]:
+def split(model: GaussianModel, names: tuple[str, ...], weights: Array) -> list[Array]:
     """The blocks that were joined to one matrix of weights."""
     blocks, start = [], 0
     for name in names:

@@ -25,13 +25,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from rekalman.models.continuous import LinearContinuous
-from rekalman.models.linear import LinearGaussian
-from rekalman.models.rbf import RBFNetwork
-from rekalman.models.stochastic_rnn import StochasticRNN
-
-Trainable = StochasticRNN | LinearGaussian | RBFNetwork
-"""Models that are linear in their weights, given features of the state."""
+from rekalman.models.gaussian import GaussianModel
 
 
 class Residual(eqx.Module):
@@ -67,29 +61,17 @@ class Statistics(eqx.Module):
     initial: Regression
 
 
-def transition_blocks(model: Trainable | LinearContinuous) -> tuple[str, ...]:
-    """The blocks of weights in the transition, in the order of their features."""
-    if isinstance(model, LinearContinuous):
-        return ("F", "G", "g")
-    return ("A", "H", "B", "c") if isinstance(model, RBFNetwork) else ("A", "B", "c")
-
-
-def observation_blocks(model: Trainable | LinearContinuous) -> tuple[str, ...]:
-    """The blocks of weights in the observation, in the order of their features."""
-    return ("C", "G", "D", "d") if isinstance(model, RBFNetwork) else ("C", "D", "d")
-
-
-def transition_weights(model: Trainable) -> Float[Array, "states q"]:
+def transition_weights(model: GaussianModel) -> Float[Array, "states q"]:
     """`[A B c]`, or `[A H B c]` of a network with kernels."""
-    return _joined(model, transition_blocks(model))
+    return _joined(model, model.transition_blocks)
 
 
-def observation_weights(model: Trainable) -> Float[Array, "obs q"]:
+def observation_weights(model: GaussianModel) -> Float[Array, "obs q"]:
     """`[C D d]`, or `[C G D d]` of a network with kernels."""
-    return _joined(model, observation_blocks(model))
+    return _joined(model, model.observation_blocks)
 
 
-def _joined(model: Trainable, names: tuple[str, ...]) -> Array:
+def _joined(model: GaussianModel, names: tuple[str, ...]) -> Array:
     blocks = [getattr(model, name) for name in names]
     return jnp.concatenate([b if b.ndim == 2 else b[:, None] for b in blocks], 1)
 
@@ -111,7 +93,7 @@ class Moments(NamedTuple):
 
 
 def collected(
-    model: Trainable,
+    model: GaussianModel,
     known: Moments,
     whitener: Float[Array, "steps obs obs"],
     values: Float[Array, "steps obs"],
@@ -151,7 +133,7 @@ def collected(
 
 
 def _tail(
-    model: Trainable, inputs: Array | None, valid: Bool[Array, " steps"]
+    model: GaussianModel, inputs: Array | None, valid: Bool[Array, " steps"]
 ) -> Float[Array, "steps tail"]:
     """`[u_t; 1]`, zero in the padding."""
     one = valid[:, None].astype(model.m.dtype)
@@ -171,7 +153,7 @@ def _beside(
 
 
 def _observation(
-    model: Trainable,
+    model: GaussianModel,
     whitener: Array,
     values: Array,
     mask: Array,

@@ -21,7 +21,6 @@ from jaxtyping import Array, Float
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.constraints import check_flat_columns, constrain, shape_of
 from rekalman.learners.em.linear_maximise import LinearNoise
-from rekalman.learners.em.statistics import observation_blocks, transition_blocks
 from rekalman.learners.likelihood.function_arrays import block_of
 from rekalman.learners.likelihood.parametric import ParametricParameters
 from rekalman.learners.support import Support, support_of
@@ -257,7 +256,7 @@ def model_parameters(
     check_flat_columns(model, constraints)
     if model.initial != "given":
         freeze = (*freeze, "m", "P")
-    weights = (*transition_blocks(model), *observation_blocks(model), "m")
+    weights = (*model.transition_blocks, *model.observation_blocks, "m")
     return free_of(model, weights, freeze, fixed or {}, process_noise, observation_noise)
 
 

@@ -33,9 +33,7 @@ from rekalman.learners.likelihood.information import LEAK, SMALLEST, STEP, Infor
 from rekalman.learners.likelihood.likelihood import check_fit, in_double
 from rekalman.learners.likelihood.parameters import Parameters, model_parameters
 from rekalman.learners.likelihood.total import Group, form_of, groups_of
-from rekalman.models.continuous import LinearContinuous
 from rekalman.models.gaussian import GaussianModel
-from rekalman.models.linear import LinearGaussian
 from rekalman.models.linear_model import LinearModel
 from rekalman.numerics.placing import placed
 
@@ -111,9 +109,7 @@ def _block_slopes(
     """Derivatives of the blocks in the free parameters."""
 
     def blocks(v: Array) -> dict[str, Array]:
-        model = parameters.build(v)
-        if isinstance(model, LinearContinuous):
-            model = model.discrete(interval)
+        model = parameters.build(v).discrete(interval)
         return {name: getattr(model, name) for name in BLOCKS}
 
     return jax.jacfwd(blocks)(vector)
@@ -124,7 +120,7 @@ def estimated(found: Estimate, interval: int | float | None) -> Uncertainty | No
 
     A model whose matrices change from step to step has none.
     """
-    if found.information is None or not isinstance(found.model, LinearGaussian | LinearContinuous):
+    if found.information is None or not (found.model.linear and found.model.time_invariant):
         return None
     return uncertainty_of(found.parameters, found.vector, found.information, interval or 1.0)
 
@@ -145,7 +141,7 @@ def model_uncertainty(
         RekalError: the model is not linear or does not fit the data, a covariance is singular, the start is
             diffuse, or there are more than 150 parameters.
     """
-    if not isinstance(model, LinearGaussian | LinearContinuous):
+    if not (model.linear and model.time_invariant):
         raise RekalError("intervals are worked out for linear models only")
     with jax.enable_x64(True):
         batch = in_double(as_batch(data, model))

@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OwnNetwork(OwnModel):
-    """EM from a network; what is not said of a learner is as for the network by name."""
+    """EM from a network; what is not said of a learner is as for the network by name.
+
+    Attributes:
+        bounded_units: whether held-out data are asked for what they say against bounded units.
+    """
 
     learners: ClassVar[tuple[str | type, ...]] = EMRNN.learners
     learner_refusals: ClassVar[dict[str, str]] = EMRNN.learner_refusals
     default_filter: ClassVar[str] = EMRNN.default_filter
     by_name: ClassVar[type[EMRNN | RBF]] = EMRNN
+    bounded_units: ClassVar[bool] = True
 
     @classmethod
     def describe(cls, fit: Fit) -> Description:
@@ -57,7 +62,7 @@ class OwnNetwork(OwnModel):
         em = named.default_learner() if request.learner is None else request.learner
         return train_network(
             prepared,
-            self.model,
+            lambda *_: [("own", self.model)],
             em,
             hold_out=named.hold_out,
             trial_iterations=named.trial_iterations,
@@ -65,7 +70,7 @@ class OwnNetwork(OwnModel):
             following=self.filtering(request, em),
             seed=request.seed,
             report=report,
-            advise=request.advise,
+            advise=request.advise and self.bounded_units,
         )
 
 
@@ -77,3 +82,4 @@ class OwnRBF(OwnNetwork):
     learner_refusals: ClassVar[dict[str, str]] = RBF.learner_refusals
     default_filter: ClassVar[str] = RBF.default_filter
     by_name: ClassVar[type[EMRNN | RBF]] = RBF
+    bounded_units: ClassVar[bool] = False
