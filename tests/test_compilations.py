@@ -12,11 +12,8 @@ import rekalman
 from rekalman.learners.batch import as_batch
 from rekalman.learners.likelihood import nuts
 from rekalman.learners.likelihood.likelihood import in_double
-from rekalman.learners.likelihood.parameters import (
-    natural_and_slopes,
-    natural_values,
-    structure_parameters,
-)
+from rekalman.learners.likelihood.named_parameters import named_parameters
+from rekalman.learners.likelihood.parameters import natural_and_slopes, natural_values
 from rekalman.learners.likelihood.total import form_of, groups_of
 from rekalman.learners.likelihood.uncertainty import model_uncertainty
 from rekalman.report import report_html
@@ -69,7 +66,7 @@ def test_draws_of_other_data_are_judged_without_compiling():
             data = walk(seed)
             batch = in_double(as_batch(data))
             structure = in_double(rekalman.local_level().start(np.asarray(data.values)[0]))
-            parameters = structure_parameters(structure)
+            parameters = named_parameters(structure)
             center, width = (jnp.asarray(v) for v in nuts.weak_priors(parameters, batch))
             groups, form = groups_of(batch), form_of(parameters.build(parameters.vector))
             vectors = jnp.stack([parameters.vector] * 3)

@@ -12,7 +12,7 @@ from naive_linear import Joint
 
 import rekalman
 from rekalman.learners.batch import as_batch
-from rekalman.learners.likelihood.parameters import structure_parameters
+from rekalman.learners.likelihood.named_parameters import named_parameters
 from rekalman.learners.likelihood.total import groups_of, value_and_gradient
 from rekalman.models.linear_model import Blocks
 from rekalman.report import report_html
@@ -124,7 +124,7 @@ def test_the_likelihood_and_its_slope_are_exact(data):
         structure = rekalman.constant_velocity(float(data.interval)).continuous(
             float(data.interval)
         )
-        parameters = structure_parameters(structure)
+        parameters = named_parameters(structure)
         groups = groups_of(as_batch(data, structure.build()))
 
         def value(v: np.ndarray) -> tuple[float, np.ndarray]:

@@ -23,7 +23,7 @@ from rekalman.learners.batch import as_batch
 from rekalman.learners.em.linear_em import linear_em
 from rekalman.learners.likelihood.information import decomposed
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
-from rekalman.learners.likelihood.parameters import structure_parameters
+from rekalman.learners.likelihood.named_parameters import named_parameters
 from rekalman.learners.likelihood.total import groups_of, total_log_likelihood, value_and_gradient
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.structures.structural import (
@@ -265,7 +265,7 @@ def test_the_gradient_where_gains_settle_after_a_gap(initial):
 def test_the_gradient_has_no_jumps():
     """While the gains are settled steps are skipped: how many, all sums must agree on, at every rounding."""
     nile = load_example("nile")
-    parameters = structure_parameters(autoregression(1).start(nile.values[0]))
+    parameters = named_parameters(autoregression(1).start(nile.values[0]))
     groups = groups_of(as_batch(nile))
     slope = lambda v: np.asarray(value_and_gradient(parameters, jnp.asarray(v), groups)[1])  # noqa: E731
     vector = np.array([1.297195, 8.388704, 9.389238, 1.343717])

@@ -10,8 +10,8 @@ import pytest
 from rekalman.data import Sequences
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import as_batch
+from rekalman.learners.likelihood.named_parameters import named_parameters
 from rekalman.learners.likelihood.nuts import NUTS, weak_priors
-from rekalman.learners.likelihood.parameters import structure_parameters
 from rekalman.models.structures.structural import autoregression, local_level, oscillator
 
 
@@ -46,7 +46,7 @@ def test_nile(data_root):
 def test_every_parameter_has_a_prior():
     y = np.random.default_rng(0).normal(3.0, 2.0, 50)
     structure = (autoregression(2) + oscillator()).start(y)
-    parameters = structure_parameters(structure, ())
+    parameters = named_parameters(structure, ())
     center, width = weak_priors(parameters, as_batch(Sequences.from_arrays(y)))
     told = dict(zip(parameters.names, zip(center, width, strict=True), strict=True))
     assert told["phi2"] == (0.0, 1.0)
@@ -58,7 +58,7 @@ def test_the_prior_of_a_coefficient_has_the_units_of_data_and_input():
     rng = np.random.default_rng(0)
     y, u = 1e-9 * rng.normal(size=50), 100 * rng.normal(size=(50, 1))
     structure = local_level().with_inputs(("valve",)).start(y, u)
-    parameters = structure_parameters(structure, ())
+    parameters = named_parameters(structure, ())
     batch = as_batch(Sequences.from_arrays(y, inputs=u, input_names=("valve",)))
     center, width = weak_priors(parameters, batch)
     at = parameters.names.index("coefficient of valve")

@@ -17,8 +17,8 @@ from rekalman.data import Sequences
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import as_batch
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.likelihood.named_parameters import named_parameters
 from rekalman.learners.likelihood.nuts import NUTS, own_priors
-from rekalman.learners.likelihood.parametric import parametric_parameters
 from rekalman.models.bounds import Bounds
 from rekalman.models.parametric import ParametricModel
 
@@ -271,12 +271,12 @@ def test_nuts_samples_the_parameters(nile):
     assert middle["noise"] == pytest.approx(15099, abs=1800)
     assert middle["level"] == pytest.approx(1469, abs=800)
     assert draws.structure.names == ("noise", "level")
-    ar = parametric_parameters(noisy_ar())
+    ar = named_parameters(noisy_ar())
     np.testing.assert_allclose(own_priors(ar)[0], [0, 0, 0, 0], atol=1e-12)
     np.testing.assert_allclose(own_priors(ar)[1], [1.5, 3, 3, 10])
     free = ParametricModel.create(level, start={"noise": 1.0, "level": 1.0})
     with pytest.raises(RekalError, match="'noise' has no bounds and no prior"):
-        own_priors(parametric_parameters(free))
+        own_priors(named_parameters(free))
 
 
 @pytest.mark.parametrize(

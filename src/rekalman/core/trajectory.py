@@ -10,7 +10,23 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from rekalman.core.cholesky import whitened
 from rekalman.core.distribution import Distribution
+from rekalman.foundation.errors import RekalError
 from rekalman.numerics.precision import in_own_precision
+
+
+class OneStep(NamedTuple):
+    """Mean and variance of each observation before it was seen, and what came in units of them.
+
+    Attributes:
+        mean: `(*batch, steps, obs)`.
+        var: variances of the entries.
+        white: errors scaled to unit covariance, NaN where nothing was observed; None where the entries of an
+            observation are independent.
+    """
+
+    mean: Float[Array, "*steps obs"]
+    var: Float[Array, "*steps obs"]
+    white: Float[Array, "*steps obs"] | None = None
 
 
 class Trajectory(eqx.Module):
@@ -55,20 +71,18 @@ class Trajectory(eqx.Module):
         """After which steps an observation has a predictive density; None: after all of them."""
         return None
 
+    def one_step(self, y: Float[Array, "*steps obs"]) -> OneStep:
+        """The predictions one step ahead, of a trajectory that holds them.
 
-class OneStep(NamedTuple):
-    """Mean and variance of each observation before it was seen, and what came in units of them.
+        Args:
+            y: what was observed; NaN is missing.
 
-    Attributes:
-        mean: `(*batch, steps, obs)`.
-        var: variances of the entries.
-        white: errors scaled to unit covariance, NaN where nothing was observed; None where the entries of an
-            observation are independent.
-    """
-
-    mean: Float[Array, "*steps obs"]
-    var: Float[Array, "*steps obs"]
-    white: Float[Array, "*steps obs"] | None = None
+        Raises:
+            RekalError: it holds none.
+        """
+        raise RekalError(
+            f"a {type(self).__name__} says nothing of the next step: let `run` leave a core Predicted"
+        )
 
 
 class Predicted(Trajectory):

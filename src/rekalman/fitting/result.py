@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -99,12 +99,12 @@ class Fit(Forecasts):
         Raises:
             RekalError: the filter is not one of such a model.
         """
-        if not isinstance(self.algorithm, ModelFilter):
+        if not self.has_model:
             raise RekalError(
                 f"{self.kind} has no state-space model whose period, modes or noise could be identified: "
                 "forecast or simulate with it, or fit a model such as em-rnn or linear"
             )
-        return self.algorithm.model
+        return cast(ModelFilter, self.algorithm).model
 
     @property
     def has_model(self) -> bool:

@@ -11,7 +11,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from rekalman.core.capabilities import EstimatesState, Moments, Smooths
 from rekalman.core.filter import Filter
-from rekalman.core.trajectory import Predicted, Trajectory
+from rekalman.core.trajectory import Trajectory
 from rekalman.data import Sequences
 from rekalman.evaluation.posterior import Kind, Posterior, Predictions
 from rekalman.foundation.arguments import seed_of
@@ -112,10 +112,6 @@ def one_step(path: Trajectory, data: Sequences) -> tuple[np.ndarray, np.ndarray,
     Raises:
         RekalError: a filter of one's own whose `run` leaves no predictions.
     """
-    if not isinstance(path, Predicted):
-        raise RekalError(
-            f"a {type(path).__name__} says nothing of the next step: let `run` leave a core Predicted"
-        )
     observed = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
     mean, var, white = path.one_step(placed(observed, jnp.result_type(float)))
     return (

@@ -36,7 +36,7 @@ its inverse `W` splits a gap into coordinates of the noise and components `j` th
 from __future__ import annotations
 
 import abc
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -205,7 +205,7 @@ class GaussianModel(StateSpaceModel):
         names = (*self.transition_blocks, *self.observation_blocks)
         return {name: getattr(self, name) for name in names}
 
-    def with_weights(self, weights: dict[str, Array]) -> Self:
+    def with_weights(self, weights: dict[str, Array]) -> GaussianModel:
         """The same model with other `weights`."""
         names = list(weights)
         new = [weights[name] for name in names]

@@ -31,6 +31,7 @@ from rekalman.models.bounds import Bounds, inside
 from rekalman.models.continuous import LinearContinuous
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.nonlinear import NonlinearGaussian
+from rekalman.models.parametrised import Parametrised
 from rekalman.models.time_varying import LinearTimeVarying
 from rekalman.numerics.precision import in_own_precision, made_in_double
 
@@ -38,7 +39,7 @@ Made = LinearGaussian | LinearTimeVarying | LinearContinuous | NonlinearGaussian
 KINDS = (LinearGaussian, LinearTimeVarying, LinearContinuous, NonlinearGaussian)
 
 
-class ParametricModel(eqx.Module):
+class ParametricModel(Parametrised):
     """A function from parameters to a model, with values to begin with.
 
     Attributes:
@@ -66,11 +67,11 @@ class ParametricModel(eqx.Module):
     """
 
     function: Callable[[dict[str, Any]], Any] = eqx.field(static=True)
-    vector: Float[Array, " parameters"]
+    vector: Float[Array, " parameters"]  # pyright: ignore[reportIncompatibleMethodOverride]
     keys: tuple[str, ...] = eqx.field(static=True)
     shapes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
-    bounds: tuple[Bounds, ...] = eqx.field(static=True)
-    priors: tuple[tuple[float, float] | None, ...] = eqx.field(static=True)
+    bounds: tuple[Bounds, ...] = eqx.field(static=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+    priors: tuple[tuple[float, float] | None, ...] = eqx.field(static=True)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     @classmethod
     @made_in_double
@@ -156,14 +157,15 @@ class ParametricModel(eqx.Module):
         return tuple(names)
 
     @property
+    def owners(self) -> tuple[str, ...]:
+        """Of each number the key of its parameter."""
+        pairs = zip(self.keys, self.shapes, strict=True)
+        return tuple(key for key, shape in pairs for _ in range(math.prod(shape)))
+
+    @property
     def natural(self) -> Float[Array, " parameters"]:
         """All parameters in natural units, in the order of `names`."""
         return inside(self.bounds, self.vector)
-
-    @in_own_precision
-    def values(self) -> dict[str, float]:
-        """The parameters by name, in natural units."""
-        return dict(zip(self.names, np.asarray(self.natural, float).tolist(), strict=True))
 
     def replaced(self, vector: Float[Array, " parameters"]) -> ParametricModel:
         """The same function with other parameters, given without bounds."""

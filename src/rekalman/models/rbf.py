@@ -12,8 +12,6 @@ of a Gaussian: with a Gaussian smoother every expectation of EM has a closed for
 
 from __future__ import annotations
 
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -170,7 +168,7 @@ class RBFNetwork(GaussianModel):
         linear = {name: block for name, block in super().weights().items() if name != "G"}
         return {**linear, "centers": centers, "log_radii": jnp.zeros_like(centers)}
 
-    def with_weights(self, weights: dict[str, Array]) -> Self:
+    def with_weights(self, weights: dict[str, Array]) -> RBFNetwork:
         """The same model with other `weights`."""
         linear = dict(weights)
         centers, factor = linear.pop("centers"), jnp.exp(linear.pop("log_radii"))

@@ -267,7 +267,7 @@ def _opened(
     count = batch.values.shape[0]
     blank = (template.weights(), jnp.zeros((count, template.states), vector.dtype))
     weights, firsts = ravel_pytree(blank)[1](vector)
-    model = template.with_weights(weights)
+    model = cast(Simulable, template.with_weights(weights))
     return model, firsts, simulated(model, firsts, batch.inputs, batch.values.shape[1])
 
 

@@ -20,8 +20,8 @@ from rekalman.foundation.errors import RekalError
 from rekalman.learners.likelihood.information import Information
 from rekalman.learners.likelihood.parameters import Parameters
 from rekalman.models.bounds import interval
-from rekalman.models.parametric import Made, ParametricModel
-from rekalman.models.structures.structures import Structure
+from rekalman.models.parametric import Made
+from rekalman.models.parametrised import Parametrised
 
 VANISHED = (
     10.0  # standard errors of this many times a variance: it is zero as far as the data can say
@@ -52,7 +52,7 @@ class Estimate(eqx.Module):
     """
 
     model: Made
-    structure: Structure | ParametricModel | None
+    structure: Parametrised | None
     log_likelihood: Float[np.ndarray, " iterations"]
     starts: tuple[tuple[str, float], ...] = eqx.field(static=True)
     stopped: str = eqx.field(static=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -26,23 +26,19 @@ from rekalman.learners.likelihood.climb import Objective
 from rekalman.learners.likelihood.estimate import VANISHED, Estimate
 from rekalman.learners.likelihood.function_parameters import function_parameters
 from rekalman.learners.likelihood.information import at_the_boundary, without
+from rekalman.learners.likelihood.named_parameters import named_parameters
 from rekalman.learners.likelihood.parameters import (
     Parameters,
-    StructureParameters,
     model_parameters,
     natural_and_slopes,
-    structure_parameters,
 )
-from rekalman.learners.likelihood.parametric import ParametricParameters, parametric_parameters
 from rekalman.learners.likelihood.starts import search
 from rekalman.learners.likelihood.total import groups_of
 from rekalman.models.continuous import LinearContinuous
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.nonlinear import NonlinearGaussian
-from rekalman.models.parametric import ParametricModel
-from rekalman.models.structures.structures import Structure
+from rekalman.models.parametrised import Parametrised
 from rekalman.numerics.placing import placed
 from rekalman.numerics.precision import modelling_dtype
 
@@ -102,7 +98,7 @@ class MaximumLikelihood(eqx.Module):
 
     def run(
         self,
-        model: Structure | ParametricModel | LinearGaussian | LinearContinuous | NonlinearGaussian,
+        model: Parametrised | LinearGaussian | LinearContinuous | NonlinearGaussian,
         batch: Batch,
         report: Callable[[Progress], None] | None = None,
         filtering: Filtering | None = None,
@@ -128,8 +124,7 @@ class MaximumLikelihood(eqx.Module):
             parameters = self.parameters(model)
             start = parameters.build(parameters.vector)
             check_fit(start, batch)
-            exact = isinstance(start, LinearModel)
-            filtering = None if exact else filtering or Filtering("unscented")
+            filtering = None if start.linear else filtering or Filtering("unscented")
             estimate = self._search(parameters, batch, report, filtering)
             cast = lambda leaf: leaf.astype(outside) if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
             return eqx.tree_at(
@@ -141,7 +136,7 @@ class MaximumLikelihood(eqx.Module):
 
     def parameters(
         self,
-        model: Structure | ParametricModel | LinearGaussian | LinearContinuous | NonlinearGaussian,
+        model: Parametrised | LinearGaussian | LinearContinuous | NonlinearGaussian,
     ) -> Parameters:
         """What is free of a model.
 
@@ -149,19 +144,20 @@ class MaximumLikelihood(eqx.Module):
             RekalError: an unknown name, a setting that the model has no use for, or nothing is free.
         """
         shapes = (self.fixed, self.process_noise, self.observation_noise)
-        if isinstance(model, Structure | ParametricModel):
+        if isinstance(model, Parametrised):
             for name in ("fixed", "process_noise", "observation_noise"):
                 if getattr(self, name) is not None:
                     raise RekalError(
                         f"{name} is of no use to a {type(model).__name__}, whose parameters have names: "
                         "use freeze"
                     )
-            of = structure_parameters if isinstance(model, Structure) else parametric_parameters
-            return of(model, self.freeze or ())  # pyright: ignore[reportArgumentType]
-        if isinstance(model, NonlinearGaussian):
+            return named_parameters(model, self.freeze or ())
+        if not model.transition_blocks:  # functions, whose arrays are what is free
+            functions = cast(NonlinearGaussian, model)
             freeze = ("P",) if self.freeze is None else self.freeze
-            return function_parameters(model, freeze, *shapes)
-        return model_parameters(model, ("m", "P") if self.freeze is None else self.freeze, *shapes)
+            return function_parameters(functions, freeze, *shapes)
+        linear = cast(LinearGaussian | LinearContinuous, model)
+        return model_parameters(linear, ("m", "P") if self.freeze is None else self.freeze, *shapes)
 
     def _search(
         self,
@@ -217,7 +213,7 @@ class MaximumLikelihood(eqx.Module):
         errors = np.where(edge, np.nan, errors)
         return Estimate(
             model=parameters.build(placed(vector)),
-            structure=_structure_of(parameters, vector),
+            structure=parameters.structure(placed(vector)),
             log_likelihood=np.array(climb.history[: int(np.argmax(climb.history)) + 1]),
             starts=starts,
             stopped=stopped,
@@ -232,12 +228,6 @@ class MaximumLikelihood(eqx.Module):
             parameters=parameters,
             vector=vector,
         )
-
-
-def _structure_of(parameters: Parameters, vector: np.ndarray) -> Structure | ParametricModel | None:
-    if isinstance(parameters, StructureParameters | ParametricParameters):
-        return parameters.structure(placed(vector))
-    return None
 
 
 def in_double(tree: Any) -> Any:

@@ -20,7 +20,7 @@ NumPyro samples (`pip install rekalman[bayes]`); the chains start from scattered
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import equinox as eqx
 import jax
@@ -32,15 +32,11 @@ from rekalman.filters.kalman.forms import Form
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import Batch
 from rekalman.learners.likelihood.likelihood import check_fit, in_double
-from rekalman.learners.likelihood.parameters import (
-    StructureParameters,
-    natural_values,
-    structure_parameters,
-)
-from rekalman.learners.likelihood.parametric import ParametricParameters, parametric_parameters
+from rekalman.learners.likelihood.named_parameters import NamedParameters, named_parameters
+from rekalman.learners.likelihood.parameters import natural_values
 from rekalman.learners.likelihood.total import Group, form_of, groups_of, total_log_likelihood
-from rekalman.models.linear_model import LinearModel
 from rekalman.models.parametric import ParametricModel
+from rekalman.models.parametrised import Parametrised
 from rekalman.models.structures.components import TINY, raised
 from rekalman.models.structures.structures import Structure
 from rekalman.numerics.precision import modelling_dtype
@@ -62,13 +58,13 @@ class Draws(eqx.Module):
         parameters: how a structure is built of a vector.
     """
 
-    structure: Structure | ParametricModel
+    structure: Parametrised
     names: tuple[str, ...] = eqx.field(static=True)
     vectors: Float[np.ndarray, "chains draws parameters"]
     values: Float[np.ndarray, "chains draws parameters"]
     log_likelihood: Float[np.ndarray, "chains draws"]
     divergences: int = eqx.field(static=True)
-    parameters: StructureParameters | ParametricParameters
+    parameters: NamedParameters
 
     @property
     def mean(self) -> dict[str, float]:
@@ -175,14 +171,11 @@ class NUTS(eqx.Module):
         outside = modelling_dtype()
         with jax.enable_x64(True):
             structure, batch = in_double(structure), in_double(batch)
-            if isinstance(structure, ParametricModel):
-                parameters = parametric_parameters(structure, self.freeze)
-                priors = own_priors(parameters)
-            else:
-                parameters = structure_parameters(structure, self.freeze)
-                priors = weak_priors(parameters, batch)
+            parameters = named_parameters(structure, self.freeze)
+            weak = structure.priors is None
+            priors = weak_priors(parameters, batch) if weak else own_priors(parameters)
             first = parameters.build(parameters.vector)
-            if not isinstance(first, LinearModel):
+            if not first.linear:
                 raise RekalError(
                     "NUTS samples by an exact likelihood, which only a linear model has: use "
                     "MaximumLikelihood"
@@ -226,7 +219,7 @@ class NUTS(eqx.Module):
 
 
 def _log_likelihood(
-    parameters: StructureParameters | ParametricParameters,
+    parameters: NamedParameters,
     scaled: Float[jax.Array, " parameters"],
     center: Float[jax.Array, " parameters"],
     width: Float[jax.Array, " parameters"],
@@ -240,7 +233,7 @@ def _log_likelihood(
 
 @eqx.filter_jit
 def _log_likelihoods(
-    parameters: StructureParameters | ParametricParameters,
+    parameters: NamedParameters,
     scaled: Float[jax.Array, "draws parameters"],
     center: Float[jax.Array, " parameters"],
     width: Float[jax.Array, " parameters"],
@@ -254,17 +247,17 @@ def _log_likelihoods(
 
 
 def own_priors(
-    parameters: ParametricParameters,
+    parameters: NamedParameters,
 ) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, " parameters"]]:
     """Centres and standard deviations of the priors of a parametric model (see the module text).
 
     Raises:
         RekalError: an unbounded parameter has no prior.
     """
-    rows = []
+    rows, priors = [], parameters.base.priors or ()
     start = np.asarray(parameters.vector, float)
     for i, name in enumerate(parameters.names):
-        given, ends = parameters.base.priors[parameters.chosen[i]], parameters.bounds[i].ends
+        given, ends = priors[parameters.chosen[i]], parameters.bounds[i].ends
         if given is None and not ends:
             raise RekalError(
                 f"{name!r} has no bounds and no prior, which NUTS needs: give ParametricModel.create "
@@ -276,7 +269,7 @@ def own_priors(
 
 
 def weak_priors(
-    parameters: StructureParameters, batch: Batch
+    parameters: NamedParameters, batch: Batch
 ) -> tuple[Float[np.ndarray, " parameters"], Float[np.ndarray, " parameters"]]:
     """Centres and standard deviations of the normal priors of the free parameters (see the module text)."""
     y, mask = np.asarray(batch.values, float), np.asarray(batch.mask)
@@ -286,7 +279,8 @@ def weak_priors(
     mean, spread = float(y[mask].mean()), float(np.sqrt(raised(float(np.var(y[mask])), y[mask])))
     valid = np.asarray(batch.valid)
     u = None if batch.inputs is None else np.asarray(batch.inputs, float)[valid]
-    reach = {} if u is None else dict(zip(parameters.base.inputs, u.std(0).tolist(), strict=True))
+    names = cast(Structure, parameters.base).inputs
+    reach = {} if u is None else dict(zip(names, u.std(0).tolist(), strict=True))
     centers, widths = [], []
     for name, start in zip(parameters.names, np.asarray(parameters.vector, float), strict=True):
         if name.startswith("mean"):

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from rekalman.learners.batch import Batch
-from rekalman.learners.likelihood.parameters import ModelParameters, Parameters, StructureParameters
+from rekalman.learners.likelihood.named_parameters import NamedParameters
+from rekalman.learners.likelihood.parameters import ModelParameters, Parameters
 from rekalman.models.structures.start_grids import Grid, structure_grids
 from rekalman.models.structures.structure_checks import filled
+from rekalman.models.structures.structures import Structure
 
 DECADES = (-6, -4, -2, 0, 2, 4)  # of a covariance, beside that of the given start
 MOST_ENTRIES = 3  # of a diagonal covariance that have a grid each
 FEW_DECADES = (-4, -2, 0, 2, 4)  # of a positive parameter
 
 
-def exponents(parameters: ModelParameters) -> tuple[np.ndarray, np.ndarray]:
-    """For each free parameter what `log k` adds to it, and the power of `k` that multiplies it.
-
-    A covariance is `S = L L'`: the logarithms of the diagonal of `L` move by half of `log k`, what is below
-    it is multiplied by `k^(1/2)`. The one parameter of a "scaled" covariance is the logarithm of a variance.
-    """
-    logs, products, first = [], [], 0
-    marks = parameters.logarithms
-    for name, entries in parameters.chosen:
-        count = len(entries) or 1
-        covariance = name in parameters.supports
-        for i in range(first, first + count):
-            half = 1.0 if not entries else 0.5
-            logs.append(half if covariance and marks[i] else 0.0)
-            products.append(0.5 if covariance and not marks[i] else 0.0)
-        first += count
-    return np.array(logs), np.array(products)
-
-
 def parameter_grids(parameters: Parameters, batch: Batch) -> list[Grid]:
     """The grids of the free parameters of a model."""
-    if isinstance(parameters, StructureParameters):
-        return _structure_grids(parameters, batch)
     given = np.asarray(parameters.vector, float)
     if isinstance(parameters, ModelParameters):
         return _covariance_grids(parameters, given)
+    if parameters.base.additive:
+        return _structure_grids(parameters, batch)
     unit = np.log(10.0) * np.array(FEW_DECADES, float)
     return [
         Grid((i,), (given[i] + unit)[:, None])
@@ -48,9 +33,9 @@ def parameter_grids(parameters: Parameters, batch: Batch) -> list[Grid]:
     ]
 
 
-def _structure_grids(parameters: StructureParameters, batch: Batch) -> list[Grid]:
+def _structure_grids(parameters: NamedParameters, batch: Batch) -> list[Grid]:
     """Those of a structure, from the longest series without the effect of its inputs."""
-    structure = parameters.base
+    structure = cast(Structure, parameters.base)
     mask = np.asarray(batch.mask)
     longest = int(np.argmax(mask.any(-1).sum(-1)))
     steps = int(np.asarray(batch.valid)[longest].sum())
@@ -70,7 +55,7 @@ def _covariance_grids(parameters: ModelParameters, given: np.ndarray) -> list[Gr
     The decades of `Q` are counted from where the state moves the observation in a step by as much as the
     noise does. Where only one of the two is free its size has a grid.
     """
-    logs, products = exponents(parameters)
+    logs, products = parameters.exponents()
     names = [name for name, _ in parameters.chosen]
     name = "Q" if "Q" in names else "R"
     if name not in names:

@@ -22,65 +22,14 @@ from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.constraints import check_flat_columns, constrain, shape_of
 from rekalman.learners.em.linear_maximise import LinearNoise
 from rekalman.learners.likelihood.function_arrays import block_of
-from rekalman.learners.likelihood.parametric import ParametricParameters
+from rekalman.learners.likelihood.named_parameters import NamedParameters
 from rekalman.learners.support import Support, support_of
 from rekalman.models.bounds import Bounds
 from rekalman.models.continuous import LinearContinuous
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.nonlinear import NonlinearGaussian
-from rekalman.models.structures.structures import Structure
-from rekalman.numerics.placing import replaced, taken
 
 COVARIANCES = ("Q", "R", "P")
-
-
-class StructureParameters(eqx.Module):
-    """The free parameters of a structure.
-
-    Attributes:
-        base: the structure where the search begins.
-        chosen: which entries of its vector are free.
-    """
-
-    base: Structure
-    chosen: tuple[int, ...] = eqx.field(static=True)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parameters."""
-        return tuple(self.base.names[i] for i in self.chosen)
-
-    @property
-    def vector(self) -> Float[Array, " parameters"]:
-        """Where the search begins."""
-        return taken(self.base.vector, np.array(self.chosen, int))
-
-    @property
-    def bounds(self) -> tuple[Bounds, ...]:
-        """Bounds of the parameters in natural units, within which their intervals lie."""
-        return tuple(Bounds(low=0.0) if self.base.positive[i] else Bounds() for i in self.chosen)
-
-    @property
-    def variances(self) -> tuple[bool, ...]:
-        """Which parameters are variances, whose logarithms are in the vector."""
-        return tuple(self.base.variances[i] for i in self.chosen)
-
-    @property
-    def logarithms(self) -> tuple[bool, ...]:
-        """Which entries of the vector are logarithms, of variances or parts of them."""
-        return self.variances
-
-    def structure(self, vector: Float[Array, " parameters"]) -> Structure:
-        """The structure of a vector."""
-        return self.base.replaced(replaced(self.base.vector, self.chosen, vector))
-
-    def build(self, vector: Float[Array, " parameters"]) -> LinearGaussian | LinearContinuous:
-        """The linear model of a vector."""
-        return self.structure(vector).build()
-
-    def natural(self, vector: Float[Array, " parameters"]) -> Float[Array, " parameters"]:
-        """The parameters in natural units."""
-        return taken(self.structure(vector).natural, np.array(self.chosen, int))
 
 
 class ModelParameters(eqx.Module):
@@ -140,6 +89,34 @@ class ModelParameters(eqx.Module):
         rows, columns = _lower(self.supports[name].rank).T
         return (rows == columns)[list(entries) or [0]].tolist()
 
+    def structure(self, vector: Float[Array, " parameters"]) -> None:
+        """None: the model has no structure behind it."""
+
+    def scale_exponents(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """For covariances times `k`: what `log k` adds to each parameter, which power of `k` multiplies it.
+
+        A covariance is `S = L L'`: the logarithms of the diagonal of `L` move by half of `log k`, what is
+        below it is multiplied by `k^(1/2)`. The one parameter of a "scaled" covariance is the logarithm of a
+        variance. None where `Q` or `R` is not free.
+        """
+        if not {"Q", "R"} <= {name for name, _ in self.chosen}:
+            return None
+        return self.exponents()
+
+    def exponents(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same for those covariances that are free."""
+        logs, products, first = [], [], 0
+        marks = self.logarithms
+        for name, entries in self.chosen:
+            count = len(entries) or 1
+            covariance = name in self.supports
+            for i in range(first, first + count):
+                half = 1.0 if not entries else 0.5
+                logs.append(half if covariance and marks[i] else 0.0)
+                products.append(0.5 if covariance and not marks[i] else 0.0)
+            first += count
+        return np.array(logs), np.array(products)
+
     @property
     def vector(self) -> Float[Array, " parameters"]:
         """Where the search begins."""
@@ -193,7 +170,7 @@ class ModelParameters(eqx.Module):
         return support.outer(_covariance(flat, support.rank))
 
 
-Parameters = StructureParameters | ModelParameters | ParametricParameters
+Parameters = NamedParameters | ModelParameters
 
 
 @eqx.filter_jit
@@ -210,23 +187,6 @@ def natural_and_slopes(
 ) -> tuple[Float[Array, " parameters"], Float[Array, "parameters parameters"]]:
     """The parameters in natural units, and their derivatives by the entries of the vector."""
     return parameters.natural(vector), jax.jacfwd(parameters.natural)(vector)
-
-
-def structure_parameters(structure: Structure, freeze: tuple[str, ...] = ()) -> StructureParameters:
-    """The parameters of a structure but those frozen by name.
-
-    Raises:
-        RekalError: an unknown name, or nothing is left free.
-    """
-    for name in freeze:
-        if name not in structure.names:
-            raise RekalError(
-                f"the structure has no parameter {name!r}: use one of {', '.join(structure.names)}"
-            )
-    chosen = tuple(i for i, name in enumerate(structure.names) if name not in freeze)
-    if not chosen:
-        raise RekalError("nothing is left to learn: every parameter is frozen")
-    return StructureParameters(structure, chosen)
 
 
 def model_parameters(

@@ -29,8 +29,8 @@ from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import Batch
 from rekalman.learners.em.em import Progress
 from rekalman.learners.likelihood.climb import Climb, Objective
-from rekalman.learners.likelihood.parameter_grids import exponents, parameter_grids
-from rekalman.learners.likelihood.parameters import ModelParameters, Parameters, StructureParameters
+from rekalman.learners.likelihood.parameter_grids import parameter_grids
+from rekalman.learners.likelihood.parameters import ModelParameters, Parameters
 from rekalman.models.structures.start_grids import Grid
 
 MOST = 40  # combinations that are all evaluated; of more, one grid after the other
@@ -166,22 +166,15 @@ class _Scale:
     def __init__(self, objective: Objective) -> None:
         parameters = objective.parameters
         self.objective = objective
-        self.logs, self.products = np.zeros(0), np.zeros(0)  # what log k adds, and multiplies
+        none = np.zeros(0)  # the common scale is no direction in the vector
+        self.logs, self.products = parameters.scale_exponents() or (none, none)
         self.exact = True
         model: Any = parameters.build(parameters.vector)
         flat = len(model.diffuse)
         self.entries = objective.entries - flat * sum(len(g.values) for g in objective.groups)
-        if isinstance(parameters, StructureParameters):
-            whole = [i for i, mark in enumerate(parameters.base.variances) if mark]
-            if set(whole) <= set(parameters.chosen):
-                self.logs = np.array(parameters.variances, float)
-        elif isinstance(parameters, ModelParameters):
+        if isinstance(parameters, ModelParameters):
             chosen = [name for name, _ in parameters.chosen]
             self.exact = model.linear and ("P" in chosen or model.initial != "given")
-            if {"Q", "R"} <= set(chosen):
-                self.logs, self.products = exponents(parameters)
-        if not self.products.size:
-            self.products = np.zeros_like(self.logs)
 
     def best(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """The log-likelihood at the best scale, and the vector there; minus infinity where there is none."""

@@ -30,15 +30,17 @@ from jaxtyping import Array, Float
 
 from rekalman.data.numeric import numeric_array
 from rekalman.foundation.errors import RekalError
+from rekalman.models.bounds import Bounds
 from rekalman.models.continuous import LinearContinuous
 from rekalman.models.linear import LinearGaussian
+from rekalman.models.parametrised import Parametrised
 from rekalman.models.structures.components import Component, step_variance
 from rekalman.models.structures.structure_checks import check_sum, filled, has_unit_root
 from rekalman.numerics.placing import joined, parted, placed
 from rekalman.numerics.precision import in_own_precision, made_in_double, precision_of
 
 
-class Structure(eqx.Module):
+class Structure(Parametrised):
     """A sum of components with observation noise.
 
     Attributes:
@@ -153,10 +155,21 @@ class Structure(eqx.Module):
         return (*names, "noise variance", *means, *slopes)
 
     @property
-    def positive(self) -> tuple[bool, ...]:
-        """Which parameters are positive, in the order of `names`."""
+    def bounds(self) -> tuple[Bounds, ...]:
+        """Bounds of the parameters in natural units: some are positive, others have none."""
         rest = (False,) * (self.mean.size + self.coefficients.size)
-        return (*(mark for part in self.parts for mark in part.positive), True, *rest)
+        positive = (*(mark for part in self.parts for mark in part.positive), True, *rest)
+        return tuple(Bounds(low=0.0) if mark else Bounds() for mark in positive)
+
+    @property
+    def priors(self) -> None:
+        """None: they are weak, and scaled by the data."""
+        return None
+
+    @property
+    def additive(self) -> bool:
+        """Always."""
+        return True
 
     @property
     def variances(self) -> tuple[bool, ...]:
@@ -185,11 +198,6 @@ class Structure(eqx.Module):
     def natural(self) -> Float[Array, " parameters"]:
         """All parameters in natural units, in the order of `names`."""
         return _natural(self)
-
-    @in_own_precision
-    def values(self) -> dict[str, float]:
-        """The parameters by name, in natural units."""
-        return dict(zip(self.names, np.asarray(self.natural, float).tolist(), strict=True))
 
     @in_own_precision
     def build(self) -> LinearGaussian | LinearContinuous:
