@@ -1,7 +1,5 @@
 """What is built of a vector of named parameters: sums of components, and functions of parameters."""
 
-from __future__ import annotations
-
 import abc
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +70,7 @@ class Parametrised(eqx.Module):
         """All parameters in natural units, in the order of `names`."""
 
     @abc.abstractmethod
-    def replaced(self, vector: Float[Array, " parameters"]) -> Parametrised:
+    def replaced(self, vector: Float[Array, " parameters"]) -> "Parametrised":
         """The same with other parameters, given without bounds."""
 
     @abc.abstractmethod
