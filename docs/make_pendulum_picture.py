@@ -92,4 +92,4 @@ def draw(network: Network, film: Filmed) -> go.Figure:
 if __name__ == "__main__":
     contest, _ = STUDY.contest(StudyOptions())
     test = STUDY.task(*STUDY.size).test
-    photograph(draw(contest.trained(OURS, 0).network, test), TARGET, WIDTH, HEIGHT)
+    photograph(draw(contest.trained(OURS, 0).model, test), TARGET, WIDTH, HEIGHT)

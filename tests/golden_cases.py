@@ -355,7 +355,9 @@ def nuts() -> Table:
         series = data.levels()
         y = np.where(series.mask, series.values, np.nan)[0]
         learner = rekalman.NUTS(draws=20, warmup=20, chains=1)
-        numbers = learner.run(rekalman.local_level().start(y), as_batch(series), jax.random.key(0))
+        numbers = learner.run(
+            rekalman.local_level().start(y), as_batch(series), key=jax.random.key(0)
+        )
     return {
         "values": numbers.values,
         "log likelihood": numbers.log_likelihood,

@@ -77,7 +77,7 @@ def test_trains_as_a_naive_loop_does(batch: int, window: int) -> None:
     network, data = small_network(), small_frames()
     how = Backprop(epochs=2, batch=batch, rate=1e-2, warmup=0, clip=0.5, window=window)
     found = how.run(network, data)
-    same(found.network, naive_training(network, data, how, window), rtol=2e-4, atol=2e-6)
+    same(found.model, naive_training(network, data, how, window), rtol=2e-4, atol=2e-6)
     assert found.stopped == "epochs" and found.train.shape == (2,) and found.frames_per_second > 0
 
 
@@ -174,7 +174,7 @@ def test_series_that_do_not_fit_onto_the_devices_are_sent_batch_by_batch(
     how, data = Backprop(epochs=2, batch=5, window=4), small_frames()
     one = how.run(small_network(), data)
     monkeypatch.setattr("rekalman.learners.gradient.devices.Devices.fit", lambda *_: False)
-    same(one.network, how.run(small_network(), data).network, rtol=1e-5, atol=1e-7)
+    same(one.model, how.run(small_network(), data).model, rtol=1e-5, atol=1e-7)
 
 
 def test_rate_rises_and_falls_as_optax_has_it() -> None:
@@ -209,8 +209,8 @@ def test_the_best_epoch_is_handed_out_and_waited_for_only_so_long() -> None:
     best = int(np.argmin(found.validation))
     assert found.stopped == "patience" and len(found.validation) == best + 1 + 3
     short = dataclasses.replace(how, epochs=best + 1).run(network, data, other)
-    same(found.network, short.network, rtol=0)
-    told = found.network.run(jnp.asarray(other.values), jnp.asarray(other.mask))
+    same(found.model, short.model, rtol=0)
+    told = found.model.run(jnp.asarray(other.values), jnp.asarray(other.mask))
     loss = -float(told.distribution.log_prob(jnp.asarray(other.targets)).mean())
     assert found.validation[best] == pytest.approx(loss, rel=1e-5)
 

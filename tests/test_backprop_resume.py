@@ -35,7 +35,7 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def same(one: BackpropResult, other: BackpropResult) -> None:
-    np.testing.assert_array_equal(flatten(one.network), flatten(other.network))
+    np.testing.assert_array_equal(flatten(one.model), flatten(other.model))
     np.testing.assert_array_equal(one.train, other.train)
     np.testing.assert_array_equal(one.validation, other.validation)
 
@@ -156,7 +156,7 @@ def test_the_network_of_a_run_is_read_out_of_its_checkpoints(tmp_path: Path) -> 
     for seed in (0, 1):  # the parameters it had do not matter
         network = load_checkpoint(small_network(seed), folder)
         assert sorted(folder.rglob("*")) == before
-        np.testing.assert_array_equal(flatten(network), flatten(found.network))
+        np.testing.assert_array_equal(flatten(network), flatten(found.model))
     with pytest.raises(RekalError, match=r"network.decoder.mean.weight is float32 \(4, 1\) there"):
         load_checkpoint(small_network(targets=2), folder)
     (tmp_path / "empty").mkdir()

@@ -137,7 +137,7 @@ def test_the_exact_likelihood_rises(gappy):
     current = wrong
     for i in range(8):
         em = EM(particles=500, iterations=1, average=1, tolerance=0.0, strength=WEAK)
-        current = em.run(current, batch, jax.random.key(i)).model
+        current = em.run(current, batch, key=jax.random.key(i)).model
         values.append(exact_log_likelihood(current, y, mask))
     assert np.diff(values).min() > -0.3, values
     assert values[-1] > values[0] + 5
@@ -187,7 +187,7 @@ def test_frozen_blocks_and_fixed_entries_stay(wave):
     corner = np.zeros((3, 3), bool)
     corner[0, 1] = True
     result = small(freeze=("C", "R", "c", "m"), fixed={"A": corner}).run(
-        model, wave, jax.random.key(1)
+        model, wave, key=jax.random.key(1)
     )
     for name in ("C", "R", "c", "m"):
         np.testing.assert_allclose(getattr(result.model, name), getattr(model, name), rtol=1e-6)
@@ -198,7 +198,7 @@ def test_frozen_blocks_and_fixed_entries_stay(wave):
 
 def test_full_covariances_are_symmetric_and_positive(wave):
     model = StochasticRNN.init(3, 1, key=jax.random.key(0))
-    Q = small(process_noise="full").run(model, wave, jax.random.key(1)).model.Q
+    Q = small(process_noise="full").run(model, wave, key=jax.random.key(1)).model.Q
     np.testing.assert_allclose(Q, Q.T, rtol=1e-6)
     assert np.linalg.eigvalsh(Q).min() > 0
     assert np.abs(Q - np.diag(np.diag(Q))).max() > 1e-6
@@ -207,7 +207,7 @@ def test_full_covariances_are_symmetric_and_positive(wave):
 def test_it_stops_on_the_tolerance_and_averages(wave):
     model = StochasticRNN.init(2, 1, key=jax.random.key(0))
     em = small(iterations=200, tolerance=1e-2, window=5)
-    result = em.run(model, wave, jax.random.key(1))
+    result = em.run(model, wave, key=jax.random.key(1))
     assert result.stopped == "tolerance"
     assert 10 <= len(result.log_likelihood) < 200
     assert result.log_likelihood[-5:].mean() > result.log_likelihood[:2].mean() + 10
@@ -219,7 +219,7 @@ def test_an_interrupt_returns_the_best_so_far(wave):
             raise KeyboardInterrupt
 
     model = StochasticRNN.init(2, 1, key=jax.random.key(0))
-    result = small().run(model, wave, jax.random.key(1), stop)
+    result = small().run(model, wave, key=jax.random.key(1), callback=stop)
     assert result.stopped == "interrupted"
     assert len(result.log_likelihood) == 3
     assert np.isfinite(result.model.A).all()
@@ -228,7 +228,7 @@ def test_an_interrupt_returns_the_best_so_far(wave):
 def test_starts_are_ranked_by_data_they_did_not_see(wave):
     good = (
         small(iterations=30)
-        .run(StochasticRNN.init(2, 1, key=jax.random.key(0)), wave, jax.random.key(1))
+        .run(StochasticRNN.init(2, 1, key=jax.random.key(0)), wave, key=jax.random.key(1))
         .model
     )
     bad = eqx.tree_at(lambda m: (m.A, m.C), good, (-0.9 * jnp.eye(2), 0.01 * good.C))
@@ -268,13 +268,13 @@ def test_bad_settings_are_refused(changes, word):
 def test_a_mask_that_does_not_fit_is_refused(wave):
     model = StochasticRNN.init(2, 1, key=jax.random.key(0))
     with pytest.raises(RekalError, match=r"fixed\['A'\]"):
-        small(fixed={"A": np.zeros((3, 3), bool)}).run(model, wave, jax.random.key(0))
+        small(fixed={"A": np.zeros((3, 3), bool)}).run(model, wave, key=jax.random.key(0))
 
 
 def test_a_network_without_priors_is_refused(wave):
     model = StochasticRNN.init(2, 1, key=jax.random.key(0))
     with pytest.raises(RekalError, match="with priors only"):
-        small(strength=None).run(model, wave, jax.random.key(0))
+        small(strength=None).run(model, wave, key=jax.random.key(0))
 
 
 def test_lengths_are_padded_to_few_sizes():

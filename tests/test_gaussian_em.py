@@ -133,16 +133,16 @@ def oscillation() -> Batch:
 def test_the_likelihood_of_a_network_rises_to_that_of_particles():
     batch, start = oscillation(), StochasticRNN.init(2, 1, key=jax.random.key(1))
     learner = EM(smoother="gaussian", iterations=30, tolerance=0.0, average=1)
-    result = learner.run(start, batch, jax.random.key(2))
+    result = learner.run(start, batch, key=jax.random.key(2))
     gains = np.diff(result.log_likelihood)
     assert result.log_likelihood[-1] > result.log_likelihood[0] + 50
     assert gains.min() > -1.0
-    again = learner.run(start, batch, jax.random.key(3))
+    again = learner.run(start, batch, key=jax.random.key(3))
     np.testing.assert_array_equal(result.log_likelihood, again.log_likelihood)
 
     told = []
     particles = EM(particles=50, iterations=2, tolerance=0.0, warm_start=30)
-    warm = particles.run(start, batch, jax.random.key(2), told.append)
+    warm = particles.run(start, batch, key=jax.random.key(2), callback=told.append)
     assert len(warm.log_likelihood) == 2
     assert [p.iteration for p in told] == list(range(1, 33))
     assert told[0].iterations == 32
@@ -165,7 +165,7 @@ def test_kernels_learn_a_curve():
     values = {}
     for name, freeze in (("kernels", ("c", "C", "R")), ("linear", ("c", "C", "R", "H"))):
         learner = EM(smoother="gaussian", iterations=25, tolerance=0.0, average=1, freeze=freeze)
-        result = learner.run(start, batch, jax.random.key(0))
+        result = learner.run(start, batch, key=jax.random.key(0))
         values[name] = result.log_likelihood
         assert isinstance(result.model, RBFNetwork)
         assert np.diff(result.log_likelihood).min() > -2.0
@@ -195,10 +195,10 @@ def test_what_is_refused():
             EM(**change)
     model = RBFNetwork.init(1, 1, key=jax.random.key(0), kernels=2)
     with pytest.raises(RekalError, match="smoother='gaussian'"):
-        EM().run(model, oscillation(), jax.random.key(0))
+        EM().run(model, oscillation(), key=jax.random.key(0))
     network = StochasticRNN.init(1, 1, key=jax.random.key(0))
     with pytest.raises(RekalError, match="there is no block 'H'"):
-        EM(freeze=("H",)).run(network, oscillation(), jax.random.key(0))
+        EM(freeze=("H",)).run(network, oscillation(), key=jax.random.key(0))
     with pytest.raises(RekalError, match="radius must be positive"):
         RBFNetwork.init(1, 1, key=jax.random.key(0), radius=0.0)
     with pytest.raises(RekalError, match=r"need centers of shape \(kernels, 1\)"):

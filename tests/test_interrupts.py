@@ -24,6 +24,7 @@ from rekalman.learners.em import em, linear_em, restarts
 from rekalman.learners.em.em import EM
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
 from rekalman.learners.online import tracked
+from rekalman.learners.protocol import TrainResult
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -76,11 +77,11 @@ def test_a_search_that_found_nothing_better_hands_out_nothing():
 def test_trials_are_not_lost_when_the_training_of_the_winner_has_not_begun(series, monkeypatch):
     run, calls = EM.run, []
 
-    def second(self, *args):
+    def second(self, *args, **how):
         calls.append(1)
         if len(calls) == 3:
             stop()
-        return run(self, *args)
+        return run(self, *args, **how)
 
     monkeypatch.setattr(EM, "run", second)
     learner = EM(particles=20, iterations=2)
@@ -93,8 +94,8 @@ def test_trials_are_not_lost_when_the_training_of_the_winner_has_not_begun(serie
 
 
 def test_half_trained_networks_of_an_ensemble_are_not_used(series, monkeypatch):
-    cut = em.EMResult(None, np.zeros(2), "interrupted", 0.0)
-    monkeypatch.setattr(EM, "run", lambda *_: cut)
+    cut = TrainResult.by_likelihood(None, np.zeros(2), "interrupted")
+    monkeypatch.setattr(EM, "run", lambda *_, **__: cut)
     with pytest.raises(KeyboardInterrupt):
         tracked.fit_network(np.asarray(series.values)[0], np.asarray(series.mask)[0], 1, EM())
 

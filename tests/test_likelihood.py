@@ -170,7 +170,7 @@ def test_an_interrupt_keeps_the_best():
             raise KeyboardInterrupt
 
     batch = as_batch(Sequences.from_arrays(y))
-    found = MaximumLikelihood().run(local_level().start(y), batch, interrupt)
+    found = MaximumLikelihood().run(local_level().start(y), batch, callback=interrupt)
     assert found.stopped == "interrupted"
     assert len(found.log_likelihood) == 4 and found.value >= found.log_likelihood[0]
 

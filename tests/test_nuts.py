@@ -25,7 +25,7 @@ def test_nile(data_root):
     y = pd.read_csv(data_root / "classic_ssm" / "Nile.csv")["value"].to_numpy(float)
     batch = as_batch(Sequences.from_arrays(y))
     learner = NUTS(draws=250, warmup=150, chains=2)
-    found = learner.run(local_level().start(y), batch, jax.random.key(0))
+    found = learner.run(local_level().start(y), batch, key=jax.random.key(0))
     # The maximum: 15,099 (standard error 3,146) and 1,469 (1,280).
     middle = found.quantile(0.5)
     assert middle["noise variance"] == pytest.approx(15099, abs=1600)

@@ -265,7 +265,7 @@ def test_bounds_and_back(bounds):
 def test_nuts_samples_the_parameters(nile):
     """As for the structure (`test_nuts.py`): the maximum is 15,099 (3,146) and 1,469 (1,280)."""
     draws = NUTS(draws=200, warmup=150, chains=1).run(
-        local_level(), as_batch(nile), jax.random.key(0)
+        local_level(), as_batch(nile), key=jax.random.key(0)
     )
     middle = draws.quantile(0.5)
     assert middle["noise"] == pytest.approx(15099, abs=1800)

@@ -36,8 +36,8 @@ def test_it_finds_a_network_that_simulates_the_data():
     keys = [jax.random.key(seed) for seed in (1, 2, 3)]
     starts = [StochasticRNN.init(2, 1, key=key, inputs=1, linear_observation=True) for key in keys]
     found = SimulationError(ridge=0.0).search(starts, batch)[0]
-    assert (np.diff(found.log_likelihood) >= 0).all()
-    assert np.sqrt(-2 * found.log_likelihood[-1]) < 0.03
+    assert (np.diff(found.history.values) <= 0).all()
+    assert np.sqrt(found.history.values[-1]) < 0.03
     assert np.linalg.eigvalsh(found.model.P).min() > 0
     assert float(found.model.R[0, 0]) < 2e-3
     # A fresh input is simulated as well: the dynamics were learned, not the series.
@@ -55,7 +55,7 @@ def test_what_is_masked_changes_nothing():
     start = StochasticRNN.init(2, 1, key=jax.random.key(1), inputs=1, linear_observation=True)
     learner = SimulationError(iterations=3)
     spoiled = batch._replace(values=jnp.where(batch.mask, batch.values, 1e3))
-    one, other = (learner.run(start, b).log_likelihood for b in (batch, spoiled))
+    one, other = (learner.run(start, b).history.values for b in (batch, spoiled))
     np.testing.assert_array_equal(one, other)
 
 

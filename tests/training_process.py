@@ -33,4 +33,4 @@ found = small_run(options.epochs).run(
 )
 print(f"{jax.device_count()} devices", file=sys.stderr)
 if jax.process_index() == 0:
-    np.savez(options.result, parameters=flatten(found.network), validation=found.validation)
+    np.savez(options.result, parameters=flatten(found.model), validation=found.validation)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from rekalman.learners.em.em import Progress
+from rekalman.learners.protocol import Progress
 
 Report = Callable[[str, Progress], None]
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rekalman.filters.choice import Filtering
-from rekalman.learners.em.em import EMResult
 from rekalman.learners.likelihood.uncertainty import Uncertainty
+from rekalman.learners.protocol import TrainResult
 
 
 class Parameter(NamedTuple):
@@ -50,7 +50,7 @@ class Trained(NamedTuple):
         warnings: what held-out data say against the model, a sentence each.
     """
 
-    result: EMResult
+    result: TrainResult
     filtering: Filtering
     trials: tuple[tuple[str, float], ...] = ()
     parameters: tuple[Parameter, ...] = ()

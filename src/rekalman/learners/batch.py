@@ -48,11 +48,11 @@ def padded_length(steps: int) -> int:
     return -(-steps // unit) * unit
 
 
-def as_batch(data: Sequences, model: StateSpaceModel | Filter | None = None) -> Batch:
+def as_batch(data: Sequences | Batch, model: StateSpaceModel | Filter | None = None) -> Batch:
     """Arrays in the computation's precision, padded at the end.
 
     Args:
-        data: the series.
+        data: the series; a `Batch` is left as it is.
         model: what they are for. A model in continuous time takes the lengths of the steps; the series of
             one whose matrices are given step by step are not padded.
 
@@ -62,6 +62,8 @@ def as_batch(data: Sequences, model: StateSpaceModel | Filter | None = None) -> 
             interval than the series; a model that varies in time is too short for them; numbers beyond
             those of the computation's precision; `data` are no `Sequences`.
     """
+    if isinstance(data, Batch):
+        return data
     if not isinstance(data, Sequences):
         raise RekalError(
             f"the data must be Sequences, not {type(data).__name__}: make them with "

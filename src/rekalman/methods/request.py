@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rekalman.data import Sequences
     from rekalman.data.scales.box_cox import BoxCox
     from rekalman.filters.choice import Filtering
-    from rekalman.learners.em.em import Progress
+    from rekalman.learners.protocol import Progress
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

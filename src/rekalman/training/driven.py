@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -19,10 +20,11 @@ from rekalman.learners.batch import Batch, as_batch
 from rekalman.learners.driven.choice import best_driven
 from rekalman.learners.driven.networks import Shape
 from rekalman.learners.driven.simulation_error import SimulationError, with_noise
-from rekalman.learners.em.em import EM, EMResult, Progress
+from rekalman.learners.em.em import EM
 from rekalman.learners.em.held_out import Choice
 from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.likelihood.likelihood import in_double
+from rekalman.learners.protocol import Progress, TrainResult
 from rekalman.models.mean_network import mean_network, member_order
 
 DECIDED = (
@@ -96,11 +98,12 @@ def train_driven(
             report("noise", progress)
 
     error = choice.errors[choice.name]
-    result = EMResult(model, np.array([-0.5 * error**2]), "interrupted", 0.0)
+    result = TrainResult.by_likelihood(model, np.array([-0.5 * error**2]), "interrupted")
     if not choice.interrupted:
         with contextlib.suppress(KeyboardInterrupt):  # before its first iteration
-            result = NOISE.run(model, batch, jax.random.key(seed), learned)
-    return Trained(result._replace(seconds=time.perf_counter() - began), following)
+            result = NOISE.run(model, batch, callback=learned)
+    history = replace(result.history, seconds=time.perf_counter() - began)
+    return Trained(replace(result, history=history), following)
 
 
 def simulation_choice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import equinox as eqx
@@ -14,11 +15,11 @@ from rekalman.filters.choice import Filtering
 from rekalman.fitting.progress import Report
 from rekalman.fitting.trained import Trained
 from rekalman.learners.batch import as_batch, check_batch_memory
-from rekalman.learners.em.em import EM, EMResult, Progress
-from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.em.em import EM
 from rekalman.learners.em.priors import SAFEGUARD
-from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.likelihood.estimate import Estimate
 from rekalman.learners.likelihood.uncertainty import estimated
+from rekalman.learners.protocol import Learner, Progress
 from rekalman.learners.start.n4sid import n4sid
 from rekalman.learners.start.order import choose_order
 from rekalman.models.continuous import LinearContinuous
@@ -29,7 +30,7 @@ from rekalman.numerics.precision import modelling_dtype
 def train_linear(
     prepared: Sequences,
     model: LinearGaussian | LinearContinuous | None,
-    learner: EM | MaximumLikelihood,
+    learner: Learner,
     states: int | None,
     following: Filtering,
     report: Report | None,
@@ -57,33 +58,21 @@ def train_linear(
             start = linear_start(prepared, states)
         else:
             start = choose_order(batch).by_bic.model
-        uncertainty, starts = None, ()
         following.of(start)  # refused before the work, not after
         check_batch_memory(start.states, batch)
-        if isinstance(learner, MaximumLikelihood):
-            found = learner.run(start, batch, told)
-            uncertainty = estimated(found, prepared.interval)
-            result = EMResult(found.model, found.log_likelihood, found.stopped, found.seconds)
-            starts = found.starts
-        else:
-            start = cast(LinearGaussian, start)
-            if model is None:
-                start = _shaped(start, learner)
-            usual = SAFEGUARD if model is None else None
-            result = linear_em(
-                start,
-                batch,
-                iterations=learner.iterations,
-                tolerance=learner.tolerance,
-                freeze=learner.freeze,
-                fixed=learner.fixed,
-                process_noise=learner.process_noise,
-                observation_noise=learner.observation_noise,
-                strength=usual if isinstance(learner.strength, str) else learner.strength,
-                report=told,
-            )
-    result = result._replace(model=_in(modelling_dtype(), result.model))
+        if model is None and isinstance(learner, EM):
+            start, learner = _shaped(cast(LinearGaussian, start), learner), _safe(learner)
+        result = learner.run(start, batch, callback=told)
+        uncertainty, starts = None, ()
+        if isinstance(result, Estimate):
+            uncertainty, starts = estimated(result, prepared.interval), result.starts
+    result = replace(result, model=_in(modelling_dtype(), result.model))
     return Trained(result, following, uncertainty=uncertainty, starts=starts)
+
+
+def _safe(em: EM) -> EM:
+    """EM with the weak priors of a start that was made from the data, where none are asked for."""
+    return replace(em, strength=SAFEGUARD) if isinstance(em.strength, str) else em
 
 
 def _shaped(start: LinearGaussian, em: EM) -> LinearGaussian:

@@ -83,17 +83,17 @@ def train_network(
         trials = _in_raw_units(judged, batch, hold_out, volume)
         interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)
     if interrupted is not None:
-        result = ranked[0].result._replace(stopped="interrupted")
+        result = ranked[0].result.interrupted()
     else:
         each = None if report is None else lambda progress: report("training", progress)
         try:
-            result = em.run(best, batch, run_key, each)
+            result = em.run(best, batch, key=run_key, callback=each)
         except (
             KeyboardInterrupt
         ):  # before its first iteration: there is still what the trials learned
             if not ranked:
                 raise
-            result = ranked[0].result._replace(stopped="interrupted")
+            result = ranked[0].result.interrupted()
     score = None if not trials else trials[0][1]
     warnings: tuple[str, ...] = ()
     if advise:

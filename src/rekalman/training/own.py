@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
-import numpy as np
 
 from rekalman.data import Sequences
 from rekalman.filters.choice import Filtering
@@ -11,11 +12,11 @@ from rekalman.fitting.progress import Report
 from rekalman.fitting.trained import Parameter, Trained
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import as_batch, check_batch_memory
-from rekalman.learners.em.em import EMResult, Progress
 from rekalman.learners.likelihood.estimate import Estimate
 from rekalman.learners.likelihood.function_arrays import FUNCTIONS
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
 from rekalman.learners.likelihood.uncertainty import MOST, estimated
+from rekalman.learners.protocol import Progress
 from rekalman.models.base import StateSpaceModel
 from rekalman.models.nonlinear import NonlinearGaussian
 from rekalman.models.parametric import ParametricModel
@@ -61,13 +62,14 @@ def train_own(
         if report is not None:
             report("training", progress)
 
-    found = learner.run(model, batch, told, None if linear else following)
-    result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
+    if not linear:
+        learner = replace(learner, filtering=following)
+    found = learner.run(model, batch, callback=told)
     criteria: tuple[tuple[str, float], ...] = ()
     if found.structure is not None or found.information is not None:
         criteria = (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
     uncertainty = estimated(found, prepared.interval)
-    return Trained(result, following, (), _told(found), criteria, uncertainty, found.starts)
+    return Trained(found, following, (), _told(found), criteria, uncertainty, found.starts)
 
 
 def _told(found: Estimate) -> tuple[Parameter, ...]:

@@ -24,13 +24,12 @@ from rekalman.fitting.result import Fit
 from rekalman.forecasting import Labels
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import Batch
-from rekalman.learners.em.em import Progress
 from rekalman.learners.em.restarts import hide_after
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.learners.gradient.pieces import joined, pieces
 from rekalman.learners.gradient.shuffling import spans
 from rekalman.learners.gradient.spans import every_lead
-from rekalman.learners.gradient.training_bar import BackpropProgress, BackpropReport
+from rekalman.learners.protocol import Callback, Progress
 from rekalman.models.gaussian import LOG_2PI
 from rekalman.networks.decoders import GaussianHead
 from rekalman.networks.encoders import DenseEncoder
@@ -99,7 +98,8 @@ def train_recurrent(
         parts[0].pieces,
         parts[1].pieces,
         checkpoint=checkpoint,
-        progress=progress if isinstance(progress, bool) else _each_epoch(progress, units[0]),
+        progress=progress if isinstance(progress, bool) else False,
+        callback=None if isinstance(progress, bool) else _raw(progress, units[0]),
     )
     learned = learned_steps(prepared, hold_out)
     # Leads are counted in steps, whatever their length.
@@ -108,7 +108,7 @@ def train_recurrent(
     moved = np.where(known, each, 0.0).sum(0) / np.maximum(known.sum(0), 1)
     tables, warnings = {}, UNCALIBRATED
     try:
-        trained = CorrectedTable.of(found.network, linear.head, interval, bounds)
+        trained = CorrectedTable.of(found.model, linear.head, interval, bounds)
         calibration = calibrate(trained, batch, tail, moved)
     except KeyboardInterrupt:  # what was learned is not lost
         pass
@@ -116,7 +116,7 @@ def train_recurrent(
         tables = {"gate": calibration.gate, "factor": calibration.factor}
         warnings = behind_holding(calibration.horizons)
     return Fit(
-        algorithm=CorrectedTable.of(found.network, linear.whole, interval, bounds, **tables),
+        algorithm=CorrectedTable.of(found.model, linear.whole, interval, bounds, **tables),
         standardiser=standardiser,
         history=History(
             log_likelihood=np.zeros(0),
@@ -265,10 +265,11 @@ class _Units:
         return -loss.astype(np.float64) * self._steps - self._volume
 
 
-def _each_epoch(progress: Callable[[str, Progress], None], units: _Units) -> BackpropReport:
-    def report(now: BackpropProgress) -> None:
-        if now.batch == now.batches:
-            told = units.per_value(np.array([now.train]))
-            progress("training", Progress(now.epoch, now.epochs, float(told[0])))
+def _raw(progress: Callable[[str, Progress], None], units: _Units) -> Callback:
+    """What tells of each epoch in nats for each value of raw data."""
+
+    def report(now: Progress) -> None:
+        told = units.per_value(np.array([-now.log_likelihood]))
+        progress("training", now._replace(log_likelihood=float(told[0])))
 
     return report

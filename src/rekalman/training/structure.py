@@ -16,11 +16,11 @@ from rekalman.fitting.progress import Report
 from rekalman.fitting.trained import Parameter, Trained
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import as_batch, check_batch_memory
-from rekalman.learners.em.em import EMResult, Progress
 from rekalman.learners.likelihood.estimate import Estimate
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
 from rekalman.learners.likelihood.parameters import natural_and_slopes
 from rekalman.learners.likelihood.uncertainty import estimated
+from rekalman.learners.protocol import Progress
 from rekalman.models.structures.structure_units import raw_parameters, standardised
 from rekalman.models.structures.structures import Structure
 from rekalman.numerics.placing import placed
@@ -69,14 +69,13 @@ def train_structure(
         if report is not None:
             report("training", progress)
 
-    found = learner.run(start, batch, told)
+    found = learner.run(start, batch, callback=told)
     diffuse = len(found.model.diffuse)
     volume = float(log_volume(standardiser, data, diffuse).sum())
-    result = EMResult(found.model, np.asarray(found.log_likelihood), found.stopped, found.seconds)
     criteria = tuple((name, value + 2 * volume) for name, value in _criteria(found, standardiser))
     parameters = _parameters(found, standardiser)
     uncertainty = estimated(found, prepared.interval)
-    return Trained(result, following, (), parameters, criteria, uncertainty, found.starts)
+    return Trained(found, following, (), parameters, criteria, uncertainty, found.starts)
 
 
 def _check_columns(data: Sequences, structure: Structure) -> None:

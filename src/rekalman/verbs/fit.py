@@ -16,11 +16,8 @@ from rekalman.fitting.data import Data
 from rekalman.fitting.result import Fit
 from rekalman.foundation.arguments import seed_of
 from rekalman.foundation.errors import RekalError
-from rekalman.learners.driven.simulation_error import SimulationError
-from rekalman.learners.em.em import EM, Progress
-from rekalman.learners.gradient.backprop import Backprop
 from rekalman.learners.gradient.checkpoints import check_checkpoints
-from rekalman.learners.likelihood.likelihood import MaximumLikelihood
+from rekalman.learners.protocol import Learner, Progress
 from rekalman.methods.base import Method
 from rekalman.methods.request import TrainingRequest
 from rekalman.methods.selection import select
@@ -31,8 +28,6 @@ from rekalman.networks.network import Network
 from rekalman.numerics.compiled_functions import make_room
 from rekalman.training.judging import backtested, judged
 from rekalman.training.transform import TransformChoice
-
-Learner = EM | MaximumLikelihood | SimulationError | Backprop
 
 
 def fit(

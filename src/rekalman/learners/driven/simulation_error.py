@@ -17,24 +17,26 @@ and `m`, `P` are the moments of the states visited.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from rekalman.data import Sequences
 from rekalman.foundation.arguments import real, whole
 from rekalman.foundation.errors import RekalError
-from rekalman.learners.batch import Batch
+from rekalman.learners.batch import Batch, as_batch
 from rekalman.learners.driven.least_squares import Local, levenberg_marquardt
 from rekalman.learners.driven.stability import linear_block, slowest, spectral_radius, stabilised
-from rekalman.learners.em.em import EMResult, Progress
 from rekalman.learners.em.weights import shares_of
 from rekalman.learners.likelihood.sensitivities import sensitivities
+from rekalman.learners.protocol import Callback, Iterations, Progress, TrainResult
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.rbf import RBFNetwork
@@ -47,20 +49,17 @@ FIRST_SHARE = 1e-3  # the ridge on first states, as a share of that on weights
 Simulable = StochasticRNN | RBFNetwork | LinearGaussian
 
 
-class Simulation(NamedTuple):
+class Simulation(TrainResult):
     """A model that was trained on its free simulation.
 
     Attributes:
         model: the model.
+        history: the loss at the start and after each iteration; it stops by "converged", "iterations" or
+            "interrupted".
         firsts: first state of each series.
-        values: the loss at the start and after each iteration.
-        stopped: "converged", "iterations" or "interrupted".
     """
 
-    model: Any
     firsts: Array
-    values: np.ndarray
-    stopped: str
 
 
 class SimulationError(eqx.Module):
@@ -101,44 +100,45 @@ class SimulationError(eqx.Module):
 
     def run(
         self,
-        model: Simulable,
-        batch: Batch,
-        report: Callable[[Progress], None] | None = None,
+        start: Simulable,
+        data: Sequences | Batch,
+        *,
+        key: PRNGKeyArray | None = None,
+        callback: Callback | None = None,
         center: Simulable | None = None,
-    ) -> EMResult:
-        """Train from `model` on (standardised) series.
+    ) -> Simulation:
+        """Train from a model on (standardised) series.
 
         Memory grows with weights times observed entries: 200 weights and 100,000 entries take 160 MB.
 
         Args:
-            model: where to begin.
-            batch: the series.
-            report: told after each iteration.
+            start: where to begin.
+            data: the series.
+            key: not used: nothing is drawn.
+            callback: called after each iteration.
             center: a model of the same shape whose weights the ridge draws to; default zero.
 
         Returns:
-            The model, and as its history minus half the loss at the start and after each iteration. An
-            interrupt (Ctrl-C) ends the run with the best found so far.
+            The model, its first states, and the loss at the start and after each iteration. An interrupt
+            (Ctrl-C) ends the run with the best found so far.
 
         Raises:
             RekalError: the simulation of the start is not finite, or a state that is hardly seen has
                 grown beyond all bounds.
             KeyboardInterrupt: Ctrl-C before the first step that made it better.
         """
-        began, outside = time.perf_counter(), jnp.result_type(float)
-        found = self.minimise(model, batch, report, center)
-        made = found.model
-        if not np.trace(made.P) < LARGEST:
+        outside = jnp.result_type(float)
+        found = self.minimise(start, as_batch(data, start), callback, center)
+        if not np.trace(found.model.P) < LARGEST:
             raise RekalError("the states grow beyond all bounds: begin from a stable model")
-        made = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), outside), made)
-        seconds = time.perf_counter() - began
-        return EMResult(made, -0.5 * found.values, found.stopped, seconds)
+        made = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), outside), found.model)
+        return replace(found, model=made)
 
     def minimise(
         self,
         model: Simulable,
         batch: Batch,
-        report: Callable[[Progress], None] | None = None,
+        report: Callback | None = None,
         center: Simulable | None = None,
         firsts: Array | None = None,
     ) -> Simulation:
@@ -148,6 +148,7 @@ class SimulationError(eqx.Module):
             RekalError: as for `run`.
             KeyboardInterrupt: as for `run`.
         """
+        began = time.perf_counter()
         with jax.enable_x64(True):
             model, batch = jax.tree.map(_double, (model, batch))
             begun = jnp.broadcast_to(model.m, (batch.values.shape[0], model.states))
@@ -194,14 +195,18 @@ class SimulationError(eqx.Module):
             )
             opened = ravel_pytree((model.weights(), firsts))[1](jnp.asarray(found.point))
             made = with_noise(model.with_weights(opened[0]), opened[1], batch)
-        return Simulation(made, opened[1], found.values, found.stopped)
+        rest = (found.stopped, time.perf_counter() - began, int(np.asarray(scored).sum()))
+        loss = Iterations(
+            "loss", "mean squared error", found.values, *rest, rises=False, monotone=True
+        )
+        return Simulation(made, loss, opened[1])
 
     def search(
         self,
         starts: Sequence[Simulable],
         batch: Batch,
-        report: Callable[[Progress], None] | None = None,
-    ) -> list[EMResult]:
+        report: Callback | None = None,
+    ) -> list[Simulation]:
         """Train from every start; the best come first.
 
         Raises:
@@ -212,20 +217,20 @@ class SimulationError(eqx.Module):
         found, refused = [], RekalError("a search needs at least one start")
         for start in starts:
             try:
-                found.append(self.run(start, batch, report))
+                found.append(self.run(start, batch, callback=report))
             except RekalError as error:
                 refused = error
                 continue
             except KeyboardInterrupt:
                 if not found:
                     raise
-                found[-1] = found[-1]._replace(stopped="interrupted")
+                found[-1] = cast(Simulation, found[-1].interrupted())
                 break
             if found[-1].stopped == "interrupted":
                 break
         if not found:
             raise refused
-        return sorted(found, key=lambda each: -each.log_likelihood[-1])
+        return sorted(found, key=lambda each: each.history.values[-1])
 
 
 def simulated(

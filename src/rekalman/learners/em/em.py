@@ -8,31 +8,36 @@ parameters over the last iterations (Polyak and Juditsky 1992), whose noise is s
 
 The smoother can be exchanged. A Gaussian one (`gaussian_statistics.py`) is deterministic, and as good while
 noise is low; with much noise in a curved network it goes astray. It can prepare the start of the particles
-(`warm_start`), and is the one that trains an `RBFNetwork`.
+(`warm_start`), and is the one that trains an `RBFNetwork`. A linear model has an exact one (`linear_em.py`),
+and needs none of what belongs to particles.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, cast
 
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from rekalman.data import Sequences
 from rekalman.filters.particle import Proposal
 from rekalman.foundation.arguments import real, whole
 from rekalman.foundation.errors import RekalError
-from rekalman.learners.batch import Batch
+from rekalman.learners.batch import Batch, as_batch
 from rekalman.learners.em.constraints import constrain
 from rekalman.learners.em.gaussian_statistics import Approximation, gaussian_e_step
+from rekalman.learners.em.linear_em import linear_em
 from rekalman.learners.em.linear_maximise import LinearNoise
 from rekalman.learners.em.maximise import BLOCKS, Constraints, Priors, maximise
 from rekalman.learners.em.particle_statistics import Inference, e_step
 from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.em.statistics import Statistics
+from rekalman.learners.protocol import Callback, Progress, TrainResult
+from rekalman.models.linear import LinearGaussian
 from rekalman.models.rbf import RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
 from rekalman.numerics.memory import check_memory
@@ -46,35 +51,8 @@ Smoother = Literal["particles", "gaussian"]
 Network = TypeVar("Network", StochasticRNN, RBFNetwork)
 
 
-class Progress(NamedTuple):
-    """What a progress display is told after each iteration."""
-
-    iteration: int
-    iterations: int
-    log_likelihood: float
-
-
-class EMResult(NamedTuple):
-    """What a run of EM leaves.
-
-    Attributes:
-        model: the trained model; with particles its parameters are averaged over the last iterations.
-        log_likelihood: training log-likelihood in nats under the parameters before each iteration.
-        stopped: why it stopped: "tolerance", "iterations" or "interrupted".
-        seconds: wall time.
-        objective: what was raised, where that is not the log-likelihood but the log-likelihood plus the log
-            prior, in nats under the parameters before each iteration; else of length zero.
-    """
-
-    model: Any
-    log_likelihood: Float[np.ndarray, " iterations"]
-    stopped: str
-    seconds: float
-    objective: Float[np.ndarray, " raised"] = np.zeros(0)
-
-
 class EM(eqx.Module):
-    """EM with a particle smoother or a Gaussian one.
+    """EM with a particle smoother, a Gaussian one or, of a linear model, the exact one.
 
     Attributes:
         particles: number of particles (the paper uses 100).
@@ -157,20 +135,37 @@ class EM(eqx.Module):
 
     def run(
         self,
-        model: StochasticRNN | RBFNetwork,
-        batch: Batch,
-        key: PRNGKeyArray,
-        report: Callable[[Progress], None] | None = None,
-    ) -> EMResult:
-        """Train from `model` on (standardised) series.
+        start: StochasticRNN | RBFNetwork | LinearGaussian,
+        data: Sequences | Batch,
+        *,
+        key: PRNGKeyArray | None = None,
+        callback: Callback | None = None,
+    ) -> TrainResult:
+        """Train from a model on (standardised) series.
 
         An interrupt (Ctrl-C) ends the run with the best found so far.
 
+        Args:
+            start: where to begin.
+            data: the series.
+            key: start of the randomness of particles; nothing else draws.
+            callback: called after each iteration.
+
+        Returns:
+            The trained model, of particles with parameters averaged over the last iterations, and the
+            training log-likelihood under the parameters before each iteration.
+
         Raises:
             RekalError: the likelihood is not finite, a constraint does not fit the model, there are no
-                priors, or particles are asked to train an `RBFNetwork`.
+                priors, particles are asked to train an `RBFNetwork` or have no key, or the model is linear
+                and has no closed-form M-step.
             KeyboardInterrupt: Ctrl-C before the first iteration was done.
         """
+        batch = as_batch(data, start)
+        if start.linear:
+            return self._exact(cast(LinearGaussian, start), batch, callback)
+        # An RBFNetwork gets on only with the Gaussian smoother, which takes both kinds.
+        model = cast(StochasticRNN, start)
         gaussian = self.smoother == "gaussian"
         if not model.elementwise and not gaussian:
             raise RekalError(
@@ -183,20 +178,18 @@ class EM(eqx.Module):
             self._check_memory(model, batch)
         constraints = self.constraints(model)
         entries = int(np.asarray(batch.mask).sum())
-        keys = jax.random.split(key, self.iterations + 1)
+        keys = self._keys(key)
         how = (self.particles, self.proposal, self.trajectories)
         history: list[float] = []
         recent: list[StochasticRNN] = []
         stopped, began, done = "iterations", time.perf_counter(), 0
         total = self.warm_start + self.iterations
-        # An RBFNetwork has got here only with the Gaussian smoother, which takes both kinds.
-        model = cast(StochasticRNN, model)
         try:
             if gaussian or self.warm_start:
-                start = gaussian_e_step(model, self.approximation, batch)[0]
+                first = gaussian_e_step(model, self.approximation, batch)[0]
             else:
-                start = e_step(model, how, batch, keys[-1])[0]
-            priors = _scaled(strength, start)
+                first = e_step(model, how, batch, keys[-1])[0]
+            priors = _scaled(strength, first)
             for i in range(total):
                 warming = i < self.warm_start
                 if gaussian or warming:
@@ -213,8 +206,8 @@ class EM(eqx.Module):
                     recent = (
                         [*recent[-(self.average - 1) :], model] if self.average > 1 else [model]
                     )
-                if report is not None:
-                    report(Progress(i + 1, total, value))
+                if callback is not None:
+                    callback(Progress(i + 1, total, value))
                 if self._settled(history, entries):
                     stopped = "tolerance"
                     break
@@ -223,7 +216,41 @@ class EM(eqx.Module):
                 raise
             stopped = "interrupted"
         result = _average(recent) if recent else model
-        return EMResult(result, np.array(history), stopped, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return TrainResult.by_likelihood(result, np.array(history), stopped, seconds, entries)
+
+    def _keys(self, key: PRNGKeyArray | None) -> PRNGKeyArray:
+        """One key for each iteration and one for the priors.
+
+        Raises:
+            RekalError: particles have none.
+        """
+        if key is None and self.smoother == "particles":
+            raise RekalError("EM with particles draws them: give run a key")
+        return jax.random.split(jax.random.key(0) if key is None else key, self.iterations + 1)
+
+    def _exact(self, start: LinearGaussian, batch: Batch, callback: Callback | None) -> TrainResult:
+        """EM of a linear model, whose smoother is exact.
+
+        Raises:
+            RekalError: as for `linear_em`, or the model has no closed-form M-step.
+        """
+        if start.continuous or not start.time_invariant:
+            raise RekalError(
+                f"a {type(start).__name__} has no closed-form M-step: use MaximumLikelihood"
+            )
+        return linear_em(
+            start,
+            batch,
+            iterations=self.iterations,
+            tolerance=self.tolerance,
+            freeze=self.freeze,
+            fixed=self.fixed,
+            process_noise=self.process_noise,
+            observation_noise=self.observation_noise,
+            strength=None if isinstance(self.strength, str) else self.strength,
+            report=callback,
+        )
 
     def _check_memory(self, model: StochasticRNN | RBFNetwork, batch: Batch) -> None:
         """Refuse particles that no memory could hold.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -27,13 +27,13 @@ from rekalman.filters.kalman.forms import Form
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import Batch, like_lengths
 from rekalman.learners.em.constraints import check_flat_columns, constrain_linear
-from rekalman.learners.em.em import EMResult, Progress
 from rekalman.learners.em.linear_maximise import LinearConstraints, LinearNoise, maximise_linear
 from rekalman.learners.em.linear_statistics import linear_e_step
 from rekalman.learners.em.log_prior import log_prior
 from rekalman.learners.em.maximise import Priors
 from rekalman.learners.em.priors import SAFEGUARD, PriorStrength
 from rekalman.learners.likelihood.regression import RegressionPrior
+from rekalman.learners.protocol import LIKELIHOOD, POSTERIOR, Iterations, Progress, TrainResult
 from rekalman.models.linear import LinearGaussian
 from rekalman.numerics.placing import placed
 
@@ -57,7 +57,7 @@ def linear_em(
     observation_noise: LinearNoise | None = "full",
     strength: PriorStrength | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> EMResult:
+) -> TrainResult:
     """Train a linear Gaussian model by EM.
 
     An interrupt (Ctrl-C) ends the run with the parameters found so far.
@@ -77,8 +77,8 @@ def linear_em(
         report: told after each iteration.
 
     Returns:
-        The model after the last iteration, the log-likelihood before each iteration, why it stopped
-        ("tolerance", "iterations" or "interrupted"), the seconds it took, and with priors the objective.
+        The model after the last iteration, and the log-likelihood before each iteration; the objective is
+        that, with priors plus their log density. It stops by "tolerance", "iterations" or "interrupted".
 
     Raises:
         RekalError: the start is stationary, shapes do not fit, a covariance that is to stay diagonal
@@ -105,7 +105,7 @@ def linear_em(
     try:
         priors = no_priors(model)
         # Their scale comes from the first E-step: worked out apart, it would be compiled twice.
-        known = jnp.asarray(strength is None)
+        scaled = jnp.asarray(strength is None)
         weights = _as_arrays(SAFEGUARD if strength is None else strength, model.A.dtype)
         stretch = 1
         while len(history) < iterations:
@@ -113,10 +113,10 @@ def linear_em(
             since = time.perf_counter()
             before = jnp.asarray(raised[-1] if raised else -jnp.inf, model.A.dtype)
             new, priors, values, objectives, count, settled = _stretch(
-                model, groups, (priors, known, weights), constraints, shapes, form, gain,
+                model, groups, (priors, scaled, weights), constraints, shapes, form, gain,
                 jnp.asarray(stretch), before,
             )  # fmt: skip
-            known = jnp.asarray(True)
+            scaled = jnp.asarray(True)
             found = np.asarray(values, np.float64)[: int(count)]
             aims = np.asarray(objectives, np.float64)[: int(count)]
             for value, aim in zip(found, aims, strict=True):
@@ -145,9 +145,11 @@ def linear_em(
         if model is start:  # nothing was learned
             raise
         stopped = "interrupted"
-    objective = np.zeros(0) if strength is None else np.array(raised)
-    seconds = time.perf_counter() - began
-    return EMResult(cast(Any, model), np.array(history), stopped, seconds, objective)
+    seconds, entries = time.perf_counter() - began, int(batch.mask.sum())
+    known = np.array(history)
+    objective, values = (LIKELIHOOD, known) if strength is None else (POSTERIOR, np.array(raised))
+    rest = (stopped, seconds, entries, known)
+    return TrainResult(model, Iterations(objective, "nats", values, *rest, monotone=True))
 
 
 def no_priors(model: LinearGaussian) -> Priors:

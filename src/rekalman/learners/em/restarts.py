@@ -17,7 +17,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from rekalman.filters.choice import Filtering
 from rekalman.learners.batch import Batch
-from rekalman.learners.em.em import EM, EMResult, Progress
+from rekalman.learners.em.em import EM
+from rekalman.learners.protocol import Progress, TrainResult
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.rbf import RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
@@ -35,7 +36,7 @@ class Trial(NamedTuple):
     """
 
     name: str
-    result: EMResult
+    result: TrainResult
     held_out: float
 
 
@@ -106,19 +107,17 @@ def try_starts(
     for name, start in starts:
         told = None if report is None else lambda progress, name=name: report(name, progress)
         try:
-            result = em.run(start, train, run_key, told)
+            result = em.run(start, train, key=run_key, callback=told)
         except KeyboardInterrupt:  # before its first iteration
             if not trials:
                 raise
-            trials[-1] = trials[-1]._replace(
-                result=trials[-1].result._replace(stopped="interrupted")
-            )
+            trials[-1] = trials[-1]._replace(result=trials[-1].result.interrupted())
             break
         try:
             scores = log_evidence(result.model, judge, batch, score_key)
             held_out = float((np.asarray(scores, np.float64) * hidden).sum())
         except KeyboardInterrupt:  # not judged: behind all others
-            result, held_out = result._replace(stopped="interrupted"), -np.inf
+            result, held_out = result.interrupted(), -np.inf
         trials.append(Trial(name, result, held_out))
         if result.stopped == "interrupted":
             break

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PRNGKeyArray
 
 from rekalman.data import Sequences
 from rekalman.data.images import Frames
@@ -25,28 +24,26 @@ from rekalman.learners.gradient.optimiser import Recipe, Schedule, with_paramete
 from rekalman.learners.gradient.pool import Pool
 from rekalman.learners.gradient.shuffling import Disturbance, batch_size, held_out
 from rekalman.learners.gradient.training import Outlets, Plan, Training
-from rekalman.learners.gradient.training_bar import BackpropReport, training_bar
+from rekalman.learners.gradient.training_bar import BackpropReport, each_epoch, training_bar
+from rekalman.learners.protocol import Callback, Iterations, TrainResult
 from rekalman.networks.network import Network
 from rekalman.numerics.memory import keep_freed_memory
 
 
-class BackpropResult(NamedTuple):
+class BackpropResult(TrainResult):
     """What a run of training leaves.
 
     Attributes:
-        network: the network with the parameters of the best epoch, or of the last without validation.
+        model: the network with the parameters of the best epoch, or of the last without validation.
+        history: the loss on the series for validation after each epoch, else that of the training; it stops
+            by "epochs", "patience" or "interrupted". Its seconds are those of all calls that continued it.
         train: mean loss of each epoch, in nats a step, while parameters changed.
         validation: loss on the series for validation after each epoch; NaN without any.
-        stopped: why it stopped: "epochs", "patience" or "interrupted".
-        seconds: wall time of training, of all calls that continued it together.
         frames_per_second: steps of series trained on in a second, median over the epochs.
     """
 
-    network: Network
     train: Float[np.ndarray, " epochs"]
     validation: Float[np.ndarray, " epochs"]
-    stopped: str
-    seconds: float
     frames_per_second: float
 
 
@@ -120,10 +117,12 @@ class Backprop:
 
     def run(
         self,
-        network: Network,
+        start: Network,
         data: Frames | Sequences,
         validation: Frames | Sequences | None = None,
         *,
+        key: PRNGKeyArray | None = None,
+        callback: Callback | None = None,
         checkpoint: str | Path | None = None,
         metrics: str | Path | None = None,
         tensorboard: str | Path | None = None,
@@ -135,9 +134,11 @@ class Backprop:
         The process keeps freed memory from then on (`rekalman.numerics.memory.keep_freed_memory`).
 
         Args:
-            network: what to train.
+            start: the network to train.
             data: series with targets.
             validation: series that choose the best epoch; default those of `hold_out`.
+            key: start of all randomness instead of `seed`.
+            callback: called after each epoch.
             checkpoint: folder for a checkpoint after each epoch. The same call continues from there, whatever
                 ended the run, and ends as if nothing had happened.
             metrics: CSV file with a line for each epoch (`rekalman.learners.gradient.metrics_log.Record`).
@@ -153,16 +154,17 @@ class Backprop:
         if checkpoint is not None:
             check_checkpoints(checkpoint)
         keep_freed_memory()
-        episodes, judged = self._split(network, data, validation)
+        network, learner = start, self._seeded(key)
+        episodes, judged = learner._split(network, data, validation)
         devices = Devices()
         devices.check(self.batch)
-        plan = self._plan(episodes, devices)
+        plan = learner._plan(episodes, devices)
         first = jax.process_index() == 0
         with ExitStack() as stack:
             checkpoints = None
             if checkpoint is not None:
                 checkpoints = Checkpoints(
-                    checkpoint, self._configuration(network, episodes, judged)
+                    checkpoint, learner._configuration(network, episodes, judged)
                 )
                 stack.callback(checkpoints.close)
             log = MetricsLog(metrics, tensorboard) if first else MetricsLog(None, None)
@@ -174,18 +176,33 @@ class Backprop:
                 devices,
                 Pool(devices, episodes.lengthened(plan.windows * plan.length)),
                 None if judged is None else Pool(devices, judged),
-                Outlets(checkpoints, log, report),
+                Outlets(checkpoints, log, each_epoch(callback, report)),
             )
             outcome = training.run()
         records = outcome.records
+        losses = np.array([record.train for record in records])
+        judgements = np.array([record.validation for record in records], float)
         return BackpropResult(
-            network=with_parameters(network, jnp.asarray(outcome.best)),
-            train=np.array([record.train for record in records]),
-            validation=np.array([record.validation for record in records], float),
-            stopped=outcome.stopped,
-            seconds=records[-1].seconds if records else 0.0,
+            model=with_parameters(network, jnp.asarray(outcome.best)),
+            history=Iterations(
+                "loss",
+                "nats per step",
+                losses if judged is None else judgements,
+                stopped=outcome.stopped,
+                seconds=records[-1].seconds if records else 0.0,
+                entries=int(np.asarray(data.mask).sum()),
+                rises=False,
+            ),
+            train=losses,
+            validation=judgements,
             frames_per_second=float(np.median([r.frames_per_second for r in records] or [0.0])),
         )
+
+    def _seeded(self, key: PRNGKeyArray | None) -> Backprop:
+        """The same with a seed from a key, where there is one."""
+        if key is None:
+            return self
+        return replace(self, seed=int(jax.random.randint(key, (), 0, 2**31 - 1)))
 
     def _split(
         self,

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from rekalman.learners.protocol import Callback, Progress
 
 
 class BackpropProgress(NamedTuple):
@@ -35,6 +38,20 @@ class BackpropProgress(NamedTuple):
 BackpropReport = Callable[[BackpropProgress], None]
 
 
+def each_epoch(callback: Callback | None, report: BackpropReport | None) -> BackpropReport | None:
+    """What to call after each batch: `report`, and at the end of an epoch `callback`."""
+    if callback is None:
+        return report
+
+    def both(now: BackpropProgress) -> None:
+        if report is not None:
+            report(now)
+        if now.batch == now.batches:
+            callback(Progress(now.epoch, now.epochs, -now.train))
+
+    return both
+
+
 @contextmanager
 def training_bar(show: bool | BackpropReport) -> Generator[BackpropReport | None]:
     """What to call after each batch, or None for silence.
@@ -55,7 +72,7 @@ def training_bar(show: bool | BackpropReport) -> Generator[BackpropReport | None
         TextColumn("{task.fields[speed]} frames/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Bar(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=None, epoch="...", losses="...", speed="...")
 
         def report(now: BackpropProgress) -> None:

@@ -6,15 +6,13 @@ however many starts there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from rekalman.filters.choice import Filtering
-from rekalman.learners.em.em import Progress
 from rekalman.learners.likelihood.information import Information, observed_information
 from rekalman.learners.likelihood.parameters import Parameters
 from rekalman.learners.likelihood.total import Group, form_of, value_and_gradient
+from rekalman.learners.protocol import Callback, Progress
 from rekalman.numerics.placing import placed
 
 ROUNDING = 1e-9  # share of a log-likelihood that is not told from its rounding
@@ -69,7 +67,7 @@ class Climb:
         objective: Objective,
         start: np.ndarray,
         iterations: int,
-        report: Callable[[Progress], None] | None = None,
+        report: Callback | None = None,
     ) -> None:
         self.objective, self.iterations, self.report = objective, iterations, report
         self.history: list[float] = []

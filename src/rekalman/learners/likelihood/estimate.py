@@ -19,8 +19,8 @@ from scipy.special import ndtri
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.likelihood.information import Information
 from rekalman.learners.likelihood.parameters import Parameters
+from rekalman.learners.protocol import TrainResult
 from rekalman.models.bounds import interval
-from rekalman.models.parametric import Made
 from rekalman.models.parametrised import Parametrised
 
 VANISHED = (
@@ -28,17 +28,16 @@ VANISHED = (
 )
 
 
-class Estimate(eqx.Module):
+class Estimate(TrainResult):
     """A maximum-likelihood estimate.
 
     Attributes:
         model: the model of the estimate.
+        history: the log-likelihood in nats at the start and after each iteration; the last is that of the
+            estimate. It stops by "converged", "iterations", "no better point" or "interrupted".
         structure: the structure or parametric model it was built of, or None.
-        log_likelihood: in nats, after each iteration; the last is that of the estimate.
         starts: those that were climbed, with the log-likelihood in nats where each climb was left; the first
             went on to the estimate.
-        stopped: "converged", "iterations", "no better point" or "interrupted".
-        seconds: wall time.
         names: names of the free parameters.
         estimates: their values in natural units.
         standard_errors: of these values; NaN where the data do not determine one.
@@ -51,12 +50,8 @@ class Estimate(eqx.Module):
         vector: their values without bounds.
     """
 
-    model: Made
     structure: Parametrised | None
-    log_likelihood: Float[np.ndarray, " iterations"]
     starts: tuple[tuple[str, float], ...] = eqx.field(static=True)
-    stopped: str = eqx.field(static=True)
-    seconds: float = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)
     estimates: Float[np.ndarray, " parameters"]
     standard_errors: Float[np.ndarray, " parameters"]

@@ -8,19 +8,20 @@ costs about two passes of the filter; that of a model of two functions is what i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
+from rekalman.data import Sequences
 from rekalman.filters.choice import Filtering
 from rekalman.foundation.arguments import real, whole
 from rekalman.foundation.errors import RekalError
-from rekalman.learners.batch import Batch, check_width
-from rekalman.learners.em.em import Progress
+from rekalman.learners.batch import Batch, as_batch, check_width
 from rekalman.learners.em.linear_maximise import LinearNoise
 from rekalman.learners.likelihood.climb import Objective
 from rekalman.learners.likelihood.estimate import VANISHED, Estimate
@@ -34,6 +35,7 @@ from rekalman.learners.likelihood.parameters import (
 )
 from rekalman.learners.likelihood.starts import search
 from rekalman.learners.likelihood.total import groups_of
+from rekalman.learners.protocol import Callback, TrainResult
 from rekalman.models.continuous import LinearContinuous
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
@@ -70,6 +72,7 @@ class MaximumLikelihood(eqx.Module):
             given one alone. The others lie over decades of signal to noise (of a structure also at the
             periods of the data): variances of structures, `Q` beside `R` of linear models and of models of
             two functions, positive parameters of a `ParametricModel`.
+        filtering: of a model of two functions, the filter whose likelihood counts; None is the unscented one.
         errors: work standard errors out, and end with Newton steps; both take two gradients for every
             parameter. Without, the search ends where L-BFGS does.
 
@@ -90,6 +93,7 @@ class MaximumLikelihood(eqx.Module):
     observation_noise: LinearNoise | None = eqx.field(static=True, default=None)
     starts: int = eqx.field(static=True, default=4)
     errors: bool = eqx.field(static=True, default=True)
+    filtering: Filtering | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
         whole("iterations", self.iterations)
@@ -98,34 +102,39 @@ class MaximumLikelihood(eqx.Module):
 
     def run(
         self,
-        model: Parametrised | LinearGaussian | LinearContinuous | NonlinearGaussian,
-        batch: Batch,
-        report: Callable[[Progress], None] | None = None,
-        filtering: Filtering | None = None,
+        start: Parametrised | LinearGaussian | LinearContinuous | NonlinearGaussian,
+        data: Sequences | Batch,
+        *,
+        key: PRNGKeyArray | None = None,
+        callback: Callback | None = None,
     ) -> Estimate:
         """Search from a model for the parameters that make the series most likely.
 
         An interrupt (Ctrl-C) ends the search with the best found so far.
 
         Args:
-            model: where the search begins.
-            batch: the series.
-            report: told after each iteration.
-            filtering: of a model of two functions, the filter whose likelihood counts; default the
-                unscented one.
+            start: where the search begins.
+            data: the series.
+            key: not used: nothing is drawn.
+            callback: called after each iteration.
 
         Raises:
-            RekalError: shapes do not fit, nothing is free, or the likelihood of the start is not finite.
+            RekalError: shapes do not fit, nothing is free, a filter is given for a linear model, or the
+                likelihood of the start is not finite.
             KeyboardInterrupt: Ctrl-C before the first step of the search was done.
         """
         outside = modelling_dtype()
         with jax.enable_x64(True):
-            model, batch = in_double(model), in_double(batch)
-            parameters = self.parameters(model)
-            start = parameters.build(parameters.vector)
-            check_fit(start, batch)
-            filtering = None if start.linear else filtering or Filtering("unscented")
-            estimate = self._search(parameters, batch, report, filtering)
+            parameters = self.parameters(in_double(start))
+            built = parameters.build(parameters.vector)
+            batch = in_double(as_batch(data, built))
+            check_fit(built, batch)
+            filtering = None if built.linear else self.filtering or Filtering("unscented")
+            if built.linear and self.filtering is not None:
+                raise RekalError(
+                    "filtering is of no use to a linear model, whose likelihood is exact: leave it out"
+                )
+            estimate = self._search(parameters, batch, callback, filtering)
             cast = lambda leaf: leaf.astype(outside) if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
             return eqx.tree_at(
                 lambda e: (e.model, e.structure),
@@ -163,7 +172,7 @@ class MaximumLikelihood(eqx.Module):
         self,
         parameters: Parameters,
         batch: Batch,
-        report: Callable[[Progress], None] | None,
+        report: Callback | None,
         filtering: Filtering | None,
     ) -> Estimate:
         began = time.perf_counter()
@@ -201,6 +210,10 @@ class MaximumLikelihood(eqx.Module):
                     stopped = "no better point"
             except KeyboardInterrupt:  # the search is done: without standard errors
                 information = None
+        climbed = np.array(climb.history[: int(np.argmax(climb.history)) + 1])
+        model, seconds = parameters.build(placed(vector)), time.perf_counter() - began
+        how = (climbed, stopped, seconds, objective.entries)
+        result = TrainResult.by_likelihood(model, *how, monotone=True)
         natural, jacobian = natural_and_slopes(parameters, placed(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)
@@ -212,12 +225,10 @@ class MaximumLikelihood(eqx.Module):
         edge = variances & (edge | (errors > VANISHED * estimates))
         errors = np.where(edge, np.nan, errors)
         return Estimate(
-            model=parameters.build(placed(vector)),
+            model=model,
             structure=parameters.structure(placed(vector)),
-            log_likelihood=np.array(climb.history[: int(np.argmax(climb.history)) + 1]),
+            history=result.history,
             starts=starts,
-            stopped=stopped,
-            seconds=time.perf_counter() - began,
             names=parameters.names,
             estimates=estimates,
             standard_errors=errors,

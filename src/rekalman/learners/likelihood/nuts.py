@@ -19,6 +19,7 @@ NumPyro samples (`pip install rekalman[bayes]`); the chains start from scattered
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,14 +29,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from rekalman.data import Sequences
 from rekalman.filters.kalman.forms import Form
 from rekalman.foundation.errors import RekalError
-from rekalman.learners.batch import Batch
+from rekalman.learners.batch import Batch, as_batch
 from rekalman.learners.likelihood.likelihood import check_fit, in_double
 from rekalman.learners.likelihood.named_parameters import NamedParameters, named_parameters
 from rekalman.learners.likelihood.parameters import natural_values
 from rekalman.learners.likelihood.total import Group, form_of, groups_of, total_log_likelihood
-from rekalman.models.parametric import ParametricModel
+from rekalman.learners.protocol import Callback, Progress, TrainResult
 from rekalman.models.parametrised import Parametrised
 from rekalman.models.structures.components import TINY, raised
 from rekalman.models.structures.structures import Structure
@@ -45,15 +47,16 @@ if TYPE_CHECKING:
     from arviz import InferenceData
 
 
-class Draws(eqx.Module):
+class Draws(TrainResult):
     """Draws from the posterior of named parameters.
 
     Attributes:
+        model: the linear model at the posterior mean of the free parameters.
+        history: the log-likelihood of every draw, one chain after the other, in nats.
         structure: the structure or parametric model at the posterior mean of the free parameters.
         names: names of the parameters.
         vectors: the free parameters without bounds `(chains, draws, parameters)`.
         values: the parameters in natural units, same shape.
-        log_likelihood: of each draw, in nats `(chains, draws)`.
         divergences: number of transitions that diverged; more than a few: do not trust the draws.
         parameters: how a structure is built of a vector.
     """
@@ -62,9 +65,13 @@ class Draws(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     vectors: Float[np.ndarray, "chains draws parameters"]
     values: Float[np.ndarray, "chains draws parameters"]
-    log_likelihood: Float[np.ndarray, "chains draws"]
     divergences: int = eqx.field(static=True)
     parameters: NamedParameters
+
+    @property
+    def log_likelihood(self) -> Float[np.ndarray, "chains draws"]:
+        """Of each draw, in nats."""
+        return self.history.log_likelihood.reshape(self.vectors.shape[:2])
 
     @property
     def mean(self) -> dict[str, float]:
@@ -128,11 +135,14 @@ class NUTS(eqx.Module):
         target: acceptance probability that the step size aims at.
 
     Examples:
+        >>> import jax
         >>> import rekalman
         >>> sampler = rekalman.NUTS(draws=500, warmup=300, chains=2)
         >>> sampler.draws * sampler.chains
         1000
-        >>> fit = rekalman.fit(rekalman.load_example("nile"), "local-level", sampler)  # doctest: +SKIP
+        >>> nile = rekalman.load_example("nile")
+        >>> start = rekalman.local_level().start(nile.values[0])
+        >>> draws = sampler.run(start, nile, key=jax.random.key(0))  # doctest: +SKIP
     """
 
     draws: int = eqx.field(static=True, default=1000)
@@ -148,17 +158,26 @@ class NUTS(eqx.Module):
         if not 0 < self.target < 1:
             raise RekalError(f"target must lie between 0 and 1, but is {self.target}")
 
-    def run(self, structure: Structure | ParametricModel, batch: Batch, key: PRNGKeyArray) -> Draws:
+    def run(
+        self,
+        start: Parametrised,
+        data: Sequences | Batch,
+        *,
+        key: PRNGKeyArray | None = None,
+        callback: Callback | None = None,
+    ) -> Draws:
         """Draw from the posterior of the parameters.
 
         Args:
-            structure: where the chains start (`structure.start(y)`), or a parametric model that is linear.
-            batch: the series.
+            start: where the chains start: a structure (`structure.start(y)`), or a parametric model that is
+                linear.
+            data: the series.
             key: the randomness.
+            callback: called once, when all draws are made: one compiled function makes them.
 
         Raises:
-            RekalError: NumPyro or ArviZ is not installed, shapes do not fit, the model is not linear, or an
-                unbounded parameter has no prior.
+            RekalError: there is no key, NumPyro or ArviZ is not installed, shapes do not fit, the model is
+                not linear, or an unbounded parameter has no prior.
         """
         try:
             import arviz  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -168,13 +187,16 @@ class NUTS(eqx.Module):
             raise RekalError(
                 "NUTS needs NumPyro and ArviZ: install them with pip install 'rekalman[bayes]'"
             ) from missing
-        outside = modelling_dtype()
+        if key is None:
+            raise RekalError("NUTS draws: give run a key")
+        outside, began = modelling_dtype(), time.perf_counter()
         with jax.enable_x64(True):
-            structure, batch = in_double(structure), in_double(batch)
+            structure = in_double(start)
             parameters = named_parameters(structure, self.freeze)
+            first = parameters.build(parameters.vector)
+            batch = in_double(as_batch(data, first))
             weak = structure.priors is None
             priors = weak_priors(parameters, batch) if weak else own_priors(parameters)
-            first = parameters.build(parameters.vector)
             if not first.linear:
                 raise RekalError(
                     "NUTS samples by an exact likelihood, which only a linear model has: use "
@@ -195,27 +217,35 @@ class NUTS(eqx.Module):
                 chain_method="sequential", progress_bar=False,
             )  # fmt: skip
             scatter_key, run_key = jax.random.split(key)
-            start = (parameters.vector - center) / width
-            scatter = 0.1 * jax.random.normal(scatter_key, (self.chains, start.size), start.dtype)
-            begin = start + scatter
+            middle = (parameters.vector - center) / width
+            scatter = 0.1 * jax.random.normal(scatter_key, (self.chains, middle.size), middle.dtype)
+            begin = middle + scatter
             sampler.run(run_key, init_params=begin[0] if self.chains == 1 else begin)
             vectors = center + width * sampler.get_samples(group_by_chain=True)
-            flat = vectors.reshape(-1, start.size)
+            flat = vectors.reshape(-1, middle.size)
             values = natural_values(parameters, flat).reshape(vectors.shape)
             scaled = (flat - center) / width
             log_likelihood = _log_likelihoods(parameters, scaled, center, width, groups, form)
             fields = sampler.get_extra_fields()
+            known = np.asarray(log_likelihood)
+            entries = int(np.asarray(batch.mask).sum())
+            how = (known, "iterations", time.perf_counter() - began, entries)
+            history = TrainResult.by_likelihood(None, *how).history
+            if callback is not None:
+                callback(Progress(self.draws, self.draws, float(known.mean())))
             outcome = Draws(
+                model=parameters.build(flat.mean(0)),
+                history=history,
                 structure=parameters.structure(flat.mean(0)),
                 names=parameters.names,
                 vectors=np.asarray(vectors),
                 values=np.asarray(values),
-                log_likelihood=np.asarray(log_likelihood).reshape(vectors.shape[:2]),
                 divergences=int(np.sum(np.asarray(fields["diverging"]))),
                 parameters=parameters,
             )
-            structure = jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), outcome.structure)
-            return eqx.tree_at(lambda d: d.structure, outcome, structure)
+            both = (outcome.model, outcome.structure)
+            cast_to = jax.tree.map(lambda leaf: jnp.asarray(leaf, outside), both)
+            return eqx.tree_at(lambda d: (d.model, d.structure), outcome, cast_to)
 
 
 def _log_likelihood(

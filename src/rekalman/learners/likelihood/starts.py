@@ -18,7 +18,6 @@ The best few starts are climbed some steps each; the better half of them on, unt
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -27,10 +26,10 @@ import numpy as np
 
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import Batch
-from rekalman.learners.em.em import Progress
 from rekalman.learners.likelihood.climb import Climb, Objective
 from rekalman.learners.likelihood.parameter_grids import parameter_grids
 from rekalman.learners.likelihood.parameters import ModelParameters, Parameters
+from rekalman.learners.protocol import Callback
 from rekalman.models.structures.start_grids import Grid
 
 MOST = 40  # combinations that are all evaluated; of more, one grid after the other
@@ -58,7 +57,7 @@ def search(
     batch: Batch,
     count: int,
     iterations: int,
-    report: Callable[[Progress], None] | None,
+    report: Callback | None,
 ) -> tuple[Climb, tuple[Start, ...], bool]:
     """Climb from several starts, and leave the best climb to be continued.
 

@@ -21,8 +21,9 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from rekalman.filters.adaptive.member import INNOVATION_SHARE
 from rekalman.filters.particle import ParticleFilter, Proposal
 from rekalman.learners.batch import Batch, padded_length
-from rekalman.learners.em.em import EM, EMResult
+from rekalman.learners.em.em import EM
 from rekalman.learners.em.priors import PriorStrength
+from rekalman.learners.protocol import TrainResult
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.models.stochastic_rnn import StochasticRNN
 
@@ -115,7 +116,7 @@ def train(
     key: PRNGKeyArray,
     start: StochasticRNN | None = None,
     length: int = 0,
-) -> EMResult:
+) -> TrainResult:
     """Train by EM on one standardised series.
 
     Args:
@@ -140,7 +141,7 @@ def train(
         inputs=None,
         valid=jnp.asarray(np.arange(size) < steps)[None],
     )
-    result = em.run(start, batch, key)
+    result = em.run(start, batch, key=key)
     if result.stopped == "interrupted":
         raise KeyboardInterrupt
     return result

@@ -42,11 +42,12 @@ class OwnFunctions(OwnModel):
         """The state-space model with the parameters with which the search begins."""
 
     def usual_filter(self, learner: Any) -> Filtering:
-        """The Kalman filter where the model is linear, else the unscented one."""
+        """That of the learner; else the Kalman filter where the model is linear, and the unscented one."""
         from rekalman.filters.choice import Filtering
-        from rekalman.models.linear_model import LinearModel
 
-        return Filtering("kalman" if isinstance(self.start, LinearModel) else "unscented")
+        if learner is not None and learner.filtering is not None:
+            return learner.filtering
+        return Filtering("kalman" if self.start.linear else "unscented")
 
     def learn(
         self,
@@ -62,7 +63,7 @@ class OwnFunctions(OwnModel):
         """
         from rekalman.training.own import train_own
 
-        following = self.filtering(request)
+        following = self.filtering(request, request.learner)
         return train_own(prepared, self.model, self.start, request.learner, following, report)
 
 

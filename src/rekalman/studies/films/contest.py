@@ -88,9 +88,9 @@ class Contest(NamedTuple):
         if before is not None:
             return before
         result = self.trained(contestant, seed)
-        figures = self.score(result.network) | {
-            "parameters": count_parameters(result.network),
-            "parameters_layer": count_parameters(result.network.layer),
+        figures = self.score(result.model) | {
+            "parameters": count_parameters(result.model),
+            "parameters_layer": count_parameters(result.model.layer),
             "seconds": result.seconds,
         }
         if result.stopped == "interrupted":
