@@ -14,6 +14,7 @@ from small_networks import small_frames, small_network
 import rekalman
 from rekalman.fitting.history import REASONS
 from rekalman.foundation.errors import RekalError
+from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.online.readout import ReadoutData, ReadoutFilter
 from rekalman.learners.protocol import LIKELIHOOD, POSTERIOR, Iterations, Learner, TrainResult
 from rekalman.methods.learners import LEARNERS, learner_class
@@ -79,7 +80,7 @@ RUNS = {
     "EM of kernels": lambda: (EM(smoother="gaussian", iterations=3), kernels(), series()),
     "exact EM": lambda: (EM(iterations=6), turning(), series()),
     "exact EM with priors": lambda: (
-        EM(iterations=6, strength=rekalman.PriorStrength()), turning(), series()),
+        EM(iterations=6, strength=PriorStrength()), turning(), series()),
     "likelihood of a structure": lambda: (
         ML(starts=2), rekalman.local_level().start(swing()[0]), series()),
     "likelihood of a linear model": lambda: (ML(starts=1, iterations=40), turning(), series()),

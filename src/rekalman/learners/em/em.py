@@ -37,6 +37,7 @@ from rekalman.learners.em.particle_statistics import Inference, e_step
 from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.em.statistics import Statistics
 from rekalman.learners.protocol import Callback, Progress, TrainResult
+from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.rbf import RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
@@ -135,7 +136,7 @@ class EM(eqx.Module):
 
     def run(
         self,
-        start: StochasticRNN | RBFNetwork | LinearGaussian,
+        start: GaussianModel,
         data: Sequences | Batch,
         *,
         key: PRNGKeyArray | None = None,
@@ -146,7 +147,7 @@ class EM(eqx.Module):
         An interrupt (Ctrl-C) ends the run with the best found so far.
 
         Args:
-            start: where to begin.
+            start: where to begin: a `StochasticRNN`, `RBFNetwork` or `LinearGaussian`.
             data: the series.
             key: start of the randomness of particles; nothing else draws.
             callback: called after each iteration.
@@ -161,9 +162,29 @@ class EM(eqx.Module):
                 and has no closed-form M-step.
             KeyboardInterrupt: Ctrl-C before the first iteration was done.
         """
-        batch = as_batch(data, start)
-        if start.linear:
-            return self._exact(cast(LinearGaussian, start), batch, callback)
+        if start.linear and (start.continuous or not start.time_invariant):
+            raise RekalError(
+                f"a {type(start).__name__} has no closed-form M-step: use MaximumLikelihood"
+            )
+        with precision_of(start):
+            batch = as_batch(data, start)
+            if start.linear:
+                return self._exact(cast(LinearGaussian, start), batch, callback)
+            return self._approximate(start, batch, key, callback)
+
+    def _approximate(
+        self,
+        start: GaussianModel,
+        batch: Batch,
+        key: PRNGKeyArray | None,
+        callback: Callback | None,
+    ) -> TrainResult:
+        """EM of a network, with particles or a Gaussian smoother.
+
+        Raises:
+            RekalError: as for `run`.
+            KeyboardInterrupt: Ctrl-C before the first iteration was done.
+        """
         # An RBFNetwork gets on only with the Gaussian smoother, which takes both kinds.
         model = cast(StochasticRNN, start)
         gaussian = self.smoother == "gaussian"
@@ -219,7 +240,7 @@ class EM(eqx.Module):
         seconds = time.perf_counter() - began
         return TrainResult.by_likelihood(result, np.array(history), stopped, seconds, entries)
 
-    def _keys(self, key: PRNGKeyArray | None) -> PRNGKeyArray:
+    def _keys(self, key: PRNGKeyArray | None) -> Array:
         """One key for each iteration and one for the priors.
 
         Raises:
@@ -233,12 +254,8 @@ class EM(eqx.Module):
         """EM of a linear model, whose smoother is exact.
 
         Raises:
-            RekalError: as for `linear_em`, or the model has no closed-form M-step.
+            RekalError: as for `linear_em`.
         """
-        if start.continuous or not start.time_invariant:
-            raise RekalError(
-                f"a {type(start).__name__} has no closed-form M-step: use MaximumLikelihood"
-            )
         return linear_em(
             start,
             batch,
