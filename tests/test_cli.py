@@ -149,7 +149,7 @@ def test_fit_takes_series_sampled_at_any_times(here):
 
 
 def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):
-    iterate, calls = em._iterate, []
+    iterate, calls = em.iterate, []
 
     def interrupted(*args):
         calls.append(1)
@@ -157,7 +157,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, monkeypatch):
             raise KeyboardInterrupt
         return iterate(*args)
 
-    monkeypatch.setattr(em, "_iterate", interrupted)
+    monkeypatch.setattr(em, "iterate", interrupted)
     out = call("fit", "y.csv", *TINY, "--no-report", "--out", "cut.rekalman")
     assert out.exit_code == 130, out.stderr
     assert "Interrupted: cut.rekalman holds the best model so far." in out.stderr

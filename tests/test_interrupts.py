@@ -42,7 +42,7 @@ def series():
 def test_ctrl_c_in_the_first_iteration_writes_nothing(here, monkeypatch):
     """The good model that is there stays, and so does its report."""
     old = (here / "y.rekalman").read_bytes()
-    monkeypatch.setattr(em, "_iterate", stop)
+    monkeypatch.setattr(em, "iterate", stop)
     out = call("fit", "y.csv", *TINY, "--report", "new.html", "-q")
     assert (out.exit_code, out.stdout, out.stderr) == (130, "", "rekalman: interrupted\n")
     assert (here / "y.rekalman").read_bytes() == old
@@ -54,7 +54,7 @@ def test_ctrl_c_in_the_first_iteration_writes_nothing(here, monkeypatch):
     [
         ("linear", linear_em, "_stretch"),
         ("local-level", MaximumLikelihood, "_search"),
-        ("rbf", em, "_iterate_gaussian"),
+        ("rbf", em, "iterate_gaussian"),
     ],
 )
 def test_no_learner_hands_out_what_it_was_given(model, module, name, series, monkeypatch):

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from rekalman.data import Sequences
 from rekalman.filters.particle import Proposal
@@ -30,26 +30,24 @@ from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import Batch, as_batch
 from rekalman.learners.em.constraints import constrain
 from rekalman.learners.em.gaussian_statistics import Approximation, gaussian_e_step
+from rekalman.learners.em.iteration import average, check_finite, iterate, iterate_gaussian, scaled
 from rekalman.learners.em.linear_em import linear_em
 from rekalman.learners.em.linear_maximise import LinearNoise
-from rekalman.learners.em.maximise import BLOCKS, Constraints, Priors, maximise
-from rekalman.learners.em.particle_statistics import Inference, e_step
+from rekalman.learners.em.maximise import BLOCKS, Constraints
+from rekalman.learners.em.particle_statistics import e_step
 from rekalman.learners.em.priors import PriorStrength
-from rekalman.learners.em.statistics import Statistics
 from rekalman.learners.protocol import Callback, Progress, TrainResult
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.rbf import RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
 from rekalman.numerics.memory import check_memory
-from rekalman.numerics.placing import placed
 from rekalman.numerics.precision import precision_of
 
 MOST_ITERATIONS = 10_000_000
 """Each needs a key of its own, and all keys are drawn beforehand."""
 
 Smoother = Literal["particles", "gaussian"]
-Network = TypeVar("Network", StochasticRNN, RBFNetwork)
 
 
 class EM(eqx.Module):
@@ -166,11 +164,11 @@ class EM(eqx.Module):
             raise RekalError(
                 f"a {type(start).__name__} has no closed-form M-step: use MaximumLikelihood"
             )
-        with precision_of(start):
-            batch = as_batch(data, start)
-            if start.linear:
+        if start.linear:
+            with precision_of(start):
+                batch = as_batch(data, start)
                 return self._exact(cast(LinearGaussian, start), batch, callback)
-            return self._approximate(start, batch, key, callback)
+        return self._approximate(start, as_batch(data, start), key, callback)
 
     def _approximate(
         self,
@@ -210,17 +208,17 @@ class EM(eqx.Module):
                 first = gaussian_e_step(model, self.approximation, batch)[0]
             else:
                 first = e_step(model, how, batch, keys[-1])[0]
-            priors = _scaled(strength, first)
+            priors = scaled(strength, first)
             for i in range(total):
                 warming = i < self.warm_start
                 if gaussian or warming:
                     how_gaussian = (self.approximation, batch, priors, constraints)
-                    new, value = _iterate_gaussian(model, *how_gaussian)
+                    new, value = iterate_gaussian(model, *how_gaussian)
                 else:
                     draw = keys[i - self.warm_start]
-                    new, value = _iterate(model, how, batch, draw, priors, constraints)
+                    new, value = iterate(model, how, batch, draw, priors, constraints)
                 value = float(value)
-                _check_finite(value, i, gaussian or warming)
+                check_finite(value, i, gaussian or warming)
                 model, done = new, i + 1
                 if not warming:
                     history.append(value)
@@ -236,7 +234,7 @@ class EM(eqx.Module):
             if not done:  # nothing was learned
                 raise
             stopped = "interrupted"
-        result = _average(recent) if recent else model
+        result = average(recent) if recent else model
         seconds = time.perf_counter() - began
         return TrainResult.by_likelihood(result, np.array(history), stopped, seconds, entries)
 
@@ -304,57 +302,3 @@ class EM(eqx.Module):
             if shape == "scaled":
                 raise RekalError(f"{name}='scaled' is for linear models: a network's is not fixed")
         return constrain(model, self.freeze, self.fixed, **cast(Any, shapes))
-
-
-def _iterate(
-    model: StochasticRNN,
-    how: Inference,
-    batch: Batch,
-    key: PRNGKeyArray,
-    priors: Priors,
-    constraints: Constraints,
-) -> tuple[StochasticRNN, Float[Array, ""]]:
-    statistics, log_likelihood = e_step(model, how, batch, key)
-    return _maximised(model, statistics, priors, constraints), log_likelihood
-
-
-def _iterate_gaussian(
-    model: Network,
-    approximation: Approximation,
-    batch: Batch,
-    priors: Priors,
-    constraints: Constraints,
-) -> tuple[Network, Float[Array, ""]]:
-    statistics, log_likelihood = gaussian_e_step(model, approximation, batch)
-    return _maximised(model, statistics, priors, constraints), log_likelihood
-
-
-@eqx.filter_jit
-def _maximised(
-    model: Network, statistics: Statistics, priors: Priors, constraints: Constraints
-) -> Network:
-    """Compiled apart from the E-step, which scales the priors as well and is large."""
-    return maximise(model, statistics, priors, constraints)
-
-
-@eqx.filter_jit
-def _scaled(strength: PriorStrength, statistics: Statistics) -> Priors:
-    return strength.priors(statistics)
-
-
-def _check_finite(value: float, iteration: int, gaussian: bool) -> None:
-    if np.isfinite(value):
-        return
-    advice = (
-        "the Gaussian smoother has diverged, so use particles, less warm_start, or stronger priors"
-        if gaussian
-        else "use more particles, proposal='guided', or stronger priors"
-    )
-    raise RekalError(f"the log-likelihood is not finite at iteration {iteration + 1}: {advice}")
-
-
-def _average(models: list[Network]) -> Network:
-    arrays = [eqx.filter(model, eqx.is_array) for model in models]
-    mean = lambda *leaves: placed(sum(np.asarray(leaf) for leaf in leaves) / len(leaves))  # noqa: E731
-    with precision_of(models[-1]):
-        return eqx.combine(jax.tree.map(mean, *arrays), models[-1])
