@@ -13,7 +13,7 @@ from rekalman.fitting.adaptive import AdaptiveForecaster
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.online import tracked
 from rekalman.learners.online.tracked import TRAINING
-from rekalman.learners.protocol import TrainResult
+from rekalman.learners.protocol import Iterations, TrainResult
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.studies import STUDIES, breathing, breathing_baselines, breathing_noise
 from rekalman.studies.base import Row, StudyOptions
@@ -119,7 +119,7 @@ def test_noise_is_too_large_with_the_bootstrap_filter(record, monkeypatch):
 
     def untrained(z, mask, states, *_, start=None):
         start = subspace_start(z, mask, states) if start is None else start
-        return TrainResult.by_likelihood(start, np.zeros(1))
+        return TrainResult(start, Iterations.by_likelihood(np.zeros(1)))
 
     monkeypatch.setattr(tracked, "train", lambda z, mask, n, *_, **__: untrained(z, mask, n))
     monkeypatch.setattr(breathing_noise, "train", untrained)

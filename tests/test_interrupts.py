@@ -24,7 +24,7 @@ from rekalman.learners.em import em, linear_em, restarts
 from rekalman.learners.em.em import EM
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
 from rekalman.learners.online import tracked
-from rekalman.learners.protocol import TrainResult
+from rekalman.learners.protocol import Iterations, TrainResult
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -94,7 +94,7 @@ def test_trials_are_not_lost_when_the_training_of_the_winner_has_not_begun(serie
 
 
 def test_half_trained_networks_of_an_ensemble_are_not_used(series, monkeypatch):
-    cut = TrainResult.by_likelihood(None, np.zeros(2), "interrupted")
+    cut = TrainResult(None, Iterations.by_likelihood(np.zeros(2), "interrupted"))
     monkeypatch.setattr(EM, "run", lambda *_, **__: cut)
     with pytest.raises(KeyboardInterrupt):
         tracked.fit_network(np.asarray(series.values)[0], np.asarray(series.mask)[0], 1, EM())

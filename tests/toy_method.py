@@ -10,7 +10,7 @@ import numpy as np
 import rekalman
 from rekalman.filters.kalman.filter import Kalman
 from rekalman.fitting.trained import Trained
-from rekalman.learners.protocol import TrainResult
+from rekalman.learners.protocol import Iterations, TrainResult
 from rekalman.methods import StateSpaceMethod, option, register
 
 
@@ -37,4 +37,5 @@ class ExponentialSmoothing(StateSpaceMethod):
         R, Q = (1 - self.alpha) * S, self.alpha**2 * S
         model = rekalman.LinearGaussian.create(one, one, Q * one, R * one, P=one)
         nats = np.array([np.sum(rekalman.filter(Kalman(model), prepared).log_likelihood)])
-        return Trained(TrainResult.by_likelihood(model, nats), self.filtering(request))
+        result = TrainResult(model, Iterations.by_likelihood(nats))
+        return Trained(result, self.filtering(request))

@@ -57,6 +57,28 @@ class Iterations(eqx.Module):
     rises: bool = eqx.field(static=True, default=True)
     monotone: bool = eqx.field(static=True, default=False)
 
+    @classmethod
+    def by_likelihood(
+        cls,
+        log_likelihood: Float[np.ndarray, " iterations"],
+        stopped: str = "iterations",
+        seconds: float = 0.0,
+        entries: int = 1,
+        *,
+        monotone: bool = False,
+    ) -> Iterations:
+        """Those of a learner that raises the log-likelihood.
+
+        Args:
+            log_likelihood: of the training data before or after each iteration, in nats.
+            stopped: why the training stopped.
+            seconds: wall time.
+            entries: number of observed entries.
+            monotone: whether the likelihood may not fall.
+        """
+        how = (log_likelihood, stopped, seconds, entries, log_likelihood)
+        return cls(LIKELIHOOD, "nats", *how, monotone=monotone)
+
     @property
     def converged(self) -> bool:
         """Whether the learner found nothing more to gain, and was not merely ended."""
@@ -111,30 +133,6 @@ class TrainResult(eqx.Module):
     def interrupted(self) -> TrainResult:
         """The same of a training that Ctrl-C ended."""
         return replace(self, history=replace(self.history, stopped="interrupted"))
-
-    @classmethod
-    def by_likelihood(
-        cls,
-        model: Any,
-        log_likelihood: Float[np.ndarray, " iterations"],
-        stopped: str = "iterations",
-        seconds: float = 0.0,
-        entries: int = 1,
-        *,
-        monotone: bool = False,
-    ) -> TrainResult:
-        """What a learner leaves that raises the log-likelihood.
-
-        Args:
-            model: what was learned.
-            log_likelihood: of the training data before or after each iteration, in nats.
-            stopped: why the training stopped.
-            seconds: wall time.
-            entries: number of observed entries.
-            monotone: whether the likelihood may not fall.
-        """
-        each = (log_likelihood, stopped, seconds, entries, log_likelihood)
-        return TrainResult(model, Iterations(LIKELIHOOD, "nats", *each, monotone=monotone))
 
 
 @runtime_checkable

@@ -24,7 +24,7 @@ from rekalman.learners.em.em import EM
 from rekalman.learners.em.held_out import Choice
 from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.likelihood.likelihood import in_double
-from rekalman.learners.protocol import Progress, TrainResult
+from rekalman.learners.protocol import Iterations, Progress, TrainResult
 from rekalman.models.mean_network import mean_network, member_order
 
 DECIDED = (
@@ -98,7 +98,9 @@ def train_driven(
             report("noise", progress)
 
     error = choice.errors[choice.name]
-    result = TrainResult.by_likelihood(model, np.array([-0.5 * error**2]), "interrupted")
+    result = TrainResult(
+        model, Iterations.by_likelihood(np.array([-0.5 * error**2]), "interrupted")
+    )
     if not choice.interrupted:
         with contextlib.suppress(KeyboardInterrupt):  # before its first iteration
             result = NOISE.run(model, batch, callback=learned)

@@ -24,14 +24,13 @@ from rekalman.filters.kalman.filter import Kalman
 from rekalman.filters.whitening import innovations
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import Batch, as_batch
-from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.em.em import EM
 from rekalman.learners.em.priors import SAFEGUARD
 from rekalman.learners.em.restarts import hide_after
 from rekalman.learners.gradient.spans import every_lead
 from rekalman.learners.likelihood.likelihood import MaximumLikelihood
 from rekalman.learners.start.n4sid import n4sid
 from rekalman.models.gaussian import LOG_2PI
-from rekalman.models.linear import LinearGaussian
 from rekalman.models.linear_model import LinearModel
 from rekalman.models.structures.side_by_side import (
     random_walk,
@@ -50,6 +49,14 @@ REGRESSORS = 3
 """Inputs up to which a structure is tried, where they act on the observation alone."""
 ENOUGH = 2000
 """Steps that a structure is learned from: it has three or four parameters. Twice as many score."""
+LINEAR = EM(
+    iterations=200,
+    tolerance=1e-6,
+    process_noise="full",
+    observation_noise="full",
+    strength=SAFEGUARD,
+)
+"""How a linear model of all columns is learned."""
 
 
 class Candidate(NamedTuple):
@@ -214,9 +221,7 @@ def _linear(head: Batch, states: int) -> Candidate:
         )
 
     def learn(batch: Batch, start: LinearModel) -> LinearModel:
-        begun = cast(LinearGaussian, start)
-        result = linear_em(begun, batch, iterations=200, tolerance=1e-6, strength=SAFEGUARD)
-        return started(cast(LinearModel, result.model))
+        return started(cast(LinearModel, LINEAR.run(start, batch).model))
 
     return Candidate(f"linear, {states} state{'s' * (states > 1)}", sketch, learn)
 

@@ -36,7 +36,7 @@ from rekalman.learners.em.linear_maximise import LinearNoise
 from rekalman.learners.em.maximise import BLOCKS, Constraints
 from rekalman.learners.em.particle_statistics import e_step
 from rekalman.learners.em.priors import PriorStrength
-from rekalman.learners.protocol import Callback, Progress, TrainResult
+from rekalman.learners.protocol import Callback, Iterations, Progress, TrainResult
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
 from rekalman.models.rbf import RBFNetwork
@@ -236,7 +236,8 @@ class EM(eqx.Module):
             stopped = "interrupted"
         result = average(recent) if recent else model
         seconds = time.perf_counter() - began
-        return TrainResult.by_likelihood(result, np.array(history), stopped, seconds, entries)
+        reached = Iterations.by_likelihood(np.array(history), stopped, seconds, entries)
+        return TrainResult(result, reached)
 
     def _keys(self, key: PRNGKeyArray | None) -> Array:
         """One key for each iteration and one for the priors.

@@ -35,7 +35,7 @@ from rekalman.learners.likelihood.parameters import (
 )
 from rekalman.learners.likelihood.starts import search
 from rekalman.learners.likelihood.total import groups_of
-from rekalman.learners.protocol import Callback, TrainResult
+from rekalman.learners.protocol import Callback, Iterations
 from rekalman.models.continuous import LinearContinuous
 from rekalman.models.gaussian import GaussianModel
 from rekalman.models.linear import LinearGaussian
@@ -211,9 +211,7 @@ class MaximumLikelihood(eqx.Module):
             except KeyboardInterrupt:  # the search is done: without standard errors
                 information = None
         climbed = np.array(climb.history[: int(np.argmax(climb.history)) + 1])
-        model, seconds = parameters.build(placed(vector)), time.perf_counter() - began
-        how = (climbed, stopped, seconds, objective.entries)
-        result = TrainResult.by_likelihood(model, *how, monotone=True)
+        how = (climbed, stopped, time.perf_counter() - began, objective.entries)
         natural, jacobian = natural_and_slopes(parameters, placed(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)
@@ -225,9 +223,9 @@ class MaximumLikelihood(eqx.Module):
         edge = variances & (edge | (errors > VANISHED * estimates))
         errors = np.where(edge, np.nan, errors)
         return Estimate(
-            model=model,
+            model=parameters.build(placed(vector)),
             structure=parameters.structure(placed(vector)),
-            history=result.history,
+            history=Iterations.by_likelihood(*how, monotone=True),
             starts=starts,
             names=parameters.names,
             estimates=estimates,

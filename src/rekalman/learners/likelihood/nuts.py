@@ -37,7 +37,7 @@ from rekalman.learners.likelihood.likelihood import check_fit, in_double
 from rekalman.learners.likelihood.named_parameters import NamedParameters, named_parameters
 from rekalman.learners.likelihood.parameters import natural_values
 from rekalman.learners.likelihood.total import Group, form_of, groups_of, total_log_likelihood
-from rekalman.learners.protocol import Callback, Progress, TrainResult
+from rekalman.learners.protocol import Callback, Iterations, Progress, TrainResult
 from rekalman.models.parametrised import Parametrised
 from rekalman.models.structures.components import TINY, raised
 from rekalman.models.structures.structures import Structure
@@ -230,12 +230,11 @@ class NUTS(eqx.Module):
             known = np.asarray(log_likelihood)
             entries = int(np.asarray(batch.mask).sum())
             how = (known, "iterations", time.perf_counter() - began, entries)
-            history = TrainResult.by_likelihood(None, *how).history
             if callback is not None:
                 callback(Progress(self.draws, self.draws, float(known.mean())))
             outcome = Draws(
                 model=parameters.build(flat.mean(0)),
-                history=history,
+                history=Iterations.by_likelihood(*how),
                 structure=parameters.structure(flat.mean(0)),
                 names=parameters.names,
                 vectors=np.asarray(vectors),
