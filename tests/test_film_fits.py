@@ -133,7 +133,7 @@ def test_networks_of_ones_own_are_trained_as_their_learner_says():
     np.testing.assert_array_equal(own.history.trained, -alone.train)
     np.testing.assert_allclose(
         own.filter(frames).mean,
-        rekalman.film_fit(alone.network).filter(frames).mean,
+        rekalman.film_fit(alone.model).filter(frames).mean,
         atol=1e-6,
     )
     assert own.kind == "own" and "network" in own.summary()

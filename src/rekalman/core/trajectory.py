@@ -71,6 +71,11 @@ class Trajectory(eqx.Module):
         """After which steps an observation has a predictive density; None: after all of them."""
         return None
 
+    @property
+    def gaussian(self) -> bool:
+        """Whether it says what each entry was expected to be, as a Gaussian."""
+        return False
+
     def one_step(self, y: Float[Array, "*steps obs"]) -> OneStep:
         """The predictions one step ahead, of a trajectory that holds them.
 

@@ -27,7 +27,7 @@ from rekalman.fitting.first_state import FirstState
 from rekalman.fitting.forecasts import Forecasts
 from rekalman.fitting.history import History
 from rekalman.fitting.trained import Parameter
-from rekalman.fitting.verbs import filtered, is_gaussian, one_step, smooth
+from rekalman.fitting.verbs import filtered, one_step, smooth
 from rekalman.forecasting import Labels
 from rekalman.foundation.archive import save_archive
 from rekalman.foundation.arguments import seed_of
@@ -142,7 +142,7 @@ class Fit(Forecasts):
             data,
             white,
             rows.transform,
-            is_gaussian(path),
+            path.gaussian,
         )
 
     @in_own_precision

@@ -94,12 +94,7 @@ def filtered(algorithm: Filter, data: Sequences, path: Trajectory) -> Posterior 
         return _posterior(algorithm, data, path, moments, "filtered")
     mean, var, white = one_step(path, data)
     evidence = np.asarray(path.log_evidence, np.float64)
-    return Predictions.of(mean, var, evidence, data, white, gaussian=is_gaussian(path))
-
-
-def is_gaussian(path: Trajectory) -> bool:
-    """Whether each entry of a step was expected to be Gaussian."""
-    return isinstance(path, Predicted) and path.gaussian
+    return Predictions.of(mean, var, evidence, data, white, gaussian=path.gaussian)
 
 
 def one_step(path: Trajectory, data: Sequences) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -29,13 +29,12 @@ from rekalman.fitting.history import History
 from rekalman.fitting.result import Fit
 from rekalman.fitting.verbs import filter_paths, one_step
 from rekalman.forecasting import Labels
-from rekalman.learners.em.em import Progress
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.learners.gradient.shuffling import held_out
-from rekalman.learners.gradient.training_bar import BackpropProgress, BackpropReport
+from rekalman.learners.protocol import Progress
 from rekalman.networks.film import FilmNetwork
 from rekalman.networks.network import Network
-from rekalman.training.recurrent import with_epochs
+from rekalman.training.recurrent import each_epoch, with_epochs
 
 ENOUGH = 5
 """With so many series whole ones are held out, with fewer the end of each."""
@@ -92,10 +91,11 @@ def train_on_films(
         split.train,
         split.judged,
         checkpoint=checkpoint,
-        progress=progress if isinstance(progress, bool) else each_epoch(progress, units[0]),
+        progress=progress is True,
+        callback=each_epoch(progress, units[0]),
     )
     judged = split.judged if interval is None else _timed(split.judged, interval)
-    algorithm = calibrated(FilmNetwork.of(result.network, interval), judged)
+    algorithm = calibrated(FilmNetwork.of(result.model, interval), judged)
     return Fit(
         algorithm=algorithm,
         standardiser=standardiser,
@@ -208,14 +208,3 @@ class Units:
     def per_value(self, loss: np.ndarray) -> np.ndarray:
         """Log densities for each value, of losses as `Backprop` has them."""
         return -loss.astype(np.float64) * self._steps - self._volume
-
-
-def each_epoch(progress: Callable[[str, Progress], None], units: Units) -> BackpropReport:
-    """What calls `progress` after each epoch, with the log density for each value."""
-
-    def report(now: BackpropProgress) -> None:
-        if now.batch == now.batches:
-            value = units.per_value(np.array([now.train]))
-            progress("training", Progress(now.epoch, now.epochs, float(value[0])))
-
-    return report

@@ -13,7 +13,8 @@ from rekalman.forecasting import Labels
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.networks.film import FilmNetwork
 from rekalman.networks.network import Network
-from rekalman.training.films import Units, each_epoch
+from rekalman.training.films import Units
+from rekalman.training.recurrent import each_epoch
 
 if TYPE_CHECKING:
     from rekalman.methods.request import TrainingRequest
@@ -41,11 +42,12 @@ def train_own_film(
         network,
         data,
         checkpoint=request.checkpoint,
-        progress=progress if isinstance(progress, bool) else each_epoch(progress, units),
+        progress=progress is True,
+        callback=each_epoch(progress, units),
     )
     held_out = result.validation[np.isfinite(result.validation)]
     return Fit(
-        algorithm=FilmNetwork.of(result.network, None if data.dt is None else 1.0),
+        algorithm=FilmNetwork.of(result.model, None if data.dt is None else 1.0),
         standardiser=raw,
         history=History(
             log_likelihood=np.zeros(0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -98,8 +98,8 @@ def train_recurrent(
         parts[0].pieces,
         parts[1].pieces,
         checkpoint=checkpoint,
-        progress=progress if isinstance(progress, bool) else False,
-        callback=None if isinstance(progress, bool) else _raw(progress, units[0]),
+        progress=progress is True,
+        callback=each_epoch(progress, units[0]),
     )
     learned = learned_steps(prepared, hold_out)
     # Leads are counted in steps, whatever their length.
@@ -265,8 +265,20 @@ class _Units:
         return -loss.astype(np.float64) * self._steps - self._volume
 
 
-def _raw(progress: Callable[[str, Progress], None], units: _Units) -> Callback:
-    """What tells of each epoch in nats for each value of raw data."""
+class RawUnits(Protocol):
+    """From the loss of `Backprop` to nats for each value of raw data."""
+
+    def per_value(self, loss: np.ndarray) -> np.ndarray:
+        """Log densities for each value."""
+        ...
+
+
+def each_epoch(
+    progress: bool | Callable[[str, Progress], None], units: RawUnits
+) -> Callback | None:
+    """What calls a function of the user after each epoch, with the log density for each value."""
+    if isinstance(progress, bool):
+        return None
 
     def report(now: Progress) -> None:
         told = units.per_value(np.array([-now.log_likelihood]))
