@@ -207,6 +207,8 @@ class GaussianModel(StateSpaceModel):
 
     def with_weights(self, weights: dict[str, Array]) -> GaussianModel:
         """The same model with other `weights`."""
+        if not weights:  # functions have none
+            return self
         names = list(weights)
         new = [weights[name] for name in names]
         return eqx.tree_at(lambda model: [getattr(model, name) for name in names], self, new)
