@@ -92,7 +92,7 @@ def train_on_films(
         split.judged,
         checkpoint=checkpoint,
         progress=progress is True,
-        callback=each_epoch(progress, units[0]),
+        callback=each_epoch(progress, units[0].per_value),
     )
     judged = split.judged if interval is None else _timed(split.judged, interval)
     algorithm = calibrated(FilmNetwork.of(result.model, interval), judged)

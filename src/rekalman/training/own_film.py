@@ -43,7 +43,7 @@ def train_own_film(
         data,
         checkpoint=request.checkpoint,
         progress=progress is True,
-        callback=each_epoch(progress, units),
+        callback=each_epoch(progress, units.per_value),
     )
     held_out = result.validation[np.isfinite(result.validation)]
     return Fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -99,7 +99,7 @@ def train_recurrent(
         parts[1].pieces,
         checkpoint=checkpoint,
         progress=progress is True,
-        callback=each_epoch(progress, units[0]),
+        callback=each_epoch(progress, units[0].per_value),
     )
     learned = learned_steps(prepared, hold_out)
     # Leads are counted in steps, whatever their length.
@@ -265,23 +265,21 @@ class _Units:
         return -loss.astype(np.float64) * self._steps - self._volume
 
 
-class RawUnits(Protocol):
-    """From the loss of `Backprop` to nats for each value of raw data."""
-
-    def per_value(self, loss: np.ndarray) -> np.ndarray:
-        """Log densities for each value."""
-        ...
-
-
 def each_epoch(
-    progress: bool | Callable[[str, Progress], None], units: RawUnits
+    progress: bool | Callable[[str, Progress], None],
+    per_value: Callable[[np.ndarray], np.ndarray],
 ) -> Callback | None:
-    """What calls a function of the user after each epoch, with the log density for each value."""
+    """What calls a function of the user after each epoch, with the log density for each value.
+
+    Args:
+        progress: the function; a bar, or none, needs no call.
+        per_value: from losses of `Backprop` to log densities for each value of raw data.
+    """
     if isinstance(progress, bool):
         return None
 
     def report(now: Progress) -> None:
-        told = units.per_value(np.array([-now.log_likelihood]))
-        progress("training", now._replace(log_likelihood=float(told[0])))
+        value = per_value(np.array([-now.log_likelihood]))
+        progress("training", now._replace(log_likelihood=float(value[0])))
 
     return report
