@@ -76,8 +76,8 @@ class Iterations(eqx.Module):
             entries: number of observed entries.
             monotone: whether the likelihood may not fall.
         """
-        how = (log_likelihood, stopped, seconds, entries, log_likelihood)
-        return cls(LIKELIHOOD, "nats", *how, monotone=monotone)
+        each = (log_likelihood, stopped, seconds, entries, log_likelihood)
+        return cls(LIKELIHOOD, "nats", *each, monotone=monotone)
 
     @property
     def converged(self) -> bool:

@@ -146,9 +146,9 @@ def linear_em(
             raise
         stopped = "interrupted"
     seconds, entries = time.perf_counter() - began, int(batch.mask.sum())
-    known = np.array(history)
-    objective, values = (LIKELIHOOD, known) if strength is None else (POSTERIOR, np.array(raised))
-    rest = (stopped, seconds, entries, known)
+    reached = np.array(history)
+    objective, values = (LIKELIHOOD, reached) if strength is None else (POSTERIOR, np.array(raised))
+    rest = (stopped, seconds, entries, reached)
     return TrainResult(model, Iterations(objective, "nats", values, *rest, monotone=True))
 
 

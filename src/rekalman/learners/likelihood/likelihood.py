@@ -211,7 +211,7 @@ class MaximumLikelihood(eqx.Module):
             except KeyboardInterrupt:  # the search is done: without standard errors
                 information = None
         climbed = np.array(climb.history[: int(np.argmax(climb.history)) + 1])
-        how = (climbed, stopped, time.perf_counter() - began, objective.entries)
+        course = (climbed, stopped, time.perf_counter() - began, objective.entries)
         natural, jacobian = natural_and_slopes(parameters, placed(vector))
         estimates = np.asarray(natural)
         errors = np.full(estimates.shape, np.nan)
@@ -225,7 +225,7 @@ class MaximumLikelihood(eqx.Module):
         return Estimate(
             model=parameters.build(placed(vector)),
             structure=parameters.structure(placed(vector)),
-            history=Iterations.by_likelihood(*how, monotone=True),
+            history=Iterations.by_likelihood(*course, monotone=True),
             starts=starts,
             names=parameters.names,
             estimates=estimates,

@@ -227,14 +227,14 @@ class NUTS(eqx.Module):
             scaled = (flat - center) / width
             log_likelihood = _log_likelihoods(parameters, scaled, center, width, groups, form)
             fields = sampler.get_extra_fields()
-            known = np.asarray(log_likelihood)
+            likelihoods = np.asarray(log_likelihood)
             entries = int(np.asarray(batch.mask).sum())
-            how = (known, "iterations", time.perf_counter() - began, entries)
+            course = (likelihoods, "iterations", time.perf_counter() - began, entries)
             if callback is not None:
-                callback(Progress(self.draws, self.draws, float(known.mean())))
+                callback(Progress(self.draws, self.draws, float(likelihoods.mean())))
             outcome = Draws(
                 model=parameters.build(flat.mean(0)),
-                history=Iterations.by_likelihood(*how),
+                history=Iterations.by_likelihood(*course),
                 structure=parameters.structure(flat.mean(0)),
                 names=parameters.names,
                 vectors=np.asarray(vectors),
