@@ -37,5 +37,4 @@ class ExponentialSmoothing(StateSpaceMethod):
         R, Q = (1 - self.alpha) * S, self.alpha**2 * S
         model = rekalman.LinearGaussian.create(one, one, Q * one, R * one, P=one)
         nats = np.array([np.sum(rekalman.filter(Kalman(model), prepared).log_likelihood)])
-        result = TrainResult(model, Iterations.by_likelihood(nats))
-        return Trained(result, self.filtering(request))
+        return Trained(TrainResult(model, Iterations.by_likelihood(nats)), self.filtering(request))
