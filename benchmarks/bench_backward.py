@@ -101,7 +101,7 @@ def test_all_compute_the_same_thing_and_how_fast() -> None:
                 f"cuthbert exact {dtype} / {name}", GROUP, f"cuthbert exact {dtype}", name, ">= 12"
             )
     # Away from both ends (where conventions differ) the smoothed outputs agree within their noise:
-    # each contestant ran a filter of its own with 100 particles.
+    # each candidate ran a filter of its own with 100 particles.
     reference = MEANS["rekalman marginal float64"][50:-50]
     for name, mean in MEANS.items():
         distance = np.sqrt(np.mean((mean[50:-50] - reference) ** 2))

@@ -52,7 +52,7 @@ def problem(size: tuple[int, int], series: int = 1) -> Linear:
 
 
 def agree(name: str, value: float) -> None:
-    """Every contestant that gives a likelihood gives the same one."""
+    """Every candidate that gives a likelihood gives the same one."""
     expected = VALUES.setdefault(name, value)
     assert value == pytest.approx(expected, rel=1e-6)
 
@@ -83,8 +83,8 @@ def test_filter(contest, size) -> None:
 
     parameters, _ = for_dynamax(data)
     run = jax.jit(lgssm_filter)
-    found, seconds = timed_compilation(lambda: run(parameters, y[0]))
-    agree(where, float(found.marginal_loglik))
+    result, seconds = timed_compilation(lambda: run(parameters, y[0]))
+    agree(where, float(result.marginal_loglik))
     contest_more(contest, where, "dynamax", lambda: run(parameters, y[0]))
     fact(where, "dynamax", first_call_seconds=seconds)
     import cuthbert
@@ -92,8 +92,8 @@ def test_filter(contest, size) -> None:
     filtering, _, rows = for_cuthbert(data)
     start = filtering.init_prepare()
     run = jax.jit(lambda rows: cuthbert.filter(filtering, rows, start))
-    found, seconds = timed_compilation(lambda: run(rows))
-    agree(where, float(found.log_normalizing_constant[-1]))
+    result, seconds = timed_compilation(lambda: run(rows))
+    agree(where, float(result.log_normalizing_constant[-1]))
     contest_more(contest, where, "cuthbert", lambda: run(rows))
     fact(where, "cuthbert", first_call_seconds=seconds)
     peer = for_pykalman(data)
@@ -130,8 +130,8 @@ def test_smoother(contest, size) -> None:
 
     parameters, _ = for_dynamax(data)
     run = jax.jit(lgssm_smoother)
-    found, seconds = timed_compilation(lambda: run(parameters, y[0]))
-    np.testing.assert_allclose(found.smoothed_means, mean, atol=1e-7)
+    result, seconds = timed_compilation(lambda: run(parameters, y[0]))
+    np.testing.assert_allclose(result.smoothed_means, mean, atol=1e-7)
     contest_more(contest, where, "dynamax", lambda: run(parameters, y[0]))
     fact(where, "dynamax", first_call_seconds=seconds)
     import cuthbert
@@ -143,8 +143,8 @@ def test_smoother(contest, size) -> None:
     def both(rows):
         return cuthbert.smoother(smoothing, cuthbert.filter(filtering, rows, start), rows)
 
-    found, seconds = timed_compilation(lambda: both(rows))
-    np.testing.assert_allclose(found.mean[1:], mean, atol=1e-7)
+    result, seconds = timed_compilation(lambda: both(rows))
+    np.testing.assert_allclose(result.mean[1:], mean, atol=1e-7)
     contest_more(contest, where, "cuthbert", lambda: both(rows))
     fact(where, "cuthbert", first_call_seconds=seconds)
     peer = for_pykalman(data)
@@ -184,8 +184,8 @@ def test_batch(contest, size) -> None:
     parameters, _ = for_dynamax(data)
 
     def one(row):
-        found = lgssm_filter(parameters, row)
-        return found.filtered_means, found.marginal_loglik
+        result = lgssm_filter(parameters, row)
+        return result.filtered_means, result.marginal_loglik
 
     many = jax.jit(jax.vmap(one))
     agree(where, float(many(y)[1].sum()))
@@ -221,8 +221,8 @@ def test_em(contest, size) -> None:
 
     @jax.jit
     def iteration(parameters, state):
-        found, gain = made.e_step(parameters, y[0])
-        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], found)
+        result, gain = made.e_step(parameters, y[0])
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], result)
         return *made.m_step(parameters, properties, one, state), gain
 
     def compiled_once():
@@ -260,7 +260,7 @@ def test_gradient(contest, size) -> None:
 
 
 def contest_more(contest, where: str, name: str, call, rounds: int = 15) -> None:
-    """Further contestants of a test: pytest-benchmark times one call a test, so these are timed here."""
+    """Further candidates of a test: pytest-benchmark times one call a test, so these are timed here."""
     jax.block_until_ready(call())
     times = []
     for _ in range(rounds):

@@ -46,7 +46,7 @@ UNITS = {100: (400, 100), 15: (60,)}
 
 @pytest.fixture(autouse=True, scope="module")
 def memory() -> None:
-    """As in `Backprop`, for all contestants of this process."""
+    """As in `Backprop`, for all candidates of this process."""
     keep_freed_memory()
 
 
@@ -56,12 +56,12 @@ def test_gradients_agree(latent: int) -> None:
     function, args = rekalman_call(latent)
     value, (layer, w, r) = function(*args)
     ours = [layer.bases, layer.coefficients.state.T, layer.coefficients.known.bias, w, r]
-    found, (bases, mix, bias, _, of_w, of_r) = torch_call(latent, None)()
+    result, (bases, mix, bias, _, of_w, of_r) = torch_call(latent, None)()
     theirs = [x.numpy() for x in (bases, mix, bias, of_w, of_r)]
     function, args = rekalman_call(latent, by_autodiff)
     other, (layer, w, r) = function(*args)
     again = [layer.bases, layer.coefficients.state.T, layer.coefficients.known.bias, w, r]
-    assert float(value) == pytest.approx(found.item(), rel=1e-4)
+    assert float(value) == pytest.approx(result.item(), rel=1e-4)
     assert float(value) == pytest.approx(float(other), rel=1e-4)
     for a, b, c in zip(ours, theirs, again, strict=True):
         scale = float(np.abs(b).max())
@@ -93,9 +93,9 @@ def test_lstm_in_torch(contest, latent: int, units: int) -> None:
 def test_memory(latent: int) -> None:
     """Peak memory of one gradient, each in a process of its own."""
     program = Path(__file__).with_name("rkn_memory.py")
-    contestants = {"rekalman": ["rekalman"], "torch banded, eager": ["banded"]}
-    contestants |= {f"torch LSTM, {n} units": ["lstm", str(n)] for n in UNITS[latent]}
-    for name, (who, *units) in contestants.items():
+    candidates = {"rekalman": ["rekalman"], "torch banded, eager": ["banded"]}
+    candidates |= {f"torch LSTM, {n} units": ["lstm", str(n)] for n in UNITS[latent]}
+    for name, (who, *units) in candidates.items():
         command = [sys.executable, str(program), who, str(latent), *units]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         fact(RECURSION[latent], name, **json.loads(done.stdout))
@@ -122,9 +122,9 @@ def test_a_device_for_each_core(group: str, name: str, what: list[str]) -> None:
     command = [sys.executable, str(program), *what]
     two = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=two)
-    found = json.loads(done.stdout)
-    assert found.pop("devices") == 2
-    fact(group, f"{name}, {PER_CORE}", **found)
+    result = json.loads(done.stdout)
+    assert result.pop("devices") == 2
+    fact(group, f"{name}, {PER_CORE}", **result)
 
 
 def test_epoch_in_torch() -> None:

@@ -23,19 +23,19 @@ PACKAGES = ("jax", "numpy", "particles", "cuthbert", "statsmodels", "dynamax", "
 
 @pytest.fixture
 def contest(benchmark: Any) -> Callable[..., Any]:
-    """Times one contestant of a group and remembers its fastest round.
+    """Times one candidate of a group and remembers its fastest round.
 
     The machine may be shared: the fastest round is the one least disturbed by others.
     """
 
-    def run(group: str, contestant: str, call: Callable[[], Any], rounds: int = 7, **facts: Any):
+    def run(group: str, candidate: str, call: Callable[[], Any], rounds: int = 7, **facts: Any):
         benchmark.group = group
         result = jax.block_until_ready(call())  # compiles, and shows that it works
         benchmark.pedantic(lambda: jax.block_until_ready(call()), rounds=rounds, iterations=1)
         if benchmark.stats is not None:
             stats = benchmark.stats.stats
             entry = {"seconds": stats.min, "median_seconds": stats.median, **facts}
-            FIGURES.setdefault(group, {})[contestant] = entry
+            FIGURES.setdefault(group, {})[candidate] = entry
         return result
 
     return run
@@ -52,10 +52,10 @@ def precision(dtype: str) -> Iterator[None]:
         jax.config.update("jax_enable_x64", before)
 
 
-def fact(group: str, contestant: str, **facts: Any) -> None:
+def fact(group: str, candidate: str, **facts: Any) -> None:
     """Keep a figure that is not a time of a benchmark round."""
     plain = {name: getattr(value, "item", lambda v=value: v)() for name, value in facts.items()}
-    FIGURES.setdefault(group, {}).setdefault(contestant, {}).update(plain)
+    FIGURES.setdefault(group, {}).setdefault(candidate, {}).update(plain)
 
 
 def ratio(name: str, group: str, slow: str, fast: str, goal: str) -> None:

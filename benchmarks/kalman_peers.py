@@ -1,4 +1,4 @@
-"""One linear model in the form of every contestant; each answers with means, covariances, likelihood."""
+"""One linear model in the form of every candidate; each answers with means, covariances, likelihood."""
 
 from __future__ import annotations
 

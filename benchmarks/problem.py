@@ -1,4 +1,4 @@
-"""The model and the numbers that all contestants share, and each contestant's own form of it."""
+"""The model and the numbers that all candidates share, and each candidate's own form of it."""
 
 from __future__ import annotations
 

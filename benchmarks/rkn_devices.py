@@ -58,12 +58,12 @@ def main() -> None:
     """What the command asks for."""
     keep_freed_memory()
     what = sys.argv[1]
-    found = (
+    result = (
         recursion(int(sys.argv[2]))
         if what == "recursion"
         else {"seconds": epoch_seconds(PatchEncoder)}
     )
-    print(json.dumps(found | {"devices": jax.device_count()}))
+    print(json.dumps(result | {"devices": jax.device_count()}))
 
 
 if __name__ == "__main__":

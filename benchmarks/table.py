@@ -34,9 +34,9 @@ def table(results: dict[str, Any]) -> str:
         goal = "none" if row["goal"] == ">= 0" else row["goal"]
         met = "" if goal == "none" else "yes" if row["met"] else "no"
         lines.append(f"| {row['group']}: {row['name']} | {row['ratio']:.3g} | {goal} | {met} |")
-    lines += ["", "| group | contestant | fastest round | other figures |", "|---|---|---:|---|"]
-    for group, contestants in results["figures"].items():
-        for name, entry in contestants.items():
+    lines += ["", "| group | candidate | fastest round | other figures |", "|---|---|---:|---|"]
+    for group, candidates in results["figures"].items():
+        for name, entry in candidates.items():
             seconds = entry.get("seconds")
             time = "" if seconds is None else f"{1e3 * seconds:.4g} ms"
             left = {k: v for k, v in entry.items() if k not in ("seconds", "median_seconds")}

@@ -90,6 +90,6 @@ def draw(network: Network, film: Filmed) -> go.Figure:
 
 
 if __name__ == "__main__":
-    contest, _ = STUDY.contest(StudyOptions())
+    comparison, _ = STUDY.comparison(StudyOptions())
     test = STUDY.task(*STUDY.size).test
-    photograph(draw(contest.trained(OURS, 0).model, test), TARGET, WIDTH, HEIGHT)
+    photograph(draw(comparison.trained(OURS, 0).model, test), TARGET, WIDTH, HEIGHT)

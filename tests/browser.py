@@ -72,10 +72,10 @@ class Seen:
 
 def chromium() -> str:
     """The browser, or a skip where there is none."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
+    result = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if result is None:
         pytest.skip(f"needs a browser: none of {', '.join(NAMES)} is installed")
-    return found
+    return result
 
 
 def look(page: str, folder: Path, width: int = 1280) -> Seen:

@@ -157,9 +157,9 @@ def _numbers(thing: Any) -> np.ndarray | None:
 def _function(owner: type, name: str) -> Callable[..., Any]:
     for base in owner.__mro__:
         if name in vars(base):
-            found = vars(base)[name]
+            result = vars(base)[name]
             # Equinox keeps methods in a descriptor; the function itself is its `method` or `__wrapped__`.
-            return getattr(found, "method", found)
+            return getattr(result, "method", result)
     raise AttributeError(f"{owner.__name__} has no {name}")
 
 

@@ -457,16 +457,16 @@ def function_of_parameters() -> Table:
 @case(rtol=SINGLE)
 def em_rnn_with_particles() -> Table:
     learner = rekalman.EM(particles=30, iterations=5, average=2)
-    how = {"states": 2, "restarts": 2, "trial_iterations": 3, "progress": False}
-    fit = rekalman.fit(data.wave(), "em-rnn", learner, **how)
+    options = {"states": 2, "restarts": 2, "trial_iterations": 3, "progress": False}
+    fit = rekalman.fit(data.wave(), "em-rnn", learner, **options)
     return {**of_fit(fit, data.wave(), stream=True), "drawn": fit.simulate(10, seed=1).values}
 
 
 @case(rtol=SINGLE)
 def em_rnn_with_gaussian_smoother() -> Table:
     learner = rekalman.EM(smoother="gaussian", iterations=6, average=1)
-    how = {"states": 2, "restarts": 2, "trial_iterations": 3, "progress": False}
-    fit = rekalman.fit(data.breath(80), "em-rnn", learner, filtering="unscented", **how)
+    options = {"states": 2, "restarts": 2, "trial_iterations": 3, "progress": False}
+    fit = rekalman.fit(data.breath(80), "em-rnn", learner, filtering="unscented", **options)
     return of_fit(fit, data.breath(80))
 
 
@@ -474,25 +474,25 @@ def em_rnn_with_gaussian_smoother() -> Table:
 @case(rtol=SINGLE, leave_out=("smoothed mean",))
 def driven_rnn() -> Table:
     learner = rekalman.SimulationError(iterations=15)
-    how = {"states": 1, "units": 2, "restarts": 2, "progress": False}
-    fit = rekalman.fit(data.tank(), "driven-rnn", learner, **how)
+    options = {"states": 1, "units": 2, "restarts": 2, "progress": False}
+    fit = rekalman.fit(data.tank(), "driven-rnn", learner, **options)
     return {**of_fit(fit, data.tank(), data.PUMP), "free run": fit.free_run(data.tank(), 5)}
 
 
 @case(rtol=SINGLE)
 def radial_basis_functions() -> Table:
     learner = rekalman.EM(smoother="gaussian", iterations=8, average=1)
-    how = {"states": 1, "kernels": 4, "trial_iterations": 4, "progress": False}
-    fit = rekalman.fit(data.parabola(), "rbf", learner, **how)
+    options = {"states": 1, "kernels": 4, "trial_iterations": 4, "progress": False}
+    fit = rekalman.fit(data.parabola(), "rbf", learner, **options)
     return of_fit(fit, data.parabola())
 
 
 # Recurrent networks
 
 
-def recurrent(kind: str, series: rekalman.Sequences, future: Any = None, **how: Any) -> Table:
-    learner = rekalman.Backprop(epochs=3, batch=8, blackouts=0.2)
-    fit = rekalman.fit(series, kind, learner, states=2, progress=False, **how)
+def recurrent(kind: str, series: rekalman.Sequences, future: Any = None, **options: Any) -> Table:
+    learner = rekalman.Backprop(epochs=3, batch=8, mask_probability=0.2)
+    fit = rekalman.fit(series, kind, learner, states=2, progress=False, **options)
     drawn = fit.simulate(8, seed=1, inputs=None if future is None else np.resize(future, (8, 1)))
     return {**of_fit(fit, series, future, stream=True), "drawn": drawn.values}
 

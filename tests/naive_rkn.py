@@ -88,14 +88,14 @@ def control_of(layer, u):
 
 def predict(layer, belief, u=None, dt=None):
     """`A S A' + Q`, projected; in continuous time Euler steps of it."""
-    how = layer.options
-    Q = np.diag(positive(how.positive_map, layer.raw_noise).reshape(-1))
-    continuous = how.timed == "continuous"
-    n, h = (how.substeps, dt / how.substeps) if continuous else (1, 1.0)
+    options = layer.options
+    Q = np.diag(positive(options.positive_map, layer.raw_noise).reshape(-1))
+    continuous = options.timed == "continuous"
+    n, h = (options.substeps, dt / options.substeps) if continuous else (1, 1.0)
     mean, cov = belief.mean, belief.cov
     for _ in range(n):
-        given = [mean] if how.mixed_by == "state" else [belief.features]
-        if how.timed == "coefficients":
+        given = [mean] if options.mixed_by == "state" else [belief.features]
+        if options.timed == "coefficients":
             given.append([dt])
         A = mixture(layer, np.concatenate(given))
         if continuous:
@@ -125,12 +125,12 @@ def update(belief, w, r, seen):
 
 def first_belief(layer):
     """Before the first observation; a transition into it has zero input and length 1."""
-    how, m = layer.options, layer.latent
-    start = np.full((2, m), float(how.start_var))
+    options, m = layer.options, layer.latent
+    start = np.full((2, m), float(options.start_var))
     if layer.raw_start is not None:
-        start = positive(how.positive_map, layer.raw_start)
+        start = positive(options.positive_map, layer.raw_start)
     belief = Belief(np.zeros(2 * m), np.diag(start.reshape(-1)), np.zeros(2 * m + 1))
-    if how.order == "update":
+    if options.order == "update":
         return belief
     return predict(layer, belief, np.zeros(layer.n_inputs), 1.0)
 

@@ -61,13 +61,13 @@ def run(layer, evidence, inputs=None, dt=None, start=None, prior=False):
     return layer.run(evidence, inputs, dt, start, prior)
 
 
-def random_rkn(latent=LATENT, seed=0, **how):
+def random_rkn(latent=LATENT, seed=0, **options):
     """A layer whose every number counts, those beyond the ends of the diagonals too, if they should not.
 
     In double precision where JAX has it. Bases are the identity and random numbers.
     """
-    how = {"bases": 3, "bandwidth": 1, **how}
-    layer = eqx.filter_eval_shape(lambda: RKN.create(latent, key=jax.random.key(0), **how))
+    options = {"bases": 3, "bandwidth": 1, **options}
+    layer = eqx.filter_eval_shape(lambda: RKN.create(latent, key=jax.random.key(0), **options))
     rng = np.random.default_rng(seed)
     layer = jax.tree.map(lambda leaf: jnp.asarray(0.3 * rng.normal(size=leaf.shape)), layer)
     bases = 0.5 * np.array(layer.bases)

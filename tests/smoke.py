@@ -98,8 +98,8 @@ def network() -> None:
         layer,
         rekalman.GaussianHead(*layer.sizes, 2, key=keys[2]),
     )
-    found = rekalman.Backprop(epochs=2, batch=4).run(network, films)
-    assert np.isfinite(found.train).all()
+    result = rekalman.Backprop(epochs=2, batch=4).run(network, films)
+    assert np.isfinite(result.train).all()
 
 
 def command_line(folder: Path) -> None:

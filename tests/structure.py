@@ -38,14 +38,14 @@ def imports(path: Path, known: dict[str, Path]) -> set[str]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    found: set[str] = set()
+    result: set[str] = set()
     for node in ast.walk(tree):
         if id(node) in unseen or not isinstance(node, ast.ImportFrom) or node.module is None:
             continue
         for alias in node.names:
             whole = f"{node.module}.{alias.name}"
-            found.add(whole if whole in known else node.module)
-    return found & set(known)
+            result.add(whole if whole in known else node.module)
+    return result & set(known)
 
 
 def circles() -> list[list[str]]:
@@ -55,7 +55,7 @@ def circles() -> list[list[str]]:
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
-    found: list[list[str]] = []
+    result: list[list[str]] = []
 
     def visit(name: str) -> None:
         index[name] = low[name] = len(index)
@@ -71,12 +71,12 @@ def circles() -> list[list[str]]:
             while group[-1] != name:
                 group.append(stack.pop())
             if len(group) > 1:
-                found.append(sorted(group))
+                result.append(sorted(group))
 
     for name in graph:
         if name not in index:
             visit(name)
-    return found
+    return result
 
 
 def large_folders() -> dict[str, int]:
@@ -90,7 +90,7 @@ def large_folders() -> dict[str, int]:
 def kinds() -> set[str]:
     """Names of the classes of filters, fits, models and of what filters leave, abstract ones too."""
     bases = (Filter, Trajectory, StateSpaceModel)
-    found = {
+    result = {
         "Fit",
         "Structure",
         "ParametricModel",
@@ -101,8 +101,8 @@ def kinds() -> set[str]:
     for name in modules().keys() - {"rekalman.cli.__main__"}:
         for key, value in vars(__import__(name, fromlist=["_"])).items():
             if inspect.isclass(value) and issubclass(value, bases):
-                found.add(key)
-    return found
+                result.add(key)
+    return result
 
 
 def type_tests() -> Iterator[tuple[str, int, str, bool]]:

@@ -122,5 +122,5 @@ def test_first_states_of_a_linear_model_are_recovered():
         model = network(5, 3, 0, 0.4)
         firsts = random.normal(size=(2, 3))
         y = network_run(model, firsts, u)
-        found = linear_firsts(model, batch_of(y, u))
-    np.testing.assert_allclose(network_run(model, found, u), y, atol=5e-2)
+        result = linear_firsts(model, batch_of(y, u))
+    np.testing.assert_allclose(network_run(model, result, u), y, atol=5e-2)

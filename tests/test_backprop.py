@@ -17,7 +17,13 @@ from rekalman.data import Sequences
 from rekalman.data.images import Frames
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.gradient.backprop import Backprop
-from rekalman.learners.gradient.optimiser import Recipe, Schedule, begin, descend, learning_rate
+from rekalman.learners.gradient.optimiser import (
+    OptimiserSettings,
+    Schedule,
+    begin,
+    descend,
+    learning_rate,
+)
 from rekalman.learners.gradient.shuffling import (
     Disturbance,
     batch_size,
@@ -34,9 +40,9 @@ def leaves(network: Network) -> list[Any]:
     return jax.tree.leaves(eqx.filter(network, eqx.is_inexact_array))
 
 
-def same(one: Network, other: Network, **how: Any) -> None:
+def same(one: Network, other: Network, **options: Any) -> None:
     for a, b in zip(leaves(one), leaves(other), strict=True):
-        np.testing.assert_allclose(a, b, **how)
+        np.testing.assert_allclose(a, b, **options)
 
 
 def naive_training(network: Network, data: Frames, how: Backprop, window: int) -> Network:
@@ -75,17 +81,19 @@ def naive_training(network: Network, data: Frames, how: Backprop, window: int) -
 def test_trains_as_a_naive_loop_does(batch: int, window: int) -> None:
     """With whole series; and with windows, and a last batch that is filled up, of two series."""
     network, data = small_network(), small_frames()
-    how = Backprop(epochs=2, batch=batch, rate=1e-2, warmup=0, clip=0.5, window=window)
-    found = how.run(network, data)
-    same(found.model, naive_training(network, data, how, window), rtol=2e-4, atol=2e-6)
-    assert found.stopped == "epochs" and found.train.shape == (2,) and found.frames_per_second > 0
+    options = Backprop(epochs=2, batch=batch, rate=1e-2, warmup=0, clip=0.5, window=window)
+    result = options.run(network, data)
+    same(result.model, naive_training(network, data, options, window), rtol=2e-4, atol=2e-6)
+    assert (
+        result.stopped == "epochs" and result.train.shape == (2,) and result.frames_per_second > 0
+    )
 
 
 def test_learns_and_leaves_the_network_it_was_given_alone() -> None:
     network, data = small_network(), small_frames()
     before = [np.array(leaf) for leaf in leaves(network)]
-    found = Backprop(epochs=60, batch=5, rate=1e-2).run(network, data)
-    assert found.train[-1] < found.train[0] - 0.5
+    result = Backprop(epochs=60, batch=5, rate=1e-2).run(network, data)
+    assert result.train[-1] < result.train[0] - 0.5
     for a, b in zip(before, leaves(network), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -123,31 +131,38 @@ def test_hidden_spans_take_up_their_share_and_have_their_length() -> None:
 
 def test_hidden_frames_do_not_reach_the_network() -> None:
     """Other pixels in a blackout change nothing."""
-    data, how = small_frames(), Backprop(epochs=1, batch=5, blackouts=0.5, span_length=4)
+    data, options = small_frames(), Backprop(epochs=1, batch=5, mask_probability=0.5, span_length=4)
     values = data.values.copy()
-    for draw in shuffled(10, 5, how.seed, 0, data.steps, Disturbance(blackouts=0.5, length=4.0)):
+    for draw in shuffled(
+        10, 5, options.seed, 0, data.steps, Disturbance(mask_probability=0.5, length=4.0)
+    ):
         assert draw.hidden is not None and draw.hidden.any()
         there = np.zeros((10, data.steps), bool)
         there[draw.which] = draw.hidden
         values[there] = 77
     other = Frames.from_arrays(values, data.targets, mask=data.mask)
-    one, two = how.run(small_network(), data), how.run(small_network(), other)
+    one, two = options.run(small_network(), data), options.run(small_network(), other)
     np.testing.assert_array_equal(one.train, two.train)
 
 
 def test_scrambled_frames_are_the_same_pixels_in_other_places() -> None:
     """Pixels put into other places beforehand, by the same permutation, give the same run."""
-    data, how = small_frames(), Backprop(epochs=1, batch=5, scrambles=0.5, span_length=4)
+    data, options = (
+        small_frames(),
+        Backprop(epochs=1, batch=5, permute_probability=0.5, span_length=4),
+    )
     values = data.values.copy()
-    draws = shuffled(10, 5, how.seed, 0, data.steps, Disturbance(scrambles=0.5, length=4.0))
+    draws = shuffled(
+        10, 5, options.seed, 0, data.steps, Disturbance(permute_probability=0.5, length=4.0)
+    )
     for number, draw in enumerate(draws):
         assert draw.scrambled is not None and draw.scrambled.any()
         there = np.zeros((10, data.steps), bool)
         there[draw.which] = draw.scrambled
-        order = places(9, how.seed, 0, number)
+        order = places(9, options.seed, 0, number)
         values[there] = values[there].reshape(-1, 9)[:, order].reshape(-1, 3, 3, 1)
     other = Frames.from_arrays(values, data.targets, mask=data.mask)
-    one = how.run(small_network(), data)
+    one = options.run(small_network(), data)
     two = Backprop(epochs=1, batch=5).run(small_network(), other)
     np.testing.assert_allclose(one.train, two.train, rtol=1e-6)
 
@@ -171,16 +186,16 @@ def test_the_bar_shows_epoch_losses_and_speed(capsys: pytest.CaptureFixture[str]
 def test_series_that_do_not_fit_onto_the_devices_are_sent_batch_by_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    how, data = Backprop(epochs=2, batch=5, window=4), small_frames()
-    one = how.run(small_network(), data)
+    options, data = Backprop(epochs=2, batch=5, window=4), small_frames()
+    one = options.run(small_network(), data)
     monkeypatch.setattr("rekalman.learners.gradient.devices.Devices.fit", lambda *_: False)
-    same(one.model, how.run(small_network(), data).model, rtol=1e-5, atol=1e-7)
+    same(one.model, options.run(small_network(), data).model, rtol=1e-5, atol=1e-7)
 
 
 def test_rate_rises_and_falls_as_optax_has_it() -> None:
     def rates(schedule: Schedule) -> list[float]:
         numbers = (np.array(x, np.float32) for x in (0.1, 4.0, 20.0, np.inf))
-        recipe = Recipe(schedule, *numbers, average=None)
+        recipe = OptimiserSettings(schedule, *numbers, average=None)
         return [float(learning_rate(recipe, jnp.array(i))) for i in range(20)]
 
     expected = optax.warmup_cosine_decay_schedule(0.0, 0.1, 4, 20)
@@ -191,7 +206,9 @@ def test_rate_rises_and_falls_as_optax_has_it() -> None:
 
 
 def test_the_moving_average_forgets_the_start() -> None:
-    recipe = Recipe("constant", *(np.array(x, np.float32) for x in (0.5, 0.0, 9.0, np.inf, 0.9)))
+    recipe = OptimiserSettings(
+        "constant", *(np.array(x, np.float32) for x in (0.5, 0.0, 9.0, np.inf, 0.9))
+    )
     state, expected = begin(recipe, jnp.array([3.0, -1.0])), np.array([3.0, -1.0])
     for n in range(9):
         state, norm = descend(recipe, state, jnp.array([1.0, -2.0]))
@@ -204,15 +221,15 @@ def test_the_moving_average_forgets_the_start() -> None:
 
 def test_the_best_epoch_is_handed_out_and_waited_for_only_so_long() -> None:
     network, data, other = small_network(), small_frames(), small_frames(6, seed=1)
-    how = Backprop(epochs=50, batch=5, rate=0.3, schedule="constant", warmup=0, patience=3)
-    found = how.run(network, data, other)
-    best = int(np.argmin(found.validation))
-    assert found.stopped == "patience" and len(found.validation) == best + 1 + 3
-    short = dataclasses.replace(how, epochs=best + 1).run(network, data, other)
-    same(found.model, short.model, rtol=0)
-    told = found.model.run(jnp.asarray(other.values), jnp.asarray(other.mask))
+    options = Backprop(epochs=50, batch=5, rate=0.3, schedule="constant", warmup=0, patience=3)
+    result = options.run(network, data, other)
+    best = int(np.argmin(result.validation))
+    assert result.stopped == "patience" and len(result.validation) == best + 1 + 3
+    short = dataclasses.replace(options, epochs=best + 1).run(network, data, other)
+    same(result.model, short.model, rtol=0)
+    told = result.model.run(jnp.asarray(other.values), jnp.asarray(other.mask))
     loss = -float(told.distribution.log_prob(jnp.asarray(other.targets)).mean())
-    assert found.validation[best] == pytest.approx(loss, rel=1e-5)
+    assert result.validation[best] == pytest.approx(loss, rel=1e-5)
 
 
 def test_ragged_series_with_gaps_train_a_forecasting_network_on_their_values() -> None:
@@ -220,7 +237,7 @@ def test_ragged_series_with_gaps_train_a_forecasting_network_on_their_values() -
     series = [random.normal(size=(length, 2)) for length in (5, 9)]
     series[0][1, 0] = series[1][3] = np.nan
     network = small_network(shape=(2,), targets=2, decodes="prior")
-    found = Backprop(epochs=1, warmup=0).run(network, Sequences.from_arrays(series))
+    result = Backprop(epochs=1, warmup=0).run(network, Sequences.from_arrays(series))
     density_of = eqx.filter_jit(lambda v, seen: network.run(v, seen).distribution.log_prob(v))
     losses = []
     for values in series:
@@ -230,7 +247,7 @@ def test_ragged_series_with_gaps_train_a_forecasting_network_on_their_values() -
             -float(d) for d, row in zip(density, values, strict=True) if not np.isnan(row).all()
         ]
     assert len(losses) == 13
-    assert found.train[0] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert result.train[0] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_a_target_that_cannot_be_learned_stops_the_run_in_its_batch() -> None:
@@ -253,9 +270,9 @@ def test_a_target_that_cannot_be_learned_stops_the_run_in_its_batch() -> None:
         ({"window": 0}, "window must be at least 1, but is 0"),
         ({"rate": -1e-3}, "rate must be above 0"),
         ({"clip": np.nan}, "clip must be a finite number"),
-        ({"blackouts": 1.0}, "blackouts is a share of at least 0 and below 1"),
+        ({"mask_probability": 1.0}, "mask_probability is a share of at least 0 and below 1"),
         ({"average": -0.1}, "average is a share"),
-        ({"scrambles": -0.1}, "scrambles is a share of at least 0 and below 1"),
+        ({"permute_probability": -0.1}, "permute_probability is a share of at least 0 and below 1"),
         ({"span_length": 0.5}, "span_length must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
     ],

@@ -23,9 +23,9 @@ def alone() -> BackpropResult:
 
 def close(path: Path, alone: BackpropResult) -> None:
     """The same but for rounding: sums over a batch are taken in another order."""
-    found = np.load(path)
-    np.testing.assert_allclose(found["parameters"], flatten(alone.model), rtol=0, atol=2e-6)
-    np.testing.assert_allclose(found["validation"], alone.validation, rtol=2e-6)
+    result = np.load(path)
+    np.testing.assert_allclose(result["parameters"], flatten(alone.model), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(result["validation"], alone.validation, rtol=2e-6)
 
 
 def test_eight_devices_train_as_one(tmp_path: Path, alone: BackpropResult) -> None:

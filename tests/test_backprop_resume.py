@@ -21,7 +21,7 @@ from rekalman.data.images import Frames
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.gradient import training
 from rekalman.learners.gradient.backprop import Backprop, BackpropResult
-from rekalman.learners.gradient.kept import load_checkpoint
+from rekalman.learners.gradient.checkpoint_files import load_checkpoint
 from rekalman.learners.gradient.optimiser import flatten
 from rekalman.networks.network import Network
 
@@ -63,9 +63,9 @@ def test_a_killed_run_ends_bit_for_bit_as_if_it_had_not_been_killed(tmp_path: Pa
     finish(run("killed"))
     assert killed  # a fast machine may be at the end before the last of them
 
-    whole, found = np.load(tmp_path / "whole.npz"), np.load(tmp_path / "killed.npz")
-    np.testing.assert_array_equal(found["parameters"], whole["parameters"])
-    np.testing.assert_array_equal(found["validation"], whole["validation"])
+    whole, outcome = np.load(tmp_path / "whole.npz"), np.load(tmp_path / "killed.npz")
+    np.testing.assert_array_equal(outcome["parameters"], whole["parameters"])
+    np.testing.assert_array_equal(outcome["validation"], whole["validation"])
     lines = rows(tmp_path / "killed.csv")
     assert lines == rows(tmp_path / "whole.csv")
     assert [line[0] for line in lines] == ["epoch", *map(str, range(1, EPOCHS + 1))]
@@ -149,14 +149,14 @@ def test_the_network_of_a_run_is_read_out_of_its_checkpoints(tmp_path: Path) -> 
     with pytest.raises(RekalError, match="kept: there is no such folder"):
         load_checkpoint(small_network(), folder)
     assert not folder.exists()
-    found = train(small_run(), checkpoint=folder)
+    result = train(small_run(), checkpoint=folder)
     writing = folder / "4.orbax-checkpoint-tmp"  # of a run that goes on: left alone
     writing.mkdir()
     before = sorted(folder.rglob("*"))
     for seed in (0, 1):  # the parameters it had do not matter
         network = load_checkpoint(small_network(seed), folder)
         assert sorted(folder.rglob("*")) == before
-        np.testing.assert_array_equal(flatten(network), flatten(found.model))
+        np.testing.assert_array_equal(flatten(network), flatten(result.model))
     with pytest.raises(RekalError, match=r"network.decoder.mean.weight is float32 \(4, 1\) there"):
         load_checkpoint(small_network(targets=2), folder)
     (tmp_path / "empty").mkdir()
@@ -197,14 +197,14 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
 def test_events_for_tensorboard_are_repeated_by_a_run_that_continues(tmp_path: Path) -> None:
     folder, events = tmp_path / "checkpoint", tmp_path / "events"
     train(small_run(), checkpoint=folder, tensorboard=events, progress=Interrupt(2))
-    found = train(small_run(), checkpoint=folder, tensorboard=events)
+    result = train(small_run(), checkpoint=folder, tensorboard=events)
     told = [event for path in sorted(events.iterdir()) for event in read_events(path)]
     kept = told[
         len(told) - told[::-1].index(FORGET) :
     ]  # TensorBoard drops what it read before that
     for name in ("train", "validation"):
         values = [(step, value) for step, what, value in kept if what == name]
-        np.testing.assert_allclose(values, list(enumerate(getattr(found, name), 1)), rtol=1e-6)
+        np.testing.assert_allclose(values, list(enumerate(getattr(result, name), 1)), rtol=1e-6)
 
 
 FORGET = (0, "forget", 0.0)
@@ -214,15 +214,15 @@ def read_events(path: Path) -> list[tuple[int, str, float]]:
     """Step, name and value of each event, as TensorBoard reads the file."""
     from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-    content, found, at = path.read_bytes(), [], 0
+    content, result, at = path.read_bytes(), [], 0
     while at < len(content):
         length = struct.unpack_from("<Q", content, at)[0]
         event = Event.FromString(content[at + 12 : at + 12 + length])  # pyright: ignore
         at += 16 + length
         if event.session_log.status == SessionLog.START:  # pyright: ignore
-            found.append(FORGET)
-        found += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
-    return found
+            result.append(FORGET)
+        result += [(event.step, value.tag, value.simple_value) for value in event.summary.value]
+    return result
 
 
 @pytest.mark.parametrize(

@@ -90,12 +90,12 @@ def test_what_is_held_out_is_not_trained_on():
         for v in (y, changed)
     ]
     head = rekalman.fit(S.from_arrays(y[:160]), "ar", states=1, progress=False)
-    for found, values in zip(own, (y, changed), strict=True):
+    for result, values in zip(own, (y, changed), strict=True):
         made = head.roll(S.from_arrays(values), [1, 2, 5, 10], origins=np.arange(159, 199))
         scores = made.score(values[:, None])
-        assert [score.entries for score in found.scores] == list(scores["count"])
+        assert [score.entries for score in result.scores] == list(scores["count"])
         for name in ("crps", "coverage_50", "coverage_90"):
-            assert [getattr(s, name) for s in found.scores] == pytest.approx(
+            assert [getattr(s, name) for s in result.scores] == pytest.approx(
                 list(scores[name]), rel=1e-5
             )
     assert own[0].held_out == 40 and own[0].trained == 160
@@ -105,11 +105,11 @@ def test_what_is_held_out_is_not_trained_on():
 
 def test_the_naive_scores_are_those_of_a_random_walk():
     y = drawn(150, phi=0.2)
-    found = rekalman.fit(
+    result = rekalman.fit(
         S.from_arrays(y), "local-level", backtest=0.2, progress=False
     ).history.backtest
     sigma = np.sqrt(np.mean(np.diff(y[:120]) ** 2))
-    for score in found.scores:
+    for score in result.scores:
         h = score.horizon
         origins = np.arange(119, 150 - h)
         z = (y[origins + h] - y[origins]) / (sigma * np.sqrt(h))
@@ -128,14 +128,14 @@ def test_series_of_other_lengths_and_columns():
     series = [np.c_[drawn(n, n), 1e3 + 50 * drawn(n, n + 1)] for n in (120, 75, 60)]
     series[1][rng.random(75) < 0.2, 0] = np.nan
     data = S.from_arrays(series, names=["a", "b"])
-    found = rekalman.fit(data, "linear", states=2, backtest=0.25, progress=False).history.backtest
-    assert found.trained == 90 + 56 + 45 and found.held_out == 30 + 19 + 15
-    counts = {(s.name, s.horizon): s.entries for s in found.scores}
+    result = rekalman.fit(data, "linear", states=2, backtest=0.25, progress=False).history.backtest
+    assert result.trained == 90 + 56 + 45 and result.held_out == 30 + 19 + 15
+    counts = {(s.name, s.horizon): s.entries for s in result.scores}
     assert counts["b", 1] == 64 and counts["b", 10] == 21 + 10 + 6
     held = np.isfinite(series[0][90:, 0]).sum() + np.isfinite(series[1][56:, 0]).sum() + 15
     assert counts["a", 1] == held
-    assert np.isfinite([s.crps for s in found.scores]).all()
-    assert found.ratio(1) < 1.1
+    assert np.isfinite([s.crps for s in result.scores]).all()
+    assert result.ratio(1) < 1.1
 
 
 def test_a_season_is_held_where_the_calendar_has_one():
@@ -143,18 +143,18 @@ def test_a_season_is_held_where_the_calendar_has_one():
     index = pd.date_range("2001-01-01", periods=96, freq="MS")
     wave = 10 * np.sin(np.arange(96) * np.pi / 6)
     frame = pd.DataFrame({"y": wave + 0.3 * rng.normal(size=96)}, index=index)
-    found = rekalman.fit(frame, "local-level", backtest=0.25, progress=False).history.backtest
-    assert found.period == 12
-    assert found.ratio(1, "season") > 1 and found.ratio(5, "season") > 1
+    result = rekalman.fit(frame, "local-level", backtest=0.25, progress=False).history.backtest
+    assert result.period == 12
+    assert result.ratio(1, "season") > 1 and result.ratio(5, "season") > 1
     assert (
         "holding the value of 12 steps before predicts as well or better at every horizon"
-        in found.beaten
+        in result.beaten
     )
     y = frame["y"].to_numpy()
     sigma = np.sqrt(np.mean((y[12:72] - y[:60]) ** 2))
     z = (y[72:] - y[60:84]) / sigma
     crps = sigma * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
-    assert found.scores[0].season_crps == pytest.approx(crps.mean(), rel=1e-9)
+    assert result.scores[0].season_crps == pytest.approx(crps.mean(), rel=1e-9)
 
 
 def test_inputs_are_known_to_the_end():
@@ -164,8 +164,8 @@ def test_inputs_are_known_to_the_end():
     for t in range(1, 160):
         x[t] = 0.7 * x[t - 1] + u[t, 0] + 0.1 * rng.normal()
     data = S.from_arrays(x, inputs=u)
-    found = rekalman.fit(data, "linear", states=1, backtest=0.25, progress=False).history.backtest
-    assert found.scores[0].entries == 31 and found.ratio(1) < 0.3
+    result = rekalman.fit(data, "linear", states=1, backtest=0.25, progress=False).history.backtest
+    assert result.scores[0].entries == 31 and result.ratio(1) < 0.3
 
 
 def record(coverage: float, entries: int, ours: float = 1.0, hold: float = 2.0) -> Backtest:

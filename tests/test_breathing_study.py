@@ -49,8 +49,8 @@ def test_baselines_reproduce_the_stored_figures(record, stored):
         "RLS": single,
     }
     for name, issued in made.items():
-        found = [stored[name, h] for h in HORIZONS]
-        assert rmse_3d(issued, record) == pytest.approx(found, rel=0.03), name
+        result = [stored[name, h] for h in HORIZONS]
+        assert rmse_3d(issued, record) == pytest.approx(result, rel=0.03), name
     assert rmse_3d(averaged, record)[-1] < rmse_3d(single, record)[-1]
 
 

@@ -132,8 +132,8 @@ def test_clocks_of_every_form(times, unit, last):
         table = pd.DataFrame({"x": X[:30]}, index=times)
         if isinstance(times, pd.Series):
             table = pd.DataFrame({"x": X[:30], "when": times})
-        for found in (Sequences.from_pandas(table), Sequences.from_arrays(table)):
-            assert (found.time_unit, found.index()[-1], found.names) == (unit, last, ("x",))
+        for result in (Sequences.from_pandas(table), Sequences.from_arrays(table)):
+            assert (result.time_unit, result.index()[-1], result.names) == (unit, last, ("x",))
 
 
 def test_dates_bring_their_unit():

@@ -26,8 +26,10 @@ def wave() -> rekalman.Sequences:
 @pytest.fixture(scope="module")
 def trained(wave) -> rekalman.Fit:
     learner = rekalman.EM(iterations=3, smoother="gaussian", average=1)
-    how = Filtering("extended", iterations=2)
-    return rekalman.fit(wave, learner=learner, states=2, restarts=1, filtering=how, progress=False)
+    options = Filtering("extended", iterations=2)
+    return rekalman.fit(
+        wave, learner=learner, states=2, restarts=1, filtering=options, progress=False
+    )
 
 
 def test_a_network_is_followed_by_the_filter_that_was_asked_for(trained):

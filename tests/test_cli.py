@@ -114,16 +114,16 @@ def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
 
 
 def test_fit_takes_another_smoother_and_another_filter(here):
-    how = ("--smoother", "gaussian", "--filter", "extended", "--filter-iterations", 2)
-    told = answer(call("fit", "y.csv", *TINY, *how, "--no-report", "--json", "-q"))
+    options = ("--smoother", "gaussian", "--filter", "extended", "--filter-iterations", 2)
+    told = answer(call("fit", "y.csv", *TINY, *options, "--no-report", "--json", "-q"))
     assert told["filter"] == "extended"
     assert load("y.rekalman").algorithm.iterations == 2
     assert answer(call("forecast", "y.rekalman", "y.csv", "-n", 2, "--json"))["forecast"]
 
 
 def test_fit_learns_radial_basis_functions(here):
-    how = ("--model", "rbf", "--states", 1, "--kernels", 4, "--iterations", 2)
-    told = answer(call("fit", "y.csv", *how, "--no-report", "--json", "-q"))
+    options = ("--model", "rbf", "--states", 1, "--kernels", 4, "--iterations", 2)
+    told = answer(call("fit", "y.csv", *options, "--no-report", "--json", "-q"))
     assert (told["kind"], told["states"], told["filter"]) == ("rbf", 1, "unscented")
     assert load("y-rbf.rekalman").model.kernels.count == 4
 
@@ -136,8 +136,8 @@ def test_fit_takes_series_sampled_at_any_times(here):
     refused(call("fit", "walk.csv", "--model", "local-level"), "irregular", "--irregular")
     for name, sentence in (("ar", "no form in continuous time"), ("rbf", "sampled irregularly")):
         refused(call("fit", "walk.csv", "--model", name, "--irregular", "-q"), sentence)
-    how = ("--model", "local-level", "--irregular", "--json", "-q")
-    told = answer(call("fit", "walk.csv", *how))
+    options = ("--model", "local-level", "--irregular", "--json", "-q")
+    told = answer(call("fit", "walk.csv", *options))
     assert [each["name"] for each in told["parameters"]] == ["level variance", "noise variance"]
     ahead = answer(
         call("forecast", "walk-local-level.rekalman", "walk.csv", "-n", 2, "--json", "-q")
@@ -392,8 +392,8 @@ def test_series_have_scales_of_their_own(here):
         for i, value in enumerate(np.cumsum(0.3 * rng.normal(size=80)) + rng.normal(size=80))
     ]
     (here / "two.csv").write_text("shop,step,sales\n" + "\n".join(rows))
-    how = ("--model", "local-level", "--series", "shop", "--no-report", "-q")
-    assert call("fit", "two.csv", *how).exit_code == 0
+    options = ("--model", "local-level", "--series", "shop", "--no-report", "-q")
+    assert call("fit", "two.csv", *options).exit_code == 0
     ahead = answer(
         call(
             "forecast",
@@ -416,5 +416,8 @@ def test_series_have_scales_of_their_own(here):
     drawn = call("simulate", "two-local-level.rekalman", "--steps", 3, "--like", "b")
     assert drawn.exit_code == 0, drawn.stderr
     refused(call("simulate", "two-local-level.rekalman", "--steps", 3), "--like: a, b")
-    assert call("fit", "two.csv", *how, "--scale", "shared", "--out", "one.rekalman").exit_code == 0
+    assert (
+        call("fit", "two.csv", *options, "--scale", "shared", "--out", "one.rekalman").exit_code
+        == 0
+    )
     refused(call("simulate", "one.rekalman", "--like", "a"), "leave out --like")

@@ -193,8 +193,8 @@ def test_inputs_missing_at_training_time(here):
 
 
 def test_a_structure_with_inputs_asks_for_the_future_ones(driven):
-    how = ("--inputs", "u", "--model", "local-level", "-q", "--json", "--no-report")
-    made = call("fit", "d.csv", *how, "--out", "level.rekalman")
+    options = ("--inputs", "u", "--model", "local-level", "-q", "--json", "--no-report")
+    made = call("fit", "d.csv", *options, "--out", "level.rekalman")
     assert made.exit_code == 0
     assert "coefficient of u" in made.output
     refused(call("forecast", "level.rekalman", "d.csv", "-n", 5), "future", "u")

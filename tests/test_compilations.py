@@ -52,10 +52,10 @@ def test_a_second_model_has_its_responses_and_uncertainty_without_compiling():
         other = rekalman.LinearContinuous.create(F=np.log([[pole]]), interval=1.0, **rest)
         with compilations() as names:
             impulse = rekalman.responses(one, 5).innovation
-            found = model_uncertainty(other, data, interval)
+            result = model_uncertainty(other, data, interval)
         ratio = np.asarray(impulse)[1, 0, 0] / np.asarray(impulse)[0, 0, 0]
         assert ratio == pytest.approx(pole)
-        assert np.isfinite(found.information).all()
+        assert np.isfinite(result.information).all()
     assert not names
 
 
@@ -74,8 +74,8 @@ def test_draws_of_other_data_are_judged_without_compiling():
                 natural = natural_values(parameters, vectors)
                 slopes = natural_and_slopes(parameters, parameters.vector)[1]
                 scaled = (vectors - center) / width
-                found = nuts._log_likelihoods(parameters, scaled, center, width, groups, form)
-            values.append(np.asarray(found))
+                result = nuts._log_likelihoods(parameters, scaled, center, width, groups, form)
+            values.append(np.asarray(result))
             np.testing.assert_allclose(natural[0], parameters.natural(parameters.vector))
             np.testing.assert_allclose(np.diagonal(slopes), natural[0])  # of exponentials
     assert not names

@@ -149,9 +149,9 @@ def test_a_correction_is_what_the_module_text_says():
         )
         expected = mean + root @ (gate * a)
         spread = root @ np.diag(factor * v**gate) @ root.T
-        found = filter.observe(belief, u)
-        np.testing.assert_allclose(found.mean, expected, rtol=1e-6)
-        np.testing.assert_allclose(found.cov, spread, rtol=1e-6)
+        result = filter.observe(belief, u)
+        np.testing.assert_allclose(result.mean, expected, rtol=1e-6)
+        np.testing.assert_allclose(result.cov, spread, rtol=1e-6)
         y, mask = jnp.array([0.0, 1.5]), jnp.array([False, True])
         density = filter.update(belief, y, mask, u)[1]
         error, var = 1.5 - expected[1], spread[1, 1]
@@ -195,12 +195,12 @@ def test_calibration_finds_variances_that_are_wrong():
 
         batch = as_batch(data)
         grown = np.pad(part, [(0, 0), (0, batch.values.shape[1] - 600)])
-        found = calibrate(filter, batch, grown, np.full(1, 9.0))
-    assert (found.gate == 0).all()
-    assert found.factor[0, 0] == pytest.approx(9, rel=0.25)
-    assert all(0.75 < each.coverage < 0.98 for each in found.horizons[:3])
-    assert all(abs(each.crps / each.hold - 1) < 0.02 for each in found.horizons[:3])
-    assert found.horizons[0].crps < found.horizons[0].linear
+        result = calibrate(filter, batch, grown, np.full(1, 9.0))
+    assert (result.gate == 0).all()
+    assert result.factor[0, 0] == pytest.approx(9, rel=0.25)
+    assert all(0.75 < each.coverage < 0.98 for each in result.horizons[:3])
+    assert all(abs(each.crps / each.hold - 1) < 0.02 for each in result.horizons[:3])
+    assert result.horizons[0].crps < result.horizons[0].linear
 
 
 def test_models_side_by_side_and_with_idle_states_have_the_same_likelihood():

@@ -57,11 +57,11 @@ def right(simulated):
 def test_a_right_model_is_consistent(right, simulated):
     """Over 40 series the share inside a 95 % band has a standard error of 3.4 %."""
     each = [diagnose(right.white[i : i + 1], right.pit[i : i + 1], "ab") for i in range(SERIES)]
-    assert np.mean([found.consistent for found in each]) > 0.85
+    assert np.mean([result.consistent for result in each]) > 0.85
     for column in range(2):
-        p = [found.columns[column].whiteness_p for found in each]
+        p = [result.columns[column].whiteness_p for result in each]
         assert kstest(p, "uniform").pvalue > 0.01
-        p = [found.columns[column].uniformity_p for found in each]
+        p = [result.columns[column].uniformity_p for result in each]
         assert kstest(p, "uniform").pvalue > 0.01
     whole = right.diagnose()
     assert whole.entries == int(simulated[1].mask.sum())
@@ -106,14 +106,14 @@ def test_pit_and_innovations_are_those_of_a_naive_filter(right, simulated):
     ],
 )
 def test_a_wrong_model_is_told(simulated, changed, word, white):
-    found = filtered(simulated[1], **changed).diagnose()
+    result = filtered(simulated[1], **changed).diagnose()
     if word is not None:
-        assert f"the filter is {word}" in found.summary()
-        assert not found.consistent
-        assert not found.uniform
+        assert f"the filter is {word}" in result.summary()
+        assert not result.consistent
+        assert not result.uniform
     if white is not None:
-        assert found.white is white
-        assert "white: no (Ljung-Box p < 0.001" in found.summary()
+        assert result.white is white
+        assert "white: no (Ljung-Box p < 0.001" in result.summary()
 
 
 def test_what_stands_in_a_missing_entry_changes_nothing(right, simulated):
@@ -127,10 +127,10 @@ def test_many_particles_agree_with_kalman(simulated):
         np.where(simulated[1].mask, simulated[1].values, np.nan)[:1, :60]
     )
     exact = filtered(data)
-    found = rekalman.filter(rekalman.ParticleFilter(model(), 10_000), data)
+    result = rekalman.filter(rekalman.ParticleFilter(model(), 10_000), data)
     for name, tolerance in (("white", 0.08), ("pit", 0.02), ("cov", 0.02)):
         np.testing.assert_allclose(
-            getattr(found, name), getattr(exact, name), atol=tolerance, err_msg=name
+            getattr(result, name), getattr(exact, name), atol=tolerance, err_msg=name
         )
 
 
@@ -141,12 +141,14 @@ def test_models_that_vary_in_time_go_through_the_verbs():
     steps = rng.uniform(0.5, 1.5, 45)
     continuous = rekalman.LinearContinuous.create(-0.3 * one, one, one, one)
     irregular = rekalman.Sequences.from_arrays(y, dt=steps, irregular=True)
-    found = rekalman.filter(rekalman.Kalman(continuous), irregular)
+    result = rekalman.filter(rekalman.Kalman(continuous), irregular)
     run = rekalman.Kalman(continuous).run(jnp.asarray(y), None, None, jnp.asarray(steps))
-    np.testing.assert_allclose(found.mean[0], run.mean, atol=1e-9)
-    np.testing.assert_allclose(found.pit, norm.cdf(found.white), atol=1e-9)  # one column: the same
+    np.testing.assert_allclose(result.mean[0], run.mean, atol=1e-9)
+    np.testing.assert_allclose(
+        result.pit, norm.cdf(result.white), atol=1e-9
+    )  # one column: the same
     cloud = rekalman.filter(rekalman.ParticleFilter(continuous, 5000), irregular)
-    np.testing.assert_allclose(cloud.pit, found.pit, atol=0.03)
+    np.testing.assert_allclose(cloud.pit, result.pit, atol=0.03)
     R = np.linspace(0.5, 2, 45)[:, None, None]
     varying = rekalman.LinearTimeVarying.create(0.9 * one, one, one, R, varying=("R",))
     made = rekalman.smooth(rekalman.Kalman(varying), rekalman.Sequences.from_arrays(y))
@@ -156,11 +158,11 @@ def test_models_that_vary_in_time_go_through_the_verbs():
 
 def test_known_states_are_judged(right, simulated):
     x, data = simulated
-    found = right.nees(x)
-    assert found.low < found.mean < found.high
-    assert found.inside == pytest.approx(0.95, abs=0.02)
-    assert found.steps == int(data.lengths.sum())
-    assert "consistent" in found.summary()
+    result = right.nees(x)
+    assert result.low < result.mean < result.high
+    assert result.inside == pytest.approx(0.95, abs=0.02)
+    assert result.steps == int(data.lengths.sum())
+    assert "consistent" in result.summary()
     wrong = filtered(data, R=0.25 * BLOCKS["R"]).nees(x)
     assert "overconfident" in wrong.summary()
     with pytest.raises(rekalman.RekalError, match="truth has shape"):
@@ -172,10 +174,10 @@ def test_known_states_are_judged(right, simulated):
 def test_directions_without_variance_do_not_count():
     rng = np.random.default_rng(0)
     error = np.concatenate([rng.normal(size=(1, 4000, 1)), np.zeros((1, 4000, 1))], -1)
-    found = nees(error, np.broadcast_to(np.diag([1.0, 0.0]), (1, 4000, 2, 2)))
-    assert found.mean == pytest.approx(1, abs=0.1)
+    result = nees(error, np.broadcast_to(np.diag([1.0, 0.0]), (1, 4000, 2, 2)))
+    assert result.mean == pytest.approx(1, abs=0.1)
     width = 2 * 1.96 * np.sqrt(2 / 4000)  # independent errors: hardly any autocorrelation time
-    assert found.high - found.low == pytest.approx(width, rel=0.2)
+    assert result.high - result.low == pytest.approx(width, rel=0.2)
 
 
 def test_ljung_box_is_that_of_statsmodels():
@@ -207,8 +209,8 @@ def test_ljung_box_looks_at_the_pairs_that_are_there():
 
 def test_too_little_to_judge_is_said():
     white = np.array([[[0.1], [np.nan], [0.3]]])
-    found = diagnose(white, norm.cdf(white), ("y",))
-    assert "white: too few entries to say" in found.summary()
+    result = diagnose(white, norm.cdf(white), ("y",))
+    assert "white: too few entries to say" in result.summary()
     assert nis(white)[0, 0] == pytest.approx(0.01)
     with pytest.raises(rekalman.RekalError, match="no innovation to judge"):
         diagnose(np.full((1, 3, 1), np.nan), white, ("y",))
@@ -217,11 +219,11 @@ def test_too_little_to_judge_is_said():
 def test_other_noise_has_no_innovations():
     data = rekalman.Sequences.from_arrays(np.random.default_rng(0).normal(size=(20, 1)))
     algorithm = rekalman.ParticleFilter(StochasticVolatility(), 50, "bootstrap")
-    found = rekalman.filter(algorithm, data)
-    assert found.white is None
-    assert "log-likelihood" in found.summary()
+    result = rekalman.filter(algorithm, data)
+    assert result.white is None
+    assert "log-likelihood" in result.summary()
     with pytest.raises(rekalman.RekalError, match="additive Gaussian noise"):
-        found.diagnose()
+        result.diagnose()
 
 
 def test_a_diffuse_start_is_left_out_and_files_keep_the_rest(tmp_path):

@@ -91,19 +91,19 @@ def gappy():
 def test_statistics_match_the_exact_smoother(gappy, trajectories):
     model, y, mask = gappy
     data = Sequences.from_arrays(np.where(mask, y, np.nan))
-    found, _ = e_step(model, (2000, "guided", trajectories), as_batch(data), jax.random.key(0))
+    result, _ = e_step(model, (2000, "guided", trajectories), as_batch(data), jax.random.key(0))
     m, second = exact_smoother(model, y, mask)
     steps, n = len(y), 2
     block = lambda a, b: second[a * n : (a + 1) * n, b * n : (b + 1) * n]  # noqa: E731
     now = sum(block(t, t) for t in range(1, steps))
     before = sum(block(t, t) for t in range(steps - 1))
     pairs = sum(block(t, t - 1) for t in range(1, steps))
-    np.testing.assert_allclose(found.transition.targets, now, rtol=0.03, atol=0.4)
-    np.testing.assert_allclose(found.transition.features[:2, :2], before, rtol=0.03, atol=0.4)
-    np.testing.assert_allclose(found.transition.cross[:, :2], pairs, rtol=0.03, atol=0.4)
+    np.testing.assert_allclose(result.transition.targets, now, rtol=0.03, atol=0.4)
+    np.testing.assert_allclose(result.transition.features[:2, :2], before, rtol=0.03, atol=0.4)
+    np.testing.assert_allclose(result.transition.cross[:, :2], pairs, rtol=0.03, atol=0.4)
     xs = m.reshape(steps, n)
-    np.testing.assert_allclose(found.transition.cross[:, 2], xs[1:].sum(0), atol=0.3)
-    assert float(found.transition.count) == steps - 1
+    np.testing.assert_allclose(result.transition.cross[:, 2], xs[1:].sum(0), atol=0.3)
+    assert float(result.transition.count) == steps - 1
 
     # Missing entries completed by their conditional moments.
     C, R, d = (np.asarray(v, float) for v in (model.C, model.R, model.d))
@@ -120,9 +120,9 @@ def test_statistics_match_the_exact_smoother(gappy, trajectories):
         E_yx = np.where(o[:, None], np.outer(y[t], xs[t]), C @ xx + np.outer(d, xs[t]))
         E_yy = np.where(np.outer(~o, ~o), full, np.outer(E_y, E_y))
         yy, yx = yy + E_yy, yx + E_yx
-    np.testing.assert_allclose(found.observation.targets, yy, rtol=0.03, atol=0.4)
-    np.testing.assert_allclose(found.observation.cross[:, :2], yx, rtol=0.03, atol=0.4)
-    assert float(found.observation.count) == used
+    np.testing.assert_allclose(result.observation.targets, yy, rtol=0.03, atol=0.4)
+    np.testing.assert_allclose(result.observation.cross[:, :2], yx, rtol=0.03, atol=0.4)
+    assert float(result.observation.count) == used
 
 
 def test_the_exact_likelihood_rises(gappy):
@@ -147,7 +147,7 @@ def test_several_ragged_series_add_up():
     model = linear_model()
     long, short = simulate_linear(model, 40, 2), simulate_linear(model, 23, 3)
     together = as_batch(Sequences.from_arrays([long, short]))
-    found, _ = e_step(model, (1000, "guided", None), together, jax.random.key(0))
+    result, _ = e_step(model, (1000, "guided", None), together, jax.random.key(0))
     parts = [
         e_step(
             model, (1000, "guided", None), as_batch(Sequences.from_arrays(y)), jax.random.key(1)
@@ -155,10 +155,10 @@ def test_several_ragged_series_add_up():
         for y in (long, short)
     ]
     summed = jax.tree.map(lambda a, b: a + b, *parts)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(summed), strict=True):
+    for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(summed), strict=True):
         np.testing.assert_allclose(a, b, rtol=0.05, atol=0.8)
-    assert float(found.transition.count) == 39 + 22
-    assert float(found.initial.count) == 2
+    assert float(result.transition.count) == 39 + 22
+    assert float(result.initial.count) == 2
 
 
 def test_what_stands_in_a_missing_entry_changes_nothing(gappy):

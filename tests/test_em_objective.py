@@ -134,5 +134,5 @@ def test_the_log_prior_is_that_of_its_formula():
         expected -= 0.5 * np.trace(K @ change @ np.diag(prior.precision) @ change.T)
         size = np.linalg.slogdet(V)[1] - np.linalg.slogdet(S0)[1]
         expected -= 1.5 * (size + np.trace(K @ S0) - 2)
-    found = log_prior(model, priors, constrain_linear(model))
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+    result = log_prior(model, priors, constrain_linear(model))
+    assert float(result) == pytest.approx(expected, rel=1e-5)

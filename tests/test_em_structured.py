@@ -89,13 +89,20 @@ def test_em_never_lowers_what_it_maximises(seed, case, priors):
     strength = PriorStrength() if priors else None
     freeze = ("A", "C") if flat is not None else ()
     mask = {"B": np.array([[True], [False]]), "c": np.array([False, True])} if fixed else None
-    how = {"process_noise": shape, "observation_noise": None}
+    options = {"process_noise": shape, "observation_noise": None}
     held = freeze if flat is None else (*freeze, "m", "P")
-    constraints = constrain_linear(model, held, mask, **how)
+    constraints = constrain_linear(model, held, mask, **options)
     statistics, first = e_step(model, batch)
     weights = strength.priors(statistics) if priors else None
     result = linear_em(
-        model, batch, iterations=8, tolerance=0, freeze=freeze, fixed=mask, strength=strength, **how
+        model,
+        batch,
+        iterations=8,
+        tolerance=0,
+        freeze=freeze,
+        fixed=mask,
+        strength=strength,
+        **options,
     )
     last = float(e_step(result.model, batch)[1])
     history = np.append(result.log_likelihood, last)

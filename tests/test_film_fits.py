@@ -21,7 +21,7 @@ from rekalman.report import report_html
 from rekalman.training.film_network import patches
 from rekalman.training.films import split_films
 
-LEARNER = rekalman.Backprop(epochs=30, batch=8, rate=1e-2, blackouts=0.2)
+LEARNER = rekalman.Backprop(epochs=30, batch=8, rate=1e-2, mask_probability=0.2)
 
 
 def films(series: int = 8, steps: int = 24, seed: int = 0, scale: float = 30.0) -> rekalman.Frames:

@@ -1,4 +1,4 @@
-"""The studies of films: scores, rows, sizes of the contestants, and that no training is repeated."""
+"""The studies of films: scores, rows, sizes of the candidates, and that no training is repeated."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rekalman.networks.recurrent import count_parameters
 from rekalman.studies import STUDIES
 from rekalman.studies.base import StudyOptions
 from rekalman.studies.films import irregular_pendulum, pendulum, quad_link, three_pendulums
-from rekalman.studies.films.contest import rows_of
+from rekalman.studies.films.comparison import rows_of
 from rekalman.studies.films.estimation import Reduced, Size
-from rekalman.studies.films.networks import Contestant, Surroundings, layer_of, network_of
+from rekalman.studies.films.networks import Candidate, EncoderAndHeads, layer_of, network_of
 from rekalman.studies.films.scores import Predicted, scored, scores
 
-TINY = Surroundings(widths=(4, 4, 4), head=(4,))
+TINY = EncoderAndHeads(widths=(4, 4, 4), head=(4,))
 
 
 def film_of(targets: np.ndarray, factor: np.ndarray) -> Filmed:
@@ -38,7 +38,7 @@ def test_scores_are_those_of_plain_loops():
     mean = rng.normal(size=targets.shape).astype(np.float32)
     var = rng.uniform(0.5, 2, targets.shape).astype(np.float32)
     factor = rng.choice([0.0, 0.5], (3, 5))
-    found = scores(Predicted(mean, var), film_of(targets, factor))
+    result = scores(Predicted(mean, var), film_of(targets, factor))
     for name, wanted in (("", (0.0, 0.5)), ("_clear", (0.5,)), ("_blind", (0.0,))):
         steps = [
             (i, t)
@@ -58,7 +58,7 @@ def test_scores_are_those_of_plain_loops():
             density.append(total)
         figures = [np.mean(density), np.sqrt(np.mean(squares)), np.mean(inside), np.mean(scaled)]
         names = ("log_likelihood", "rmse", "coverage_90", "anees")
-        np.testing.assert_allclose([found[f"{n}{name}"] for n in names], figures, rtol=1e-5)
+        np.testing.assert_allclose([result[f"{n}{name}"] for n in names], figures, rtol=1e-5)
 
 
 def test_a_network_that_knows_its_errors_has_anees_one_and_coverage_ninety():
@@ -66,38 +66,38 @@ def test_a_network_that_knows_its_errors_has_anees_one_and_coverage_ninety():
     var = rng.uniform(0.1, 3, (20, 500, 2)).astype(np.float32)
     mean = rng.normal(size=var.shape).astype(np.float32)
     targets = (mean + np.sqrt(var) * rng.normal(size=var.shape)).astype(np.float32)
-    found = scores(Predicted(mean, var), film_of(targets, np.ones((20, 500))))
-    assert abs(found["anees"] - 1) < 0.03
-    assert abs(found["coverage_90"] - 0.9) < 0.01
-    assert "rmse_blind" not in found
+    result = scores(Predicted(mean, var), film_of(targets, np.ones((20, 500))))
+    assert abs(result["anees"] - 1) < 0.03
+    assert abs(result["coverage_90"] - 0.9) < 0.01
+    assert "rmse_blind" not in result
 
 
 def test_the_pendulum_is_scored_on_unseen_films_too():
     task = pendulum_task(4, 3, 8)
-    who = Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1)))
+    who = Candidate("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1)))
     network = network_of(who, 0, task.test.frames.shape, (2,), TINY)
-    found = pendulum.scored_twice(network, task.test)
+    result = pendulum.scored_twice(network, task.test)
     parts = [pendulum_task(1, n, 8, seed).test for n, seed in ((3, 101), (12, 1))]
     unseen = pendulum.unseen(3, 8)
     for name in ("values", "targets", "mask"):
         whole = np.concatenate([getattr(part.frames, name) for part in parts])
         np.testing.assert_array_equal(getattr(unseen.frames, name), whole)
     np.testing.assert_array_equal(unseen.factor, np.concatenate([part.factor for part in parts]))
-    assert {n: v for n, v in found.items() if not n.endswith("_unseen")} == scored(
+    assert {n: v for n, v in result.items() if not n.endswith("_unseen")} == scored(
         network, task.test
     )
     for name, value in scored(network, unseen).items():
-        assert found[f"{name}_unseen"] == value
+        assert result[f"{name}_unseen"] == value
     known = np.concatenate([part.frames.targets[:, 0] for part in (task.train, task.test)])
     assert not np.isin(unseen.frames.targets[:, 0], known).any()
 
 
 def test_rows_say_which_direction_is_better_and_which_seed_is_worst():
-    found = [
+    result = [
         {"rmse_blind": 0.1, "log_likelihood": 6.0, "parameters": 7},
         {"rmse_blind": 0.3, "log_likelihood": 5.0, "parameters": 7},
     ]
-    rows = {row.metric: row for row in rows_of("x", found, {"log_likelihood": (6.2, "s")}, {})}
+    rows = {row.metric: row for row in rows_of("x", result, {"log_likelihood": (6.2, "s")}, {})}
     assert set(rows) == {"rmse_blind", "log_likelihood"}
     assert (rows["rmse_blind"].worst, rows["rmse_blind"].better) == (0.3, "lower")
     assert (rows["log_likelihood"].worst, rows["log_likelihood"].better) == (5.0, "higher")
@@ -110,9 +110,9 @@ def test_baselines_have_as_many_parameters_as_the_rkn(module):
     study = module.STUDY
     shape = (24, 24, 1 if module is pendulum else 3)
     counts = {
-        who.kind: count_parameters(network_of(who, 0, shape, (2,), study.surroundings).layer)
-        for who in study.contestants
-        if who.like is not None or who is study.contestants[0]
+        who.kind: count_parameters(network_of(who, 0, shape, (2,), study.encoder_and_heads).layer)
+        for who in study.candidates
+        if who.like is not None or who is study.candidates[0]
     }
     for kind in ("lstm", "gru", "elman"):
         assert abs(counts[kind] / counts["rkn"] - 1) < 0.03, kind
@@ -121,7 +121,7 @@ def test_baselines_have_as_many_parameters_as_the_rkn(module):
 def test_the_quad_link_has_the_published_sizes():
     study = quad_link.estimation(noisy=True)
     assert study.size == Size(4000, 1000, 150)
-    network = network_of(quad_link.LSTM, 0, (48, 48, 1), (8,), study.surroundings)
+    network = network_of(quad_link.LSTM, 0, (48, 48, 1), (8,), study.encoder_and_heads)
     assert network.layer.read(network.layer.init()).mean.shape == (100,)  # half of 200 units
 
 
@@ -129,16 +129,16 @@ def test_the_quad_link_has_the_published_sizes():
 def test_the_quad_link_has_baselines_of_the_size_of_the_rkn(who):
     counts = [count_parameters(layer_of(each, jax.random.key(0))) for each in (who, quad_link.RKN)]
     assert abs(counts[0] / counts[1] - 1) < 0.01
-    assert who in quad_link.estimation(noisy=False).contestants
+    assert who in quad_link.estimation(noisy=False).candidates
 
 
 def test_a_study_goes_on_where_it_was_and_keeps_what_it_found(tmp_path, monkeypatch):
     monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
     small = pendulum.STUDY._replace(
         size=Size(12, 6, 8),
-        contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
+        candidates=(Candidate("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
         learner=Backprop(epochs=2, batch=6),
-        surroundings=TINY,
+        encoder_and_heads=TINY,
     )
     first = small.run(StudyOptions(seeds=2))
     assert len(first.config["all"]["RKN"]) == 2
@@ -165,15 +165,15 @@ def test_rows_of_a_reduced_protocol_say_what_was_reduced(tmp_path, monkeypatch):
     small = pendulum.STUDY._replace(
         size=Size(12, 6, 8),
         reduced=Reduced(Size(6, 4, 8), epochs=1),
-        contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
+        candidates=(Candidate("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
         learner=Backprop(epochs=2, batch=6),
-        surroundings=TINY,
+        encoder_and_heads=TINY,
     )
-    found = small.run(StudyOptions(seeds=1, reduced=True))
+    result = small.run(StudyOptions(seeds=1, reduced=True))
     note = "6 of 12 series to learn from, 4 of 6 to score on, 1 of 2 epochs"
-    assert {row.system for row in found.rows} == {f"RKN (reduced: {note})"}
-    assert found.config["learner"]["epochs"] == 1
-    assert found.config["train"] == 6
+    assert {row.system for row in result.rows} == {f"RKN (reduced: {note})"}
+    assert result.config["learner"]["epochs"] == 1
+    assert result.config["train"] == 6
 
 
 def test_the_studies_of_films_are_listed():
@@ -184,24 +184,24 @@ def test_the_study_of_irregular_times_changes_encoder_or_recursion_alone():
     parts = irregular_pendulum.PARTS
     for part in parts[2:]:
         twin = next(each for each in parts[:2] if each.on_grid == part.on_grid)
-        assert part.contestants[0].options == twin.contestants[0].options
-        assert part.surroundings == twin.surroundings._replace(tones=0)
-    titles = [each.title for part in parts for each in part.contestants]
+        assert part.candidates[0].options == twin.candidates[0].options
+        assert part.encoder_and_heads == twin.encoder_and_heads._replace(tones=0)
+    titles = [each.title for part in parts for each in part.candidates]
     assert len(set(titles)) == 8
     assert set(irregular_pendulum.PUBLISHED) <= set(titles)
 
 
 def test_the_study_of_irregular_times_runs_its_parts(tmp_path, monkeypatch):
     monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
-    parts = [irregular_pendulum.PARTS[i]._replace(surroundings=TINY) for i in (0, 1)]
-    grid, kept = parts[0].contestants[2]._replace(like=None), parts[1].contestants[1]
+    parts = [irregular_pendulum.PARTS[i]._replace(encoder_and_heads=TINY) for i in (0, 1)]
+    grid, kept = parts[0].candidates[2]._replace(like=None), parts[1].candidates[1]
     small = [
-        part._replace(contestants=(who._replace(latent=3),))
+        part._replace(candidates=(who._replace(latent=3),))
         for part, who in zip(parts, (grid, kept), strict=True)
     ]
     monkeypatch.setattr(irregular_pendulum, "PARTS", small)
-    found = STUDIES["irregular-pendulum"].run(StudyOptions(seeds=1, quick=True))
-    rows = {row.system: row for row in found.rows if row.metric == "mse"}
+    result = STUDIES["irregular-pendulum"].run(StudyOptions(seeds=1, quick=True))
+    rows = {row.system: row for row in result.rows if row.metric == "mse"}
     assert rows["GRU-dt"].published == 5.44e-3
     assert all(0 < row.ours < 2 and row.better == "lower" for row in rows.values())
     assert len(rows) == 2

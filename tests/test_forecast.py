@@ -123,8 +123,8 @@ def test_path_is_the_noise_free_run_from_the_filter_mean(rolled):
         x = model.transition_mean(x)
         if h in made.horizons:
             expected = model.observation_mean(x)[0]
-            found = made.path[10, made.horizons.index(h)]
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+            result = made.path[10, made.horizons.index(h)]
+            np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_errors_of_the_papers_true_system_and_coverage(rolled):

@@ -70,11 +70,11 @@ def test_forecasts_see_nothing_of_the_future(kind):
 def test_moves():
     positions = np.random.default_rng(0).normal(size=(BATCH, TIME, TARGETS))
     positions[1, 3:] = np.nan
-    found = np.asarray(moves(jnp.asarray(positions, jnp.float32), AHEAD))
+    result = np.asarray(moves(jnp.asarray(positions, jnp.float32), AHEAD))
     for b, t, k in np.ndindex(BATCH, TIME, AHEAD):
         after = positions[b, t + k + 1] if t + k + 1 < TIME else np.full(TARGETS, np.nan)
         wanted = after - positions[b, t]
-        np.testing.assert_allclose(found[b, t, k * TARGETS : (k + 1) * TARGETS], wanted, atol=1e-6)
+        np.testing.assert_allclose(result[b, t, k * TARGETS : (k + 1) * TARGETS], wanted, atol=1e-6)
 
 
 def test_a_forecaster_without_inputs():

@@ -30,18 +30,18 @@ def test_levenberg_marquardt_ends_where_minpack_ends():
         return Local(e @ e, J.T @ e, J.T @ J)
 
     start = np.array([-1.2, 1.0])
-    found = levenberg_marquardt(around, lambda v: around(v).value, start, 200, 1e-14)
+    result = levenberg_marquardt(around, lambda v: around(v).value, start, 200, 1e-14)
     peer = scipy.optimize.least_squares(lambda v: rosenbrock(v)[0], start, method="lm")
-    np.testing.assert_allclose(found.point, peer.x, atol=1e-6)
-    assert (np.diff(found.values) <= 0).all()
-    assert found.stopped == "converged"
+    np.testing.assert_allclose(result.point, peer.x, atol=1e-6)
+    assert (np.diff(result.values) <= 0).all()
+    assert result.stopped == "converged"
 
 
 def test_a_direction_without_effect_does_not_move():
     around = lambda v: Local(float(v[0] ** 2), np.array([v[0], 0]), np.diag([1.0, 0.0]))  # noqa: E731
-    found = levenberg_marquardt(around, lambda v: around(v).value, np.array([3.0, 5.0]), 50)
-    assert found.point[1] == 5.0
-    assert abs(found.point[0]) < 1e-3
+    result = levenberg_marquardt(around, lambda v: around(v).value, np.array([3.0, 5.0]), 50)
+    assert result.point[1] == 5.0
+    assert abs(result.point[0]) < 1e-3
 
 
 def test_an_interrupt_keeps_the_best():
@@ -51,9 +51,9 @@ def test_an_interrupt_keeps_the_best():
 
     around = lambda v: Local(float(v @ v), v, np.eye(1))  # noqa: E731
     start = np.array([4.0])
-    found = levenberg_marquardt(around, lambda v: float(v @ v), start, 9, 0.0, after)
-    assert found.stopped == "interrupted"
-    assert abs(found.point[0]) < 1
+    result = levenberg_marquardt(around, lambda v: float(v @ v), start, 9, 0.0, after)
+    assert result.stopped == "interrupted"
+    assert abs(result.point[0]) < 1
 
 
 def test_linear_units_pass_their_state_on():
@@ -111,10 +111,10 @@ def test_every_kind_learns_to_simulate_a_linear_system(kind):
     true = two_states(1e-4)
     batch = as_batch(drawn(true, 120, 0))
     starts = [simulation_start(kind, 2, 1, 1, bends=3, seed=s) for s in (1, 2)]
-    found = SimulationError(iterations=40, ridge=1e-6).search(starts, batch)
-    assert found[0].log_likelihood[-1] >= found[1].log_likelihood[-1]
-    assert (np.diff(found[0].log_likelihood) >= 0).all()
-    assert -2 * found[0].log_likelihood[-1] < 2e-3 * float(jnp.var(batch.values))
+    result = SimulationError(iterations=40, ridge=1e-6).search(starts, batch)
+    assert result[0].log_likelihood[-1] >= result[1].log_likelihood[-1]
+    assert (np.diff(result[0].log_likelihood) >= 0).all()
+    assert -2 * result[0].log_likelihood[-1] < 2e-3 * float(jnp.var(batch.values))
 
 
 def test_bounded_units_see_the_same_step_as_linear_ones():

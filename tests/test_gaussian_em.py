@@ -100,12 +100,12 @@ def test_statistics_of_a_linear_model_are_exact(kind):
     if kind == "kernels":
         model = RBFNetwork.create(**blocks, kernels=kernels(2, 3, 1))
         keep = [0, 1, 4, 5]
-    found, near = gaussian_e_step(model, "extended" if kind == "extended" else "unscented", batch)
+    result, near = gaussian_e_step(model, "extended" if kind == "extended" else "unscented", batch)
     assert float(near) == pytest.approx(float(value), abs=1e-9)
     part = eqx.tree_at(
         lambda s: (s.transition.features, s.transition.cross),
-        found,
-        (found.transition.features[np.ix_(keep, keep)], found.transition.cross[:, keep]),
+        result,
+        (result.transition.features[np.ix_(keep, keep)], result.transition.cross[:, keep]),
     )
     regressions = ("transition", "observation", "initial")
     # Residuals are summed apart for linear models only.

@@ -18,12 +18,12 @@ def test_scores_are_those_of_a_random_walk():
     sd = np.sqrt((moved**2 / elapsed).mean() * elapsed)
     evidence = np.linspace(-2, -1, 8)[None]
     judged = np.ones((1, 8, 1), bool)
-    found = scores(data, evidence, judged)
+    result = scores(data, evidence, judged)
     held = norm.logpdf(moved, scale=sd)
     own = evidence[0, [2, 3, 6, 7]]
-    assert found.score == pytest.approx(own.mean())
-    assert found.hold_score == pytest.approx(held.mean())
-    assert found.hold_error == pytest.approx(np.std(held - own) / 2)
+    assert result.score == pytest.approx(own.mean())
+    assert result.hold_score == pytest.approx(held.mean())
+    assert result.hold_error == pytest.approx(np.std(held - own) / 2)
     judged[0, 6] = False  # the step counts for neither
     assert scores(data, evidence, judged).score == pytest.approx(own[[0, 1, 3]].mean())
 
@@ -32,18 +32,18 @@ def test_irregular_steps_and_columns_of_their_own():
     times = np.array([0, 1.0, 1.5, 4.0])
     y = np.array([[0.0, 10], [1, np.nan], [3, 14], [2, 15]])
     data = Sequences.from_arrays(y, times=times, irregular=True)
-    found = scores(data, np.zeros((1, 4)), np.ones((1, 4, 2), bool))
+    result = scores(data, np.zeros((1, 4)), np.ones((1, 4, 2), bool))
     total = 0.0
     for moved, elapsed in (([1, 2, -1], [1, 0.5, 2.5]), ([4, 1], [1.5, 2.5])):
         m, t = np.array(moved, float), np.array(elapsed)
         total += norm.logpdf(m, scale=np.sqrt((m**2 / t).mean() * t)).sum()
-    assert found.hold_score == pytest.approx(total / 5)
+    assert result.hold_score == pytest.approx(total / 5)
 
 
 def test_without_a_move_there_is_no_baseline():
     data = Sequences.from_arrays(np.array([2.0, 2.0, 2.0]))
-    found = scores(data, np.full((1, 3), -1.0), np.ones((1, 3, 1), bool))
-    assert found == Scores(-1.0)
+    result = scores(data, np.full((1, 3), -1.0), np.ones((1, 3, 1), bool))
+    assert result == Scores(-1.0)
     assert scores(data, np.zeros((1, 3)), np.zeros((1, 3, 1), bool)) == Scores()
 
 
@@ -58,10 +58,10 @@ def test_one_verdict_of_all_tests():
     assert told == "the filter is not consistent: its innovations can be predicted"
     heavy = np.sign(white) * np.abs(white) ** 3
     heavy /= np.sqrt((heavy**2).mean())
-    found = diagnose(heavy, norm.cdf(heavy), ("y",), Scores(-1.5, -1.2, 0.1))
-    assert not found.consistent and found.right_size
-    assert "its distributions do not hold (the 90 % interval holds" in found.verdict
-    assert found.verdict.endswith("; holding the last value predicts better")
+    result = diagnose(heavy, norm.cdf(heavy), ("y",), Scores(-1.5, -1.2, 0.1))
+    assert not result.consistent and result.right_size
+    assert "its distributions do not hold (the 90 % interval holds" in result.verdict
+    assert result.verdict.endswith("; holding the last value predicts better")
     by_chance = diagnose(white, norm.cdf(white), ("y",), Scores(-1.5, -1.2, 0.2))
     assert not by_chance.held_better
 

@@ -26,59 +26,59 @@ def rotation(modulus, angle):
 
 
 def test_the_papers_system():
-    found = identify(model([[1.0, 1.0], [-0.05, 0.98]]))
+    result = identify(model([[1.0, 1.0], [-0.05, 0.98]]))
     # Unkelbach et al. 2009, section 4.1: almost harmonic, with a period of 28 time steps.
-    assert found.attractor == "limit cycle" and round(found.period) == 28
-    assert found.period == found.period_steps and found.harmonic_share > 0.99
-    cycle = found.cycle[:, 0]
-    assert found.amplitude[0] == pytest.approx(np.ptp(cycle) / 2, rel=0.01)
+    assert result.attractor == "limit cycle" and round(result.period) == 28
+    assert result.period == result.period_steps and result.harmonic_share > 0.99
+    cycle = result.cycle[:, 0]
+    assert result.amplitude[0] == pytest.approx(np.ptp(cycle) / 2, rel=0.01)
     up = np.flatnonzero((cycle[:-1] < 0) & (cycle[1:] >= 0))
     crossings = up - cycle[up] / (cycle[up + 1] - cycle[up])
-    assert found.period == pytest.approx(np.diff(crossings).mean(), rel=1e-3)
-    point = found.fixed_points[0]
+    assert result.period == pytest.approx(np.diff(crossings).mean(), rel=1e-3)
+    point = result.fixed_points[0]
     np.testing.assert_allclose(point.state, 0, atol=1e-6)
     eigenvalue = np.linalg.eigvals([[1, 1], [-0.05, 0.98]])[0]
-    assert found.spectral_radius == pytest.approx(abs(eigenvalue), rel=1e-6)
+    assert result.spectral_radius == pytest.approx(abs(eigenvalue), rel=1e-6)
     assert point.oscillation is not None and point.oscillation.growing
-    np.testing.assert_allclose(found.process_std, np.sqrt(0.001), rtol=1e-5)
-    assert found.observation_std[0] == pytest.approx(0.1, rel=1e-5)
-    assert found.output_std[0] == pytest.approx(0.38, rel=0.1)
-    assert found.explained[0] == pytest.approx(1 - 0.01 / 0.38**2, abs=0.03)
-    assert found.warnings == ()
+    np.testing.assert_allclose(result.process_std, np.sqrt(0.001), rtol=1e-5)
+    assert result.observation_std[0] == pytest.approx(0.1, rel=1e-5)
+    assert result.output_std[0] == pytest.approx(0.38, rel=0.1)
+    assert result.explained[0] == pytest.approx(1 - 0.01 / 0.38**2, abs=0.03)
+    assert result.warnings == ()
 
 
 def test_units_of_time_and_output():
     A = [[1.0, 1.0], [-0.05, 0.98]]
     raw = identify(model(A))
-    found = identify(
+    result = identify(
         model(A), interval=0.1, scale=[20.0], location=[5.0], names=["x"], time_unit="s"
     )
-    assert found.period == pytest.approx(0.1 * raw.period)
-    assert found.period_steps == pytest.approx(raw.period)
+    assert result.period == pytest.approx(0.1 * raw.period)
+    assert result.period_steps == pytest.approx(raw.period)
     for name in ("amplitude", "observation_std", "output_std"):
-        np.testing.assert_allclose(getattr(found, name), 20 * getattr(raw, name), rtol=1e-6)
-    np.testing.assert_allclose(found.center, 5 + 20 * raw.center, rtol=1e-6)
-    np.testing.assert_allclose(found.explained, raw.explained)
-    assert found.fixed_points[0].output == pytest.approx((5.0,))
-    mode, before = found.fixed_points[0].oscillation, raw.fixed_points[0].oscillation
+        np.testing.assert_allclose(getattr(result, name), 20 * getattr(raw, name), rtol=1e-6)
+    np.testing.assert_allclose(result.center, 5 + 20 * raw.center, rtol=1e-6)
+    np.testing.assert_allclose(result.explained, raw.explained)
+    assert result.fixed_points[0].output == pytest.approx((5.0,))
+    mode, before = result.fixed_points[0].oscillation, raw.fixed_points[0].oscillation
     assert mode is not None and before is not None
     assert mode.frequency == pytest.approx(10 * before.frequency)
     assert mode.damping_ratio == pytest.approx(before.damping_ratio)
-    text = found.summary()
-    assert "limit cycle" in text and "2.831 s (28.31 steps)" in text and str(found) == text
+    text = result.summary()
+    assert "limit cycle" in text and "2.831 s (28.31 steps)" in text and str(result) == text
 
 
 def test_results_as_json_and_table():
-    found = identify(model(rotation(1.1, 0.3), activation="identity"))
-    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    result = identify(model(rotation(1.1, 0.3), activation="identity"))
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert plain["attractor"] == "diverges" and plain["explained"] == [None]
     assert (
         plain["fixed_points"][0]["modes"][0]["growing"] and not plain["fixed_points"][0]["stable"]
     )
     assert any("diverge" in sentence for sentence in plain["warnings"])
-    frame = found.to_frame()
+    frame = result.to_frame()
     assert len(frame) == 1 and frame["modulus"][0] == pytest.approx(1.1, rel=1e-5)
-    assert "Warning: The noise-free dynamics diverge" in found.summary()
+    assert "Warning: The noise-free dynamics diverge" in result.summary()
 
 
 def test_damped_oscillator_as_a_model():
@@ -86,15 +86,15 @@ def test_damped_oscillator_as_a_model():
     zeta, w, interval = 0.1, 2 * np.pi * 1.5, 0.05
     s = -zeta * w + 1j * w * np.sqrt(1 - zeta**2)
     A = rotation(abs(np.exp(s * interval)), np.angle(np.exp(s * interval)))
-    found = identify(model(A, activation="identity", c=jnp.array([0.2, 0.1])), interval=interval)
-    assert found.attractor == "fixed point" and found.period is None
-    mode = found.fixed_points[0].oscillation
+    result = identify(model(A, activation="identity", c=jnp.array([0.2, 0.1])), interval=interval)
+    assert result.attractor == "fixed point" and result.period is None
+    mode = result.fixed_points[0].oscillation
     assert mode is not None and mode.damping_ratio == pytest.approx(zeta, rel=1e-4)
     assert mode.frequency == pytest.approx(1.5 * np.sqrt(1 - zeta**2), rel=1e-5)
     assert mode.time_constant == pytest.approx(1 / (zeta * w), rel=1e-4)
     exact = np.linalg.solve(np.eye(2) - A, [0.2, 0.1])
-    np.testing.assert_allclose(found.fixed_points[0].state, exact, rtol=1e-4)
-    np.testing.assert_allclose(found.center, exact[:1], rtol=1e-3)
+    np.testing.assert_allclose(result.fixed_points[0].state, exact, rtol=1e-4)
+    np.testing.assert_allclose(result.center, exact[:1], rtol=1e-3)
 
 
 @given(
@@ -125,13 +125,13 @@ def test_modes_that_do_not_oscillate():
 
 def test_two_stable_states():
     two = model([[2.0]], q=1e-4, r=1.0)
-    found = identify(two)
-    values = sorted(point.state[0] for point in found.fixed_points)
+    result = identify(two)
+    values = sorted(point.state[0] for point in result.fixed_points)
     assert len(values) == 3 and values[1] == pytest.approx(0, abs=1e-5)
     assert values[2] == pytest.approx(2 * np.tanh(values[2]), rel=1e-5)
     assert values[0] == pytest.approx(-values[2], rel=1e-4)
-    assert any("end differently" in sentence for sentence in found.warnings)
-    assert any("no oscillation could be identified" in sentence for sentence in found.warnings)
+    assert any("end differently" in sentence for sentence in result.warnings)
+    assert any("no oscillation could be identified" in sentence for sentence in result.warnings)
     starts = jnp.array([[3.0], [2.9], [-3.0]])
     assert len(fixed_points(two, starts)) == 2
 
@@ -139,24 +139,24 @@ def test_two_stable_states():
 def test_input_is_held():
     driven = model([[0.5]], B=jnp.array([[1.0]]), D=jnp.array([[2.0]]), activation="identity")
     assert identify(driven).center[0] == pytest.approx(0, abs=1e-4)
-    found = identify(driven, u=[3.0])
-    assert found.center[0] == pytest.approx(3 / 0.5 + 2 * 3, rel=1e-4)
-    assert found.fixed_points[0].output[0] == pytest.approx(12, rel=1e-5)
+    result = identify(driven, u=[3.0])
+    assert result.center[0] == pytest.approx(3 / 0.5 + 2 * 3, rel=1e-4)
+    assert result.fixed_points[0].output[0] == pytest.approx(12, rel=1e-5)
 
 
 def test_mostly_noise_is_said():
-    found = identify(model([[0.5]], q=1e-4, r=1.0))
-    assert any("nearly all observation noise" in sentence for sentence in found.warnings)
+    result = identify(model([[0.5]], q=1e-4, r=1.0))
+    assert any("nearly all observation noise" in sentence for sentence in result.warnings)
 
 
 @given(period=st.floats(3, 400), share=st.floats(0, 0.6), phase=st.floats(0, 6))
 def test_period_of_cycles(period, share, phase):
     angle = 2 * np.pi * np.arange(4096) / period + phase
     x = np.stack([np.sin(angle), np.cos(angle) + share * np.cos(2 * angle + 1)], 1)
-    found, height = find_period(x)
+    result, height = find_period(x)
     # At two samples per cycle the second harmonic is no longer seen for what it is.
     if period > 4.1 or share == 0:
-        assert found == pytest.approx(period, rel=1e-3) and height > 0.99
+        assert result == pytest.approx(period, rel=1e-3) and height > 0.99
 
 
 def test_kinds_of_attractor():

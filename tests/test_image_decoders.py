@@ -97,9 +97,9 @@ def test_values_and_gradients_are_those_of_transposed_convolutions(decoder, naiv
             for call in (ours, naive)
         ]
 
-    found, expected = (jax.tree.leaves(side) for side in both(decoder, features))
-    assert len(found) == len(expected)
-    for a, b in zip(found, expected, strict=True):
+    result, expected = (jax.tree.leaves(side) for side in both(decoder, features))
+    assert len(result) == len(expected)
+    for a, b in zip(result, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=5e-5 * max(1.0, float(abs(b).max())))
 
 

@@ -121,14 +121,14 @@ def test_an_unknown_name_is_an_attribute_error():
     ],
 )
 def test_nothing_slow_is_imported(program):
-    found = _python(
+    result = _python(
         f"{program}\nimport sys\nprint('imported:', [n for n in {SLOW!r} if n in sys.modules])"
     )
-    assert found.strip().endswith("imported: []")
+    assert result.strip().endswith("imported: []")
 
 
 def test_a_fit_imports_no_library_that_it_does_not_use():
     program = "import rekalman.verbs.fit, rekalman.report, rekalman.cli.data, rekalman.datasets"
     rare = ("scipy.stats", "scipy.optimize", "scipy.sparse", "optax", "numpyro")
-    found = _python(f"{program}\nimport sys\nprint([n for n in {rare!r} if n in sys.modules])")
-    assert found.strip() == "[]"
+    result = _python(f"{program}\nimport sys\nprint([n for n in {rare!r} if n in sys.modules])")
+    assert result.strip() == "[]"

@@ -1,4 +1,4 @@
-"""The study of imputation: scores, sizes of the contestants, images in a mirror, and the whole course."""
+"""The study of imputation: scores, sizes of the candidates, images in a mirror, and the whole course."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from rekalman.studies.base import StudyOptions
 from rekalman.studies.films import imputation
 from rekalman.studies.films.estimation import Size
 from rekalman.studies.films.imputation_scores import imputed, losses
-from rekalman.studies.films.networks import Contestant, Surroundings, network_of
+from rekalman.studies.films.networks import Candidate, EncoderAndHeads, network_of
 
-SMALL = Surroundings(widths=(4, 4, 4), head=(4, 4, 4, 4))
-TINY = Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1)))
+SMALL = EncoderAndHeads(widths=(4, 4, 4), head=(4, 4, 4, 4))
+TINY = Candidate("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1)))
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +36,20 @@ def test_scores_are_those_of_plain_loops(film):
     ).distribution
     assert isinstance(told, Bernoulli)
     chance = np.asarray(told.mean, np.float64)
-    found: dict[bool, list[float]] = {True: [], False: []}
+    result: dict[bool, list[float]] = {True: [], False: []}
     for i in range(frames.batch):
         for t in range(frames.steps):
             total = 0.0
             for p, pixel in zip(chance[i, t].flat, frames.targets[i, t].flat, strict=True):
                 y = int(pixel) / 255
                 total -= y * np.log(p) + (1 - y) * np.log1p(-p)
-            found[bool(frames.mask[i, t])].append(total)
-    assert min(len(part) for part in found.values()) > 5
+            result[bool(frames.mask[i, t])].append(total)
+    assert min(len(part) for part in result.values()) > 5
     name = "negative_log_likelihood"
     wanted = {
-        name: np.mean(found[True] + found[False]),
-        f"{name}_hidden": np.mean(found[False]),
-        f"{name}_observed": np.mean(found[True]),
+        name: np.mean(result[True] + result[False]),
+        f"{name}_hidden": np.mean(result[False]),
+        f"{name}_observed": np.mean(result[True]),
     }
     assert imputed(network, film) == pytest.approx(wanted, rel=1e-4)
     few = losses(network, frames, at_once=2)
@@ -70,8 +70,8 @@ def test_all_have_the_same_decoder_and_baselines_as_many_parameters_as_the_rkn()
     study = imputation.imputation(informed=True)
     shape = (24, 24, 1)
     networks = {
-        who.kind: eqx.filter_eval_shape(network_of, who, 0, shape, shape, study.surroundings)
-        for who in study.contestants
+        who.kind: eqx.filter_eval_shape(network_of, who, 0, shape, shape, study.encoder_and_heads)
+        for who in study.candidates
     }
     assert set(networks) == {"rkn", "lstm", "gru", "elman"}
     count = count_parameters(networks["rkn"].layer)
@@ -98,7 +98,7 @@ def test_the_quick_study_runs_and_its_rows_say_what_they_belong_to(tmp_path, mon
     whole = imputation.imputation
 
     def small(informed: bool):
-        return whole(informed)._replace(contestants=(TINY._replace(title=imputation.RKN.title),))
+        return whole(informed)._replace(candidates=(TINY._replace(title=imputation.RKN.title),))
 
     monkeypatch.setattr(imputation, "imputation", small)
     monkeypatch.setattr("rekalman.studies.films.estimation.SMALL", Size(20, 4, 8))

@@ -77,11 +77,11 @@ def test_a_search_that_found_nothing_better_hands_out_nothing():
 def test_trials_are_not_lost_when_the_training_of_the_winner_has_not_begun(series, monkeypatch):
     run, calls = EM.run, []
 
-    def second(self, *args, **how):
+    def second(self, *args, **options):
         calls.append(1)
         if len(calls) == 3:
             stop()
-        return run(self, *args, **how)
+        return run(self, *args, **options)
 
     monkeypatch.setattr(EM, "run", second)
     learner = EM(particles=20, iterations=2)

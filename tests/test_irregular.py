@@ -128,8 +128,8 @@ def test_the_likelihood_and_its_slope_are_exact(data):
         groups = groups_of(as_batch(data, structure.build()))
 
         def value(v: np.ndarray) -> tuple[float, np.ndarray]:
-            found, slope = value_and_gradient(parameters, jnp.asarray(v), groups)
-            return float(found), np.asarray(slope)
+            result, slope = value_and_gradient(parameters, jnp.asarray(v), groups)
+            return float(result), np.asarray(slope)
 
         at = np.log([0.5, 0.25])
         assert value(at)[0] == pytest.approx(joint(data, 0.5, 0.25, None).log_likelihood())
@@ -186,10 +186,10 @@ def test_ones_own_model_in_continuous_time_is_fitted(data):
         -0.1 * np.eye(1), np.eye(1), np.eye(1), np.eye(1), initial="stationary"
     )
     learner = rekalman.MaximumLikelihood(freeze=("C", "g"), iterations=40)
-    found = rekalman.fit(data, own, learner, progress=False)
-    assert isinstance(found.model, rekalman.LinearContinuous)
-    assert float(found.model.F[0, 0]) < 0
-    assert found.history.log_likelihood[-1] > found.history.log_likelihood[0]
+    result = rekalman.fit(data, own, learner, progress=False)
+    assert isinstance(result.model, rekalman.LinearContinuous)
+    assert float(result.model.F[0, 0]) < 0
+    assert result.history.log_likelihood[-1] > result.history.log_likelihood[0]
     with pytest.raises(rekalman.RekalError, match="no closed-form M-step: use MaximumLikelihood"):
         rekalman.fit(data, own, rekalman.EM(), progress=False)
 

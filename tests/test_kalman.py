@@ -77,8 +77,8 @@ def test_the_score_equals_finite_differences(initial, missing, form):
             moved = jnp.asarray(block + step * way)
             values.append(float(score(eqx.tree_at(lambda m: getattr(m, name), model, moved))[0]))  # noqa: B023
         expected = (values[0] - values[1]) / 2e-6
-        found = float((np.asarray(getattr(gradient, name)) * way).sum())
-        assert found == pytest.approx(expected, rel=1e-5, abs=1e-5), name
+        result = float((np.asarray(getattr(gradient, name)) * way).sum())
+        assert result == pytest.approx(expected, rel=1e-5, abs=1e-5), name
 
 
 def test_the_settled_covariance_is_the_one_of_the_full_recursion():

@@ -100,8 +100,8 @@ def test_draws_have_exactly_the_law_of_the_states(initial):
     model = random_model(2, 2, 1, 3, initial=initial)
     y, mask, u = random_series(model, STEPS, 4)
     system = linear_system(model, y, mask, u)
-    found = gains(system)
-    draw = lambda noise: path_given(system, found, noise).reshape(-1)  # noqa: E731
+    result = gains(system)
+    draw = lambda noise: path_given(system, result, noise).reshape(-1)  # noqa: E731
     nothing = Noise(jnp.zeros((STEPS, 2)), jnp.zeros((STEPS, 2)))
     mean, slope = jax.jit(lambda: (draw(nothing), jax.jacfwd(draw)(nothing)))()
     slope = np.concatenate([np.asarray(part).reshape(2 * STEPS, -1) for part in slope], 1)

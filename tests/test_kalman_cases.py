@@ -49,14 +49,14 @@ def ahead(kalman: Kalman, path, steps: int):
 
     @jax.jit
     def run(mean, cov):
-        belief, found = kalman.belief(mean, cov, jnp.asarray(len(path.mean) - 1)), []
+        belief, result = kalman.belief(mean, cov, jnp.asarray(len(path.mean) - 1)), []
         for _ in range(steps):
             belief = kalman.predict(belief)
-            found.append(kalman.observe(belief))
-        return found
+            result.append(kalman.observe(belief))
+        return result
 
-    found = run(path.mean[-1], path.cov[-1])
-    return np.array([each.mean for each in found]), np.array([each.var for each in found])
+    result = run(path.mean[-1], path.cov[-1])
+    return np.array([each.mean for each in result]), np.array([each.var for each in result])
 
 
 def test_a_seasonal_model_with_gaps():

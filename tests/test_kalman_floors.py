@@ -36,10 +36,10 @@ def double():
 
 @pytest.fixture
 def folder(data_root):
-    found = data_root / "kalmannet_synthetic"
-    if not found.is_dir():
+    result = data_root / "kalmannet_synthetic"
+    if not result.is_dir():
         pytest.skip("needs the KalmanNet files")
-    return found
+    return result
 
 
 def test_the_linear_file(folder):
@@ -55,16 +55,16 @@ def test_the_lorenz_file(folder, monkeypatch):
     assert data.values.shape == data.states.shape == (200, 100, 3)
     assert decibels(data.values - data.states) == pytest.approx(0.814, abs=0.001)
     algorithm = ExtendedKalman(lorenz_system(degrees=1.0))
-    found = estimates(algorithm, jnp.asarray(data.values))
-    for x, goal in zip(found, (-10.533, -13.751), strict=True):
+    result = estimates(algorithm, jnp.asarray(data.values))
+    for x, goal in zip(result, (-10.533, -13.751), strict=True):
         assert decibels(np.asarray(x) - data.states) == pytest.approx(goal, abs=0.001)
 
 
 @pytest.mark.parametrize("case", [RICCATI[0], RICCATI[4], RICCATI[6]])
 def test_exact_values(case):
     states, steps, nu, *goals = case
-    found = exact_errors(canonical_system(states, 10 ** (nu / 10)), steps)
-    np.testing.assert_allclose(found, goals, atol=0.001)
+    result = exact_errors(canonical_system(states, 10 ** (nu / 10)), steps)
+    np.testing.assert_allclose(result, goals, atol=0.001)
 
 
 def test_simulations_have_a_row_for_every_level_and_kind():

@@ -72,15 +72,15 @@ def draws(kalman: Kalman, y, mask, u):
         return None
     system = linear_system(kalman.model, y, mask, u)
     form = CovarianceForm if kalman.form == "covariance" else RootForm
-    found = gains(system, form)
-    found = found._replace(prior=jax.vmap(form.leave)(found.prior))
+    result = gains(system, form)
+    result = result._replace(prior=jax.vmap(form.leave)(result.prior))
     steps, n, p = len(y), kalman.model.states, kalman.model.observations
 
     def draw(normals):
         noise = Noise(
             normals[: steps * n].reshape(steps, n), normals[steps * n :].reshape(steps, p)
         )
-        return path_given(system, found, noise).reshape(-1)
+        return path_given(system, result, noise).reshape(-1)
 
     mean = draw(jnp.zeros(steps * (n + p)))
     return mean, (jax.vmap(draw)(jnp.eye(steps * (n + p))) - mean).T

@@ -42,20 +42,20 @@ def test_forms_agree_covariances_stay_definite_and_hidden_values_do_nothing(seed
     )  # fmt: skip
     y, mask, u = random_series(model, STEPS, seed)
     hidden = jnp.where(mask, y, jnp.nan)
-    found = [
+    result = [
         leaves(Kalman(model, form).smooth(y, mask, u))
         for form in ("covariance", "square-root", "parallel")
     ]
     other = leaves(Kalman(model, "covariance").smooth(hidden, mask, u))
-    for one, two in zip(found[0], other, strict=True):
+    for one, two in zip(result[0], other, strict=True):
         np.testing.assert_array_equal(one, two)
     back = np.diag(1 / np.diag(T))
-    for path in found:
+    for path in result:
         for cov in (path[1], path[3], path[7]):
             assert np.linalg.eigvalsh(back @ cov @ back).min() > 0
-    for one, two in zip(found[0], found[1], strict=True):
+    for one, two in zip(result[0], result[1], strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-7, atol=1e-10 * scale**2)
-    for one, two in zip(found[0], found[2], strict=True):
+    for one, two in zip(result[0], result[2], strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-7, atol=1e-10 * max(1.0, scale**2))
 
 
@@ -201,7 +201,7 @@ def test_exact_observations_that_noise_does_not_reach_fix_the_state(form):
 def test_a_diffuse_start_does_not_depend_on_units():
     """A local linear trend whose slope is counted in units a billion times too large."""
     C, Q = np.array([[1.0, 0.0]]), np.diag([0.3, 0.02])
-    found = []
+    result = []
     for unit in (1.0, 1e9):
         T = np.diag([1.0, 1 / unit])
         A = T @ np.array([[1.0, 1.0], [0.0, 1.0]]) @ np.linalg.inv(T)
@@ -211,6 +211,6 @@ def test_a_diffuse_start_does_not_depend_on_units():
         back = np.linalg.inv(T)
         moments = back @ np.asarray(smoothed.cov) @ back, np.asarray(smoothed.mean) @ back
         # The constant of the flat law goes with its unit.
-        found.append((*moments, float(path.log_likelihood) + np.log(unit)))
-    for one, other in zip(*found, strict=True):
+        result.append((*moments, float(path.log_likelihood) + np.log(unit)))
+    for one, other in zip(*result, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-7)

@@ -20,17 +20,17 @@ from rekalman.studies.films import (
     quad_link,
     three_pendulums,
 )
-from rekalman.studies.films.contest import Contest
+from rekalman.studies.films.comparison import Comparison
 from rekalman.studies.films.estimation import Size, side_by_side
-from rekalman.studies.films.networks import Contestant, Surroundings
+from rekalman.studies.films.networks import Candidate, EncoderAndHeads
 from rekalman.studies.known import Known
 
 RESULTS = Path(__file__).parents[1] / "results"
 SMALL = pendulum.STUDY._replace(
     size=Size(8, 4, 6),
-    contestants=(Contestant("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
+    candidates=(Candidate("RKN", "rkn", 3, options=(("bases", 2), ("bandwidth", 1))),),
     learner=Backprop(epochs=1, batch=4),
-    surroundings=Surroundings(widths=(4, 4, 4), head=(4,)),
+    encoder_and_heads=EncoderAndHeads(widths=(4, 4, 4), head=(4,)),
 )
 
 
@@ -47,12 +47,12 @@ def told(tmp_path, monkeypatch):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Who was trained, as contestant and seed."""
-    found = []
-    one = Contest.one
-    spied = lambda self, who, seed: found.append((who.title, seed)) or one(self, who, seed)  # noqa: E731
-    monkeypatch.setattr(Contest, "one", spied)
-    return found
+    """Who was trained, as candidate and seed."""
+    result = []
+    one = Comparison.one
+    spied = lambda self, who, seed: result.append((who.title, seed)) or one(self, who, seed)  # noqa: E731
+    monkeypatch.setattr(Comparison, "one", spied)
+    return result
 
 
 def test_seeds_are_added_to_those_of_an_earlier_run(told, trained):
@@ -66,18 +66,18 @@ def test_seeds_are_added_to_those_of_an_earlier_run(told, trained):
 
 
 def test_only_contestants_that_are_new_or_have_changed_are_trained(told, trained):
-    rkn, options = SMALL.contestants[0], StudyOptions(seed=1, known=Known.read(told))
-    other = Contestant("GRU", "gru", 2, units=2)
-    SMALL._replace(contestants=(rkn, other)).run(options)
+    rkn, options = SMALL.candidates[0], StudyOptions(seed=1, known=Known.read(told))
+    other = Candidate("GRU", "gru", 2, units=2)
+    SMALL._replace(candidates=(rkn, other)).run(options)
     assert trained == [("GRU", 1)]
-    SMALL._replace(contestants=(rkn, rkn._replace(title="small", latent=2))).run(options)
+    SMALL._replace(candidates=(rkn, rkn._replace(title="small", latent=2))).run(options)
     assert trained == [("GRU", 1), ("small", 1)]
     larger = other._replace(units=3)
     known = Known.read(told)
-    both = {**known.config, "contestants": [*known.config["contestants"], other._asdict()]}
+    both = {**known.config, "candidates": [*known.config["candidates"], other._asdict()]}
     both["all"] = {**both["all"], "GRU": both["all"]["RKN"]}
     options = StudyOptions(seed=1, known=known._replace(config=plain(both)))
-    SMALL._replace(contestants=(rkn, larger)).run(options)
+    SMALL._replace(candidates=(rkn, larger)).run(options)
     assert trained == [("GRU", 1), ("small", 1), ("GRU", 1)]
 
 
@@ -86,9 +86,9 @@ def test_parts_of_a_study_take_over_their_own(told, trained):
     other = {**config, "all": {"RKN": [{**run, "rmse": 7.0} for run in config["all"]["RKN"]]}}
     told.write_text(json.dumps({"study": "two", "config": {"one": config, "other": other}}))
     options = StudyOptions(seed=1, seeds=2, known=Known.read(told))
-    found = side_by_side("two", {"one": SMALL, "other": SMALL}, options)
-    assert found.config["one"]["all"] == config["all"]
-    assert found.config["other"]["all"] == other["all"]
+    result = side_by_side("two", {"one": SMALL, "other": SMALL}, options)
+    assert result.config["one"]["all"] == config["all"]
+    assert result.config["other"]["all"] == other["all"]
     assert not trained
     with pytest.raises(RekalError, match="no part 'third'"):
         side_by_side("two", {"third": SMALL}, options)
@@ -109,9 +109,9 @@ def test_figures_of_another_protocol_are_refused(told):
     slower = dataclasses.replace(SMALL.learner, rate=1e-4)
     with pytest.raises(RekalError, match=r"its learner\.rate was 0\.\d+, but is 0\.0001 now"):
         SMALL._replace(learner=slower).run(StudyOptions(known=known))
-    wider = SMALL.surroundings._replace(widths=(4, 4, 5))
+    wider = SMALL.encoder_and_heads._replace(widths=(4, 4, 5))
     with pytest.raises(RekalError, match=r"its widths\.2 was 4, but is 5 now"):
-        SMALL._replace(surroundings=wider).run(StudyOptions(known=known))
+        SMALL._replace(encoder_and_heads=wider).run(StudyOptions(known=known))
     with pytest.raises(RekalError, match="its quick was False, but is True now"):
         SMALL.run(StudyOptions(quick=True, known=known))
     with pytest.raises(RekalError, match="figures of pendulum, not of quad-link"):
@@ -123,7 +123,7 @@ def test_figures_of_another_protocol_are_refused(told):
 def test_a_run_that_has_nothing_to_take_over_is_refused(told):
     with pytest.raises(RekalError, match="nothing of these networks with the seeds 3, 4"):
         SMALL.run(StudyOptions(seed=3, seeds=2, known=Known.read(told)))
-    other = SMALL._replace(contestants=(SMALL.contestants[0]._replace(latent=2),))
+    other = SMALL._replace(candidates=(SMALL.candidates[0]._replace(latent=2),))
     with pytest.raises(RekalError, match="nothing of these networks with the seeds 1"):
         other.run(StudyOptions(seed=1, known=Known.read(told)))
 
@@ -182,13 +182,13 @@ def test_the_figures_kept_are_those_of_the_protocol_as_it_is(name, parts):
     for part, study in parts.items():
         run = known.part(part) if part else known
         options = StudyOptions(reduced=run.config["reduced"])
-        found = run.figures(study.settings(options), [0])
-        assert set(found) == {each.title for each in study.contestants}
-        assert all(0 in seeds for seeds in found.values())
+        result = run.figures(study.settings(options), [0])
+        assert set(result) == {each.title for each in study.candidates}
+        assert all(0 in seeds for seeds in result.values())
 
 
 def test_the_figures_kept_of_irregular_times_are_those_of_the_protocol_as_it_is():
     known = Known.read(RESULTS / "irregular-pendulum.json")
-    found = known.figures(irregular_pendulum.settings(StudyOptions()), range(3))
-    assert all(set(seeds) == {0, 1, 2} for seeds in found.values())
-    assert len(found) == 8
+    result = known.figures(irregular_pendulum.settings(StudyOptions()), range(3))
+    assert all(set(seeds) == {0, 1, 2} for seeds in result.values())
+    assert len(result) == 8

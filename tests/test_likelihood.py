@@ -48,73 +48,73 @@ def column(root, name):
     return pd.read_csv(root / "classic_ssm" / f"{name}.csv")["value"].to_numpy(float)
 
 
-def estimate(structure, y, **how):
+def estimate(structure, y, **options):
     batch = as_batch(Sequences.from_arrays(y))
-    return MaximumLikelihood(**how).run(structure.start(y), batch)
+    return MaximumLikelihood(**options).run(structure.start(y), batch)
 
 
 def test_nile(data_root):
     """Durbin and Koopman (2012), section 2.10: 15,099 and 1,469.1."""
-    found = estimate(local_level(), column(data_root, "Nile"))
-    assert found.value == pytest.approx(-632.5456, abs=1e-4)
-    assert found.structure.values()["noise variance"] == pytest.approx(15098.52, rel=1e-5)
-    assert found.structure.values()["level variance"] == pytest.approx(1469.178, rel=1e-5)
-    errors = dict(zip(found.names, found.standard_errors, strict=True))
+    result = estimate(local_level(), column(data_root, "Nile"))
+    assert result.value == pytest.approx(-632.5456, abs=1e-4)
+    assert result.structure.values()["noise variance"] == pytest.approx(15098.52, rel=1e-5)
+    assert result.structure.values()["level variance"] == pytest.approx(1469.178, rel=1e-5)
+    errors = dict(zip(result.names, result.standard_errors, strict=True))
     assert errors["noise variance"] == pytest.approx(3145.55, rel=1e-3)
     assert errors["level variance"] == pytest.approx(1280.38, rel=1e-3)
-    assert found.stopped == "converged" and found.gradient < 1e-4
-    assert found.aic == pytest.approx(1272.9291 - 2 * FLAT, abs=1e-3)
-    assert found.bic == pytest.approx(1280.7446 - 2 * FLAT, abs=1e-3)
-    assert found.aicc == pytest.approx(1273.1791 - 2 * FLAT, abs=1e-3)
-    assert "level variance" in found.summary() and "converged" in found.summary()
+    assert result.stopped == "converged" and result.gradient < 1e-4
+    assert result.aic == pytest.approx(1272.9291 - 2 * FLAT, abs=1e-3)
+    assert result.bic == pytest.approx(1280.7446 - 2 * FLAT, abs=1e-3)
+    assert result.aicc == pytest.approx(1273.1791 - 2 * FLAT, abs=1e-3)
+    assert "level variance" in result.summary() and "converged" in result.summary()
 
 
 def test_nile_with_gaps(data_root):
     y = column(data_root, "Nile")
     y[20:40] = y[60:80] = np.nan
-    found = estimate(local_level(), y)
-    assert found.value == pytest.approx(-380.926668 + FLAT, abs=1e-5)
-    np.testing.assert_allclose(found.estimates, [685.821473, 17899.83423], rtol=1e-4)
-    np.testing.assert_allclose(found.standard_errors, [564.946, 3674.93], rtol=2e-3)
+    result = estimate(local_level(), y)
+    assert result.value == pytest.approx(-380.926668 + FLAT, abs=1e-5)
+    np.testing.assert_allclose(result.estimates, [685.821473, 17899.83423], rtol=1e-4)
+    np.testing.assert_allclose(result.standard_errors, [564.946, 3674.93], rtol=2e-3)
 
 
 def test_a_trend_with_seasons(data_root):
     """UK gas, quarterly, in logarithms: the level variance is zero."""
-    found = estimate(local_linear_trend() + seasonal(4), np.log(column(data_root, "UKgas")))
-    assert found.value == pytest.approx(79.192655 + 5 * FLAT, abs=1e-4)
-    values = found.structure.values()
+    result = estimate(local_linear_trend() + seasonal(4), np.log(column(data_root, "UKgas")))
+    assert result.value == pytest.approx(79.192655 + 5 * FLAT, abs=1e-4)
+    values = result.structure.values()
     assert values["level variance"] < 1e-8
     assert values["slope variance"] == pytest.approx(7.9012e-6, rel=1e-3)
     assert values["seasonal(4) variance"] == pytest.approx(3.308592e-3, rel=1e-3)
     assert values["noise variance"] == pytest.approx(1.822491e-3, rel=1e-3)
-    errors = dict(zip(found.names, found.standard_errors, strict=True))
+    errors = dict(zip(result.names, result.standard_errors, strict=True))
     assert np.isnan(errors["level variance"]) and np.isfinite(errors["noise variance"])
 
 
 def test_an_autoregression_around_a_mean(data_root):
     """Lake Huron; R's `arima(LakeHuron, c(2, 0, 0))` gives 1.0436, -0.2495, 579.05, 0.4788, -103.63."""
     y = column(data_root, "LakeHuron")
-    found = estimate(autoregression(2), y)
-    values = found.structure.values()
+    result = estimate(autoregression(2), y)
+    values = result.structure.values()
     assert values["phi1"] == pytest.approx(1.0436, abs=2e-3)
     assert values["phi2"] == pytest.approx(-0.2495, abs=2e-3)
     assert values["mean"] == pytest.approx(579.05, abs=0.02)
     assert values["ar variance"] == pytest.approx(0.4788, abs=2e-3)
-    assert found.value == pytest.approx(-103.63, abs=0.01)
+    assert result.value == pytest.approx(-103.63, abs=0.01)
 
 
 def test_intervals_are_positive_where_parameters_are(data_root):
-    found = estimate(local_level(), column(data_root, "Nile"))  # compiled above
-    low, high = found.interval()
-    assert (low > 0).all() and (low < found.estimates).all() and (found.estimates < high).all()
+    result = estimate(local_level(), column(data_root, "Nile"))  # compiled above
+    low, high = result.interval()
+    assert (low > 0).all() and (low < result.estimates).all() and (result.estimates < high).all()
 
 
 def test_frozen_parameters_stay(data_root):
     y = column(data_root, "Nile")
     start = local_level().start(y)
-    found = estimate(local_level(), y, freeze=("noise variance",))
-    assert found.names == ("level variance",)
-    assert found.structure.values()["noise variance"] == start.values()["noise variance"]
+    result = estimate(local_level(), y, freeze=("noise variance",))
+    assert result.names == ("level variance",)
+    assert result.structure.values()["noise variance"] == start.values()["noise variance"]
 
 
 def linear_case(steps=300, initial="given"):
@@ -127,18 +127,18 @@ def linear_case(steps=300, initial="given"):
 def test_em_has_little_to_add_to_a_linear_model():
     truth, y, _, u = linear_case(1000, "stationary")
     batch = as_batch(Sequences.from_arrays(y, inputs=u))
-    found = MaximumLikelihood().run(truth, batch)
-    assert found.stopped == "converged" and found.gradient < 0.01
-    assert found.value > found.log_likelihood[0]
+    result = MaximumLikelihood().run(truth, batch)
+    assert result.stopped == "converged" and result.gradient < 0.01
+    assert result.value > result.log_likelihood[0]
     # EM, whose start is tied to nothing, can only make use of that freedom.
-    m, P = found.model.initial_moments()
-    given = dataclasses.replace(found.model, m=m, P=P, initial="given")
+    m, P = result.model.initial_moments()
+    given = dataclasses.replace(result.model, m=m, P=P, initial="given")
     more = linear_em(given, batch, iterations=30, tolerance=0, freeze=("m", "P"))
-    assert more.log_likelihood[0] == pytest.approx(found.value, abs=1e-6)
-    assert more.log_likelihood[-1] - found.value < 5
+    assert more.log_likelihood[0] == pytest.approx(result.value, abs=1e-6)
+    assert more.log_likelihood[-1] - result.value < 5
     # The basis of the states is arbitrary: A has no standard errors of its own, its poles have.
-    assert np.isnan(dict(zip(found.names, found.standard_errors, strict=True))["A[1, 1]"])
-    value, error = found.standard_error_of(
+    assert np.isnan(dict(zip(result.names, result.standard_errors, strict=True))["A[1, 1]"])
+    value, error = result.standard_error_of(
         lambda m: jnp.stack([jnp.trace(m.A), jnp.linalg.det(m.A)])
     )
     assert np.isfinite(error).all() and (error < 0.2).all()
@@ -170,19 +170,19 @@ def test_an_interrupt_keeps_the_best():
             raise KeyboardInterrupt
 
     batch = as_batch(Sequences.from_arrays(y))
-    found = MaximumLikelihood().run(local_level().start(y), batch, callback=interrupt)
-    assert found.stopped == "interrupted"
-    assert len(found.log_likelihood) == 4 and found.value >= found.log_likelihood[0]
+    result = MaximumLikelihood().run(local_level().start(y), batch, callback=interrupt)
+    assert result.stopped == "interrupted"
+    assert len(result.log_likelihood) == 4 and result.value >= result.log_likelihood[0]
 
 
 def test_a_search_without_standard_errors_ends_at_the_same_place(data_root):
     y = column(data_root, "Nile")
-    found = estimate(local_level(), y, errors=False)
-    assert found.value == pytest.approx(-632.5456, abs=1e-4)
-    assert found.stopped == "converged" and np.isnan(found.standard_errors).all()
-    assert np.isfinite(found.aic) and "AIC" in found.summary()
+    result = estimate(local_level(), y, errors=False)
+    assert result.value == pytest.approx(-632.5456, abs=1e-4)
+    assert result.stopped == "converged" and np.isnan(result.standard_errors).all()
+    assert np.isfinite(result.aic) and "AIC" in result.summary()
     with pytest.raises(RekalError, match="standard errors were not worked out"):
-        found.standard_error_of(lambda model: model.Q)
+        result.standard_error_of(lambda model: model.Q)
 
 
 def test_directions_that_are_not_determined_have_no_standard_error():
@@ -216,12 +216,12 @@ def test_a_singular_covariance_is_searched_in_its_range(data_root):
     built = (local_level() + seasonal(4)).start(y).build()
     freeze = ("A", "B", "c", "C", "D", "d")
     batch = as_batch(Sequences.from_arrays(y))
-    found = MaximumLikelihood(freeze=freeze, process_noise="diagonal").run(built, batch)
+    result = MaximumLikelihood(freeze=freeze, process_noise="diagonal").run(built, batch)
     same = estimate(local_level() + seasonal(4), y)
-    assert found.names == ("Q[1, 1]", "Q[2, 2]", "R[1, 1]")
-    assert found.value == pytest.approx(same.value, abs=1e-4)
-    np.testing.assert_allclose(found.estimates, same.estimates, rtol=1e-3, atol=1e-8)
-    assert not np.asarray(found.model.Q)[2:].any()
+    assert result.names == ("Q[1, 1]", "Q[2, 2]", "R[1, 1]")
+    assert result.value == pytest.approx(same.value, abs=1e-4)
+    np.testing.assert_allclose(result.estimates, same.estimates, rtol=1e-3, atol=1e-8)
+    assert not np.asarray(result.model.Q)[2:].any()
 
 
 def test_a_covariance_of_one_factor(data_root):
@@ -231,9 +231,9 @@ def test_a_covariance_of_one_factor(data_root):
     freeze = ("A", "B", "c", "C", "D", "d")
     batch = as_batch(Sequences.from_arrays(y))
     scaled = MaximumLikelihood(freeze=freeze, process_noise="scaled")
-    found, same = scaled.run(structure.build(), batch), estimate(constant_velocity(), y)
-    assert found.value == pytest.approx(same.value, abs=1e-5)
-    np.testing.assert_allclose(found.model.Q, same.model.Q, rtol=1e-3)
+    result, same = scaled.run(structure.build(), batch), estimate(constant_velocity(), y)
+    assert result.value == pytest.approx(same.value, abs=1e-5)
+    np.testing.assert_allclose(result.model.Q, same.model.Q, rtol=1e-3)
     one = dataclasses.replace(structure.build(), Q=10 * jnp.outer(*2 * [jnp.array([0.5, 1.0])]))
     along = MaximumLikelihood(freeze=freeze).run(one, batch)
     assert along.names == ("Q[1, 1]", "R[1, 1]")

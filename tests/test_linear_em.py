@@ -101,7 +101,7 @@ def test_statistics_equal_the_joint_gaussian(states, obs, inputs, missing):
     model = linear(states, obs, inputs, seed=states)
     lengths = [7, 5]
     batch = batch_of(model, lengths, seed=1, missing=missing)
-    found, value = jax.jit(lambda: linear_e_step(model, batch, not missing, False))()
+    result, value = jax.jit(lambda: linear_e_step(model, batch, not missing, False))()
     expected = {"transition": 0.0, "observation": 0.0}
     likelihood, first = 0.0, 0.0
     totals = {name: [0.0, 0.0, 0.0] for name in expected}
@@ -114,11 +114,11 @@ def test_statistics_equal_the_joint_gaussian(states, obs, inputs, missing):
         for name, parts in sums.items():
             totals[name] = [a + b for a, b in zip(totals[name], parts, strict=True)]
     for name, parts in totals.items():
-        regression = getattr(found, name)
+        regression = getattr(result, name)
         for leaf, part in zip(("features", "cross", "targets"), parts, strict=True):
             np.testing.assert_allclose(getattr(regression, leaf), part, atol=1e-9, err_msg=name)
-    np.testing.assert_allclose(found.initial.targets, first[:, :-1], atol=1e-10)
-    np.testing.assert_allclose(found.initial.cross, first[:, -1:], atol=1e-10)
+    np.testing.assert_allclose(result.initial.targets, first[:, :-1], atol=1e-10)
+    np.testing.assert_allclose(result.initial.cross, first[:, -1:], atol=1e-10)
     assert float(value) == pytest.approx(likelihood, abs=1e-8)
 
 

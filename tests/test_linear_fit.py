@@ -107,9 +107,9 @@ def test_a_linear_model_by_name_learns_a_wave():
     y[rng.random((400, 2)) < 0.2] = np.nan
     data = Sequences.from_arrays(y[None])
     fit = rekalman.fit(data, "linear", states=2, progress=False)
-    found = fit.identify()
-    assert found.linear is not None
-    assert found.fixed_points[0].oscillation.period == pytest.approx(8 * np.pi, rel=0.01)
+    result = fit.identify()
+    assert result.linear is not None
+    assert result.fixed_points[0].oscillation.period == pytest.approx(8 * np.pi, rel=0.01)
     scores = fit.roll(data, [1, 8], origins=range(100, 380)).score(y[None], np.isfinite(y)[None])
     assert scores["rmse"].max() < 0.25
     assert scores["coverage_90"].between(0.84, 0.98).all()
@@ -165,15 +165,15 @@ def test_what_a_model_does_is_the_same_in_any_basis():
 def test_responses_are_those_of_a_simulation():
     with jax.enable_x64(True):
         model = linear(5)
-        found = responses(model, 60)
+        result = responses(model, 60)
         steady = np.ones((60, 1))
         zero = LinearGaussian.create(model.A, model.C, model.Q, model.R, B=model.B, D=model.D)
         start = jnp.asarray(zero.B[:, 0])
         _, y = rekalman.simulate(
             zero, 60, jax.random.key(0), inputs=steady, noise=False, start=start
         )
-        np.testing.assert_allclose(found.step[:, :, 0], y[0], atol=1e-9)
-        np.testing.assert_allclose(found.gain[:, 0], y[0, -1], rtol=1e-2)
+        np.testing.assert_allclose(result.step[:, :, 0], y[0], atol=1e-9)
+        np.testing.assert_allclose(result.gain[:, 0], y[0, -1], rtol=1e-2)
 
 
 def test_hidden_modes_are_named():

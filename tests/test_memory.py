@@ -12,7 +12,7 @@ import pytest
 from rekalman.datasets.tasks import pendulum_task
 from rekalman.learners.gradient import backprop
 from rekalman.numerics import memory
-from rekalman.studies.films.networks import Contestant, Surroundings, network_of
+from rekalman.studies.films.networks import Candidate, EncoderAndHeads, network_of
 
 PROGRAM = """
 import resource, sys
@@ -62,8 +62,8 @@ def test_training_asks_for_it(monkeypatch):
 
     monkeypatch.setattr(backprop, "keep_freed_memory", asked)
     task = pendulum_task(2, 1, 3)
-    who = Contestant("GRU", "gru", 3)
-    network = network_of(who, 0, task.train.frames.shape, (2,), Surroundings(widths=(4, 4, 4)))
+    who = Candidate("GRU", "gru", 3)
+    network = network_of(who, 0, task.train.frames.shape, (2,), EncoderAndHeads(widths=(4, 4, 4)))
     with pytest.raises(Asked):
         backprop.Backprop(epochs=1, batch=2).run(network, task.train.frames)
 

@@ -32,13 +32,13 @@ def test_crps_of_the_standard_gaussian_at_its_mean():
 def test_crps_of_a_mixture_is_its_integral(count, shared):
     means, var, log_weights = mixture(count, count, shared)
     y = jnp.array([-4.0, 0.3, 2.0])
-    found = metrics.crps_mixture(y, means, var, log_weights)
+    result = metrics.crps_mixture(y, means, var, log_weights)
     for i in range(3):
         row = [np.asarray(v[i], np.float64) for v in (means, var, log_weights)]
         here = float(y[i])
         below = integrate.quad(lambda z, row=row: scipy_cdf(z, *row) ** 2, -20, here)[0]
         above = integrate.quad(lambda z, row=row: (1 - scipy_cdf(z, *row)) ** 2, here, 20)[0]
-        assert found[i] == pytest.approx(below + above, rel=2e-5, abs=2e-6)
+        assert result[i] == pytest.approx(below + above, rel=2e-5, abs=2e-6)
 
 
 def test_crps_of_one_component_is_the_gaussian_one():
@@ -55,16 +55,16 @@ def test_crps_of_an_ensemble_is_its_double_sum(fair):
         2 * 9 * (8 + (not fair))
     )
     naive = np.abs(members - y[:, None]).mean(1) - pairs
-    found = metrics.crps_ensemble(jnp.asarray(y), jnp.asarray(members), fair)
-    np.testing.assert_allclose(found, naive, rtol=2e-5)
+    result = metrics.crps_ensemble(jnp.asarray(y), jnp.asarray(members), fair)
+    np.testing.assert_allclose(result, naive, rtol=2e-5)
 
 
 def test_crps_of_a_mixture_without_variance_is_that_of_the_ensemble():
     members = jnp.asarray(np.random.default_rng(1).normal(size=(2, 6)))
     y = jnp.array([0.2, -1.0])
     level = jnp.full((2, 6), -jnp.log(6.0))
-    found = metrics.crps_mixture(y, members, jnp.zeros((2, 1)), level)
-    np.testing.assert_allclose(found, metrics.crps_ensemble(y, members), atol=1e-6)
+    result = metrics.crps_mixture(y, members, jnp.zeros((2, 1)), level)
+    np.testing.assert_allclose(result, metrics.crps_ensemble(y, members), atol=1e-6)
 
 
 def test_fair_crps_does_not_depend_on_the_size_of_the_ensemble():
@@ -99,8 +99,8 @@ quantile, cdf = jax.jit(mixtures.mixture_quantile), jax.jit(mixtures.mixture_cdf
 def test_quantile_is_the_inverse_of_the_cdf(q, seed, spread):
     means, var, log_weights = mixture(seed, 6)
     means = means * spread
-    found = quantile(jnp.asarray(q), means, var, log_weights)
-    back = cdf(found, means, var, log_weights)
+    result = quantile(jnp.asarray(q), means, var, log_weights)
+    back = cdf(result, means, var, log_weights)
     # Between components far apart the distribution is flat, and rounding of `found` moves it little.
     np.testing.assert_allclose(back, q, atol=3e-6 * (1 + spread))
 
@@ -149,8 +149,8 @@ def test_pit_of_right_and_wrong_forecasts():
 
 def test_interval_score_and_log_score():
     y = jnp.array([0.0, 3.0])
-    found = metrics.interval_score(y, jnp.full(2, -1.0), jnp.full(2, 1.0), 0.9)
-    np.testing.assert_allclose(found, [2.0, 2 + 20 * 2], rtol=1e-5)
+    result = metrics.interval_score(y, jnp.full(2, -1.0), jnp.full(2, 1.0), 0.9)
+    np.testing.assert_allclose(result, [2.0, 2 + 20 * 2], rtol=1e-5)
     expected = stats.norm.logpdf(np.asarray(y), 1, 2)
     np.testing.assert_allclose(
         metrics.log_score_gaussian(y, jnp.ones(2), jnp.full(2, 4.0)), expected, rtol=1e-5

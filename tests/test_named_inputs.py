@@ -26,10 +26,10 @@ def table(who: str = "p", days: pd.DatetimeIndex = DAYS) -> pd.DataFrame:
     )
 
 
-def read(*who: str, **how: object) -> Sequences:
+def read(*who: str, **options: object) -> Sequences:
     rows = pd.concat([table(name) for name in who])
-    how = {"time": "day", "series": "who", **how}
-    return Sequences.from_pandas(rows, columns=["y"], inputs=["a", "b"], **how)
+    options = {"time": "day", "series": "who", **options}
+    return Sequences.from_pandas(rows, columns=["y"], inputs=["a", "b"], **options)
 
 
 DATA = read("p")

@@ -55,7 +55,7 @@ def test_the_report_says_how_to_make_the_network_again(here):
 
 
 def test_options_of_other_models_are_refused(here):
-    for how, words in (
+    for options, words in (
         (("--model", "rkn", "--iterations", 3), "iterations is of no use to the model rkn"),
         (("--model", "em-rnn", "--epochs", 3), "epochs is of no use to the model em-rnn"),
         (
@@ -64,4 +64,4 @@ def test_options_of_other_models_are_refused(here):
         ),
         (("--model", "gru", "--epochs", 0), "epochs must be"),
     ):
-        refused(call("fit", "y.csv", *how, "-q"), words)
+        refused(call("fit", "y.csv", *options, "-q"), words)

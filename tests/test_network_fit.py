@@ -20,7 +20,7 @@ from rekalman.learners.gradient.pieces import pieces
 from rekalman.networks.table import flagged
 from rekalman.simulation.filters import simulate_filter
 
-QUICK = Backprop(epochs=3, batch=8, blackouts=0.2)
+QUICK = Backprop(epochs=3, batch=8, mask_probability=0.2)
 
 
 def tanks(steps: int = 90, seed: int = 0) -> rekalman.Sequences:
@@ -96,13 +96,13 @@ def drive(trained: rekalman.Fit, data: rekalman.Sequences, t: int) -> tuple[Any,
 @pytest.mark.parametrize("name", ["driven", "irregular"])
 def test_likelihood_is_that_of_a_naive_recursion(name, request):
     trained, data = request.getfixturevalue(name), tanks() if name == "driven" else walk()
-    found = trained.filter(data)
+    result = trained.filter(data)
     _, densities = naive(trained, data, 25)
-    np.testing.assert_allclose(found.log_evidence[0, :25], densities, rtol=2e-4, atol=2e-4)
-    assert found.log_likelihood == pytest.approx(float(found.log_evidence.sum()))
-    assert found.diagnose() == trained.history.diagnostics
-    assert len(found.to_frame()) == data.steps
-    assert "one step ahead" in found.summary()
+    np.testing.assert_allclose(result.log_evidence[0, :25], densities, rtol=2e-4, atol=2e-4)
+    assert result.log_likelihood == pytest.approx(float(result.log_evidence.sum()))
+    assert result.diagnose() == trained.history.diagnostics
+    assert len(result.to_frame()) == data.steps
+    assert "one step ahead" in result.summary()
 
 
 @pytest.mark.parametrize("name", ["driven", "irregular"])
@@ -217,7 +217,7 @@ def test_it_learns_to_forecast_and_how_sure_it_is():
     phase = np.cumsum(0.5 + 0.05 * random.normal(size=700))
     y = np.sin(phase) + 0.1 * random.normal(size=700)
     data = rekalman.Sequences.from_arrays(y)
-    learner = Backprop(epochs=120, batch=8, rate=1e-2, blackouts=0.3)
+    learner = Backprop(epochs=120, batch=8, rate=1e-2, mask_probability=0.3)
     trained = rekalman.fit(data.window(0, 500), "gru", learner, states=3, units=12, progress=False)
     made = trained.roll(data, (1, 8), origins=np.arange(500, 690))
     score = made.score(data.values, data.mask).set_index("horizon")
@@ -237,16 +237,16 @@ def test_every_step_of_a_part_counts_once(begin, share, length, warm_up):
     data = rekalman.Sequences.from_arrays(
         [np.arange(1.0, 31)[:, None], np.arange(101.0, 118)[:, None]]
     )
-    found = pieces(data, begin, begin + share, length, warm_up)
+    result = pieces(data, begin, begin + share, length, warm_up)
     expected = [
         y
         for i, n in enumerate((30, 17))
         for y in data.values[i, round(begin * n) : round((begin + share) * n), 0]
     ]
-    assert sorted(found.targets[np.isfinite(found.targets)]) == sorted(expected)
-    seen = np.asarray(found.mask)
-    assert found.steps <= length + warm_up
-    for values, mask, targets in zip(found.values, seen, found.targets, strict=True):
+    assert sorted(result.targets[np.isfinite(result.targets)]) == sorted(expected)
+    seen = np.asarray(result.mask)
+    assert result.steps <= length + warm_up
+    for values, mask, targets in zip(result.values, seen, result.targets, strict=True):
         whole = values[mask]
         assert (np.diff(whole) == 1).all()
         there = np.isfinite(targets)

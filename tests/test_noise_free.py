@@ -69,10 +69,10 @@ def test_an_autoregression_seen_without_noise(form):
         solved = np.linalg.solve(V, y)
         likelihood = -0.5 * (len(y) * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + y @ solved)
         model = linear(A, C, Q, [[0.0]], m=np.zeros(3), P=P)
-        found = rekalman.smooth(Kalman(model, form=form), Sequences.from_arrays(y))
-        assert found.log_likelihood == pytest.approx(likelihood, abs=1e-8)
+        result = rekalman.smooth(Kalman(model, form=form), Sequences.from_arrays(y))
+        assert result.log_likelihood == pytest.approx(likelihood, abs=1e-8)
         np.testing.assert_allclose(
-            found.mean[0], (S @ H.T @ solved).reshape(-1, 3), atol=1e-8, rtol=0
+            result.mean[0], (S @ H.T @ solved).reshape(-1, 3), atol=1e-8, rtol=0
         )
 
 
@@ -165,12 +165,12 @@ def test_square_roots_of_large_and_small_noise(scale):
     """`sqrt(f r)` left the range of the type, and updates were skipped."""
     y = np.cumsum(np.random.default_rng(0).normal(size=20))
     one = np.eye(1)
-    found = []
+    result = []
     for unit in (1.0, scale):
         model = linear(one, one, unit**2 * one, 0.25 * unit**2 * one, P=unit**2 * one)
         path = Kalman(model, form="square-root").run(jnp.asarray(unit * y[:, None]), None)
-        found.append(np.asarray(path.mean) / unit)
-    np.testing.assert_allclose(*found, rtol=1e-12)
+        result.append(np.asarray(path.mean) / unit)
+    np.testing.assert_allclose(*result, rtol=1e-12)
 
 
 def test_single_precision_far_from_zero():

@@ -104,8 +104,8 @@ def test_a_linear_model_is_filtered_and_smoothed_exactly(kind, form):
     for name in PATH:
         np.testing.assert_allclose(getattr(path, name), getattr(expected, name), atol=1e-11)
     for name in ("mean", "cov", "lag"):
-        found, wanted = getattr(smoothed, name), getattr(expected_smooth, name)
-        np.testing.assert_allclose(found, wanted, atol=1e-11)
+        result, wanted = getattr(smoothed, name), getattr(expected_smooth, name)
+        np.testing.assert_allclose(result, wanted, atol=1e-11)
     ahead = eqx.filter_jit(lambda a: a.observe(a.predict(a.init(), u[1]), u[1]))
     predicted, wanted = ahead(algorithm), ahead(Kalman(linear))
     np.testing.assert_allclose(predicted.mean, wanted.mean, atol=1e-12)
@@ -235,8 +235,8 @@ def test_both_filters_come_near_a_dense_grid():
     for kind in (ExtendedKalman, UnscentedKalman):
         path, back = smooth(kind(model), y[0])
         rms = [
-            np.sqrt(np.mean((np.asarray(found)[:, 0] - mean) ** 2 / var))
-            for found, (mean, var) in ((path.mean, filtered), (back.mean, smoothed))
+            np.sqrt(np.mean((np.asarray(result)[:, 0] - mean) ** 2 / var))
+            for result, (mean, var) in ((path.mean, filtered), (back.mean, smoothed))
         ]
         spread = np.asarray(back.cov)[:, 0, 0] / smoothed[1]
         errors[kind] = rms
@@ -255,10 +255,10 @@ def test_directions_without_uncertainty_are_smoothed_too():
     y, mask, _ = simulate_linear(random_linear(3, 1, 0, 0), 15, seed=2)
     expected = smooth(Kalman(linear), y, mask)
     for algorithm in (ExtendedKalman(linear, "covariance"), UnscentedKalman(linear, "square-root")):
-        found = smooth(algorithm, y, mask)
+        result = smooth(algorithm, y, mask)
         fields = ("mean", "cov", "prior_mean", "prior_cov", "log_evidence", "white")
-        pairs = [(getattr(found[0], name), getattr(expected[0], name)) for name in fields]
-        pairs += zip(jax.tree.leaves(found[1]), jax.tree.leaves(expected[1]), strict=True)
+        pairs = [(getattr(result[0], name), getattr(expected[0], name)) for name in fields]
+        pairs += zip(jax.tree.leaves(result[1]), jax.tree.leaves(expected[1]), strict=True)
         for a, b in pairs:
             np.testing.assert_allclose(a, b, atol=1e-9)
 
@@ -313,8 +313,8 @@ def test_particles_take_angles_too():
 
 def test_residuals_of_angles():
     residual = angle_residual([1], period=360)
-    found = residual(jnp.array([350.0, 350.0]), jnp.array([10.0, 10.0]))
-    np.testing.assert_allclose(found, [340, -20])
+    result = residual(jnp.array([350.0, 350.0]), jnp.array([10.0, 10.0]))
+    np.testing.assert_allclose(result, [340, -20])
     assert float(residual(jnp.array([0.0, 180.0]), jnp.zeros(2))[1]) == -180
     with pytest.raises(RekalError, match="period must be positive"):
         angle_residual([0], period=0)

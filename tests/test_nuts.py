@@ -25,22 +25,22 @@ def test_nile(data_root):
     y = pd.read_csv(data_root / "classic_ssm" / "Nile.csv")["value"].to_numpy(float)
     batch = as_batch(Sequences.from_arrays(y))
     learner = NUTS(draws=250, warmup=150, chains=2)
-    found = learner.run(local_level().start(y), batch, key=jax.random.key(0))
+    result = learner.run(local_level().start(y), batch, key=jax.random.key(0))
     # The maximum: 15,099 (standard error 3,146) and 1,469 (1,280).
-    middle = found.quantile(0.5)
+    middle = result.quantile(0.5)
     assert middle["noise variance"] == pytest.approx(15099, abs=1600)
     assert middle["level variance"] == pytest.approx(1469, abs=700)
-    low, high = found.quantile(0.025), found.quantile(0.975)
+    low, high = result.quantile(0.025), result.quantile(0.975)
     assert low["noise variance"] < 15099 < high["noise variance"]
     assert low["level variance"] < 1469 < high["level variance"]
-    assert all(value < 1.06 for value in found.r_hat.values())
-    assert all(value > 50 for value in found.ess.values())
-    assert found.divergences < 8
-    assert -640 < found.log_likelihood.mean() < -632.5
-    data = found.inference_data()
+    assert all(value < 1.06 for value in result.r_hat.values())
+    assert all(value > 50 for value in result.ess.values())
+    assert result.divergences < 8
+    assert -640 < result.log_likelihood.mean() < -632.5
+    data = result.inference_data()
     assert data.posterior["level variance"].shape == (2, 250)
-    assert "r-hat" in found.summary()
-    assert np.isfinite(np.asarray(found.structure.build().Q)).all()
+    assert "r-hat" in result.summary()
+    assert np.isfinite(np.asarray(result.structure.build().Q)).all()
 
 
 def test_every_parameter_has_a_prior():

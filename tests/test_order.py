@@ -17,16 +17,16 @@ def test_finds_the_number_of_states():
     with jax.enable_x64(True):
         truth = random_linear(2, 2, 0, seed=6)
         y = np.asarray(simulate_linear(truth, 1500, seed=1)[0])
-        found = choose_order(as_batch(Sequences.from_arrays(y)), (1, 2), iterations=30)
-    assert [order.states for order in found.candidates] == [1, 2]
-    assert found.by_bic.states == 2
-    assert found.by_held_out.states == 2
-    frame = found.to_frame()
+        result = choose_order(as_batch(Sequences.from_arrays(y)), (1, 2), iterations=30)
+    assert [order.states for order in result.candidates] == [1, 2]
+    assert result.by_bic.states == 2
+    assert result.by_held_out.states == 2
+    frame = result.to_frame()
     assert frame.loc[2, "aic"] < frame.loc[1, "aic"]
     np.testing.assert_allclose(
         frame["aic"], 2 * frame["parameters"] - 2 * frame["log_likelihood"], rtol=1e-12
     )
-    assert found.summary().count("*") == 3
+    assert result.summary().count("*") == 3
 
 
 def test_the_parameters_that_count():

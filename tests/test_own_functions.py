@@ -85,11 +85,11 @@ def told(fit):
 
 
 def test_parameters_are_recovered(fitted, data):
-    found = told(fitted)
-    assert list(found) == list(TRUTH)
+    result = told(fitted)
+    assert list(result) == list(TRUTH)
     for name, value in TRUTH.items():
-        assert abs(found[name].value - value) < 3 * found[name].standard_error, name
-    assert found["f.mu"].standard_error < 0.15 and found["R[1, 1]"].standard_error < 0.01
+        assert abs(result[name].value - value) < 3 * result[name].standard_error, name
+    assert result["f.mu"].standard_error < 0.15 and result["R[1, 1]"].standard_error < 0.01
     best = fitted.history.log_likelihood[-1]
     assert (
         best
@@ -99,7 +99,7 @@ def test_parameters_are_recovered(fitted, data):
     )
     assert best == pytest.approx(rekalman.filter(fitted.algorithm, data).log_likelihood, abs=1e-6)
     assert fitted.history.stopped == "converged"
-    assert float(fitted.model.f.mu) == found["f.mu"].value
+    assert float(fitted.model.f.mu) == result["f.mu"].value
     assert not np.asarray(fitted.model.Q)[0].any()
 
 
@@ -124,10 +124,12 @@ def test_the_gradient_is_that_of_the_filter(data, kind):
     groups = groups_of(batch, by_length=True)
     assert [g.values.shape[:2] for g in groups] == [(2, 30), (1, 20)]
     parameters = function_parameters(model, process_noise="full")
-    at, how = parameters.vector, rekalman.Filtering(kind)
-    slope = np.asarray(value_and_gradient(parameters, at, groups, how)[1])
+    at, options = parameters.vector, rekalman.Filtering(kind)
+    slope = np.asarray(value_and_gradient(parameters, at, groups, options)[1])
     way = np.random.default_rng(0).normal(size=at.size)
-    up, down = (value_and_gradient(parameters, at + e * way, groups, how)[0] for e in (1e-5, -1e-5))
+    up, down = (
+        value_and_gradient(parameters, at + e * way, groups, options)[0] for e in (1e-5, -1e-5)
+    )
     assert slope @ way == pytest.approx((float(up) - float(down)) / 2e-5, rel=1e-6)
 
 
@@ -180,9 +182,9 @@ def test_a_function_of_parameters_may_return_two_functions(data):
         bounds={"mu": (0, None), "noise": (0, None)},
     )
     fit = rekalman.fit(data, model, filtering="extended", progress=False)
-    found = told(fit)
-    assert abs(found["mu"].value - 1) < 3 * found["mu"].standard_error
-    assert abs(found["noise"].value - 0.05) < 3 * found["noise"].standard_error
+    result = told(fit)
+    assert abs(result["mu"].value - 1) < 3 * result["mu"].standard_error
+    assert abs(result["noise"].value - 0.05) < 3 * result["noise"].standard_error
     assert (
         fit.history.log_likelihood[-1]
         >= rekalman.filter(dataclasses.replace(fit.algorithm, model=truth()), data).log_likelihood
@@ -204,15 +206,15 @@ def test_a_search_that_gets_nowhere_says_so():
         np.array([1.2, 0.0]), 0.01 * np.eye(2),
     )  # fmt: skip
     for errors in (False, True):
-        found = MaximumLikelihood(errors=errors, starts=1).run(start, as_batch(y))
-        assert found.stopped == "no better point" and len(found.log_likelihood) == 1
-        assert np.isfinite(found.value) and np.isnan(found.standard_errors).all()
+        result = MaximumLikelihood(errors=errors, starts=1).run(start, as_batch(y))
+        assert result.stopped == "no better point" and len(result.log_likelihood) == 1
+        assert np.isfinite(result.value) and np.isnan(result.standard_errors).all()
 
 
 def test_what_is_free():
     model = oscillator(0.5, 1.0, 0.1, 0.2)
     assert list(function_arrays(model)) == ["f.mu", "f.stiffness"]
-    names = lambda **how: function_parameters(model, **how).names  # noqa: E731
+    names = lambda **options: function_parameters(model, **options).names  # noqa: E731
     assert names(freeze=("f", "m", "P")) == ("Q[2, 2]", "R[1, 1]")
     assert names(freeze=("f.mu", "Q", "R", "P")) == ("f.stiffness", "m[1]", "m[2]")
     assert names(freeze=("f", "Q", "R", "P"), fixed={"m": [True, False]}) == ("m[2]",)

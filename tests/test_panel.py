@@ -193,10 +193,10 @@ def test_what_the_model_says_names_its_unit(fitted):
     small, large = (fitted.identify(series=name) for name in ("small", "large"))
     scale = fitted.standardiser.scale[:, 0]
     assert any("scale of its own" in each for each in units.warnings)
-    for found, size, s in ((small, 0.5, scale[0]), (large, 50.0, scale[1])):
-        assert found.observation_std[0] == pytest.approx(size, rel=0.2)
-        assert found.observation_std[0] == pytest.approx(units.observation_std[0] * s)
-        assert found.process_std[0] == pytest.approx(units.process_std[0] * s)
+    for result, size, s in ((small, 0.5, scale[0]), (large, 50.0, scale[1])):
+        assert result.observation_std[0] == pytest.approx(size, rel=0.2)
+        assert result.observation_std[0] == pytest.approx(units.observation_std[0] * s)
+        assert result.process_std[0] == pytest.approx(units.process_std[0] * s)
     with pytest.raises(RekalError, match="leave series out"):
         rekalman.fit(Sequences.from_arrays(walks()[:, 0]), "local-level", progress=False).identify(
             series="small"
@@ -221,16 +221,16 @@ def test_holding_the_last_value_has_a_variance_for_each_series(panel):
     moves = np.diff(y, axis=0)
     expected = norm.logpdf(moves, scale=np.sqrt((moves**2).mean(0))).mean()
     judged = np.ones((2, len(y), 1), bool)
-    found = scores(panel, np.zeros((2, len(y))), judged)
-    assert found.hold_score == pytest.approx(expected)
+    result = scores(panel, np.zeros((2, len(y))), judged)
+    assert result.hold_score == pytest.approx(expected)
     # Four moves are too few: that series takes the variance of both.
     short = Sequences.from_arrays([y[:, :1], y[:5, 1:]])
-    found = scores(short, np.zeros((2, len(y))), judged)
+    result = scores(short, np.zeros((2, len(y))), judged)
     squares = moves[:, 0] ** 2, moves[:4, 1] ** 2
     both = np.concatenate(squares).mean()
     total = norm.logpdf(moves[:, 0], scale=np.sqrt(squares[0].mean())).sum()
     total += norm.logpdf(moves[:4, 1], scale=np.sqrt(both)).sum()
-    assert found.hold_score == pytest.approx(total / (len(moves) + 4))
+    assert result.hold_score == pytest.approx(total / (len(moves) + 4))
 
 
 def test_linear_models_and_networks_take_scales_of_their_own(panel):

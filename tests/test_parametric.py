@@ -62,12 +62,12 @@ def told(fit):
 
 def test_a_local_level_is_what_the_structure_finds(fitted):
     """Durbin and Koopman (2012), section 2.10; standard errors by statsmodels (`test_likelihood.py`)."""
-    found = told(fitted)
+    result = told(fitted)
     assert fitted.history.log_likelihood[-1] == pytest.approx(-632.5456, abs=1e-4)
-    assert found["noise"].value == pytest.approx(15098.52, rel=1e-5)
-    assert found["level"].value == pytest.approx(1469.178, rel=1e-4)
-    assert found["noise"].standard_error == pytest.approx(3145.55, rel=1e-3)
-    assert found["level"].standard_error == pytest.approx(1280.38, rel=1e-3)
+    assert result["noise"].value == pytest.approx(15098.52, rel=1e-5)
+    assert result["level"].value == pytest.approx(1469.178, rel=1e-4)
+    assert result["noise"].standard_error == pytest.approx(3145.55, rel=1e-3)
+    assert result["level"].standard_error == pytest.approx(1280.38, rel=1e-3)
     assert "standard error 3.1e+03" in fitted.summary()
 
 
@@ -110,17 +110,19 @@ def noisy_ar(start: float = 0.5) -> ParametricModel:
 def test_bounds_of_every_kind():
     """statsmodels: `initialize_stationary`, `obs_intercept`, `phi = tanh`."""
     data = Sequences.from_arrays(autoregression())
-    found = MaximumLikelihood().run(noisy_ar(), as_batch(data))
-    assert found.value == pytest.approx(-345.0133985, abs=1e-5)
-    np.testing.assert_allclose(found.estimates, [0.774908, 1.133632, 0.489595, 2.540108], rtol=2e-4)
+    result = MaximumLikelihood().run(noisy_ar(), as_batch(data))
+    assert result.value == pytest.approx(-345.0133985, abs=1e-5)
     np.testing.assert_allclose(
-        found.standard_errors, [0.0608297, 0.2821522, 0.1918732, 0.3330609], rtol=2e-3
+        result.estimates, [0.774908, 1.133632, 0.489595, 2.540108], rtol=2e-4
     )
-    assert found.stopped == "converged" and found.names == ("phi", "q", "r", "mu")
-    low, high = found.interval()
+    np.testing.assert_allclose(
+        result.standard_errors, [0.0608297, 0.2821522, 0.1918732, 0.3330609], rtol=2e-3
+    )
+    assert result.stopped == "converged" and result.names == ("phi", "q", "r", "mu")
+    low, high = result.interval()
     assert low[0] > -1 and high[0] < 1 and (low[1:3] > 0).all()
-    assert low[3] == pytest.approx(found.estimates[3] - 1.959964 * found.standard_errors[3])
-    assert found.aic == pytest.approx(2 * 345.0133985 + 8, abs=1e-4)
+    assert low[3] == pytest.approx(result.estimates[3] - 1.959964 * result.standard_errors[3])
+    assert result.aic == pytest.approx(2 * 345.0133985 + 8, abs=1e-4)
     frozen = MaximumLikelihood(freeze=("phi",)).run(noisy_ar(0.3), as_batch(data))
     assert frozen.names == ("q", "r", "mu")
     assert frozen.structure.values()["phi"] == pytest.approx(0.3)
@@ -140,10 +142,10 @@ def test_white_acceleration_is_one_parameter():
         start={"q": 1.0, "r": 1.0},
         bounds={"q": POSITIVE, "r": POSITIVE},
     )
-    found = MaximumLikelihood().run(model, as_batch(data))
-    assert found.value == pytest.approx(figures[0], abs=1e-5)
-    np.testing.assert_allclose(found.estimates, figures[1:], rtol=1e-4)
-    np.testing.assert_allclose(found.standard_errors, [0.84816009, 0.00091644908], rtol=2e-3)
+    result = MaximumLikelihood().run(model, as_batch(data))
+    assert result.value == pytest.approx(figures[0], abs=1e-5)
+    np.testing.assert_allclose(result.estimates, figures[1:], rtol=1e-4)
+    np.testing.assert_allclose(result.standard_errors, [0.84816009, 0.00091644908], rtol=2e-3)
     # The same without a function: the range of Q is kept, by maximum likelihood and by EM.
     own = rekalman.LinearGaussian.create(A, C, G @ G.T, ONE)
     freeze = ("A", "B", "c", "C", "D", "d", "m", "P")
@@ -163,16 +165,16 @@ def test_a_diffusion_that_drives_one_state():
     y = np.cumsum(np.cumsum(0.3 * rng.normal(size=120))) / 10 + 0.2 * rng.normal(size=120)
     data = Sequences.from_arrays(y, times=times, irregular=True)
     F, C = np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([[1.0, 0.0]])
-    how = {"interval": float(data.interval), "initial": "diffuse"}
+    options = {"interval": float(data.interval), "initial": "diffuse"}
     model = ParametricModel.create(
         lambda p: rekalman.LinearContinuous.create(
-            F, C, jnp.diag(jnp.stack([0.0 * p["q"], p["q"]])), p["r"] * ONE, **how
+            F, C, jnp.diag(jnp.stack([0.0 * p["q"], p["q"]])), p["r"] * ONE, **options
         ),
         start={"q": 1.0, "r": 1.0},
         bounds={"q": POSITIVE, "r": POSITIVE},
     )
     one = rekalman.fit(data, model, progress=False)
-    own = rekalman.LinearContinuous.create(F, C, np.diag([0.0, 1.0]), ONE, **how)
+    own = rekalman.LinearContinuous.create(F, C, np.diag([0.0, 1.0]), ONE, **options)
     learner = MaximumLikelihood(freeze=("F", "G", "g", "C", "D", "d"))
     other = rekalman.fit(data, own, learner, progress=False)
     values = [fit.history.log_likelihood[-1] for fit in (one, other)]
@@ -199,12 +201,12 @@ def test_matrices_that_change():
         bounds={"q": POSITIVE, "r": POSITIVE},
     )
     fit = rekalman.fit(data, model, progress=False)
-    found = told(fit)
+    result = told(fit)
     assert fit.history.log_likelihood[-1] == pytest.approx(-137.0175622, abs=1e-5)
-    assert found["q"].value == pytest.approx(0.030247328, rel=1e-3)
-    assert found["r"].value == pytest.approx(0.263622101, rel=1e-3)
-    assert found["q"].standard_error == pytest.approx(0.012364266, rel=3e-3)
-    assert found["r"].standard_error == pytest.approx(0.034699739, rel=3e-3)
+    assert result["q"].value == pytest.approx(0.030247328, rel=1e-3)
+    assert result["r"].value == pytest.approx(0.263622101, rel=1e-3)
+    assert result["q"].standard_error == pytest.approx(0.012364266, rel=3e-3)
+    assert result["r"].standard_error == pytest.approx(0.034699739, rel=3e-3)
     ahead = np.asarray(fit.forecast(data, 2).mean).reshape(-1)
     assert ahead[1] / ahead[0] == pytest.approx(4.0)
     assert "q " in fit.summary() and "change from step to step" in fit.summary()
@@ -224,15 +226,15 @@ def test_a_variance_shared_by_two_columns_has_a_closed_form():
     model = ParametricModel.create(
         build, start={"v": 1.0, "mu": np.zeros(2)}, bounds={"v": POSITIVE}
     )
-    found = MaximumLikelihood().run(model, as_batch(Sequences.from_arrays(y)))
-    assert found.names == ("v", "mu[1]", "mu[2]")
+    result = MaximumLikelihood().run(model, as_batch(Sequences.from_arrays(y)))
+    assert result.names == ("v", "mu[1]", "mu[2]")
     spread = np.sqrt(((y - y.mean(0)) ** 2).mean())
-    np.testing.assert_allclose(found.estimates, [spread, *y.mean(0)], rtol=1e-6)
+    np.testing.assert_allclose(result.estimates, [spread, *y.mean(0)], rtol=1e-6)
     # Of a standard deviation from 100 numbers: v / sqrt(2 * 100); of a mean of 50: v / sqrt(50).
     wanted = spread / np.sqrt([200, 50, 50])
-    np.testing.assert_allclose(found.standard_errors, wanted, rtol=1e-4)
+    np.testing.assert_allclose(result.standard_errors, wanted, rtol=1e-4)
     density = multivariate_normal(y.mean(0), spread**2 * np.eye(2)).logpdf(y).sum()
-    assert found.value == pytest.approx(density)
+    assert result.value == pytest.approx(density)
     both = MaximumLikelihood(freeze=("mu",)).run(model, as_batch(Sequences.from_arrays(y)))
     assert both.names == ("v",)
 

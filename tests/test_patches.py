@@ -43,9 +43,9 @@ def test_patch_encoder_against_convolutions(shape, widths, norm):
         mean, var = encode(encoder)
         return jnp.sum(jnp.sin(3 * mean) + var**2)
 
-    found = jax.jit(jax.value_and_grad(lambda e: loss(lambda e: e(frames), e)))(encoder)
+    result = jax.jit(jax.value_and_grad(lambda e: loss(lambda e: e(frames), e)))(encoder)
     expected = jax.jit(jax.value_and_grad(lambda e: loss(naive, e)))(encoder)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 

@@ -52,20 +52,20 @@ def test_scores_of_forecasts_that_know_their_errors():
     var = rng.uniform(0.5, 2, (20_000, AHEAD, 4))
     truth = rng.normal(size=var.shape) * np.sqrt(var)
     windows = Windows(np.zeros(1, int), np.zeros(1, int), truth[:, :1], truth)
-    found = scores(Forecasts(np.zeros_like(var), var), windows)
-    assert len(found) == 20
+    result = scores(Forecasts(np.zeros_like(var), var), windows)
+    assert len(result) == 20
     for h in HORIZONS:
-        assert found[f"coverage_90 {h}"] == pytest.approx(0.9, abs=0.005)
-        assert found[f"anees {h}"] == pytest.approx(1, abs=0.02)
-        assert found[f"rmse {h}"] == pytest.approx(np.sqrt((truth[:, h - 1] ** 2).mean()))
+        assert result[f"coverage_90 {h}"] == pytest.approx(0.9, abs=0.005)
+        assert result[f"anees {h}"] == pytest.approx(1, abs=0.02)
+        assert result[f"rmse {h}"] == pytest.approx(np.sqrt((truth[:, h - 1] ** 2).mean()))
         entropy = 0.5 * np.log(2 * np.pi * np.e * var[:, h - 1]).sum(1).mean()
-        assert found[f"log_likelihood {h}"] == pytest.approx(-entropy, abs=0.05)
+        assert result[f"log_likelihood {h}"] == pytest.approx(-entropy, abs=0.05)
 
 
 def test_persistence_is_calibrated_where_it_was_measured():
     data = few()
-    found = scores(persistence(data, data), Windows.of(data))
-    np.testing.assert_allclose([found[f"anees {h}"] for h in HORIZONS], 1)
+    result = scores(persistence(data, data), Windows.of(data))
+    np.testing.assert_allclose([result[f"anees {h}"] for h in HORIZONS], 1)
 
 
 def test_linear_forecasts_are_those_of_single_filters():

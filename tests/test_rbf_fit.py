@@ -68,18 +68,18 @@ def test_ones_own_network_is_a_start(data):
     one = np.eye(1)
     own = RBFNetwork.create(0.5 * one, one, one, 0.1 * one, kernels=bumps, m=np.full(1, 7.0))
     learner = rekalman.EM(smoother="gaussian", iterations=3, freeze=("C",), average=1)
-    found = rekalman.fit(data, own, learner, progress=False)
-    np.testing.assert_array_equal(found.model.C, own.C)
-    assert float(np.abs(found.model.H).max()) > 0
-    assert found.kind == "own"
+    result = rekalman.fit(data, own, learner, progress=False)
+    np.testing.assert_array_equal(result.model.C, own.C)
+    assert float(np.abs(result.model.H).max()) > 0
+    assert result.kind == "own"
 
 
 def test_starts_are_as_many_states_and_kernels_as_asked_for():
     rng = np.random.default_rng(0)
     y, u = rng.normal(size=(2, 60, 2)), rng.normal(size=(2, 60, 1))
-    found = rbf_starts(y, np.ones(y.shape, bool), 3, 5, inputs=u)
-    assert [name for name, _ in found] == ["subspace", "embedding"]
-    for _, network in found:
+    result = rbf_starts(y, np.ones(y.shape, bool), 3, 5, inputs=u)
+    assert [name for name, _ in result] == ["subspace", "embedding"]
+    for _, network in result:
         assert (network.states, network.n_inputs, network.kernels.count) == (3, 1, 5)
         assert network.kernels.centers.shape == (5, 4)
 

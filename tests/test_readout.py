@@ -43,9 +43,9 @@ def naive(features, own, values, lam, ridge, kappa):
     return issued
 
 
-def run(features, own, values, mask, **how):
+def run(features, own, values, mask, **options):
     arrays = (jnp.asarray(a, jnp.float32) for a in (features, own, values))
-    return np.asarray(readout_forecasts(*arrays, jnp.asarray(mask), HORIZONS, **how))
+    return np.asarray(readout_forecasts(*arrays, jnp.asarray(mask), HORIZONS, **options))
 
 
 @pytest.mark.parametrize(("lam", "kappa"), [(1.0, 1.5), (0.97, 1.5), (0.998, 1e6)])

@@ -19,8 +19,8 @@ KEY = jax.random.key(3)
 
 
 @eqx.filter_jit
-def run(layer, *data, **how):
-    return layer.run(*data, **how)
+def run(layer, *data, **options):
+    return layer.run(*data, **options)
 
 
 @eqx.filter_jit
@@ -59,7 +59,7 @@ def naive_step(layer, x, h, c):
 def naive_run(layer, evidence, inputs, dt, start=None):
     """Posterior and prior hidden vectors of every series, step by step."""
     batch, steps = evidence.seen.shape
-    found = np.zeros((2, batch, steps, layer.units))
+    result = np.zeros((2, batch, steps, layer.units))
     for i in range(batch):
         h, c = (np.zeros(layer.units),) * 2
         if start is not None:
@@ -73,11 +73,11 @@ def naive_run(layer, evidence, inputs, dt, start=None):
                 drive = 0 * drive
             latent = np.concatenate([evidence.mean[i, t], evidence.var[i, t], [1.0]])
             unseen = np.concatenate([0 * latent, drive])
-            found[1, i, t], _ = naive_step(layer, unseen, h, c)
+            result[1, i, t], _ = naive_step(layer, unseen, h, c)
             x = np.concatenate([latent, drive]) if evidence.seen[i, t] else unseen
             h, c = naive_step(layer, x, h, c)
-            found[0, i, t] = h
-    return found
+            result[0, i, t] = h
+    return result
 
 
 def case(kind, driven=True):

@@ -29,9 +29,9 @@ SCRIPT_NAME = "<script>window.injected=1</script>"
 IMAGE_NAME = '<img src=x onerror="window.injected=2">'
 
 
-def train(data: Sequences, **how) -> Fit:
+def train(data: Sequences, **options) -> Fit:
     learner = EM(particles=20, iterations=3)
-    made = fit(data, learner=learner, states=2, restarts=1, progress=False, **how)
+    made = fit(data, learner=learner, states=2, restarts=1, progress=False, **options)
     return dataclasses.replace(made, algorithm=dataclasses.replace(made.algorithm, particles=40))
 
 
@@ -223,10 +223,10 @@ class TestEvidence:
     def test_the_filtered_signal_agrees_with_the_filter(self, several):
         model, data = several
         one = data.series(0)
-        found = filter_series(model, one)
-        np.testing.assert_allclose(found.mean, model.filter(one).observed_mean[0], rtol=1e-4)
-        assert (found.low <= found.mean).all()
-        assert (found.mean <= found.high).all()
+        result = filter_series(model, one)
+        np.testing.assert_allclose(result.mean, model.filter(one).observed_mean[0], rtol=1e-4)
+        assert (result.low <= result.mean).all()
+        assert (result.mean <= result.high).all()
 
     def test_a_long_series_is_filtered_piece_by_piece(self, several, monkeypatch):
         model, data = several
@@ -241,14 +241,14 @@ class TestEvidence:
 
     def test_forecasts_are_scored_where_something_was_observed(self, several):
         model, data = several
-        found = calibrate(model, data, (1, 4))
-        assert found is not None
-        assert found.whole
+        result = calibrate(model, data, (1, 4))
+        assert result is not None
+        assert result.whole
         mask = np.asarray(data.mask)
-        assert found.seen[:, 0].sum() == mask[:, 1:].sum()
-        assert found.seen[:, 1].sum() == mask[:, 4:].sum()
-        assert ((found.pit[found.seen] >= 0) & (found.pit[found.seen] <= 1)).all()
-        judged = found.posterior.diagnose()
+        assert result.seen[:, 0].sum() == mask[:, 1:].sum()
+        assert result.seen[:, 1].sum() == mask[:, 4:].sum()
+        assert ((result.pit[result.seen] >= 0) & (result.pit[result.seen] <= 1)).all()
+        judged = result.posterior.diagnose()
         assert judged.entries == mask.sum()
         assert judged == model.diagnose(data)
 

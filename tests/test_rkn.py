@@ -170,8 +170,8 @@ def test_without_band_it_is_the_exact_kalman_filter():
         for each in zip(values, mask, strict=True)
     ]
     values[~seen] = np.nan
-    how = {"bandwidth": 0, "noise": 0.1**2, "start_var": 1.0, "order": "update"}
-    layer = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), RKN.create(2, key=KEY, **how))
+    options = {"bandwidth": 0, "noise": 0.1**2, "start_var": 1.0, "order": "update"}
+    layer = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), RKN.create(2, key=KEY, **options))
     blocks = spring.A.reshape(2, 2, 2, 2).swapaxes(1, 2).reshape(4, 2, 2)
     assert not (blocks * (1 - np.eye(2))).any()
     alike = jnp.broadcast_to(blocks.diagonal(0, 1, 2)[:, None], layer.bases.shape)
@@ -226,8 +226,8 @@ def test_parameters_are_counted_as_published(latent, parameters):
 
 
 def test_parameters_of_options_are_counted():
-    def counted(keys=KEY, **how):
-        one = lambda key: RKN.create(3, bases=2, key=key, **how)  # noqa: E731
+    def counted(keys=KEY, **options):
+        one = lambda key: RKN.create(3, bases=2, key=key, **options)  # noqa: E731
         make = eqx.filter_vmap(one) if keys.ndim else one
         return count_parameters(eqx.filter_eval_shape(make, keys))
 

@@ -105,9 +105,9 @@ def results_of(study: str) -> tuple[dict, dict[str, dict]]:
 @pytest.mark.parametrize("title", TABLES)
 def test_tables_are_those_of_the_results(title):
     text = SECTIONS[title]
-    found = re.search(r"`results/(.+?)\.json`", text)
-    assert found is not None
-    result, systems = results_of(found[1])
+    outcome = re.search(r"`results/(.+?)\.json`", text)
+    assert outcome is not None
+    result, systems = results_of(outcome[1])
     config = result["config"]
     parts = {"": config} if "all" in config else {f"{half}: ": config[half] for half in config}
     runs = {}
@@ -124,22 +124,22 @@ def test_tables_are_those_of_the_results(title):
     assert reduced == ("--reduced" in command[1]) == ("Reduced: " in text)
     assert ("One seed." in text) == (result["seeds"] == 1)
     made_by = re.search(
-        rf"`{found[1]}\.json` \| `(.+?)`", (ROOT / "results" / "README.md").read_text()
+        rf"`{outcome[1]}\.json` \| `(.+?)`", (ROOT / "results" / "README.md").read_text()
     )
     assert made_by is not None and set(command[1].split()) <= set(made_by[1].split())
 
 
 def test_what_is_said_of_more_scrambled_frames_is_its_result():
-    found = re.search(
+    result = re.search(
         r"more-scrambled.json`\) it has (.+?), and (.+?) on blind.*table, (.+?) and (.+?) in log-likelihood",
         SECTIONS["Pendulum"],
         re.S,
     )
-    assert found is not None
+    assert result is not None
     systems = results_of("pendulum-more-scrambled")[1]
     density, blind = Column("log_likelihood"), Column("rmse_blind")
     wanted = [("RKN", density), ("RKN", blind), ("LSTM", density), ("GRU", density)]
-    assert list(found.groups()) == [what.cell(systems[who], []) for who, what in wanted]
+    assert list(result.groups()) == [what.cell(systems[who], []) for who, what in wanted]
 
 
 def test_the_readme_tells_the_results():

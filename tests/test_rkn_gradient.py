@@ -97,10 +97,10 @@ def derived(every, seen, monkeypatch, prior=True):
 )
 def test_it_is_the_gradient_of_the_recursion(name, prior, start, monkeypatch):
     every, seen = parts(name, start=start)
-    value, found = gradient("hand", prior)(every, seen)
-    close((value, found), derived(every, seen, monkeypatch, prior))
-    unused = found[0].raw_start if start else None
-    used = [leaf for leaf in jax.tree.leaves(found) if leaf is not unused]
+    value, result = gradient("hand", prior)(every, seen)
+    close((value, result), derived(every, seen, monkeypatch, prior))
+    unused = result[0].raw_start if start else None
+    used = [leaf for leaf in jax.tree.leaves(result) if leaf is not unused]
     assert all(np.any(leaf) for leaf in used if leaf.size)
 
 
@@ -109,8 +109,8 @@ def test_it_is_the_gradient_of_the_associative_scan():
     (every, seen), (same, _) = (
         parts("separable", scan, steps=2, start=True) for scan in ("serial", "parallel")
     )
-    found, expected = (gradient("hand", False)(each, seen) for each in (every, same))
-    close(jax.tree.leaves(found), jax.tree.leaves(expected))
+    result, expected = (gradient("hand", False)(each, seen) for each in (every, same))
+    close(jax.tree.leaves(result), jax.tree.leaves(expected))
 
 
 def test_it_is_the_limit_of_differences():
@@ -122,8 +122,8 @@ def test_it_is_the_limit_of_differences():
         way = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)), every)
         at = lambda h: both(jax.tree.map(lambda x, v: x + h * v, every, way), seen)[0]  # noqa: B023, E731
         expected = (at(1e-5) - at(-1e-5)) / 2e-5
-        found = sum(jax.tree.leaves(jax.tree.map(lambda g, v: jnp.sum(g * v), slope, way)))
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        result = sum(jax.tree.leaves(jax.tree.map(lambda g, v: jnp.sum(g * v), slope, way)))
+        np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
 def test_where_rounding_is_held_it_stays_that_of_the_recursion(monkeypatch):
@@ -144,12 +144,12 @@ def test_where_rounding_is_held_it_stays_that_of_the_recursion(monkeypatch):
 def test_entries_outside_the_matrix_have_none():
     every, seen = parts("continuous")
     layer, *rest = every
-    value, (found, *_) = gradient("hand", True)(every, seen)
+    value, (result, *_) = gradient("hand", True)(every, seen)
     m, b = layer.latent, layer.bases.shape[2] // 2
     column = np.arange(m) + np.arange(-b, b + 1)[:, None]
     outside = np.broadcast_to((column < 0) | (column >= m), layer.bases.shape)
     assert outside.sum() == layer.idle
-    assert not found.bases[outside].any() and found.bases[~outside].all()
+    assert not result.bases[outside].any() and result.bases[~outside].all()
     other = eqx.tree_at(lambda each: each.bases, layer, jnp.where(outside, 1e6, layer.bases))
     assert gradient("hand", True)((other, *rest), seen)[0] == value
 
@@ -161,8 +161,8 @@ def test_what_is_behind_the_mask_poisons_none():
     _, expected = gradient("hand", True)(every, seen)
     for bad in (jnp.nan, jnp.inf, -1.0):
         spoilt = (layer, jnp.where(hidden, bad, mean), jnp.where(hidden, bad, var), *rest)
-        _, found = gradient("hand", True)(spoilt, seen)
-        jax.tree.map(np.testing.assert_array_equal, found, expected)
+        _, result = gradient("hand", True)(spoilt, seen)
+        jax.tree.map(np.testing.assert_array_equal, result, expected)
     assert not expected[1][~seen].any() and not expected[2][~seen].any()
 
 
@@ -184,9 +184,9 @@ def test_frames_of_nan_poison_none_of_a_network():
             )
         )
     )
-    found = [slope(network, np.where(seen[..., None], values, other)) for other in (0.0, np.nan)]
-    jax.tree.map(np.testing.assert_array_equal, *found)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found[0]))
+    result = [slope(network, np.where(seen[..., None], values, other)) for other in (0.0, np.nan)]
+    jax.tree.map(np.testing.assert_array_equal, *result)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result[0]))
 
 
 class Mine(eqx.Module):

@@ -41,11 +41,11 @@ def test_beliefs_and_gradients_are_those_without_them(name, monkeypatch):
             return told, track
 
         every = jax.tree.map(jnp.asarray, (layer, evidence.mean, evidence.var, inputs, dt))
-        found = []
+        result = []
         for more in (0, 2):
             monkeypatch.setattr(rkn_lanes, "filled", lambda latent, more=more: latent + more)
-            found.append(eqx.filter_jit(eqx.filter_value_and_grad(loss, has_aux=True))(every))
-        for one, other in zip(*map(jax.tree.leaves, found), strict=True):
+            result.append(eqx.filter_jit(eqx.filter_value_and_grad(loss, has_aux=True))(every))
+        for one, other in zip(*map(jax.tree.leaves, result), strict=True):
             assert one.shape == other.shape
             size = np.abs(one).max(initial=0)
             np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-12 * size)

@@ -49,13 +49,13 @@ def test_banded_products_are_those_of_dense_matrices(latent, bandwidth, seed):
     rng = np.random.default_rng(seed)
     shape = (BATCH, 4, 2 * bandwidth + 1, latent)
     blocks, x = jnp.asarray(rng.normal(size=shape)), random_moments(rng, latent)
-    found = propagated(blocks, x)
+    result = propagated(blocks, x)
     for i in range(BATCH):
         p, q, *cov = (np.asarray(part)[i] for part in x)
         A = naive.dense(np.asarray(blocks)[i])
         full = A @ naive.covariance(*cov) @ A.T
         expected = (*np.split(A @ np.r_[p, q], 2), *naive.diagonals_of(full))
-        for one, other in zip(found, expected, strict=True):
+        for one, other in zip(result, expected, strict=True):
             size = np.abs(full).max() + 1
             np.testing.assert_allclose(one[i], other, atol=1e-12 * size)
     g = random_moments(rng, latent)
@@ -119,8 +119,8 @@ def test_huge_numbers_stay_finite():
 
 
 def test_serial_and_parallel_scans_are_the_same_in_float32():
-    how = {"mixed_by": "encoder", "bandwidth": 0, "order": "update"}
-    layers = [random_rkn(2, scan=scan, **how) for scan in ("serial", "parallel")]
+    options = {"mixed_by": "encoder", "bandwidth": 0, "order": "update"}
+    layers = [random_rkn(2, scan=scan, **options) for scan in ("serial", "parallel")]
     series = random_series(layers[0], steps=33)
     narrow = lambda tree: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), tree)  # noqa: E731
     serial, parallel = (run(narrow(layer), *series, prior=True) for layer in layers)

@@ -35,17 +35,17 @@ def test_it_finds_a_network_that_simulates_the_data():
     _, batch = driven(0)
     keys = [jax.random.key(seed) for seed in (1, 2, 3)]
     starts = [StochasticRNN.init(2, 1, key=key, inputs=1, linear_observation=True) for key in keys]
-    found = SimulationError(ridge=0.0).search(starts, batch)[0]
-    assert (np.diff(found.history.values) <= 0).all()
-    assert np.sqrt(found.history.values[-1]) < 0.03
-    assert np.linalg.eigvalsh(found.model.P).min() > 0
-    assert float(found.model.R[0, 0]) < 2e-3
+    result = SimulationError(ridge=0.0).search(starts, batch)[0]
+    assert (np.diff(result.history.values) <= 0).all()
+    assert np.sqrt(result.history.values[-1]) < 0.03
+    assert np.linalg.eigvalsh(result.model.P).min() > 0
+    assert float(result.model.R[0, 0]) < 2e-3
     # A fresh input is simulated as well: the dynamics were learned, not the series.
     true, fresh = driven(7)
     zero = jnp.zeros((2, 2), fresh.values.dtype)
     seen = [
         np.asarray(model.observation_mean(simulated(model, zero, fresh.inputs, 120)[0, 60:]))
-        for model in (true, found.model)
+        for model in (true, result.model)
     ]
     assert np.std(seen[0] - seen[1]) < 0.1 * np.std(seen[0])
 

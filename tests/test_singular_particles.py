@@ -99,8 +99,8 @@ def test_particles_agree_with_the_kalman_filter(law, proposal, make, x64):
     log_likelihood, means, var, _, _ = exact(law)
     with precision(x64):
         model = make(*LAWS[law])
-        found, mean = many_runs(rekalman.ParticleFilter(model, 1000, proposal), jnp.asarray(Y), 40)
-    ratio = np.exp(np.asarray(found, float) - log_likelihood)
+        result, mean = many_runs(rekalman.ParticleFilter(model, 1000, proposal), jnp.asarray(Y), 40)
+    ratio = np.exp(np.asarray(result, float) - log_likelihood)
     error = ratio.std() / np.sqrt(len(ratio))
     assert abs(ratio.mean() - 1) < 5 * error + 2e-5
     assert error < 0.03

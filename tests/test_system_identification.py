@@ -35,8 +35,8 @@ def test_the_published_figures_are_those_of_the_authors(data_root):
         pytest.skip("needs the table of published results")
     table = pd.read_csv(path).query("mode == 'sim'").set_index(["benchmark", "method"])
     for name, row in PUBLISHED.items():
-        found = [table.loc[(b, FILE_NAMES[name])].iloc[-1] for b in ("CED1", "CED2", "CT")]
-        np.testing.assert_allclose(row, found, atol=5e-5)
+        result = [table.loc[(b, FILE_NAMES[name])].iloc[-1] for b in ("CED1", "CED2", "CT")]
+        np.testing.assert_allclose(row, result, atol=5e-5)
 
 
 def test_errors_begin_after_the_warm_up():
@@ -60,8 +60,8 @@ def test_a_rank_counts_the_published_models_that_are_better():
 
 def test_a_few_iterations_go_all_the_way(data_root):
     split = load_benchmark("drives", data_root)
-    found = trained("rnn", split, Setting(states=1, bends=2, starts=2, iterations=2), 0)
-    assert {len(found[name]) for name in ("least training loss", "mean of the better half")} == {2}
-    assert len(found["single"]) == 4
-    assert np.isfinite(found["single"]).all()
-    assert found["least training loss"] == found["single"][:2]
+    result = trained("rnn", split, Setting(states=1, bends=2, starts=2, iterations=2), 0)
+    assert {len(result[name]) for name in ("least training loss", "mean of the better half")} == {2}
+    assert len(result["single"]) == 4
+    assert np.isfinite(result["single"]).all()
+    assert result["least training loss"] == result["single"][:2]

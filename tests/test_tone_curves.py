@@ -33,19 +33,19 @@ def naive(curves, frame):
 def test_curves_against_one_frame_at_a_time(count):
     curves = ToneCurves(count, key=jax.random.key(count))
     x = RNG.uniform(size=(3, 9, 4)).astype(np.float32)
-    found = np.asarray(curves(jnp.asarray(x).reshape(3, 3, 3, 4))).reshape(3, 9, -1)
+    result = np.asarray(curves(jnp.asarray(x).reshape(3, 3, 3, 4))).reshape(3, 9, -1)
     expected = np.stack([naive(jax.tree.map(np.asarray, curves), frame) for frame in x])
-    np.testing.assert_allclose(found, expected, atol=2e-5)
+    np.testing.assert_allclose(result, expected, atol=2e-5)
 
 
 def test_parts_of_a_frame_have_curves_of_their_own():
     whole, parts = (ToneCurves(2, regions, key=KEY) for regions in (1, 2))
     x = jnp.asarray(RNG.uniform(size=(2, 4, 6, 5)).astype(np.float32))
-    found = parts(x)
+    result = parts(x)
     for rows in (slice(0, 2), slice(2, 4)):
         for columns in (slice(0, 3), slice(3, 6)):
             expected = whole(x[:, rows, columns])
-            np.testing.assert_allclose(found[:, rows, columns], expected, atol=1e-6)
+            np.testing.assert_allclose(result[:, rows, columns], expected, atol=1e-6)
 
 
 def test_the_place_of_a_curve_depends_on_the_frame_and_can_be_learned():
@@ -69,8 +69,8 @@ def test_patch_encoder_joins_curves_to_its_patches():
     x = frames.reshape(7, 2, 4, 2, 4).swapaxes(2, 3).reshape(7, 2, 2, 16) / 255
     features = jax.nn.relu(encoder.stages[0](encoder.tones(x)))
     features = jax.nn.relu(encoder.stages[1](features.reshape(7, -1)))
-    for found, expected in zip(encoder(frames), encoder.head(features), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for result, expected in zip(encoder(frames), encoder.head(features), strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 3, -2])

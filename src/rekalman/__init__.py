@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rekalman.learners.driven.simulation_error import SimulationError
     from rekalman.learners.em.em import EM
     from rekalman.learners.gradient.backprop import Backprop
-    from rekalman.learners.gradient.kept import load_checkpoint
+    from rekalman.learners.gradient.checkpoint_files import load_checkpoint
     from rekalman.learners.likelihood.likelihood import MaximumLikelihood
     from rekalman.learners.likelihood.nuts import NUTS
     from rekalman.models.base import StateSpaceModel
@@ -187,7 +187,7 @@ _NAMES = {
     "evaluation.innovations": "Nees",
     "learners.gradient.backprop": "Backprop",
     "learners.em.em": "EM",
-    "learners.gradient.kept": "load_checkpoint",
+    "learners.gradient.checkpoint_files": "load_checkpoint",
     "learners.likelihood.likelihood": "MaximumLikelihood",
     "learners.likelihood.nuts": "NUTS",
     "learners.driven.simulation_error": "SimulationError",

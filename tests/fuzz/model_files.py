@@ -78,10 +78,10 @@ def bases(folder: Path, names: tuple[str, ...] | None = None) -> list[Base]:
     }  # fmt: skip
     made = []
     for name in names or tuple(recipes):
-        data, how = recipes[name]
+        data, options = recipes[name]
         path = folder / f"{name}.rekalman"
         if not path.exists():
-            rekalman.fit(data, name, progress=False, **how).save(path)
+            rekalman.fit(data, name, progress=False, **options).save(path)
         inputs = np.ones((1, 3, 1)) if data.n_inputs else None
         mean = np.asarray(rekalman.load(path).forecast(data, 3, inputs).mean)
         made.append(Base(name, data, path, *load_archive(path), mean, inputs))

@@ -218,10 +218,10 @@ def _show_scores(frame: pd.DataFrame, source: str) -> None:
     several = len(set(frame["column"])) > 1
     names = ("rmse", "log_score", "crps", "coverage_50", "coverage_90", "width_90", "count")
     by = ["series"] if "series" in frame else []
-    kept = [*by, "horizon", *(["column"] if several else []), *names]
+    shown = [*by, "horizon", *(["column"] if several else []), *names]
     emit_table(
-        [name.replace("_", " ") for name in kept],
-        frame.filter(kept).itertuples(index=False),
+        [name.replace("_", " ") for name in shown],
+        frame.filter(shown).itertuples(index=False),
         f"Forecasts made at every step of {source}{_of(frame)}",
     )
 

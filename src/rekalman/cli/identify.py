@@ -38,8 +38,8 @@ def identify(
     if data is not None:
         reading = {"sep": sep, "decimal": decimal, "encoding": encoding, "date_format": date_format}
         trained_on = open_for(fitted, data, series=series, **reading)
-    found = fitted.identify(trained_on)
+    result = fitted.identify(trained_on)
     if json:
-        emit_json({"model": str(model), **found.to_dict()})
+        emit_json({"model": str(model), **result.to_dict()})
     else:
-        emit_text(found.summary())
+        emit_text(result.summary())

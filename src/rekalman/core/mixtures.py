@@ -101,8 +101,8 @@ def mixture_quantile(
         newton = x - gap / xp.where(slope > 0, slope, 1.0)
         trusted = (slope > 0) & (newton > low) & (newton < high)
         trusted &= xp.abs(newton - x) <= 0.5 * xp.abs(before)
-        found = xp.abs(gap) <= 4 * eps  # F itself is no more exact than that
-        following = xp.where(found, x, xp.where(trusted, newton, 0.5 * (low + high)))
+        result = xp.abs(gap) <= 4 * eps  # F itself is no more exact than that
+        following = xp.where(result, x, xp.where(trusted, newton, 0.5 * (low + high)))
         step = following - x
         return count + 1, low, high, following, step, xp.abs(step) <= tolerance
 

@@ -268,14 +268,14 @@ def _under(place: str, name: str) -> str:
 @cache
 def _packaged() -> dict[str, type]:
     """The classes with fields of the registered packages, by name."""
-    found: dict[str, type] = {}
+    result: dict[str, type] = {}
     for package in _packages:
         for module in _modules_of(package):
             for name, value in vars(module).items():
                 own = getattr(value, "__module__", "") == module.__name__
                 if own and isinstance(value, type) and dataclasses.is_dataclass(value):
-                    found[name] = value
-    return found
+                    result[name] = value
+    return result
 
 
 def _modules_of(package: str) -> list[ModuleType]:

@@ -179,12 +179,12 @@ class Sequences(eqx.Module):
         if holds_tables(values):
             from rekalman.data.tables.loose import read_loose
 
-            told = {
+            reading = {
                 **{"mask": mask, "times": times, "dt": dt, "interval": interval, "names": names},
                 **{"units": units, "input_names": input_names, "series_names": series_names},
                 **{"time_name": time_name, "time_unit": time_unit},
             }
-            return read_loose(cls.from_arrays, values, inputs, targets, irregular, told)
+            return read_loose(cls.from_arrays, values, inputs, targets, irregular, reading)
         arrays = assemble(
             values, inputs, mask, targets, times, dt, interval, irregular, series_names, time_unit
         )
@@ -195,7 +195,7 @@ class Sequences(eqx.Module):
     def from_pandas(
         cls,
         frames: "pd.DataFrame | pd.Series | Sequence[pd.DataFrame | pd.Series]",
-        **how: Unpack[ReadOptions],
+        **options: Unpack[ReadOptions],
     ) -> "Sequences":
         """Make sequences of one data frame, or of a list with a frame for each series.
 
@@ -203,7 +203,7 @@ class Sequences(eqx.Module):
 
         Args:
             frames: a row for each step; a series of pandas is a frame of one column.
-            **how: which column is what, see `rekalman.data.tables.options.ReadOptions`.
+            **options: which column is what, see `rekalman.data.tables.options.ReadOptions`.
 
         Raises:
             RekalError: what cannot be read, with row and column.
@@ -211,7 +211,7 @@ class Sequences(eqx.Module):
         """
         from rekalman.data.tables.frames import read_frames
 
-        return read_frames(cls.from_arrays, frames, **how)
+        return read_frames(cls.from_arrays, frames, **options)
 
     @classmethod
     def from_csv(
@@ -222,7 +222,7 @@ class Sequences(eqx.Module):
         decimal: str = ".",
         pandas: Mapping[str, Any] | None = None,
         encoding: str | None = None,
-        **how: Unpack[ReadOptions],
+        **options: Unpack[ReadOptions],
     ) -> "Sequences":
         """Read a CSV file, or a list of files with the same columns, a series in each.
 
@@ -233,7 +233,7 @@ class Sequences(eqx.Module):
             pandas: more arguments for `pandas.read_csv`, such as `skiprows` or `thousands`.
             encoding: of the file, such as "latin-1"; default by its byte-order mark, else UTF-8,
                 else Latin-1 with a note.
-            **how: which column is what, see `rekalman.data.tables.options.ReadOptions`.
+            **options: which column is what, see `rekalman.data.tables.options.ReadOptions`.
 
         Raises:
             RekalError: what cannot be read, with file, row and column.
@@ -241,21 +241,21 @@ class Sequences(eqx.Module):
         from rekalman.data.tables.options import check_options
         from rekalman.data.tables.read import read_csv, sequences_of_files
 
-        check_options(how, ("sep", "decimal", "pandas", "encoding"))
+        check_options(options, ("sep", "decimal", "pandas", "encoding"))
         return sequences_of_files(
-            cls.from_arrays, lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **how
+            cls.from_arrays, lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **options
         )
 
     @classmethod
     def from_parquet(
-        cls, path: "str | Path | Sequence[str | Path]", **how: Unpack[ReadOptions]
+        cls, path: "str | Path | Sequence[str | Path]", **options: Unpack[ReadOptions]
     ) -> "Sequences":
-        """Read a Parquet file, or a list of files; `how` as for `from_pandas`."""
+        """Read a Parquet file, or a list of files; `options` as for `from_pandas`."""
         from rekalman.data.tables.options import check_options
         from rekalman.data.tables.read import read_parquet, sequences_of_files
 
-        check_options(how)
-        return sequences_of_files(cls.from_arrays, read_parquet, path, **how)
+        check_options(options)
+        return sequences_of_files(cls.from_arrays, read_parquet, path, **options)
 
     def by_step(self) -> "dict[str, tuple[AnyArray | None, float | bool]]":
         """The arrays that hold something of each step, and what they hold in the padding.

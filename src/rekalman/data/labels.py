@@ -23,12 +23,12 @@ def index(sequences: "Sequences", which: int = 0, ahead: int = 0) -> pd.Index:
     numbers = np.concatenate([known, future])
     clock = (sequences.time_kind, sequences.time_unit, sequences.time_origin, sequences.time_zone)
     try:
-        found = stamps_of(numbers, *clock)
+        result = stamps_of(numbers, *clock)
     except (OverflowError, ValueError):  # pandas raises either beyond the years that it knows
         raise RekalError(
             f"{ahead} steps after the end lie beyond the dates that can be written; take fewer steps."
         ) from None
-    return found.rename(name if sequences.time_kind == "date" else name or "time")
+    return result.rename(name if sequences.time_kind == "date" else name or "time")
 
 
 def to_frame(sequences: "Sequences") -> pd.DataFrame:

@@ -78,8 +78,8 @@ def _places(sequences: "Sequences", at: Place, what: str) -> np.ndarray:
     """The step of each series that a number or a date means, between 0 and its length."""
     lengths = np.asarray(sequences.lengths)
     if isinstance(at, str | datetime.date | np.datetime64):
-        found = [_first_from(sequences, i, at, what) for i in range(len(lengths))]
-        return np.array(found, lengths.dtype)
+        result = [_first_from(sequences, i, at, what) for i in range(len(lengths))]
+        return np.array(result, lengths.dtype)
     step = whole(what, at, -(2**62), 2**62)
     return np.clip(step + lengths if step < 0 else np.full_like(lengths, step), 0, lengths)
 
@@ -158,13 +158,13 @@ def select(sequences: "Sequences", names: Sequence[str]) -> "Sequences":
             raise RekalError(
                 f"There is no observation '{name}'; there are {', '.join(sequences.names)}."
             )
-    kept = [sequences.names.index(name) for name in names]
+    selected = [sequences.names.index(name) for name in names]
     return dataclasses.replace(
         sequences,
-        values=np.asarray(sequences.values)[:, :, kept],
-        mask=np.asarray(sequences.mask)[:, :, kept],
+        values=np.asarray(sequences.values)[:, :, selected],
+        mask=np.asarray(sequences.mask)[:, :, selected],
         names=tuple(names),
-        units=tuple(sequences.units[k] for k in kept),
+        units=tuple(sequences.units[k] for k in selected),
     )
 
 

@@ -23,12 +23,12 @@ EXAMPLES = {
 """Names of the examples, each with what it is."""
 
 
-def load_example(name: str, **how: Unpack[ReadOptions]) -> Sequences:
+def load_example(name: str, **keywords: Unpack[ReadOptions]) -> Sequences:
     """Load an example by name.
 
     Args:
         name: a key of `EXAMPLES`.
-        **how: which column is what, as for `Sequences.from_csv`; nothing is needed.
+        **keywords: which column is what, as for `Sequences.from_csv`; nothing is needed.
 
     Returns:
         One series without missing entries, batch 1, observations 1, sampled once a year.
@@ -46,5 +46,5 @@ def load_example(name: str, **how: Unpack[ReadOptions]) -> Sequences:
         raise RekalError(f"There is no example '{name}'; there are {', '.join(EXAMPLES)}.")
     with resources.as_file(resources.files("rekalman.datasets") / f"{name}.csv") as path:
         options: ReadOptions = {"time": "year", "where": name}
-        options.update(how)
+        options.update(keywords)
         return Sequences.from_csv(path, **options)

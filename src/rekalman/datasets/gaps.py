@@ -34,11 +34,11 @@ def hide(film: Filmed, share: int | float = 0.5, seed: Seed = 0) -> Filmed:
     if not 0 <= share <= 1:
         raise RekalError(f"the share of hidden frames is between 0 and 1, not {share:g}")
     clean = film.frames
-    kept = generator(seed).uniform(size=clean.mask.shape) > share
-    kept[:, :FIRST] = True
-    black = _blacken(clean.values, kept)
-    frames = replace(clean, values=black, targets=clean.values, mask=kept, names=())
-    return film._replace(frames=frames, factor=kept.astype(np.float64))
+    visible = generator(seed).uniform(size=clean.mask.shape) > share
+    visible[:, :FIRST] = True
+    black = _blacken(clean.values, visible)
+    frames = replace(clean, values=black, targets=clean.values, mask=visible, names=())
+    return film._replace(frames=frames, factor=visible.astype(np.float64))
 
 
 def untold(film: Filmed) -> Filmed:
@@ -60,12 +60,12 @@ def draw_kept(
     return np.sort(chosen, axis=1)
 
 
-def thin(film: Filmed, kept: Int[np.ndarray, "batch keep"], on_grid: bool = False) -> Filmed:
+def thin(film: Filmed, retained: Int[np.ndarray, "batch keep"], on_grid: bool = False) -> Filmed:
     """Keep some of the frames.
 
     Args:
         film: a film at regular times, without inputs.
-        kept: which frames, increasing in each row.
+        retained: which frames, increasing in each row.
         on_grid: whether the others stay as masked frames without a target, so that the time step is the
             same everywhere; otherwise they are dropped and `dt` tells how many steps of the grid each
             frame is after the one before it, the first frame after the last one before the grid.
@@ -77,8 +77,8 @@ def thin(film: Filmed, kept: Int[np.ndarray, "batch keep"], on_grid: bool = Fals
     frames = film.frames
     if frames.dt is not None or frames.inputs is not None:
         raise RekalError("only a film at regular times and without inputs can be thinned")
-    in_order = (np.diff(kept, prepend=-1) > 0).all() and (kept < frames.steps).all()
-    if len(kept) != frames.batch or not in_order:
+    in_order = (np.diff(retained, prepend=-1) > 0).all() and (retained < frames.steps).all()
+    if len(retained) != frames.batch or not in_order:
         raise RekalError(
             f"frames to keep are increasing numbers from 0 to {frames.steps - 1}, one row for each of the "
             f"{frames.batch} series"
@@ -88,7 +88,7 @@ def thin(film: Filmed, kept: Int[np.ndarray, "batch keep"], on_grid: bool = Fals
         if frames.targets.dtype == np.uint8:
             raise RekalError("images that are wanted cannot be unknown: thin them without the grid")
         there = np.zeros_like(frames.mask)
-        there[row, kept] = True
+        there[row, retained] = True
         thinned = replace(
             frames,
             values=_blacken(frames.values, there),
@@ -98,12 +98,12 @@ def thin(film: Filmed, kept: Int[np.ndarray, "batch keep"], on_grid: bool = Fals
         return film._replace(frames=thinned)
     thinned = replace(
         frames,
-        values=frames.values[row, kept],
-        targets=frames.targets[row, kept],
-        mask=frames.mask[row, kept],
-        dt=np.diff(kept, prepend=-1).astype(np.float32),
+        values=frames.values[row, retained],
+        targets=frames.targets[row, retained],
+        mask=frames.mask[row, retained],
+        dt=np.diff(retained, prepend=-1).astype(np.float32),
     )
-    return Filmed(thinned, film.angles[row, kept], film.factor[row, kept])
+    return Filmed(thinned, film.angles[row, retained], film.factor[row, retained])
 
 
 def _blacken(

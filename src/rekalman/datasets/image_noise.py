@@ -57,13 +57,15 @@ def add_noise_by_quarter(
         The noisy frames, and the factors: upper left, upper right, lower left, lower right.
     """
     batch, steps, height, width, channels = frames.shape
-    high, wide = height // 2, width // 2
+    high, half_width = height // 2, width // 2
     factor = draw_factor(random, batch, steps, 4)
     noisy = np.empty_like(frames)
     for film, result, four in zip(frames, noisy, factor, strict=True):
-        pixels = random.uniform(0.0, 255.0, (2, 2, steps, high, wide, channels)).astype(np.uint8)
+        pixels = random.uniform(0.0, 255.0, (2, 2, steps, high, half_width, channels)).astype(
+            np.uint8
+        )
         noise = pixels.transpose(2, 0, 3, 1, 4, 5).reshape(film.shape)
-        f = four.reshape(steps, 2, 2).repeat(high, 1).repeat(wide, 2)[..., None]
+        f = four.reshape(steps, 2, 2).repeat(high, 1).repeat(half_width, 2)[..., None]
         result[...] = f * film + (1 - f) * noise
     return noisy, factor
 

@@ -20,7 +20,7 @@ def open_data(
     sep: str | None = None,
     decimal: str = ".",
     encoding: str | None = None,
-    **how: Unpack[ReadOptions],
+    **options: Unpack[ReadOptions],
 ) -> Sequences:
     """Read data by path or by the name of an example.
 
@@ -30,7 +30,7 @@ def open_data(
         sep: what separates the columns of a CSV file; default found out.
         decimal: the decimal mark of a CSV file.
         encoding: encoding of a CSV file; default found out.
-        **how: which column is what.
+        **options: which column is what.
 
     Returns:
         The data.
@@ -40,17 +40,17 @@ def open_data(
     """
     path = Path(source)
     if str(source) in EXAMPLES and not path.exists():
-        return load_example(str(source), **how)
+        return load_example(str(source), **options)
     if not path.exists() and path.suffix == "" and path.parent == Path("."):
         raise RekalError(
             f"{source}: there is neither such a file nor such an example; "
             f"the examples are {', '.join(EXAMPLES)}."
         )
     if path.suffix.lower() == SUFFIX:
-        return open_film(path, {"sep": sep, "encoding": encoding, **how}).as_sequences()
+        return open_film(path, {"sep": sep, "encoding": encoding, **options}).as_sequences()
     if path.suffix.lower() in _PARQUET:
-        return Sequences.from_parquet(path, **how)
-    return Sequences.from_csv(path, sep=sep, decimal=decimal, encoding=encoding, **how)
+        return Sequences.from_parquet(path, **options)
+    return Sequences.from_csv(path, sep=sep, decimal=decimal, encoding=encoding, **options)
 
 
 def open_film(path: Path, reading: Mapping[str, Any]) -> Frames:

@@ -198,10 +198,10 @@ class Diagnostics:
         return asdict(self)
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Diagnostics:
+    def of(cls, described: Mapping[str, Any]) -> Diagnostics:
         """What `to_dict` was made from."""
-        columns = tuple(ColumnDiagnostics(**column) for column in told["columns"])
-        return cls(**{**told, "columns": columns})
+        columns = tuple(ColumnDiagnostics(**column) for column in described["columns"])
+        return cls(**{**described, "columns": columns})
 
 
 def diagnose(

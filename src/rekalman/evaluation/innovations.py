@@ -52,12 +52,12 @@ def autocorrelation(
     count = max(int(there.sum()), 1)
     centred = np.where(there, values - np.where(there, values, 0).sum() / count, 0.0)
     power = (centred**2).sum() / count
-    found, pairs = np.full(lags, np.nan), np.zeros(lags)
+    result, pairs = np.full(lags, np.nan), np.zeros(lags)
     for lag in range(1, min(lags, values.shape[1] - 1) + 1):
         pairs[lag - 1] = (there[:, lag:] & there[:, :-lag]).sum()
         if pairs[lag - 1] and power > 0:
-            found[lag - 1] = (centred[:, lag:] * centred[:, :-lag]).sum() / pairs[lag - 1] / power
-    return found, pairs
+            result[lag - 1] = (centred[:, lag:] * centred[:, :-lag]).sum() / pairs[lag - 1] / power
+    return result, pairs
 
 
 def ljung_box(values: Float[np.ndarray, "batch steps"], lags: int) -> LjungBox:
@@ -71,11 +71,11 @@ def ljung_box(values: Float[np.ndarray, "batch steps"], lags: int) -> LjungBox:
         The test; NaN where there are no more entries than lags, or they are all the same.
     """
     entries = int(np.isfinite(values).sum())
-    found, pairs = autocorrelation(values, lags)
-    used = np.isfinite(found)
+    result, pairs = autocorrelation(values, lags)
+    used = np.isfinite(result)
     if entries <= lags + 1 or not used.any():
         return LjungBox(np.nan, lags, np.nan)
-    statistic = (entries + 2) / entries * float((pairs[used] * found[used] ** 2).sum())
+    statistic = (entries + 2) / entries * float((pairs[used] * result[used] ** 2).sum())
     return LjungBox(statistic, lags, float(chdtrc(used.sum(), statistic)))
 
 
@@ -173,8 +173,8 @@ def nees(
 
 def _correlation_time(values: Float[np.ndarray, "batch steps"]) -> float:
     """`1 + 2 sum of autocorrelations`, up to the first lag that is five times as long; at least 1."""
-    found, pairs = autocorrelation(values, max(1, values.shape[1] // 4))
-    times = 1 + 2 * np.cumsum(np.where(pairs > 0, np.nan_to_num(found), 0.0))
+    result, pairs = autocorrelation(values, max(1, values.shape[1] // 4))
+    times = 1 + 2 * np.cumsum(np.where(pairs > 0, np.nan_to_num(result), 0.0))
     beyond = np.flatnonzero(np.arange(1, len(times) + 1) >= 5 * times)
     return max(1.0, float(times[beyond[0] if len(beyond) else -1]))
 

@@ -158,11 +158,11 @@ class Predictions(Scored):
         """One row per series and step: mean and standard deviation of each column one step ahead."""
 
         def columns(i: int, steps: int) -> dict[str, AnyArray]:
-            told = {}
+            made = {}
             for j, name in enumerate(self.data.names):
-                told[f"{name} (predicted)"] = np.asarray(self.mean)[i, :steps, j]
-                told[f"{name} sd"] = np.sqrt(np.asarray(self.var)[i, :steps, j])
-            return told
+                made[f"{name} (predicted)"] = np.asarray(self.mean)[i, :steps, j]
+                made[f"{name} sd"] = np.sqrt(np.asarray(self.var)[i, :steps, j])
+            return made
 
         return self._frames(columns)
 
@@ -248,11 +248,11 @@ class Posterior(Scored):
         """One row per series and step: mean and standard deviation of each state variable."""
 
         def columns(i: int, steps: int) -> dict[str, AnyArray]:
-            told = {f"{name} ({self.kind})": self.observed_mean[i, :steps, j]
+            made = {f"{name} ({self.kind})": self.observed_mean[i, :steps, j]
                     for j, name in enumerate(self.data.names)}  # fmt: skip
             for j in range(self.mean.shape[-1]):
-                told[f"state {j + 1}"] = self.mean[i, :steps, j]
-                told[f"state {j + 1} sd"] = np.sqrt(self.var[i, :steps, j])
-            return told
+                made[f"state {j + 1}"] = self.mean[i, :steps, j]
+                made[f"state {j + 1} sd"] = np.sqrt(self.var[i, :steps, j])
+            return made
 
         return self._frames(columns)

@@ -186,7 +186,9 @@ class CorrectedTable(TableNetwork):
             lambda leaf: None if leaf is None else leaf[None], (y, mask, u), is_leaf=_is_none
         )
         entered = self.kalman.encode(*seen)
-        linear = self.kalman.absorb(belief.linear, jax.tree.map(lambda leaf: leaf[0], entered))[0]
+        linear = self.kalman.condition(belief.linear, jax.tree.map(lambda leaf: leaf[0], entered))[
+            0
+        ]
         network = self.network.update(belief.network, evidence)[0]
         return Corrected(linear, network, jnp.where(mask, 0.0, belief.lead)), density
 

@@ -70,8 +70,8 @@ def check_finite(
         value = model.transition_mean(x[None], u, step)
         jacobian = model.transition_jacobian(x, u, step)
     where = f"at x = {np.array2string(np.asarray(x), precision=4, threshold=12)}"
-    for name, found in ((f"the {what}", value), (f"the Jacobian of the {what}", jacobian)):
-        if not np.isfinite(np.asarray(jax.device_get(found))).all():
+    for name, result in ((f"the {what}", value), (f"the Jacobian of the {what}", jacobian)):
+        if not np.isfinite(np.asarray(jax.device_get(result))).all():
             raise RekalError(f"{name} (counted from 0) is not finite {where}")
     raise RekalError(
         f"the belief is not finite at step {t} (counted from 0), after the {what}: the filter has "

@@ -1,6 +1,6 @@
 """What all filters with a Gaussian belief share: the recursion, written once.
 
-A subclass gives `init`, `predict`, `encode`, `absorb` and `observe`. `run` drives them over a series; a
+A subclass gives `init`, `predict`, `encode`, `condition` and `observe`. `run` drives them over a series; a
 filter that knows a faster way overrides it.
 """
 
@@ -55,7 +55,7 @@ class GaussianFilter(ModelFilter, Smooths):
         """All work on the observations of a series that needs no belief."""
 
     @abc.abstractmethod
-    def absorb(
+    def condition(
         self, belief: GaussianBelief, evidence: PyTree
     ) -> tuple[GaussianBelief, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
@@ -93,7 +93,7 @@ class GaussianFilter(ModelFilter, Smooths):
         self, belief: GaussianBelief, y: Array, mask: Array | None, u: Array | None
     ) -> tuple[GaussianBelief, Float[Array, ""]]:
         evidence = self.encode(y, mask, u)
-        return self.absorb(belief, jax.tree.map(lambda leaf: leaf[0], evidence))[:2]
+        return self.condition(belief, jax.tree.map(lambda leaf: leaf[0], evidence))[:2]
 
     def _check_step(self, belief: GaussianBelief) -> None:
         """Refuse a belief beyond the end of a model whose matrices are given step by step."""
@@ -216,7 +216,7 @@ class GaussianFilter(ModelFilter, Smooths):
         steps = values.shape[0]
         evidence = self.encode(values, mask, inputs, dt)
         prior = self.init()
-        first, *seen = self.absorb(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
+        first, *seen = self.condition(prior, jax.tree.map(lambda leaf: leaf[0], evidence))
 
         def row(prior: GaussianBelief, belief: GaussianBelief, seen: list[Array]) -> GaussianPath:
             gain, white = seen
@@ -225,7 +225,7 @@ class GaussianFilter(ModelFilter, Smooths):
         def step(belief: GaussianBelief, rows: PyTree) -> tuple[GaussianBelief, GaussianPath]:
             evidence, u, dt = rows
             prior = self.predict(belief, u, dt)
-            belief, *seen = self.absorb(prior, evidence)
+            belief, *seen = self.condition(prior, evidence)
             return belief, row(prior, belief, seen)
 
         rows = jax.tree.map(lambda leaf: leaf[1:], (evidence, inputs, dt))

@@ -143,8 +143,8 @@ class NonlinearFilter(GaussianFilter):
         steps, p = y.shape
         R = self.model.R
         if mask is None:
-            wide = lambda block: jnp.broadcast_to(block, (steps, *block.shape))  # noqa: E731
-            shape, noise = (wide(block) for block in decorrelate(R))
+            repeated = lambda block: jnp.broadcast_to(block, (steps, *block.shape))  # noqa: E731
+            shape, noise = (repeated(block) for block in decorrelate(R))
             return Observed(y, shape, noise, jnp.full(steps, float(p), R.dtype), u)
         both = mask[:, :, None] & mask[:, None, :]
         shape, noise = jax.vmap(decorrelate)(jnp.where(both, R, jnp.eye(p, dtype=R.dtype)))
@@ -214,7 +214,7 @@ class NonlinearFilter(GaussianFilter):
 
         def step(prior: GaussianBelief, rows: PyTree) -> tuple[GaussianBelief, Sweep]:
             evidence, u, dt = rows
-            belief, *seen = self.absorb(prior, evidence)
+            belief, *seen = self.condition(prior, evidence)
             return self.moved(belief, noise, u, dt), Sweep(prior, belief, *seen)
 
         ahead = jax.tree.map(lambda leaf: jnp.concatenate([leaf[1:], leaf[-1:]]), (inputs, dt))

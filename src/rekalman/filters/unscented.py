@@ -157,7 +157,7 @@ class UnscentedKalman(NonlinearFilter):
         return self._belief(mean, carry, belief.step + 1)
 
     @in_own_precision
-    def absorb(
+    def condition(
         self, belief: GaussianBelief, evidence: Observed
     ) -> tuple[GaussianBelief, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""

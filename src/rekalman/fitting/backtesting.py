@@ -38,8 +38,8 @@ def check_backtest(data: Sequences, share: int | float) -> None:
         raise RekalError(
             "a model of films is judged on the series that are held out (hold_out): leave backtest out"
         )
-    kept, counted = _kept(data, share)
-    if (kept < 1).any() or counted < FEWEST:
+    training, counted = _kept(data, share)
+    if (training < 1).any() or counted < FEWEST:
         raise RekalError(
             f"backtest={share:g} holds out {counted} values, of which {FEWEST} at least would be needed: "
             "hold out more, or leave backtest out"
@@ -58,9 +58,9 @@ def usual_share(data: Sequences) -> float:
 def _kept(data: Sequences, share: float) -> tuple[np.ndarray, int]:
     """Number of first steps of each series that are trained on, and of values after them."""
     lengths = np.asarray(data.lengths)
-    kept = lengths - np.ceil(share * lengths).astype(lengths.dtype)
-    beyond = np.arange(data.steps) >= kept[:, None]
-    return kept, int((np.asarray(data.mask) & beyond[..., None]).sum())
+    training = lengths - np.ceil(share * lengths).astype(lengths.dtype)
+    beyond = np.arange(data.steps) >= training[:, None]
+    return training, int((np.asarray(data.mask) & beyond[..., None]).sum())
 
 
 def backtest(
@@ -87,9 +87,9 @@ def backtest(
     """
     check_backtest(data, share)
     lengths = np.asarray(data.lengths)
-    kept, _ = _kept(data, share)
-    beyond = np.arange(data.steps) >= kept[:, None]
-    beginning = _beginning(data, kept)
+    training, _ = _kept(data, share)
+    beyond = np.arange(data.steps) >= training[:, None]
+    beginning = _beginning(data, training)
     if data.dt is not None:
         period = None  # seasons are counted in equal steps
     elif period is None:
@@ -108,19 +108,19 @@ def backtest(
     )
     return Backtest(
         share=share,
-        trained=int(kept.sum()),
-        held_out=int((lengths - kept).sum()),
+        trained=int(training.sum()),
+        held_out=int((lengths - training).sum()),
         diagnostics=diagnose(white, pit, data.names),
         scores=horizon_scores(
-            trained.roll, data, kept, period, longest=trained.algorithm.longest_horizon
+            trained.roll, data, training, period, longest=trained.algorithm.longest_horizon
         ),
         period=period,
     )
 
 
-def _beginning(data: Sequences, kept: np.ndarray) -> Sequences:
+def _beginning(data: Sequences, retained: np.ndarray) -> Sequences:
     """The first steps of each series, the rest as padding: what was compiled for the whole serves again."""
-    inside = np.arange(data.steps) < kept[:, None]
+    inside = np.arange(data.steps) < retained[:, None]
 
     def cut(array: AnyArray | None, fill: float | bool) -> AnyArray | None:
         if array is None:
@@ -129,7 +129,7 @@ def _beginning(data: Sequences, kept: np.ndarray) -> Sequences:
         return np.where(real, np.asarray(array), np.asarray(fill, np.asarray(array).dtype))
 
     shorter = {name: cut(array, fill) for name, (array, fill) in data.by_step().items()}
-    return dataclasses.replace(data, **shorter, lengths=kept)
+    return dataclasses.replace(data, **shorter, lengths=retained)
 
 
 Roll = Callable[[Sequences, tuple[int, ...], np.ndarray], Forecast]

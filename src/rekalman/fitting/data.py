@@ -108,14 +108,14 @@ class TakesData(eqx.Module):
 
     def _check_kind(self, data: Sequences) -> None:
         """Refuse other columns, units or inputs, and another sampling interval."""
-        for expected, found, what in (
+        for expected, result, what in (
             (self.labels.names, data.names, "columns"),
             (self.input_names, data.input_names, "input columns"),
         ):
-            if tuple(found) != tuple(expected):
+            if tuple(result) != tuple(expected):
                 raise RekalError(
                     f"the model was trained on the {what} {', '.join(expected) or '(none)'}, "
-                    f"but the data have {', '.join(found) or '(none)'}"
+                    f"but the data have {', '.join(result) or '(none)'}"
                 )
         for name, unit, own in zip(data.names, self.labels.units, data.units, strict=True):
             if unit is not None and own is not None and unit != own:

@@ -50,8 +50,8 @@ def film_fit(
     """
     step = None if interval is None else float(interval)
     algorithm = FilmNetwork.of(network, step)
-    obs, inputs, told = algorithm.observations, algorithm.n_inputs, network.target_shape
-    usual = pixel_names(told) if len(told) > 1 else None
+    obs, inputs, shape = algorithm.observations, algorithm.n_inputs, network.target_shape
+    usual = pixel_names(shape) if len(shape) > 1 else None
     scales = (np.zeros(inputs), np.ones(inputs)) if inputs else (None, None)
     return Fit(
         algorithm=algorithm,

@@ -102,8 +102,8 @@ class History(eqx.Module):
             held = ", ".join(f"{name} {score:.3f}" for name, score in self.trials)
             lines.append(f"starts          {held} (held-out nats per value, the best was kept)")
         if self.criteria:
-            told = ", ".join(f"{name} {value:.2f}" for name, value in self.criteria)
-            lines.append(f"criteria        {told}")
+            figures = ", ".join(f"{name} {value:.2f}" for name, value in self.criteria)
+            lines.append(f"criteria        {figures}")
         lines += [f"warning         {sentence}" for sentence in self.warnings]
         if self.backtest is not None:
             lines += self.backtest.lines()

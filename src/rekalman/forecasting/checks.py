@@ -49,7 +49,7 @@ def check_steps(labels: Labels, data: Sequences, *, any_length: bool) -> None:
         return
     unit, own = labels.time_unit, data.time_unit
     steps = (_length(labels.interval, unit), _length(data.interval, own))
-    trained, found = (
+    trained, result = (
         f"the model was trained on a sampling interval of {steps[0]}",
         f"the data have {steps[1]}",
     )
@@ -60,14 +60,14 @@ def check_steps(labels: Labels, data: Sequences, *, any_length: bool) -> None:
         and (unit in SECONDS) != (own in SECONDS)
     ):
         raise RekalError(
-            f"{trained}, but {found}, of dates beside numbers without a known unit: say it with time_unit "
+            f"{trained}, but {result}, of dates beside numbers without a known unit: say it with time_unit "
             "or in the name of the time column"
         )
     mixed = "business day" in (unit, own) and unit != own and {unit, own} <= set(SECONDS)
     if mixed and (own == "business day" or _on_weekends(data)):
-        raise RekalError(f"{trained}, but {found}")
+        raise RekalError(f"{trained}, but {result}")
     if not any_length and abs(data.interval * ratio(own, unit) / labels.interval - 1) > SAME:
-        raise RekalError(f"{trained}, but {found}")
+        raise RekalError(f"{trained}, but {result}")
 
 
 def _on_weekends(data: Sequences) -> bool:

@@ -36,36 +36,36 @@ def future_rows(given: Any, data: Sequences, step: float) -> Any:
         return given
     known = Known(data.names, data.time_name, data.series_names)
     rows, stamps = with_stamps(given, data.input_names, "future_inputs", known)
-    for i, found in enumerate(stamps):
-        if found is not None and data.times is not None:
+    for i, result in enumerate(stamps):
+        if result is not None and data.times is not None:
             for k in range(i, data.batch if len(stamps) == 1 else i + 1):
-                _check_stamps(found, data, k, step)
+                _check_stamps(result, data, k, step)
     return rows
 
 
-def _check_stamps(found: Any, data: Sequences, series: int, step: float) -> None:
+def _check_stamps(result: Any, data: Sequences, series: int, step: float) -> None:
     """Each row stands at the step that it is dated."""
     labels, last = Labels.of(data), int(data.lengths[series]) - 1
-    ahead = np.arange(1, len(found) + 1)
+    ahead = np.arange(1, len(result) + 1)
     numbers = float(np.asarray(data.times)[series, last]) + step * ahead
-    dated = isinstance(found, pd.DatetimeIndex)
+    dated = isinstance(result, pd.DatetimeIndex)
     if dated != (labels.time_kind == "date"):
         return  # a column of dates beside data without any, or numbers beside dates, says nothing
     wanted = labels.stamps(numbers)
     if dated:
         either = pd.DatetimeIndex(wanted)
-        if (found.tz is None) != (either.tz is None):
-            found, either = found.tz_localize(None), either.tz_localize(None)
-        off = np.abs(np.asarray((found - either) / pd.Timedelta(seconds=1), float))
+        if (result.tz is None) != (either.tz is None):
+            result, either = result.tz_localize(None), either.tz_localize(None)
+        off = np.abs(np.asarray((result - either) / pd.Timedelta(seconds=1), float))
         following = pd.DatetimeIndex(labels.stamps(numbers + step))
         following = following if either.tz is not None else following.tz_localize(None)
         width = np.abs(np.asarray((following - either) / pd.Timedelta(seconds=1), float))
     else:
-        off, width = np.abs(np.asarray(found, float) - numbers), np.full(len(numbers), step)
+        off, width = np.abs(np.asarray(result, float) - numbers), np.full(len(numbers), step)
     wrong = np.flatnonzero(~(off <= NEAR * width))
     if len(wrong):
         k = int(wrong[0])
         raise RekalError(
-            f"row {k + 1} of future_inputs is of {found[k]}, but step {k + 1} after the end of the data is "
+            f"row {k + 1} of future_inputs is of {result[k]}, but step {k + 1} after the end of the data is "
             f"{wanted[k]}: give the rows that follow the end, in their order"
         )

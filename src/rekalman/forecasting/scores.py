@@ -63,9 +63,9 @@ def pair(
         )
     at = origins[:, None] + np.array(forecast.horizons)
     inside = at < y.shape[1]
-    found = series[:, None], np.minimum(at, y.shape[1] - 1)
-    observed = seen[found] & inside[..., None]
-    return np.where(observed, y[found], 0), observed
+    result = series[:, None], np.minimum(at, y.shape[1] - 1)
+    observed = seen[result] & inside[..., None]
+    return np.where(observed, y[result], 0), observed
 
 
 FIGURES = (
@@ -110,8 +110,8 @@ def score(forecast: Forecast, values: Any, mask: Any = None, pooled: bool = Fals
                     where = (origins, j, part)
                     cut = {name: table[where] for name, table in tables.items()}
                     row = {**name, "horizon": horizon, **column}
-                    found = _scores(cut, y[where], seen[where])
-                    figures = (float(each) for each in found)
+                    result = _scores(cut, y[where], seen[where])
+                    figures = (float(each) for each in result)
                     count = int(seen[where].sum())
                     rows.append({**row, **dict(zip(FIGURES, figures, strict=True)), "count": count})
     return pd.DataFrame(rows)

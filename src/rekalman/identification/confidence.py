@@ -75,7 +75,7 @@ def listed(value: Any) -> Any:
 
 def confidence(
     model: LinearGaussian,
-    found: Responses,
+    result: Responses,
     poles: Sequence[complex],
     uncertainty: Uncertainty,
     interval: int | float,
@@ -86,7 +86,7 @@ def confidence(
 
     Args:
         model: the model.
-        found: its responses in the units of the data.
+        result: its responses in the units of the data.
         poles: its poles in the order in which they are told.
         uncertainty: of its blocks.
         interval: time units between two steps.
@@ -107,18 +107,18 @@ def confidence(
     ]
     modes = tuple(_mode(poles[i], logs[:, i], uncertainty, float(interval)) for i in where)
 
-    steps, z = len(found.step), np.exp(-2j * np.pi * np.asarray(found.frequencies))
+    steps, z = len(result.step), np.exp(-2j * np.pi * np.asarray(result.frequencies))
     slopes = _slopes(blocks, uncertainty, steps, z)
     driven = output_scale[:, None] / input_scale[None, :]
     error = lambda v: uncertainty.standard_errors(v)  # noqa: E731
     gain, step = (error(slopes[name]) * np.abs(driven) for name in ("gain", "step"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        raw = np.asarray(found.frequency) / driven
-        density = np.einsum("wii->wi", np.asarray(found.spectrum)).real
+        raw = np.asarray(result.frequency) / driven
+        density = np.einsum("wii->wi", np.asarray(result.spectrum)).real
         relative = np.asarray(slopes["frequency"] / raw, complex)
         size, turn = error(np.real(relative)), error(np.imag(relative))
         noise = error(slopes["spectrum"] * output_scale**2 / density)
-        magnitude = np.abs(np.asarray(found.frequency))
+        magnitude = np.abs(np.asarray(result.frequency))
         stretch = np.exp(Z * np.stack([-size, size]))
         widen = np.exp(Z * np.stack([-noise, noise]))
     if np.isnan(step).any():
@@ -126,10 +126,10 @@ def confidence(
     return Confidence(
         poles=errors,
         modes=modes,
-        gain=_ends(np.asarray(found.gain), gain),
-        step=_ends(np.asarray(found.step), step),
+        gain=_ends(np.asarray(result.gain), gain),
+        step=_ends(np.asarray(result.step), step),
         magnitude=magnitude * stretch,
-        phase=_ends(np.angle(np.asarray(found.frequency)), turn),
+        phase=_ends(np.angle(np.asarray(result.frequency)), turn),
         spectrum=density * widen,
         notes=tuple(notes),
     )
@@ -173,23 +173,23 @@ def _mode(
         numbers.append(theta * (rho * imag - theta * real) / size**3)
     each = uncertainty.standard_errors(np.stack(numbers, 1))
     known = [bool(error > 0) for error in each]  # neither NaN nor fixed by the model
-    found: dict[str, Interval] = {}
+    result: dict[str, Interval] = {}
     if known[0]:
         low, high = rho - Z * each[0], rho + Z * each[0]
-        found["modulus"] = math.exp(low), math.exp(high)
+        result["modulus"] = math.exp(low), math.exp(high)
         far = max(abs(low), abs(high))
         near = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
-        found["time_constant"] = interval / far, interval / near if near else math.inf
+        result["time_constant"] = interval / far, interval / near if near else math.inf
     if pole.imag != 0 and all(known):
         low, high = max(theta - Z * each[1], 0.0), min(theta + Z * each[1], math.pi)
         unit = 2 * math.pi * interval
-        found["frequency"] = low / unit, high / unit
-        found["period"] = unit / high, unit / low if low else math.inf
-        wide = Z * each[2]
-        found["natural_frequency"] = max(size - wide, 0.0) / unit, (size + wide) / unit
+        result["frequency"] = low / unit, high / unit
+        result["period"] = unit / high, unit / low if low else math.inf
+        half_width = Z * each[2]
+        result["natural_frequency"] = max(size - half_width, 0.0) / unit, (size + half_width) / unit
         zeta = -rho / size
-        found["damping_ratio"] = max(zeta - Z * each[3], -1.0), min(zeta + Z * each[3], 1.0)
-    return ModeIntervals(**{k: (float(a), float(b)) for k, (a, b) in found.items()})
+        result["damping_ratio"] = max(zeta - Z * each[3], -1.0), min(zeta + Z * each[3], 1.0)
+    return ModeIntervals(**{k: (float(a), float(b)) for k, (a, b) in result.items()})
 
 
 def _slopes(

@@ -145,10 +145,10 @@ def _sample_initial(
 
 
 def _simulate(
-    model: GaussianModel, u: np.ndarray | None, steps: int, seed: int, batch: int, **how: Any
+    model: GaussianModel, u: np.ndarray | None, steps: int, seed: int, batch: int, **options: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     inputs = None if u is None else np.tile(u, (steps, 1))
-    x, y = simulate(model, steps, jax.random.key(seed), batch, inputs, **how)
+    x, y = simulate(model, steps, jax.random.key(seed), batch, inputs, **options)
     return np.asarray(x), np.asarray(y)
 
 
@@ -159,17 +159,17 @@ def _settle(
     states, outputs = _simulate(
         model, u, RECORD, 0, len(visited), noise=False, burn_in=TRANSIENT, start=visited
     )
-    found = [attractor(a, b, level) for a, b in zip(states, outputs, strict=True)]
-    kinds = [one.kind for one in found]
+    result = [attractor(a, b, level) for a, b in zip(states, outputs, strict=True)]
+    kinds = [one.kind for one in result]
     common = max(dict.fromkeys(kinds), key=kinds.count)
-    chosen = found[kinds.index(common)]
+    chosen = result[kinds.index(common)]
     size = np.nan_to_num(chosen.amplitude).max()
     # A cycle mirrored about the origin, say, has the same amplitude about another centre.
     same = [
         one.kind == common
         and np.allclose(one.amplitude, chosen.amplitude, 0.05, 0.01 * level, equal_nan=True)
         and np.allclose(one.mean, chosen.mean, 0, 0.05 * (size + level), equal_nan=True)
-        for one in found
+        for one in result
     ]
     return chosen, not all(same)
 
@@ -187,11 +187,11 @@ def _points(
     dtype = np.asarray(model.m).dtype
     starts = np.concatenate([center[None], visited, np.asarray(model.m)[None]]).astype(dtype)
     held = None if u is None else jnp.asarray(u, dtype)
-    found = fixed_points(model, jnp.asarray(starts), held, interval)
-    found.sort(key=lambda point: float(np.linalg.norm(np.array(point.state) - center)))
+    result = fixed_points(model, jnp.asarray(starts), held, interval)
+    result.sort(key=lambda point: float(np.linalg.norm(np.array(point.state) - center)))
     return tuple(
         replace(point, output=tuple(map(float, np.array(point.output) * scale + location)))
-        for point in found
+        for point in result
     )
 
 

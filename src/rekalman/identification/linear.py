@@ -102,26 +102,26 @@ def linear_facts(
     if input_scale.shape != (k,):
         raise RekalError(f"input_scale must be {k} numbers, but its shape is {input_scale.shape}")
     named = tuple(input_names) or tuple(f"u{j + 1}" for j in range(k))
-    found = responses(model, SHOWN)
+    result = responses(model, SHOWN)
     driven = scale[:, None] / input_scale[None, :]
     noisy = scale[:, None] / scale[None, :]
     both = scale[:, None] * scale[None, :]
     poles = np.linalg.eigvals(np.asarray(model.A, np.float64))
     order = np.lexsort((-poles.imag, -np.abs(poles)))
-    found = found._replace(
-        impulse=found.impulse * driven,
-        step=found.step * driven,
-        gain=found.gain * driven,
-        innovation=found.innovation * noisy,
-        innovation_cov=found.innovation_cov * both,
-        frequency=found.frequency * driven,
-        spectrum=found.spectrum * both,
+    result = result._replace(
+        impulse=result.impulse * driven,
+        step=result.step * driven,
+        gain=result.gain * driven,
+        innovation=result.innovation * noisy,
+        innovation_cov=result.innovation_cov * both,
+        frequency=result.frequency * driven,
+        spectrum=result.spectrum * both,
     )
-    told = tuple(complex(p) for p in poles[order])
+    ordered = tuple(complex(p) for p in poles[order])
     intervals = None
     if uncertainty is not None:
-        intervals = confidence(model, found, told, uncertainty, interval, scale, input_scale)
-    return LinearFacts(told, found, named, hidden_modes(model), intervals)
+        intervals = confidence(model, result, ordered, uncertainty, interval, scale, input_scale)
+    return LinearFacts(ordered, result, named, hidden_modes(model), intervals)
 
 
 def _pole(value: complex, error: np.ndarray) -> str:

@@ -118,13 +118,13 @@ def modes(jacobian: Any, interval: int | float = 1.0) -> tuple[Mode, ...]:
     eigenvalues = np.linalg.eigvals(np.asarray(jacobian, np.float64))
     # Eigenvalues that differ from real ones by rounding alone are real.
     rounding = 1e-9 * max(1.0, float(np.abs(eigenvalues).max()))
-    kept = [
+    distinct = [
         complex(v.real, v.imag if abs(v.imag) > rounding else 0.0)
         for v in eigenvalues
         if v.imag > -rounding
     ]
-    kept.sort(key=lambda v: (-abs(v), abs(np.angle(v))))
-    return tuple(Mode.of(v, interval) for v in kept)
+    distinct.sort(key=lambda v: (-abs(v), abs(np.angle(v))))
+    return tuple(Mode.of(v, interval) for v in distinct)
 
 
 def fixed_points(
@@ -146,16 +146,16 @@ def fixed_points(
     """
     eps = float(jnp.finfo(starts.dtype).eps)
     solved = _newton(model, starts, u)
-    found: list[FixedPoint] = []
+    result: list[FixedPoint] = []
     for x, residual, jacobian, output in zip(*map(np.asarray, solved), strict=True):
         size = 1 + float(np.abs(x).max())
         if not np.isfinite(residual) or residual > 100 * eps * size:
             continue
-        if any(np.abs(x - np.array(old.state)).max() < 1e5 * eps * size for old in found):
+        if any(np.abs(x - np.array(old.state)).max() < 1e5 * eps * size for old in result):
             continue
         here = modes(jacobian, interval)
-        found.append(FixedPoint(tuple(map(float, x)), tuple(map(float, output)), here))
-    return found
+        result.append(FixedPoint(tuple(map(float, x)), tuple(map(float, output)), here))
+    return result
 
 
 @eqx.filter_jit

@@ -69,24 +69,24 @@ def identify_linear(
     facts: LinearFacts,
 ) -> Identification:
     """The identification of a linear model, from its matrices."""
-    found = rest(model, u, interval)
-    output = np.array(found.point.output) * scale + location
+    result = rest(model, u, interval)
+    output = np.array(result.point.output) * scale + location
     noise_var = np.diagonal(np.asarray(model.R, np.float64))
     with np.errstate(invalid="ignore", divide="ignore"):
-        explained = np.clip(1 - noise_var / found.output_var, 0, 1)
-    point = replace(found.point, output=tuple(map(float, output)))
-    undamped = found.attractor == "limit cycle"
+        explained = np.clip(1 - noise_var / result.output_var, 0, 1)
+    point = replace(result.point, output=tuple(map(float, output)))
+    undamped = result.attractor == "limit cycle"
     mode = point.oscillation if undamped else None
     period = None if mode is None else mode.period
     unknown = np.full(len(names), np.nan)
     warnings = ()
-    if np.isnan(found.output_var).any():
+    if np.isnan(result.output_var).any():
         warnings = (
             "A pole lies on or outside the unit circle: the model has no level of its own to return to, "
             "and no variance.",
         )
     return Identification(
-        attractor=found.attractor,
+        attractor=result.attractor,
         period_steps=None if period is None else period / interval,
         period=period,
         amplitude=unknown if undamped else np.zeros(len(names)),
@@ -96,7 +96,7 @@ def identify_linear(
         fixed_points=(point,),
         process_std=np.sqrt(np.diagonal(np.asarray(model.Q, np.float64))),
         observation_std=np.sqrt(noise_var) * np.abs(scale),
-        output_std=np.sqrt(found.output_var) * np.abs(scale),
+        output_std=np.sqrt(result.output_var) * np.abs(scale),
         explained=explained,
         interval=interval,
         names=names,

@@ -74,11 +74,11 @@ class Identification:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and texts, ready for JSON; NaN becomes None. Without the cycle."""
         apart = ("cycle", "fixed_points", "linear")
-        told = {k: plain(v) for k, v in vars(self).items() if k not in apart}
+        values = {k: plain(v) for k, v in vars(self).items() if k not in apart}
         if self.linear is not None:
-            told["linear"] = self.linear.to_dict()
+            values["linear"] = self.linear.to_dict()
         points = [plain(point.to_dict()) for point in self.fixed_points]
-        return {**told, "spectral_radius": self.spectral_radius, "fixed_points": points}
+        return {**values, "spectral_radius": self.spectral_radius, "fixed_points": points}
 
     def to_frame(self) -> pd.DataFrame:
         """The modes: a row for each mode of each fixed point."""

@@ -58,56 +58,56 @@ def find_warnings(
     return tuple(said)
 
 
-def summary(found: Identification) -> str:
+def summary(result: Identification) -> str:
     """A page of text for a person; control characters in names are written out."""
-    time_unit = None if found.time_unit is None else printable_line(found.time_unit)
-    found = dataclasses.replace(
-        found,
-        names=tuple(map(printable_line, found.names)),
-        warnings=tuple(map(printable_line, found.warnings)),
+    time_unit = None if result.time_unit is None else printable_line(result.time_unit)
+    result = dataclasses.replace(
+        result,
+        names=tuple(map(printable_line, result.names)),
+        warnings=tuple(map(printable_line, result.warnings)),
         time_unit=time_unit,
     )
-    unit = f" {found.time_unit}" if found.time_unit else " steps" if found.interval == 1 else ""
-    wanders = found.linear is not None and any(
-        abs(point.spectral_radius - 1) < INTEGRATES for point in found.fixed_points[:1]
+    unit = f" {result.time_unit}" if result.time_unit else " steps" if result.interval == 1 else ""
+    wanders = result.linear is not None and any(
+        abs(point.spectral_radius - 1) < INTEGRATES for point in result.fixed_points[:1]
     )
-    what = "no level to return to, one eigenvalue or more is 1" if wanders else found.attractor
+    what = "no level to return to, one eigenvalue or more is 1" if wanders else result.attractor
     lines = [f"Noise-free dynamics: {what}"]
-    if found.period is not None and found.period_steps is not None:
-        steps = "" if unit == " steps" else f" ({found.period_steps:.4g} steps)"
-        lines.append(f"  period      {found.period:.4g}{unit}{steps}")
-    if found.harmonic_share is not None:
+    if result.period is not None and result.period_steps is not None:
+        steps = "" if unit == " steps" else f" ({result.period_steps:.4g} steps)"
+        lines.append(f"  period      {result.period:.4g}{unit}{steps}")
+    if result.harmonic_share is not None:
         lines.append(
-            f"  harmonic    {100 * found.harmonic_share:.1f} % of the variance is one sine"
+            f"  harmonic    {100 * result.harmonic_share:.1f} % of the variance is one sine"
         )
-    if found.attractor not in ("diverges", "fixed point"):
-        sizes = zip(found.names, found.amplitude, found.center, strict=True)
+    if result.attractor not in ("diverges", "fixed point"):
+        sizes = zip(result.names, result.amplitude, result.center, strict=True)
         lines += [
             f"  {name:<11} amplitude {a:.4g} about {c:.4g}"
             for name, a, c in sizes
             if np.isfinite(a)  # what wanders has none
         ]
-    if found.fixed_points:
-        point = found.fixed_points[0]
+    if result.fixed_points:
+        point = result.fixed_points[0]
         if not wanders:
             lines.append(_standing(point))
-        known = None if found.linear is None else found.linear.intervals
+        known = None if result.linear is None else result.linear.intervals
         each = [None] * len(point.modes) if known is None else known.modes
         lines += [
             f"  {_describe(mode, unit, ends)}" for mode, ends in zip(point.modes, each, strict=True)
         ]
-        if len(found.fixed_points) > 1:
-            lines.append(f"  and {len(found.fixed_points) - 1} more fixed points")
-    noise = ", ".join(f"{v:.4g}" for v in found.process_std)
+        if len(result.fixed_points) > 1:
+            lines.append(f"  and {len(result.fixed_points) - 1} more fixed points")
+    noise = ", ".join(f"{v:.4g}" for v in result.process_std)
     lines.append(f"Process noise (standard deviation per step of each state): {noise}")
     lines.append("Observation noise")
-    shares = zip(found.names, found.observation_std, found.explained, strict=True)
+    shares = zip(result.names, result.observation_std, result.explained, strict=True)
     for name, std, share in shares:
         known = "" if np.isnan(share) else f", {100 * share:.1f} % of the variance is state"
         lines.append(f"  {name:<11} standard deviation {std:.4g}{known}")
-    if found.linear is not None:
-        lines += found.linear.lines(found.names)
-    lines += [f"Warning: {sentence}" for sentence in found.warnings]
+    if result.linear is not None:
+        lines += result.linear.lines(result.names)
+    lines += [f"Warning: {sentence}" for sentence in result.warnings]
     return printable("\n".join(lines))
 
 
@@ -122,10 +122,10 @@ def between(ends: tuple[float, float] | None, named: bool = False) -> str:
     """An interval in brackets, or nothing where there is none."""
     if ends is None or not np.isfinite(ends[0]) or ends[0] == ends[1]:
         return ""
-    told = "95 % interval " if named else ""
+    band = "95 % interval " if named else ""
     if not np.isfinite(ends[1]):
-        return f" ({told}above {ends[0]:.4g})"
-    return f" ({told}{ends[0]:.4g} to {ends[1]:.4g})"
+        return f" ({band}above {ends[0]:.4g})"
+    return f" ({band}{ends[0]:.4g} to {ends[1]:.4g})"
 
 
 def _describe(mode: Mode, unit: str, known: ModeIntervals | None) -> str:

@@ -39,7 +39,7 @@ class RecurrentMethod(Method):
     learner_defaults: ClassVar[dict[str, Any]] = {
         "batch": 16,
         "rate": 3e-3,
-        "blackouts": 0.3,
+        "mask_probability": 0.3,
         "span_length": 6.0,
     }
     default_transform: ClassVar[str] = "auto"

@@ -67,4 +67,4 @@ def exact_step(F: Float[Array, "n n"], Q: Float[Array, "n n"], h: Float[Array, "
 
     (X, Gamma, S), _ = jax.lax.scan(double, (X, Gamma, S), None, length=DOUBLINGS)
     within = jnp.linalg.norm(F, 1) * h <= REACH
-    return Step(*(jnp.where(within, found, jnp.nan) for found in (eye + X, Gamma, S)))
+    return Step(*(jnp.where(within, result, jnp.nan) for result in (eye + X, Gamma, S)))

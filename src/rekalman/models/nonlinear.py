@@ -272,12 +272,12 @@ def _try(
         RekalError: it fails, or its result has another shape.
     """
     try:
-        found = jax.eval_shape(function, *arguments)
+        result = jax.eval_shape(function, *arguments)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RekalError(f"{name} cannot be evaluated: {type(error).__name__}: {reason}") from error
-    if getattr(found, "shape", None) != shape:
+    if getattr(result, "shape", None) != shape:
         raise RekalError(
-            f"{name} gives a result of shape {getattr(found, 'shape', None)}, but with {what} {shape} "
+            f"{name} gives a result of shape {getattr(result, 'shape', None)}, but with {what} {shape} "
             "would fit"
         )

@@ -126,8 +126,8 @@ class ParametricModel(Parametrised):
             one = _bounds(name, (bounds or {}).get(name, (None, None)))
             wrong = [each for each in array.reshape(-1).tolist() if not one.holds(each)]
             if wrong or not array.size:
-                told = f"{wrong[0]:g}" if wrong else "empty"
-                raise RekalError(f"the start of {name!r} must be {one}, but is {told}")
+                actual = f"{wrong[0]:g}" if wrong else "empty"
+                raise RekalError(f"the start of {name!r} must be {one}, but is {actual}")
             pieces.append(array)
             limits += [one] * array.size
             laws += [_prior(name, (priors or {}).get(name))] * array.size

@@ -198,9 +198,9 @@ class StochasticRNN(GaussianModel):
             "Q": (n, n), "R": (p, p), "m": (n,), "P": (n, n),
         }  # fmt: skip
         for name, shape in shapes.items():
-            found = getattr(model, name).shape
-            if found != shape:
-                raise RekalError(f"{name} has shape {found}, but {shape} would fit A and C")
+            result = getattr(model, name).shape
+            if result != shape:
+                raise RekalError(f"{name} has shape {result}, but {shape} would fit A and C")
         activation_function(activation)
         return model
 

@@ -148,8 +148,8 @@ class LinearTimeVarying(LinearModel):
         check_covariances({name: whole[name] for name in ("Q", "R", "P")})
         lengths = {name: whole[name].shape[0] for name in named}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise RekalError(f"the stacks differ in length: {told} steps")
+            listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise RekalError(f"the stacks differ in length: {listed} steps")
         return cls(**whole, varying=named, initial=initial, flat=chosen)
 
     @property

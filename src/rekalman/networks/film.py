@@ -77,10 +77,10 @@ class FilmNetwork(Filter):
     def __check_init__(self) -> None:
         if self.interval is not None:
             real("interval", self.interval, above=0)
-        told = self.network.target_shape
-        if int(np.prod(told)) != self.observations:
+        target = self.network.target_shape
+        if int(np.prod(target)) != self.observations:
             raise RekalError(
-                f"the network tells targets of shape {told}, which are not {self.observations} numbers"
+                f"the network tells targets of shape {target}, which are not {self.observations} numbers"
             )
         factor = self.widening
         if factor is None or isinstance(factor, Tracer):
@@ -185,8 +185,8 @@ class FilmNetwork(Filter):
         target = jnp.where(mask.target, row.target, jnp.nan)
         evidence = self.network.encode(row.frame, jnp.asarray(mask.frame))
         after, _ = self.network.update(belief, evidence)
-        told = self.observe(belief if self.network.decodes == "prior" else after)
-        return after, told.log_prob(target)
+        distribution = self.observe(belief if self.network.decodes == "prior" else after)
+        return after, distribution.log_prob(target)
 
     def observe(self, belief: Any, u: Float[Array, " input"] | None = None) -> Distribution:
         """The distribution of the target that a belief tells of."""
@@ -246,9 +246,11 @@ class FilmNetwork(Filter):
         dt = self._steps(mask.frame.shape, dt)
         evidence = self.network.encode(values.frame, mask.frame)
         track = self.network.layer.run(evidence, inputs, dt, prior=before)
-        told = self.observe(track.prior if before else track.posterior)
-        density = told.log_prob(jnp.where(mask.target, values.target, jnp.nan))
-        return FilmPath(track.posterior, told.mean, told.var, density, binary=not told.gaussian)
+        target = self.observe(track.prior if before else track.posterior)
+        density = target.log_prob(jnp.where(mask.target, values.target, jnp.nan))
+        return FilmPath(
+            track.posterior, target.mean, target.var, density, binary=not target.gaussian
+        )
 
     def _told(self, distribution: Any) -> Distribution:
         """A distribution of the targets as one vector, as wide as was found right on held-out films."""

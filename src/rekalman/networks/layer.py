@@ -125,8 +125,10 @@ class Layer(eqx.Module):
         wanted = (*lead, self.n_inputs) if self.n_inputs else ()
         if (u is None) != (self.n_inputs == 0) or given != wanted:
             wish = f"shape {wanted} is wanted" if wanted else "none are wanted"
-            told = "none are given" if u is None else f"shape {given} is given"
-            raise RekalError(f"the layer was made for {self.n_inputs} inputs: {wish}, but {told}")
+            supplied = "none are given" if u is None else f"shape {given} is given"
+            raise RekalError(
+                f"the layer was made for {self.n_inputs} inputs: {wish}, but {supplied}"
+            )
         if (dt is None) == timed:
             wrong = (
                 "was made for time steps: give dt" if timed else "takes no time steps: leave dt out"

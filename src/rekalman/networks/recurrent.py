@@ -196,8 +196,8 @@ class Recurrent(Layer):
     def _seen(self, evidence: Evidence) -> Array:
         """`[w; r; 1]`, or zeros where nothing was seen."""
         flag = evidence.seen[..., None]
-        told = jnp.concatenate([evidence.mean, evidence.var, jnp.ones_like(flag)], -1)
-        return jnp.where(flag, told, 0).astype(self.into.dtype)
+        entries = jnp.concatenate([evidence.mean, evidence.var, jnp.ones_like(flag)], -1)
+        return jnp.where(flag, entries, 0).astype(self.into.dtype)
 
     def _drive(self, shape: tuple[int, ...], u: Array | None, dt: Array | None) -> Array:
         """`[u; log dt]`, as far as the layer was made for them."""

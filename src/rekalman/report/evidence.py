@@ -46,17 +46,17 @@ class Filtered:
 def filter_series(fit: Fit, one: Sequences) -> Filtered:
     """Filter one series, a long one piece by piece so that memory stays bounded."""
     steps = int(one.lengths[0])
-    found: list[Filtered] = []
+    result: list[Filtered] = []
     for start in range(0, steps, CHUNK):
         before = min(start, OVERLAP)
         piece = one.window(start - before, min(start + CHUNK, steps))
         whole = _filter_piece(fit, piece)
-        found.append(
+        result.append(
             Filtered(*(getattr(whole, f.name)[before:] for f in dataclasses.fields(whole)))
         )
-    if len(found) == 1:
-        return found[0]
-    parts = zip(*([getattr(p, f.name) for f in dataclasses.fields(p)] for p in found), strict=True)
+    if len(result) == 1:
+        return result[0]
+    parts = zip(*([getattr(p, f.name) for f in dataclasses.fields(p)] for p in result), strict=True)
     return Filtered(*(np.concatenate(part) for part in parts))
 
 
@@ -109,19 +109,19 @@ def fan_series(fit: Fit, one: Sequences, horizon: int, rhythm: tuple[int, int], 
     """
     steps = int(one.lengths[0])
     tail = one.window(max(0, steps - CHUNK), steps)
-    kept = int(tail.lengths[0])
+    used_steps = int(tail.lengths[0])
     beyond = one.inputs is None
-    end = kept - 1 if beyond else max(0, kept - 1 - horizon)
+    end = used_steps - 1 if beyond else max(0, used_steps - 1 - horizon)
     length, every = rhythm
-    starts = (kept - 1 - length if beyond else end) - every * np.arange(count)
+    starts = (used_steps - 1 - length if beyond else end) - every * np.arange(count)
     starts = starts[starts >= 0]
     origins = np.unique(np.append(starts, end))
-    ahead = min(horizon, kept - 1 - end) if not beyond else horizon
+    ahead = min(horizon, used_steps - 1 - end) if not beyond else horizon
     made = fit.roll(tail, list(range(1, ahead + 1)), origins=origins)
     probabilities = (0.05, 0.25, 0.5, 0.75, 0.95)
     table = np.asarray(made.quantile(probabilities))
     return Fans(
-        origins=origins + steps - kept,
+        origins=origins + steps - used_steps,
         path=np.asarray(made.path),
         quantiles=dict(zip(probabilities, table, strict=True)),
         beyond=beyond,
@@ -204,11 +204,11 @@ def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibrati
         short = np.asarray(used.lengths) < each + burn
         late = np.asarray(made.origins) >= burn
         seen = seen & (short[np.asarray(made.series)] | late)[:, None, None]
-        kept = (short[:, None] | (np.arange(used.steps) > burn))[..., None]
+        length = (short[:, None] | (np.arange(used.steps) > burn))[..., None]
         posterior = dataclasses.replace(
             posterior,
-            white=np.where(kept, np.asarray(posterior.white), np.nan),
-            pit=np.where(kept, np.asarray(posterior.pit), np.nan),
+            white=np.where(length, np.asarray(posterior.white), np.nan),
+            pit=np.where(length, np.asarray(posterior.pit), np.nan),
         )
     return Calibration(
         horizons=horizons,
@@ -248,17 +248,19 @@ def is_training_data(fit: Fit, data: Sequences) -> bool:
     """Whether the model was trained on these data, as far as its standardisation tells."""
     if int(np.asarray(data.mask).sum()) != fit.history.entries:
         return False
-    told = fit.standardiser
-    if np.all(np.asarray(told.location) == 0) and np.all(np.asarray(told.scale) == 1):
+    scales_of_fit = fit.standardiser
+    if np.all(np.asarray(scales_of_fit.location) == 0) and np.all(
+        np.asarray(scales_of_fit.scale) == 1
+    ):
         return True  # a model of one's own, trained on raw units
-    if isinstance(told, Panel):
-        return told.is_of(data)
-    own = Standardiser.of(data, told.transform)
+    if isinstance(scales_of_fit, Panel):
+        return scales_of_fit.is_of(data)
+    own = Standardiser.of(data, scales_of_fit.transform)
     # A structure has one scale for all columns; files of older versions have none.
     scales = (own.scale, own.with_one_scale().scale, np.ones_like(own.scale))
     accepted = scales if fit.parameters else scales[:1]
-    same = np.allclose(own.location, told.location)
-    return bool(same and any(np.allclose(scale, told.scale) for scale in accepted))
+    same = np.allclose(own.location, scales_of_fit.location)
+    return bool(same and any(np.allclose(scale, scales_of_fit.scale) for scale in accepted))
 
 
 def choose_horizons(

@@ -65,9 +65,9 @@ def signal_figure(
             x[start + steps], low, high, "filtered, 90 % band", GREEN, 0.25, **legend
         )  # fmt: skip
         traces += _measured(x, y[:, k], start, **legend)
-        kept = start + extremes(filtered.mean[part, k])
+        shown = start + extremes(filtered.mean[part, k])
         traces.append(
-            line(x[kept], filtered.mean[kept, k], "filtered mean", GREEN, width=1.4,
+            line(x[shown], filtered.mean[shown, k], "filtered mean", GREEN, width=1.4,
                  legendgroup="filtered mean", **legend)
         )  # fmt: skip
         traces += _fan(x, fans, len(fans.origins) - 1, k, legend)
@@ -96,12 +96,12 @@ def rolling_figure(one: Sequences, fans: Fans, columns: list[int], length: int) 
 
 def _measured(x: np.ndarray, y: np.ndarray, start: int, **legend: Any) -> list[go.Scatter]:
     """Observations: points, joined by a thin line that is broken where entries are missing."""
-    kept = start + extremes(y[start:])
+    shown = start + extremes(y[start:])
     settings = {"legendgroup": "observed", **legend}
-    if len(kept) > LIMIT // 4:
-        return [line(x[kept], y[kept], "observed", OBSERVED, width=1, **settings)]
-    size = 4 if len(kept) < 350 else 3
-    trace = points(x[kept], y[kept], "observed", OBSERVED, size, **settings)
+    if len(shown) > LIMIT // 4:
+        return [line(x[shown], y[shown], "observed", OBSERVED, width=1, **settings)]
+    size = 4 if len(shown) < 350 else 3
+    trace = points(x[shown], y[shown], "observed", OBSERVED, size, **settings)
     trace.update(mode="lines+markers", connectgaps=False)
     trace.update(line={"width": 0.7, "color": "rgba(95,99,104,0.45)"})
     return [trace]

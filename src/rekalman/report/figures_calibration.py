@@ -42,27 +42,27 @@ def chance_band(count: float, share: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def independent(found: Calibration, h: int) -> float:
+def independent(result: Calibration, h: int) -> float:
     """How many forecasts of a horizon count as independent: those that do not overlap."""
-    return found.seen[:, h].sum() / found.horizons[h]
+    return result.seen[:, h].sum() / result.horizons[h]
 
 
-def pit_figure(found: Calibration) -> go.Figure:
+def pit_figure(result: Calibration) -> go.Figure:
     """Histograms of the PIT by horizon, with the band in which a calibrated forecast stays."""
-    count = len(found.horizons)
+    count = len(result.horizons)
     columns = 2 if count > 1 else 1
     rows = -(-count // columns)
-    titles = [f"{in_steps(h)} ahead" for h in found.horizons]
+    titles = [f"{in_steps(h)} ahead" for h in result.horizons]
     figure = panels(rows, 165, columns, titles, legend=False, shared=False)
     edges = np.linspace(0, 1, BINS + 1)
     middle = (edges[:-1] + edges[1:]) / 2
     for h in range(count):
         row, col = h // columns + 1, h % columns + 1
-        pit = found.pit[:, h][found.seen[:, h]]
+        pit = result.pit[:, h][result.seen[:, h]]
         if len(pit) == 0:
             continue
         density = np.histogram(pit, edges)[0] / len(pit) * BINS
-        low, high = (v * BINS for v in chance_band(independent(found, h), 1 / BINS))
+        low, high = (v * BINS for v in chance_band(independent(result, h), 1 / BINS))
         bars = go.Bar(
             x=middle, y=small(density), width=0.094, marker={"color": shade(BLUE, 0.65)},
             name="observed", showlegend=False, hovertemplate="%{y:.2f}",
@@ -85,11 +85,11 @@ def pit_figure(found: Calibration) -> go.Figure:
     return figure
 
 
-def coverage_figure(found: Calibration) -> go.Figure:
+def coverage_figure(result: Calibration) -> go.Figure:
     """Share of the observations inside central intervals of every level, by horizon."""
     figure = panels(1, 320)
     levels = np.append(np.append(0.0, LEVELS), 1.0)
-    bands = np.array([chance_band(independent(found, 0), level) for level in levels])
+    bands = np.array([chance_band(independent(result, 0), level) for level in levels])
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     figure.add_trace(go.Scatter(x=small(levels * 100), y=small(bands[:, 0] * 100), **edge))
     filled = go.Scatter(
@@ -103,8 +103,8 @@ def coverage_figure(found: Calibration) -> go.Figure:
             hoverinfo="skip", hovertemplate=None,
         )
     )  # fmt: skip
-    for h, horizon in enumerate(found.horizons):
-        shares = [100 * found.coverage(h, level) for level in LEVELS]
+    for h, horizon in enumerate(result.horizons):
+        shares = [100 * result.coverage(h, level) for level in LEVELS]
         trace = line(
             small(100 * LEVELS), shares, in_steps(horizon), CYCLE[h % len(CYCLE)], width=1.6,
             mode="lines+markers", marker={"size": 4},
@@ -170,7 +170,7 @@ def nis_figure(x: np.ndarray, white: np.ndarray) -> go.Figure:
     for trace in band(x[steps], below, above, "95 % of a right model", INK, 0.13):
         figure.add_trace(trace)
     for name, colour, part in (("inside", BLUE, ~outside), ("outside", ORANGE, outside)):
-        kept = np.flatnonzero(part & np.isfinite(squares))
-        figure.add_trace(points(x[kept], squares[kept], name, colour, 4))
+        shown = np.flatnonzero(part & np.isfinite(squares))
+        figure.add_trace(points(x[shown], squares[shown], name, colour, 4))
     figure.update_yaxes(title_text="NIS", rangemode="tozero")
     return figure

@@ -37,10 +37,10 @@ def likelihood_figure(fit: Fit) -> go.Figure:
     """Log-likelihood per observation over the iterations."""
     values = np.asarray(fit.history.log_likelihood, np.float64) / max(fit.history.entries, 1)
     figure = panels(1, 260, legend=False)
-    kept = extremes(values)
+    shown = extremes(values)
     mode = "lines+markers" if len(values) < 40 else "lines"
     trace = line(
-        kept + 1, values[kept], "log-likelihood", BLUE, mode=mode, showlegend=False,
+        shown + 1, values[shown], "log-likelihood", BLUE, mode=mode, showlegend=False,
         hovertemplate="iteration %{x}: %{y:.4f}",
     )  # fmt: skip
     figure.add_trace(trace)
@@ -111,12 +111,12 @@ def _run(
 
 
 def dynamics_figure(
-    found: Dynamics, titles: list[str], interval: float | int, axis: str, hidden: str
+    result: Dynamics, titles: list[str], interval: float | int, axis: str, hidden: str
 ) -> go.Figure:
     """Output thick, hidden units thin (paper, figures 2 and 4).
 
     Args:
-        found: the motion.
+        result: the motion.
         titles: names of the columns with their units.
         interval: time between steps.
         axis: title of the time axis.
@@ -124,17 +124,17 @@ def dynamics_figure(
     """
     count = len(titles)
     figure = panels(count + 1, 160, heights=[1.0] * count + [1.25])
-    x = np.arange(len(found.output)) * interval
+    x = np.arange(len(result.output)) * interval
     for k in range(count):
         trace = line(
-            x, found.output[:, k], "output", ORANGE, width=3, legendgroup="output",
+            x, result.output[:, k], "output", ORANGE, width=3, legendgroup="output",
             showlegend=k == 0,
         )  # fmt: skip
         figure.add_trace(trace, row=k + 1, col=1)
         figure.update_yaxes(title_text=short(titles[k], 20), row=k + 1, col=1)
-    for i in range(found.hidden.shape[1]):
+    for i in range(result.hidden.shape[1]):
         trace = line(
-            x, found.hidden[:, i], hidden, BLUE, width=1, legendgroup="hidden",
+            x, result.hidden[:, i], hidden, BLUE, width=1, legendgroup="hidden",
             showlegend=i == 0, opacity=0.75, hovertemplate=f"{i + 1}: %{{y:.3f}}",
         )  # fmt: skip
         figure.add_trace(trace, row=count + 1, col=1)
@@ -143,30 +143,30 @@ def dynamics_figure(
     return figure
 
 
-def phase_figure(found: Dynamics, filtered: np.ndarray) -> go.Figure:
+def phase_figure(result: Dynamics, filtered: np.ndarray) -> go.Figure:
     """The orbit in the plane of the state in which it moves most, over the filtered states.
 
     Args:
-        found: the motion.
+        result: the motion.
         filtered: filtered states of the data `(steps, states)`.
     """
-    centre = found.states.mean(0)
-    if found.states.shape[1] == 2:
+    centre = result.states.mean(0)
+    if result.states.shape[1] == 2:
         plane, names = np.eye(2), ["state 1", "state 2"]
     else:
-        _, sizes, directions = np.linalg.svd(found.states - centre, full_matrices=False)
+        _, sizes, directions = np.linalg.svd(result.states - centre, full_matrices=False)
         plane = directions[:2] * np.sign(directions[:2].sum(1, keepdims=True) + 1e-12)
         shares = 100 * sizes**2 / max(float((sizes**2).sum()), 1e-300)
         names = [
             f"direction {i + 1} of the state ({shares[i]:.0f} % of the motion)" for i in (0, 1)
         ]
-    offset = np.zeros_like(centre) if found.states.shape[1] == 2 else centre
-    orbit = (found.states - offset) @ plane.T
+    offset = np.zeros_like(centre) if result.states.shape[1] == 2 else centre
+    orbit = (result.states - offset) @ plane.T
     cloud = (filtered - offset) @ plane.T
-    kept = np.linspace(0, len(cloud) - 1, min(len(cloud), 1200)).astype(int)
+    shown = np.linspace(0, len(cloud) - 1, min(len(cloud), 1200)).astype(int)
     figure = panels(1, 385)
     figure.add_trace(
-        points(cloud[kept, 0], cloud[kept, 1], "filtered states", shade(INK, 0.22), 4,
+        points(cloud[shown, 0], cloud[shown, 1], "filtered states", shade(INK, 0.22), 4,
                hoverinfo="skip", hovertemplate=None)
     )  # fmt: skip
     figure.add_trace(
@@ -174,10 +174,10 @@ def phase_figure(found: Dynamics, filtered: np.ndarray) -> go.Figure:
              hoverinfo="skip", hovertemplate=None)
     )  # fmt: skip
     mark = points(
-        orbit[-1:, 0], orbit[-1:, 1], "end", CYCLE[0], 9, showlegend=not found.settled,
+        orbit[-1:, 0], orbit[-1:, 1], "end", CYCLE[0], 9, showlegend=not result.settled,
         hoverinfo="skip", hovertemplate=None,
     )  # fmt: skip
-    if not found.settled:
+    if not result.settled:
         figure.add_trace(mark)
     figure.update_xaxes(title_text=names[0], zeroline=True, zerolinecolor=FAINT)
     figure.update_yaxes(title_text=names[1], zeroline=True, zerolinecolor=FAINT)

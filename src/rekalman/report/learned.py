@@ -15,97 +15,97 @@ MOST_MODES = 12
 WORDS = ("year", "quarter", "month", "week", "business day", "day", "hour", "minute", "second")
 
 
-def period_steps(found: Identification | None) -> float | None:
+def period_steps(result: Identification | None) -> float | None:
     """Steps per cycle: of the limit cycle, or of a mode that swings at least once before it dies."""
-    if found is None:
+    if result is None:
         return None
-    if found.period_steps is not None:
-        return found.period_steps
-    mode = _damped(found)
-    return None if mode is None or mode.period is None else mode.period / found.interval
+    if result.period_steps is not None:
+        return result.period_steps
+    mode = _damped(result)
+    return None if mode is None or mode.period is None else mode.period / result.interval
 
 
-def _damped(found: Identification) -> Mode | None:
-    mode = found.fixed_points[0].oscillation if found.fixed_points else None
+def _damped(result: Identification) -> Mode | None:
+    mode = result.fixed_points[0].oscillation if result.fixed_points else None
     return None if mode is None or (mode.damping_ratio or 0) > 0.5 else mode
 
 
-def learned_html(found: Identification, data: Sequences, standardised: bool = True) -> str:
+def learned_html(result: Identification, data: Sequences, standardised: bool = True) -> str:
     """Attractor, modes and noise as tables.
 
     Args:
-        found: the dynamics in numbers.
+        result: the dynamics in numbers.
         data: for labels.
         standardised: the states are those of standardised data, not of raw units.
     """
     labels = Labels.of(data)
-    unit = _time_unit(found)
-    rows = [("without noise", _attractor(found))]
-    if found.period is not None and found.period_steps is not None:
-        steps = f" ({number(found.period_steps)} steps)" if unit != "steps" else ""
-        rows.append(("period", f"{number(found.period)} {text(unit)}{steps}"))
-    elif (damped := _damped(found)) is not None and damped.period is not None:
-        steps = f" ({number(period_steps(found))} steps)" if unit != "steps" else ""
+    unit = _time_unit(result)
+    rows = [("without noise", _attractor(result))]
+    if result.period is not None and result.period_steps is not None:
+        steps = f" ({number(result.period_steps)} steps)" if unit != "steps" else ""
+        rows.append(("period", f"{number(result.period)} {text(unit)}{steps}"))
+    elif (damped := _damped(result)) is not None and damped.period is not None:
+        steps = f" ({number(period_steps(result))} steps)" if unit != "steps" else ""
         dies = f"falls by a factor e in {number(damped.time_constant)} {text(unit)}"
         near = f"{number(damped.period)} {text(unit)}{steps} near the fixed point, where it {dies}"
         rows.append(("damped oscillation", near))
-    moving = found.attractor not in ("fixed point", "diverges")
+    moving = result.attractor not in ("fixed point", "diverges")
     if moving:
-        for k in range(len(found.names)):
-            size, centre = number(found.amplitude[k]), number(found.center[k])
+        for k in range(len(result.names)):
+            size, centre = number(result.amplitude[k]), number(result.center[k])
             rows.append((f"amplitude of {text(labels.column(k))}", f"{size} about {centre}"))
-    if found.harmonic_share is not None:
-        rows.append(("share of the fundamental sine", percent(found.harmonic_share)))
-    warnings = "".join(f"<li>{text(sentence)}</li>" for sentence in found.warnings)
+    if result.harmonic_share is not None:
+        rows.append(("share of the fundamental sine", percent(result.harmonic_share)))
+    warnings = "".join(f"<li>{text(sentence)}</li>" for sentence in result.warnings)
     remarks = f"<ul>{warnings}</ul>" if warnings else ""
     return (
         pairs_table(rows)
         + remarks
-        + _noise(found, labels, data.n_inputs > 0, standardised)
-        + _modes(found, labels, unit)
+        + _noise(result, labels, data.n_inputs > 0, standardised)
+        + _modes(result, labels, unit)
     )
 
 
-def _time_unit(found: Identification) -> str:
-    unit = found.time_unit or ("step" if found.interval == 1 else "time unit")
+def _time_unit(result: Identification) -> str:
+    unit = result.time_unit or ("step" if result.interval == 1 else "time unit")
     return f"{unit}s" if unit in (*WORDS, "step", "time unit") else unit
 
 
-def wanders(found: Identification) -> bool:
+def wanders(result: Identification) -> bool:
     """Whether nothing draws the model back: a linear one with a pole on the unit circle."""
-    at_rest = found.attractor == "fixed point" and bool(found.fixed_points)
-    return at_rest and found.fixed_points[0].spectral_radius > 1 - 1e-6
+    at_rest = result.attractor == "fixed point" and bool(result.fixed_points)
+    return at_rest and result.fixed_points[0].spectral_radius > 1 - 1e-6
 
 
-def _attractor(found: Identification) -> str:
-    if wanders(found):
+def _attractor(result: Identification) -> str:
+    if wanders(result):
         return "it goes on as it is; noise changes it, and nothing draws it back"
     return {
         "fixed point": "it comes to rest at a fixed point; noise keeps it moving",
         "limit cycle": "a limit cycle: it keeps oscillating by itself",
         "diverges": "it grows without bound",
-    }.get(found.attractor, text(found.attractor))
+    }.get(result.attractor, text(result.attractor))
 
 
-def _noise(found: Identification, labels: Labels, driven: bool, standardised: bool) -> str:
+def _noise(result: Identification, labels: Labels, driven: bool, standardised: bool) -> str:
     rows = []
-    for k in range(len(found.names)):
-        share = float(found.explained[k])
+    for k in range(len(result.names)):
+        share = float(result.explained[k])
         ratio = NOTHING
         if 0 < share < 1:
             ratio = f"{number(10 * math.log10(share / (1 - share)), 3)} dB"
         rows.append(
             (
                 text(labels.column(k)),
-                number(float(found.observation_std[k])),
-                number(float(found.output_std[k])),
+                number(float(result.observation_std[k])),
+                number(float(result.output_std[k])),
                 percent(share),
                 ratio,
             )
         )
-    process = ", ".join(number(float(v), 3) for v in found.process_std[:MOST_MODES])
+    process = ", ".join(number(float(v), 3) for v in result.process_std[:MOST_MODES])
     held = " Inputs are held constant." if driven else ""
-    more = ", …" if len(found.process_std) > MOST_MODES else ""
+    more = ", …" if len(result.process_std) > MOST_MODES else ""
     head = [
         "column",
         "measurement noise",
@@ -122,10 +122,10 @@ def _noise(found: Identification, labels: Labels, driven: bool, standardised: bo
     return table(head, rows, caption)
 
 
-def _modes(found: Identification, labels: Labels, unit: str) -> str:
-    if not found.fixed_points:
+def _modes(result: Identification, labels: Labels, unit: str) -> str:
+    if not result.fixed_points:
         return ""
-    point = found.fixed_points[0]
+    point = result.fixed_points[0]
     at = ", ".join(
         f"{text(labels.column(k))} = {number(value)}" for k, value in enumerate(point.output)
     )
@@ -135,13 +135,13 @@ def _modes(found: Identification, labels: Labels, unit: str) -> str:
     per = f"per {text(single)}"
     head = ["mode", f"period ({text(unit)})", f"frequency ({per})", "damping ratio",
             f"time constant ({text(unit)})", "modulus"]  # fmt: skip
-    others = len(found.fixed_points) - 1
+    others = len(result.fixed_points) - 1
     also = (
         f" {others} more fixed point{'s were' if others > 1 else ' was'} found." if others else ""
     )
     where = f" linearised at the {stable} fixed point where {at}"
     caption = (
-        f"<b>Modes</b> of the dynamics{'' if wanders(found) else where}. The "
+        f"<b>Modes</b> of the dynamics{'' if wanders(result) else where}. The "
         f"modulus of a mode is what remains of it after a step.{also}"
     )
     return table(head, rows, caption)

@@ -58,23 +58,23 @@ def add_dynamics(page: Page, seen: View) -> None:
     """The motion without noise, and its phase portrait."""
     page.heading("Dynamics without noise")
     fit, data = seen.fit, seen.data
-    period = period_steps(seen.found)
+    period = period_steps(seen.identified)
     steps = int(np.clip(round(6 * period) if period else 150, 40, 2000))
     own = fit.standardiser.alone(seen.series[0])
     settles = seen.dynamics.attractor not in ("fixed point", "diverges")
-    found = noise_free(fit, seen.filtered[0].states[-1], steps, settles, own)
+    result = noise_free(fit, seen.filtered[0].states[-1], steps, settles, own)
     labels = Labels.of(data)
     titles = [labels.column(k) for k in seen.columns]
     unit = data.time_unit if data.interval else None
     axis = "time (steps)" if data.interval is None else f"time ({unit})" if unit else "time"
-    if found.runs_away:
+    if result.runs_away:
         says = "Without noise the motion grows without bound; its beginning is shown."
     elif wanders(seen.dynamics):
         says = (
             "Without noise the model goes on as it is, here from the last filtered state; what changes in "
             "the data is process noise and measurement noise."
         )
-    elif found.settled:
+    elif result.settled:
         says = "The lasting motion, after a transient."
     else:
         says = (
@@ -85,15 +85,15 @@ def add_dynamics(page: Page, seen: View) -> None:
         centred = bool(np.any(np.asarray(fit.standardiser.input_location)))
         says += f" Inputs are held at {'their mean' if centred else 'zero'}."
     caption = f"<b>Output (thick) and {fit.model.hidden_name} (thin).</b> {says}"
-    if len(found.output) < 2:
+    if len(result.output) < 2:
         page.add(f"<p>{says}</p>")
         return
-    figure = dynamics_figure(found, titles, data.interval or 1.0, axis, fit.model.hidden_name)
+    figure = dynamics_figure(result, titles, data.interval or 1.0, axis, fit.model.hidden_name)
     portrait = ""
     if fit.model.states >= 2:
         states = np.concatenate([f.states for f in seen.filtered])
         portrait = page.figure(
-            phase_figure(found, states),
+            phase_figure(result, states),
             "<b>Phase portrait.</b> The motion without noise among the filtered states of the data.",
         )
     drawn = page.figure(figure, caption)
@@ -105,9 +105,9 @@ def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
     page.heading("Calibration")
     data = seen.data if held_out is None else held_out
     longest = seen.fit.algorithm.longest_horizon
-    horizons = choose_horizons(data, period_steps(seen.found), longest)
-    found = calibrate(seen.fit, data, horizons)
-    if found is None or not found.seen[:, 0].any():
+    horizons = choose_horizons(data, period_steps(seen.identified), longest)
+    result = calibrate(seen.fit, data, horizons)
+    if result is None or not result.seen[:, 0].any():
         page.add("<p>The series are too short, or have too few entries, to score a forecast.</p>")
         return
     if is_training_data(seen.fit, data):
@@ -117,24 +117,24 @@ def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
         )
     else:
         which = "<b>Computed on data that the model was not trained on.</b>"
-    part = "" if found.whole else " Of long data only the last steps are scored."
+    part = "" if result.whole else " Of long data only the last steps are scored."
     page.add(
         f"<p>{which}{part} A forecast of h steps made at a step uses nothing after that step.</p>"
     )
     labels = Labels.of(data)
-    page.add(series_scores(found, labels))
+    page.add(series_scores(result, labels))
     pit = page.figure(
-        pit_figure(found),
+        pit_figure(result),
         "<b>PIT histograms.</b> Where the observation fell in its forecast distribution; flat if "
         "calibrated, ∪ if overconfident, ∩ if too cautious. Grey: 95 % range by chance.",
     )
     coverage = page.figure(
-        coverage_figure(found),
+        coverage_figure(result),
         "<b>Coverage.</b> Share of the observations inside the central interval of each level. "
         "Grey: 95 % range by chance, one step ahead; horizons are in steps.",
     )
     page.add(f'<div class="row">{pit}{coverage}</div>')
-    add_consistency(page, seen, found)
+    add_consistency(page, seen, result)
 
 
 def add_warnings(page: Page, history: History) -> None:

@@ -41,7 +41,7 @@ class View:
     Attributes:
         fit: the model.
         data: the data.
-        found: its dynamics in numbers; None of a network.
+        identified: its dynamics in numbers; None of a network.
         columns: columns that are drawn.
         series: the series that are drawn, one by one.
         names: their names.
@@ -52,7 +52,7 @@ class View:
 
     fit: Fit
     data: Sequences
-    found: Identification | None
+    identified: Identification | None
     columns: list[int]
     series: list[Sequences]
     names: list[str]
@@ -63,26 +63,26 @@ class View:
     @property
     def dynamics(self) -> Identification:
         """What was found, of a model that is no network."""
-        assert self.found is not None
-        return self.found
+        assert self.identified is not None
+        return self.identified
 
 
 def view(fit: Fit, data: Sequences) -> View:
     """Filter and forecast what will be drawn: the first columns of the first series."""
     fit.prepare(data)  # refuses what is of another kind
-    found = None
+    result = None
     if fit.has_model:
         # Intervals are those of the data that the model was trained on.
         same = int(np.asarray(data.mask).sum()) == fit.history.entries
         trained_on = data if same and method_class(fit).intervals_from_data else None
         first = data.series_names[0] if isinstance(fit.standardiser, Panel) else None
-        found = fit.identify(trained_on, series=first)
+        result = fit.identify(trained_on, series=first)
     columns = list(range(min(data.observations, MOST_COLUMNS)))
     count = min(data.batch, MOST_SERIES, max(1, MOST_PANELS // len(columns)))
     series = [data.series(i) for i in range(count)]
     labels = Labels.of(data)
     shortest = min(int(one.lengths[0]) for one in series)
-    period = period_steps(found)
+    period = period_steps(result)
     horizon = int(np.clip(round(2 * period) if period else 20, 5, max(5, min(120, shortest // 3))))
     horizon = min(horizon, fit.algorithm.longest_horizon or horizon)
     length = min(max(3, horizon // 2), horizon)
@@ -90,7 +90,7 @@ def view(fit: Fit, data: Sequences) -> View:
     return View(
         fit=fit,
         data=data,
-        found=found,
+        identified=result,
         columns=columns,
         series=series,
         names=[labels.series(i) for i in range(count)],

@@ -47,9 +47,9 @@ def _course(fit: Fit) -> go.Figure:
         (np.asarray(fit.history.held_out), "held out", BLUE),
         (np.asarray(fit.history.trained), "trained on", ORANGE),
     ):
-        kept = extremes(values)
+        shown = extremes(values)
         label = f"{name}, epoch %{{x}}: %{{y:.4f}}"
-        figure.add_trace(line(kept + 1, values[kept], name, colour, hovertemplate=label))
+        figure.add_trace(line(shown + 1, values[shown], name, colour, hovertemplate=label))
     figure.update_xaxes(title_text="epoch", rangemode="tozero")
     figure.update_yaxes(title_text="log-likelihood per value (nats)")
     return figure

@@ -17,10 +17,10 @@ SURE = "95 % interval"
 
 def add_responses(page: Page, seen: View) -> None:
     """Step and frequency responses of a model with inputs, and the spectrum of what noise makes."""
-    facts = None if seen.found is None else seen.dynamics.linear
+    facts = None if seen.identified is None else seen.dynamics.linear
     if (
         facts is None
-        or seen.found is None
+        or seen.identified is None
         or not np.isfinite(np.asarray(facts.responses.spectrum)).all()
     ):
         return
@@ -49,16 +49,16 @@ def add_responses(page: Page, seen: View) -> None:
 def _response_figure(
     seen: View, facts: LinearFacts, source: int, titles: list[str], unit: str
 ) -> go.Figure:
-    found, sure = facts.responses, facts.intervals
+    result, sure = facts.responses, facts.intervals
     rows = len(seen.columns)
     figure = panels(rows, 190, columns=2)
     steps = _span(facts)
     x = np.arange(steps) * seen.dynamics.interval
-    f = np.asarray(found.frequencies) / seen.dynamics.interval
-    gain = np.abs(np.asarray(found.frequency))
+    f = np.asarray(result.frequencies) / seen.dynamics.interval
+    gain = np.abs(np.asarray(result.frequency))
     for row, k in enumerate(seen.columns, 1):
         ends = None if sure is None else sure.step[:, :steps, k, source]
-        _draw(figure, x, np.asarray(found.step)[:steps, k, source], ends, row, 1)
+        _draw(figure, x, np.asarray(result.step)[:steps, k, source], ends, row, 1)
         ends = None if sure is None else sure.magnitude[:, :, k, source]
         _draw(figure, f, gain[:, k, source], ends, row, 2)
         figure.update_yaxes(title_text=short(titles[row - 1], 20), row=row, col=1)

@@ -104,40 +104,40 @@ def starts_table(fit: Fit) -> str:
     )
 
 
-def series_scores(found: Calibration, labels: Labels) -> str:
+def series_scores(result: Calibration, labels: Labels) -> str:
     """Tables of scores: one for each series, the first of many."""
-    if len(found.names) < 2:
-        return scores_table(found, labels)
-    shown = range(min(len(found.names), MOST_SERIES))
-    parts = [scores_table(found.of_series(i), labels, found.names[i]) for i in shown]
-    rest = len(found.names) - len(parts)
+    if len(result.names) < 2:
+        return scores_table(result, labels)
+    shown = range(min(len(result.names), MOST_SERIES))
+    parts = [scores_table(result.of_series(i), labels, result.names[i]) for i in shown]
+    rest = len(result.names) - len(parts)
     more = f"<p>{rest} more series were scored and are not shown.</p>" if rest else ""
     return "".join(parts) + more
 
 
-def scores_table(found: Calibration, labels: Labels, series: str | None = None) -> str:
+def scores_table(result: Calibration, labels: Labels, series: str | None = None) -> str:
     """RMSE, CRPS, log score and coverage by column and horizon.
 
     Args:
-        found: the scores.
+        result: the scores.
         labels: names and units of the columns.
         series: name of the series they belong to, where there are several.
     """
     rows = []
     for k, _ in enumerate(labels.names):
-        for h, horizon in enumerate(found.horizons):
-            rmse = math.sqrt(found.mean(found.error**2, h, k))
+        for h, horizon in enumerate(result.horizons):
+            rmse = math.sqrt(result.mean(result.error**2, h, k))
             rows.append(
                 (
                     text(labels.column(k)) if h == 0 else "",
                     str(horizon),
                     number(rmse, 3),
-                    percent(rmse / found.spread[k]) if found.spread[k] > 0 else NOTHING,
-                    number(found.mean(found.crps, h, k), 3),
-                    number(found.mean(found.log_score, h, k), 3),
-                    percent(found.coverage(h, 0.5, k)),
-                    percent(found.coverage(h, 0.9, k)),
-                    number(int(found.seen[:, h, k].sum())),
+                    percent(rmse / result.spread[k]) if result.spread[k] > 0 else NOTHING,
+                    number(result.mean(result.crps, h, k), 3),
+                    number(result.mean(result.log_score, h, k), 3),
+                    percent(result.coverage(h, 0.5, k)),
+                    percent(result.coverage(h, 0.9, k)),
+                    number(int(result.seen[:, h, k].sum())),
                 )
             )
     head = ["column", "steps ahead", "RMSE", "of the spread", "CRPS", "log score", "in 50 %",

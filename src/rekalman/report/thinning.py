@@ -26,14 +26,14 @@ def extremes(values: np.ndarray, limit: int = LIMIT) -> np.ndarray:
         return np.arange(steps)
     stretches = limit // 2
     edges = np.linspace(0, steps, stretches + 1).astype(int)
-    kept = []
+    retained = []
     for start, stop in itertools.pairwise(edges):
         part = values[start:stop]
         if np.isnan(part).all():
-            kept.append((start + stop) // 2)
+            retained.append((start + stop) // 2)
         else:
-            kept.extend({start + int(np.nanargmin(part)), start + int(np.nanargmax(part))})
-    return np.unique(kept)
+            retained.extend({start + int(np.nanargmin(part)), start + int(np.nanargmax(part))})
+    return np.unique(retained)
 
 
 def envelope(

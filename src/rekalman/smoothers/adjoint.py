@@ -30,13 +30,13 @@ from rekalman.smoothers.diffuse import smoothed_covariances, unknown_means
 
 
 def gradients(
-    system: LinearSystem, found: Gains, run: Means, length: Int[Array, ""] | int | None = None
+    system: LinearSystem, result: Gains, run: Means, length: Int[Array, ""] | int | None = None
 ) -> Float[Array, "steps n columns"]:
     """`r_t` of every step, as columns.
 
     Args:
         system: the model and the data.
-        found: the gains.
+        result: the gains.
         run: the means.
         length: number of real steps; later ones are padding and count for nothing.
     """
@@ -44,9 +44,9 @@ def gradients(
     white = run.white
     if length is not None:
         white = jnp.where((jnp.arange(steps) < length)[:, None, None], white, 0.0)
-    J = jnp.eye(n, dtype=system.P.dtype) - small(found.gain, system.C)
-    UC = small(found.whitener, system.C)
-    push = each(UC.mT[found.where], white)
+    J = jnp.eye(n, dtype=system.P.dtype) - small(result.gain, system.C)
+    UC = small(result.whitener, system.C)
+    push = each(UC.mT[result.where], white)
     A = system.A
     Phi = small(jnp.concatenate([A[1:], A[-1:]]) if A.shape[0] > 1 else A, J)
 
@@ -55,7 +55,7 @@ def gradients(
         r = applied(Phi[i].T, r) + push
         return r, r
 
-    return jax.lax.scan(step, jnp.zeros_like(push[0]), (found.where, push), reverse=True)[1]
+    return jax.lax.scan(step, jnp.zeros_like(push[0]), (result.where, push), reverse=True)[1]
 
 
 class Step(NamedTuple):
@@ -74,7 +74,7 @@ class Step(NamedTuple):
 
 def curvatures(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     sink: Callable[[PyTree, Int[Array, ""], Step], PyTree],
     start: PyTree,
     length: Int[Array, ""] | int | None = None,
@@ -83,7 +83,7 @@ def curvatures(
 
     Args:
         system: the model and the data.
-        found: the gains.
+        result: the gains.
         sink: told of every step that is worked out, with what it has collected so far.
         start: what it starts with.
         length: number of real steps.
@@ -100,19 +100,19 @@ def curvatures(
         state: tuple[Array, Array, Array, Array, PyTree],
     ) -> tuple[Array, Array, Array, Array, PyTree]:
         t, later, still, end, collected = state
-        i = found.where[t]
+        i = result.where[t]
         C, A = at(system.C, i), at(system.A, jnp.minimum(t + 1, steps - 1))
-        UC = product(found.whitener[i], C)
-        J = jnp.eye(n, dtype=dtype) - product(found.gain[i], C)
+        UC = product(result.whitener[i], C)
+        J = jnp.eye(n, dtype=dtype) - product(result.gain[i], C)
         moved = product(A.T, product(later, A))
         N = product(UC.T, UC) + product(J.T, product(moved, J))
         N = 0.5 * (N + N.T)
         # One step late: a comparison of numbers may be compiled once for each use, and rounded otherwise each
         # time. What the loop carries is the same for all.
-        jump = still & (t >= found.worked) & (end < 0)
-        times = jnp.where(jump, t - found.worked + 2, 1)
+        jump = still & (t >= result.worked) & (end < 0)
+        times = jnp.where(jump, t - result.worked + 2, 1)
         collected = sink(collected, t, Step(N, moved, times))
-        following = jnp.where(jump, found.worked - 2, t - 1)
+        following = jnp.where(jump, result.worked - 2, t - 1)
         still = jnp.max(jnp.abs(N - later), initial=0.0) <= tolerance * jnp.max(N, initial=0.0)
         return following, N, still, jnp.where(jump, t, end), collected
 
@@ -125,7 +125,7 @@ def curvatures(
     )
     *_, end, collected = jax.lax.while_loop(lambda state: state[0] >= 0, backwards, state)
     every = jnp.arange(steps)
-    skipped = (every >= found.worked - 1) & (every <= end)
+    skipped = (every >= result.worked - 1) & (every <= end)
     return collected, jnp.where(skipped, end, every)
 
 
@@ -146,19 +146,19 @@ class LinearSmoothed(NamedTuple):
 
 
 def every_curvature(
-    system: LinearSystem, found: Gains, run: Means, length: Int[Array, ""] | int | None = None
+    system: LinearSystem, result: Gains, run: Means, length: Int[Array, ""] | int | None = None
 ) -> Float[Array, "steps n n"]:
     """`N_t` of every step."""
     steps, n = system.y.shape[0], system.P.shape[0]
     empty = jnp.zeros((steps, n, n), system.P.dtype)
     record = lambda buffer, t, step: buffer.at[t].set(step.N)  # noqa: E731
-    buffer, where = curvatures(system, found, record, empty, length)
+    buffer, where = curvatures(system, result, record, empty, length)
     return buffer[where]
 
 
 def smooth_linear(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     run: Means,
     form: Form = CovarianceForm,
     length: Int[Array, ""] | int | None = None,
@@ -167,19 +167,19 @@ def smooth_linear(
 
     Args:
         system: the model and the data.
-        found: the gains.
+        result: the gains.
         run: the means.
         form: what the carries of the gains are.
         length: number of real steps.
     """
-    r = gradients(system, found, run, length)
-    N = every_curvature(system, found, run, length)
-    return smoothed_moments(system, found, run, form, r, N)
+    r = gradients(system, result, run, length)
+    N = every_curvature(system, result, run, length)
+    return smoothed_moments(system, result, run, form, r, N)
 
 
 def smoothed_moments(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     run: Means,
     form: Form,
     r: Float[Array, "steps n columns"],
@@ -192,7 +192,7 @@ def smoothed_moments(
     state before is `(I - P A'N_{t+1}A) J A P_{t-1}`.
     """
     leave = jax.vmap(form.leave)
-    before, posterior = leave(found.prior), leave(found.posterior)[found.where]
+    before, posterior = leave(result.prior), leave(result.posterior)[result.where]
     steps, n = posterior.shape[:2]
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
     last = ((0, 1), (0, 0), (0, 0))
@@ -200,20 +200,20 @@ def smoothed_moments(
     NP = small(N_after, posterior)
     cov = posterior - small(posterior, NP)
     mean = run.posterior + each(posterior, r_after)
-    J = jnp.eye(n, dtype=cov.dtype) - small(found.gain, system.C)
-    gained = small(J[found.where[1:]], small(A, posterior[:-1]))
+    J = jnp.eye(n, dtype=cov.dtype) - small(result.gain, system.C)
+    gained = small(J[result.where[1:]], small(A, posterior[:-1]))
     lag = gained - small(NP[1:].mT, gained)
     lag, unknown = jnp.concatenate([jnp.zeros_like(lag[:1]), lag]), None
-    if found.diffuse is not None:
-        early = (jnp.arange(steps) < found.diffuse.steps)[:, None, None]
-        mean = jnp.where(early, smoothed_means(system, found, run, before, r), mean)
-        cov, lag, unknown = smoothed_covariances(system, found, form, before, cov, lag, N)
+    if result.diffuse is not None:
+        early = (jnp.arange(steps) < result.diffuse.steps)[:, None, None]
+        mean = jnp.where(early, smoothed_means(system, result, run, before, r), mean)
+        cov, lag, unknown = smoothed_covariances(system, result, form, before, cov, lag, N)
     return LinearSmoothed(mean, 0.5 * (cov + cov.mT), lag, unknown)
 
 
 def smoothed_means(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     run: Means,
     prior: Float[Array, "worked n n"],
     r: Float[Array, "steps n columns"],
@@ -223,13 +223,13 @@ def smoothed_means(
 
     Args:
         system: the model and the data.
-        found: the gains.
+        result: the gains.
         run: the means of the filter.
         prior: covariances before each worked-out step.
         r: gradients of the adjoint.
         length: number of real steps.
     """
-    mean = run.prior + each(prior[found.where], r)
-    if found.diffuse is None:
+    mean = run.prior + each(prior[result.where], r)
+    if result.diffuse is None:
         return mean
-    return mean + each(found.diffuse.prior, unknown_means(system, found, run, prior, r, length))
+    return mean + each(result.diffuse.prior, unknown_means(system, result, run, prior, r, length))

@@ -51,13 +51,13 @@ def smooth_batch(
 
 @eqx.filter_jit
 def _smooth_together(
-    kalman: Kalman, system: LinearSystem, found: Gains, run: Means, lengths: Array
+    kalman: Kalman, system: LinearSystem, result: Gains, run: Means, lengths: Array
 ) -> SmoothedPath:
     """One recursion of the smoother for all series: they are equally long."""
     if kalman.arithmetic is RootForm:
-        smoothed = smooth_root(system, found, run, lengths[0])
+        smoothed = smooth_root(system, result, run, lengths[0])
     else:
-        smoothed = smooth_linear(system, found, run, CovarianceForm, lengths[0])
+        smoothed = smooth_linear(system, result, run, CovarianceForm, lengths[0])
     one = smoothed_path(smoothed._replace(mean=smoothed.mean[..., :1]))
     mean = jnp.moveaxis(jax.lax.optimization_barrier(smoothed.mean), -1, 0)
     return SmoothedPath(mean, one.cov[None], one.lag[None])

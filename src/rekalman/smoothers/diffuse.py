@@ -75,7 +75,7 @@ class Unknown(NamedTuple):
 
 def unknown_means(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     run: Means,
     prior: Float[Array, "steps n n"],
     r: Float[Array, "steps n columns"],
@@ -85,18 +85,18 @@ def unknown_means(
 
     Args:
         system: the model and the data.
-        found: the gains, with a diffuse phase.
+        result: the gains, with a diffuse phase.
         run: the means.
         prior: covariances before each worked-out step.
         r: gradients of the adjoint.
         length: number of real steps.
     """
-    phase = _phase(found)
+    phase = _phase(result)
 
     def back(t: Array, b: Array) -> Array:
-        C, K = at(system.C, t), found.gain[t]
+        C, K = at(system.C, t), result.gain[t]
         r_after = _after(system, t, r[_following(t, r)])
-        u = found.whitener[t].T @ run.white[t] - K.T @ r_after
+        u = result.whitener[t].T @ run.white[t] - K.T @ r_after
         v = system.y[t] - C @ run.prior[t]
         seen = C @ (prior[t] @ r[t]) + at(system.noise, t)[:, None] * u
         return phase.solution[t] @ (v - seen) + phase.rest[t] @ b
@@ -107,7 +107,7 @@ def unknown_means(
 
 def unknown_spread(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     N: Float[Array, "steps n n"],
     length: Int[Array, ""] | None = None,
 ) -> Unknown:
@@ -115,18 +115,18 @@ def unknown_spread(
 
     Args:
         system: the model and the data.
-        found: the gains, with a diffuse phase.
+        result: the gains, with a diffuse phase.
         N: curvatures of the adjoint; those of the steps after the diffuse ones are used.
         length: number of real steps.
     """
-    phase = _phase(found)
+    phase = _phase(result)
     end = _end(phase, length)
-    n, p = found.gain.shape[1:]
+    n, p = result.gain.shape[1:]
     d, dtype = phase.rest.shape[1], N.dtype
     eye = jnp.eye(p, dtype=dtype)
 
     def back(t: Array, later: Unknown) -> Unknown:
-        C, K, U, S = at(system.C, t), found.gain[t], found.whitener[t], phase.root[t]
+        C, K, U, S = at(system.C, t), result.gain[t], result.whitener[t], phase.root[t]
         R = jnp.diag(at(system.noise, t))
         Z, T = phase.solution[t], phase.rest[t]
         last = t == N.shape[0] - 1
@@ -167,7 +167,7 @@ def unknown_spread(
 
 def smoothed_covariances(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     form: Form,
     prior: Float[Array, "steps n n"],
     cov: Float[Array, "steps n n"],
@@ -178,7 +178,7 @@ def smoothed_covariances(
 
     Args:
         system: the model and the data.
-        found: the gains, with a diffuse phase.
+        result: the gains, with a diffuse phase.
         form: what their carries are.
         prior: covariances before each worked-out step.
         cov: smoothed covariances given the unknown coordinates.
@@ -188,13 +188,13 @@ def smoothed_covariances(
     Returns:
         The covariances, those of neighbouring steps, and a basis of the directions that no observation fixes.
     """
-    phase = _phase(found)
-    law = unknown_spread(system, found, N)
+    phase = _phase(result)
+    law = unknown_spread(system, result, N)
     early = (jnp.arange(len(N)) < phase.steps)[:, None, None]
-    E, P = phase.prior, prior[found.where]
+    E, P = phase.prior, prior[result.where]
     along = E @ law.slope @ P
     left = jax.vmap(product_without_rounding)(E, law.left)
-    posterior = jax.vmap(form.leave)(found.posterior)[found.where]
+    posterior = jax.vmap(form.leave)(result.posterior)[result.where]
     before = phase.posterior[:-1]
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
     gained = A @ posterior[:-1]
@@ -209,9 +209,9 @@ def smoothed_covariances(
     return cov, lag.at[1:].add(more), left
 
 
-def _phase(found: Gains) -> DiffusePhase:
-    assert found.diffuse is not None
-    return found.diffuse
+def _phase(result: Gains) -> DiffusePhase:
+    assert result.diffuse is not None
+    return result.diffuse
 
 
 def _end(phase: DiffusePhase, length: Int[Array, ""] | None) -> Int[Array, ""]:

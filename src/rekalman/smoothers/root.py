@@ -53,7 +53,7 @@ VAST = 100
 
 def smooth_root(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     run: Means,
     length: Int[Array, ""] | int | None = None,
 ) -> LinearSmoothed:
@@ -61,7 +61,7 @@ def smooth_root(
 
     Args:
         system: the model and the data.
-        found: gains whose carries are square roots.
+        result: gains whose carries are square roots.
         run: the means.
         length: number of real steps; from there on the smoothed moments are the filtered ones.
     """
@@ -71,14 +71,14 @@ def smooth_root(
     W = square_root(system.Q)
     constant = system.A.shape[0] == 1 and system.Q.shape[0] == 1
     tolerance = ROUNDING * jnp.finfo(dtype).eps
-    filtered = lambda t: found.posterior[found.where[t]]  # noqa: E731
+    filtered = lambda t: result.posterior[result.where[t]]  # noqa: E731
 
-    basis = None if found.diffuse is None else found.diffuse.posterior
+    basis = None if result.diffuse is None else result.diffuse.posterior
 
     def step(carry: tuple[Array, ...], row: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple]:
         x, D, G, rest, still = carry
         t, posterior, prior = row
-        same = constant & (found.where[t] == found.where[t + 1]) & (t + 1 < last)
+        same = constant & (result.where[t] == result.where[t + 1]) & (t + 1 < last)
         E = None if basis is None else basis[t]
         G, rest = jax.lax.cond(
             same,
@@ -102,8 +102,8 @@ def smooth_root(
     cov = small(D, D.mT)
     lag = jnp.concatenate([zero[None], small(cov[1:], G.mT)])
 
-    whole = smooth_linear(system, found, run, RootForm, length)
-    variances = row_squares(found.posterior)[found.where]
+    whole = smooth_linear(system, result, run, RootForm, length)
+    variances = row_squares(result.posterior)[result.where]
     vast = (variances > VAST * jnp.diagonal(cov, axis1=1, axis2=2)).any(1)
     gains_only = jax.lax.cummax(vast.astype(int), reverse=True)[:, None, None] > 0
     exact = variances == 0

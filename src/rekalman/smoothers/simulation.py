@@ -104,40 +104,40 @@ def _draw(
 ) -> tuple[Array, Array | None]:
     system = linear_system(model, values, mask, inputs, dt)
     form = RootForm if system.P.dtype == jnp.float32 else CovarianceForm
-    found = gains(system, form)
-    found = found._replace(prior=jax.vmap(form.leave)(found.prior))
+    result = gains(system, form)
+    result = result._replace(prior=jax.vmap(form.leave)(result.prior))
     state_key, observation_key = jax.random.split(key)
     steps, n = values.shape[0], system.P.shape[0]
     noise = Noise(
         jax.random.normal(state_key, (draws, steps, n), system.P.dtype),
         jax.random.normal(observation_key, (draws, *values.shape), system.P.dtype),
     )
-    unknown = None if found.diffuse is None else found.diffuse.unknown.any()
+    unknown = None if result.diffuse is None else result.diffuse.unknown.any()
     paths = in_portions(
-        jax.vmap(lambda noise: path_given(system, found, noise)), noise, max(n, values.shape[1])
+        jax.vmap(lambda noise: path_given(system, result, noise)), noise, max(n, values.shape[1])
     )
     return paths, unknown
 
 
-def path_given(system: LinearSystem, found: Gains, noise: Noise) -> Float[Array, "steps n"]:
+def path_given(system: LinearSystem, result: Gains, noise: Noise) -> Float[Array, "steps n"]:
     """The path that some noise stands for, an affine function of it.
 
     Args:
         system: the model and the data.
-        found: the gains, with covariances as priors.
+        result: the gains, with covariances as priors.
         noise: standard normals.
     """
     states, seen = _unconditional(system, noise)
     rest = system._replace(y=system.y.at[:, :, 0].add(-seen))
-    run = means(rest, found)
-    r = gradients(rest, found, run)
-    return states + smoothed_means(rest, found, run, found.prior, r)[..., 0]
+    run = means(rest, result)
+    r = gradients(rest, result, run)
+    return states + smoothed_means(rest, result, run, result.prior, r)[..., 0]
 
 
 def _unconditional(system: LinearSystem, noise: Noise) -> tuple[Array, Array]:
     """States and decorrelated observations of the model without its means."""
     steps = system.y.shape[0]
-    wide = lambda block: jnp.broadcast_to(block, (steps, *block.shape[1:]))  # noqa: E731
+    repeated = lambda block: jnp.broadcast_to(block, (steps, *block.shape[1:]))  # noqa: E731
     # The rows of numbers first: see `models/portions.py`.
     shocks = (noise.states[:, None, :] * square_root(system.Q)).sum(-1)
     first = square_root(system.P) @ noise.states[0]
@@ -147,7 +147,7 @@ def _unconditional(system: LinearSystem, noise: Noise) -> tuple[Array, Array]:
         x = A @ x + shock
         return x, x
 
-    _, rest = jax.lax.scan(step, first, (wide(system.A)[1:], shocks[1:]))
+    _, rest = jax.lax.scan(step, first, (repeated(system.A)[1:], shocks[1:]))
     states = jnp.concatenate([first[None], rest])
-    observed = (states[:, None, :] * wide(system.C)).sum(-1)
+    observed = (states[:, None, :] * repeated(system.C)).sum(-1)
     return states, observed + jnp.sqrt(system.noise) * noise.observations

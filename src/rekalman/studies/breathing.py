@@ -78,8 +78,11 @@ def run(options: StudyOptions) -> StudyResult:
             HORIZONS, TRAIN, (VALIDATED,), sizes=sizes, seed=options.seed + i
         )
         for name, values in zip(names, records, strict=True):
-            told = lambda what, name=name, done=done: options.report(done, total, f"{name}, {what}")  # noqa: E731
-            for system, made in network_scores(forecaster, values, seconds, told).items():
+
+            def notify(what: str, name: str = name, done: int = done) -> None:
+                options.report(done, total, f"{name}, {what}")
+
+            for system, made in network_scores(forecaster, values, seconds, notify).items():
                 add(system, i, made)
             done += 1
 

@@ -87,7 +87,7 @@ def make_rows(
         pooled = np.average(table, axis=1, weights=weights if coverage else None)
         for j, h in enumerate(HORIZONS):
             every = table[..., j].ravel()
-            told = published is not None and metric == "rmse"
+            comparable = published is not None and metric == "rmse"
             rows.append(
                 Row(
                     system=system,
@@ -97,8 +97,8 @@ def make_rows(
                     worst=float(every[np.abs(every - level).argmax()] if coverage else every.max()),
                     spread=float(every.max() - every.min()),
                     better="higher" if coverage else "lower",
-                    published=float(published[j]) if told and published is not None else None,
-                    source=source if told else None,
+                    published=float(published[j]) if comparable and published is not None else None,
+                    source=source if comparable else None,
                 )
             )
     return rows

@@ -53,10 +53,10 @@ def make_rows(system: str, outcomes: list[Outcome]) -> list[Row]:
     complete = "missing" not in system
     rows = []
     for j, h in enumerate(HORIZONS):
-        told = (PAPER_TRAINED[h], PAPER) if complete else (None, None)
+        reference = (PAPER_TRAINED[h], PAPER) if complete else (None, None)
         ratio = (PAPER_TRAINED[h] / PAPER_TRUE[h], PAPER) if complete else (None, None)
         rows.append(_row(system, "rmse", h, outcomes, lambda o, j=j: o.trained[j],
-                         lambda o, j=j: o.true[j], *told))  # fmt: skip
+                         lambda o, j=j: o.true[j], *reference))  # fmt: skip
         rows.append(_row(system, "rmse_ratio", h, outcomes, lambda o, j=j: o.ratio[j],
                          lambda o: 1.0, *ratio))  # fmt: skip
     for j, h in enumerate(HORIZONS):

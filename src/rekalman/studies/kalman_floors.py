@@ -105,12 +105,12 @@ def estimates(
 def linear_rows(root: Path | None) -> list[Row]:
     """The linear test file: raw observations, filter, smoother."""
     data = load_kalmannet("linear", root)
-    found = estimates(Kalman(canonical_system(2)), jnp.asarray(data.values))
-    told = (-0.008, -7.254, -11.847)
+    result = estimates(Kalman(canonical_system(2)), jnp.asarray(data.values))
+    published = (-0.008, -7.254, -11.847)
     names = ("observations as they are", "Kalman filter", "Kalman smoother")
     return [
         _row(f"linear 2x2 file, {name}", decibels(np.asarray(x) - data.states), goal, FILES)
-        for name, x, goal in zip(names, (data.values, *found), told, strict=True)
+        for name, x, goal in zip(names, (data.values, *result), published, strict=True)
     ]
 
 
@@ -126,11 +126,11 @@ def lorenz_rows(root: Path | None) -> list[Row]:
     )
     raw = decibels(data.values - data.states)
     rows = [_row("Lorenz file, observations as they are", raw, 0.814, FILES)]
-    for name, algorithm, told, source in algorithms:
-        found = estimates(algorithm, jnp.asarray(data.values))
-        for i, (x, kind) in enumerate(zip(found, ("filter", "smoother"), strict=True)):
+    for name, algorithm, published, source in algorithms:
+        result = estimates(algorithm, jnp.asarray(data.values))
+        for i, (x, kind) in enumerate(zip(result, ("filter", "smoother"), strict=True)):
             error = decibels(np.asarray(x) - data.states)
-            goal = None if told is None else told[i]
+            goal = None if published is None else published[i]
             rows.append(_row(f"Lorenz file, {name} Kalman {kind}", error, goal, source))
     return rows
 
@@ -153,11 +153,11 @@ def moments(
 
 def exact_rows(states: int, steps: int, nu: int, published: list[float]) -> list[Row]:
     """One linear system with unit observation noise and process noise of `nu` dB."""
-    found = exact_errors(canonical_system(states, 10 ** (nu / 10)), steps)
+    result = exact_errors(canonical_system(states, 10 ** (nu / 10)), steps)
     system = f"linear {states}x{states}, q2/r2 {nu} dB, T = {steps}, exact,"
     return [
         _row(f"{system} {kind}", value, goal, EXACT)
-        for kind, value, goal in zip(("filter", "smoother"), found, published, strict=True)
+        for kind, value, goal in zip(("filter", "smoother"), result, published, strict=True)
     ]
 
 
@@ -187,11 +187,11 @@ def simulated_rows(
     rows = []
     for k, (kind, _) in enumerate(kinds):
         for i, level in enumerate(LEVELS):
-            told = (PUBLISHED[i], KALMANNET) if k == 0 and steps == STEPS else (None, None)
+            published = (PUBLISHED[i], KALMANNET) if k == 0 and steps == STEPS else (None, None)
             system = f"Lorenz, h = identity, 1/r2 {level} dB, T = {steps}, extended, {kind}"
             rows.append(
                 Row(system, "mse_db", float(np.median(errors[k, i])), float(errors[k, i].max()),
-                    float(np.ptp(errors[k, i])), published=told[0], source=told[1])
+                    float(np.ptp(errors[k, i])), published=published[0], source=published[1])
             )  # fmt: skip
     config = {
         "series": batch,

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.plain import plain
 
-FREE = ("seed", "contestants", "all")
+FREE = ("seed", "candidates", "all")
 """Entries of a configuration in which two runs of one protocol may differ: who else took part is one."""
 
 Figures = dict[str, float]
 Taken = Mapping[str, Mapping[int, Figures]]
-"""Figures by contestant and seed."""
+"""Figures by candidate and seed."""
 
 
 class Known(NamedTuple):
@@ -41,12 +41,12 @@ class Known(NamedTuple):
             RekalError: there is no such file, or it is none that a study wrote.
         """
         try:
-            told = json.loads(path.read_text("utf-8"))
+            content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             raise RekalError(f"{path}: there is no such file.") from None
         except (ValueError, OSError, RecursionError) as error:
             raise RekalError(f"{path}: this is no JSON that a study wrote: {error}") from None
-        match told:
+        match content:
             case {"study": str(study), "config": dict(config)}:
                 return cls(path, study, config)
             case _:
@@ -59,13 +59,13 @@ class Known(NamedTuple):
         Raises:
             RekalError: there is no such part.
         """
-        found = self.config.get(name)
-        if not isinstance(found, dict):
+        result = self.config.get(name)
+        if not isinstance(result, dict):
             raise RekalError(f"{self.path}: it has no part '{name}', which the study has now.")
-        return self._replace(config=found)
+        return self._replace(config=result)
 
     def figures(self, settings: Mapping[str, Any], seeds: Iterable[int]) -> Taken:
-        """What can be taken over; contestants that have changed since are left out.
+        """What can be taken over; candidates that have changed since are left out.
 
         Args:
             settings: those of the run that is to take figures over.
@@ -73,7 +73,7 @@ class Known(NamedTuple):
 
         Raises:
             RekalError: the earlier run had other settings, its figures are not whole, or it has none of
-                these seeds and contestants.
+                these seeds and candidates.
         """
         now = plain(settings)
         before, here = (_without(config, FREE) for config in (self.config, now))
@@ -83,14 +83,14 @@ class Known(NamedTuple):
                 f"{self.path}: its {name} was {old}, but is {new} now, so its figures cannot stand beside "
                 "new ones: run all seeds anew."
             )
-        match {"contestants": [], **self.config}:
-            case {"seed": int(first), "contestants": list(who), "all": dict(found)} if all(
-                map(_whole, found.values())
+        match {"candidates": [], **self.config}:
+            case {"seed": int(first), "candidates": list(who), "all": dict(runs_by_title)} if all(
+                map(_whole, runs_by_title.values())
             ):
-                new = [each["title"] for each in now.get("contestants", []) if each not in who]
+                new = [each["title"] for each in now.get("candidates", []) if each not in who]
                 taken = {
                     title: {seed: run for seed, run in enumerate(runs, first) if seed in seeds}
-                    for title, runs in found.items()
+                    for title, runs in runs_by_title.items()
                     if title not in new
                 }
             case _:

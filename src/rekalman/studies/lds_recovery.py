@@ -106,13 +106,13 @@ def start_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
             data = draw(truth, setting.steps, options.seed + i)
             batch = prepared(data)
             target = float(jax.jit(total_log_likelihood)(truth, groups_of(batch)))
-            found = linear_em(
+            result = linear_em(
                 subspace(data, shape[0]), batch,
                 iterations=setting.iterations + 1, tolerance=0, freeze=OFFSETS,
             ).log_likelihood  # fmt: skip
-            above = np.flatnonzero(found >= target)
+            above = np.flatnonzero(result >= target)
             needed.append(int(above[0]) if above.size else setting.iterations + 1)
-            gains.append((found - target).tolist())
+            gains.append((result - target).tolist())
     count = np.array(needed)
     system = f"EM from the subspace start, T = {setting.steps}"
     share = float((count <= setting.iterations).mean())
@@ -127,12 +127,12 @@ def start_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
 def curve_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[str, Any]]:
     """Part 2: errors against the length of the series, and their slope."""
     rows: list[Row] = []
-    kept: dict[str, Any] = {}
+    records: dict[str, Any] = {}
     done, total = 0, len(CURVES) * len(setting.lengths) * setting.seeds
     for shape in CURVES:
-        found = {(learner, metric): [] for learner in ("EM", "ML") for metric in METRICS}
+        result = {(learner, metric): [] for learner in ("EM", "ML") for metric in METRICS}
         for steps in setting.lengths:
-            each: dict[tuple[str, str], list[float]] = {key: [] for key in found}
+            each: dict[tuple[str, str], list[float]] = {key: [] for key in result}
             for i in range(setting.seeds):
                 options.report(done, total, f"{shape[0]} states, {steps} steps")
                 done += 1
@@ -147,8 +147,8 @@ def curve_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
                     for metric, value in errors(cast(LinearGaussian, model), truth).items():
                         each[learner, metric].append(value)
             for key, values in each.items():
-                found[key].append(values)
-        for (learner, metric), values in found.items():
+                result[key].append(values)
+        for (learner, metric), values in result.items():
             name = f"{learner}, {shape[0]} states, {shape[2]} inputs"
             table = np.array(values)
             rows.extend(
@@ -157,8 +157,8 @@ def curve_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
                 for steps, row in zip(setting.lengths, table, strict=True)
             )  # fmt: skip
             rows.append(_slope_row(name, metric, setting.lengths, table))
-            kept[f"{name}, {metric}"] = table
-    return rows, kept
+            records[f"{name}, {metric}"] = table
+    return rows, records
 
 
 def _slope_row(name: str, metric: str, lengths: tuple[int, ...], table: np.ndarray) -> Row:
@@ -187,10 +187,10 @@ def interval_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], d
         inside.append(np.abs(value - wanted) <= z * error)
         system = cast(LinearGaussian, cycle.build())
         data = draw(system, setting.steps, options.seed + 5000 + i)
-        found = MaximumLikelihood().run(cycle.start(data.values), prepared(data))
-        low, high = found.interval(0.95)
+        result = MaximumLikelihood().run(cycle.start(data.values), prepared(data))
+        low, high = result.interval(0.95)
         inside_cycle.append((low <= natural) & (natural <= high))
-    rows, kept = [], {}
+    rows, records = [], {}
     groups = (
         ("poles, 2 states, 1 input", np.array(inside)[:, :2]),
         ("effects of an input, 2 states", np.array(inside)[:, 2:]),
@@ -203,8 +203,8 @@ def interval_rows(options: StudyOptions, setting: Setting) -> tuple[list[Row], d
             Row(f"{name}, T = {setting.steps}", "coverage_95", float(hits.mean()), float(worst),
                 float(np.ptp(each)), "higher", oracle=0.95)
         )  # fmt: skip
-        kept[name] = each
-    return rows, kept
+        records[name] = each
+    return rows, records
 
 
 def _complex_pair(seed: int) -> LinearGaussian:

@@ -37,18 +37,18 @@ def random_system(states: int, obs: int, inputs: int, seed: int) -> LinearGaussi
     `1 / sqrt(T)` only where it is simple.
     """
     rng = np.random.default_rng([seed, states, obs, inputs])
-    A, found = np.zeros((states, states)), np.zeros(0, complex)
-    while len(found) < states:
+    A, result = np.zeros((states, states)), np.zeros(0, complex)
+    while len(result) < states:
         modulus, angle = rng.uniform(0.5, 0.95), rng.uniform(0.2, 2.8)
-        first, left = len(found), states - len(found)
+        first, left = len(result), states - len(result)
         block = modulus * rng.choice([-1.0, 1.0], (1, 1))
         if left >= 2 and rng.uniform() < 0.7:
             turn = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
             block = modulus * np.array(turn)
-        new = np.concatenate([found, np.linalg.eigvals(block)])
+        new = np.concatenate([result, np.linalg.eigvals(block)])
         if np.min(np.abs(new[:, None] - new[None, :]) + np.eye(len(new))) >= 0.25:
             A[first : len(new), first : len(new)] = block
-            found = new
+            result = new
     basis = np.linalg.qr(rng.normal(size=(states, states)))[0]
     process, sensor = rng.normal(size=(states, states)), rng.normal(size=(obs, obs))
 

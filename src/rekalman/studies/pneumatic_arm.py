@@ -26,8 +26,8 @@ from rekalman.datasets.pneumatic_arm import ACTIONS, JOINTS, TEST, TRAIN, VALID,
 from rekalman.fitting.result import Fit
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.studies.base import Row, StudyOptions, StudyResult
-from rekalman.studies.films.contest import Contest, rows_of
-from rekalman.studies.films.networks import Contestant
+from rekalman.studies.films.comparison import Comparison, rows_of
+from rekalman.studies.films.networks import Candidate
 from rekalman.studies.known import taken_over
 from rekalman.studies.pneumatic_arm_networks import Units, forecasts, network_of
 from rekalman.studies.pneumatic_arm_scores import (
@@ -42,7 +42,7 @@ from rekalman.studies.pneumatic_arm_scores import (
 from rekalman.verbs.fit import fit
 
 ACTED = (("inputs", len(ACTIONS)),)
-OURS = Contestant(
+OURS = Candidate(
     "RKN",
     "rkn",
     16,
@@ -50,9 +50,9 @@ OURS = Contestant(
 )
 CONTESTANTS = (
     OURS,
-    Contestant("LSTM", "lstm", 16, like=OURS, options=ACTED),
-    Contestant("GRU", "gru", 16, like=OURS, options=ACTED),
-    Contestant("Elman", "elman", 16, like=OURS, options=ACTED),
+    Candidate("LSTM", "lstm", 16, like=OURS, options=ACTED),
+    Candidate("GRU", "gru", 16, like=OURS, options=ACTED),
+    Candidate("Elman", "elman", 16, like=OURS, options=ACTED),
 )
 
 
@@ -103,39 +103,39 @@ def run(options: StudyOptions) -> StudyResult:
         "seed": options.seed,
         **about,
         "learner": vars(learner),
-        "contestants": [each._asdict() for each in CONTESTANTS],
+        "candidates": [each._asdict() for each in CONTESTANTS],
     }
     known = taken_over(options.known, settings, options.all_seeds)
-    contest = Contest(
+    comparison = Comparison(
         study="pneumatic-arm",
         train=units.prepare(parts.train),
         valid=units.prepare(parts.valid),
-        contestants=CONTESTANTS,
+        candidates=CONTESTANTS,
         learner=learner,
         build=network_of,
         score=lambda network: scores(forecasts(network, units, parts.test), windows),
         about=about,
     )
-    found = contest.run(options, known)
+    result = comparison.run(options, known)
     fitted = fit(parts.train, "linear", states=setting.states, progress=False)
-    found["linear, EM"] = [scores(linear(fitted, parts.test), windows)]
-    found["persistence"] = [scores(persistence(parts.train, parts.test), windows)]
+    result["linear, EM"] = [scores(linear(fitted, parts.test), windows)]
+    result["persistence"] = [scores(persistence(parts.train, parts.test), windows)]
     return StudyResult(
         study="pneumatic-arm",
-        rows=tuple(row for title, runs in found.items() for row in by_horizon(title, runs)),
+        rows=tuple(row for title, runs in result.items() for row in by_horizon(title, runs)),
         seeds=options.seeds or 1,
         seconds=time.perf_counter() - began,
-        config={**settings, "all": found},
+        config={**settings, "all": result},
     )
 
 
 def linear(fitted: Fit, test: Sequences) -> Forecasts:
     """What a linear model says of the windows of some episodes."""
-    told = fitted.roll(test, range(1, AHEAD + 1))
+    forecast = fitted.roll(test, range(1, AHEAD + 1))
     windows = Windows.of(test)
-    rows = {key: i for i, key in enumerate(zip(told.series, told.origins, strict=True))}
+    rows = {key: i for i, key in enumerate(zip(forecast.series, forecast.origins, strict=True))}
     which = [rows[key] for key in zip(windows.series, windows.at, strict=True)]
-    mean, std = (np.asarray(x)[which, :, : len(JOINTS)] for x in (told.mean, told.std))
+    mean, std = (np.asarray(x)[which, :, : len(JOINTS)] for x in (forecast.mean, forecast.std))
     return Forecasts(mean, std**2)
 
 

@@ -18,7 +18,7 @@ from rekalman.networks.encoders import DenseEncoder
 from rekalman.networks.forecaster import Forecaster, moves
 from rekalman.networks.network import Network
 from rekalman.networks.positive import positive
-from rekalman.studies.films.networks import Contestant, layer_of
+from rekalman.studies.films.networks import Candidate, layer_of
 from rekalman.studies.pneumatic_arm_scores import AHEAD, Forecasts, Windows
 
 SENSOR_VAR = 0.01  # of a latent observation before training: the sensors are exact
@@ -52,16 +52,16 @@ class Units(NamedTuple):
         return dataclasses.replace(seen, targets=np.asarray(moves(jnp.asarray(joints), AHEAD)))
 
 
-def network_of(contestant: Contestant, seed: int) -> Forecaster:
+def network_of(candidate: Candidate, seed: int) -> Forecaster:
     """A network for the arm, drawn anew.
 
     Encoder and decoder are affine and leave all bending to the layer: with hidden layers the networks learn
     the few episodes by heart. They start from persistence, moves of 0, with a variance of the right order.
     """
     keys = jax.random.split(jax.random.key(seed), 3)
-    entries, latent, targets = 2 * len(JOINTS) + len(PRESSURES), contestant.latent, len(JOINTS)
+    entries, latent, targets = 2 * len(JOINTS) + len(PRESSURES), candidate.latent, len(JOINTS)
     encoder = DenseEncoder((entries,), latent, (), normalise=None, variance="softplus", key=keys[0])
-    layer = layer_of(contestant, keys[1])
+    layer = layer_of(candidate, keys[1])
     decoder = GaussianHead(*layer.sizes, targets, (), variance="softplus", floor=1e-3, key=keys[2])
     raw = positive("softplus").inverse
     return eqx.tree_at(
@@ -86,11 +86,11 @@ def forecasts(network: Network, units: Units, data: Sequences) -> Forecasts:
     seen = units.prepare(data)
     values, inputs = (jnp.asarray(x, jnp.float32) for x in (seen.values, seen.inputs))
     valid = jnp.asarray(seen.valid())
-    told = eqx.filter_jit(type(network).run)(network, values, valid, inputs).distribution
+    output = eqx.filter_jit(type(network).run)(network, values, valid, inputs).distribution
     windows = Windows.of(data)
     mean, var = (
         np.asarray(x, np.float64)[windows.series, windows.at].reshape(windows.truth.shape)
-        for x in (told.mean, told.var)
+        for x in (output.mean, output.var)
     )
     return Forecasts(windows.now + mean * units.move, var * units.move**2)
 

@@ -57,7 +57,7 @@ class Windows(NamedTuple):
         return cls(series, at, joints[series, at][:, None], joints[series[:, None], after])
 
 
-def scores(told: Forecasts, windows: Windows) -> dict[str, float]:
+def scores(described: Forecasts, windows: Windows) -> dict[str, float]:
     """Figures of each of `METRICS` at each of `HORIZONS`, by names like "rmse 3".
 
     * rmse: over windows and joints, in rad.
@@ -66,9 +66,9 @@ def scores(told: Forecasts, windows: Windows) -> dict[str, float]:
     * anees: squared error divided by its variance, mean over windows and joints; 1 is right.
     """
     rows = np.array(HORIZONS) - 1
-    error, var = (told.mean - windows.truth)[:, rows], told.var[:, rows]
+    error, var = (described.mean - windows.truth)[:, rows], described.var[:, rows]
     squared = error**2 / var
-    found = (
+    result = (
         np.sqrt((error**2).mean((0, 2))),
         -0.5 * (squared + np.log(var) + LOG_2PI).sum(2).mean(0),
         (squared < Z90**2).mean((0, 2)),
@@ -76,6 +76,6 @@ def scores(told: Forecasts, windows: Windows) -> dict[str, float]:
     )
     return {
         f"{metric} {horizon}": float(figure)
-        for metric, figures in zip(METRICS, found, strict=True)
+        for metric, figures in zip(METRICS, result, strict=True)
         for horizon, figure in zip(HORIZONS, figures, strict=True)
     }

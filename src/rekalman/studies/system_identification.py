@@ -74,14 +74,14 @@ def run(options: StudyOptions) -> StudyResult:
     singles: dict[str, list[list[float]]] = {KINDS[kind]: [] for kind in KINDS}
     for seed in range(options.seed, options.seed + seeds):
         for kind, title in KINDS.items():
-            found: list[dict[str, list[float]]] = []
+            result: list[dict[str, list[float]]] = []
             for split in splits.values():
                 options.report(done, total, title)
-                found.append(trained(kind, split, setting, seed))
+                result.append(trained(kind, split, setting, seed))
                 done += 1
-                singles[title].append(found[-1].pop("single"))
-            for way in found[0]:
-                row = [score for benchmark in found for score in benchmark[way]]
+                singles[title].append(result[-1].pop("single"))
+            for way in result[0]:
+                row = [score for benchmark in result for score in benchmark[way]]
                 scores.setdefault(f"{title}, {way}", []).append(row)
     scores[EM_ROW] = [[score for split in splits.values() for score in one_step(split)]]
     rows = [row for name, table in scores.items() for row in rows_of(name, np.array(table))]
@@ -112,8 +112,8 @@ def trained(kind: Kind, split: Split, setting: Setting, seed: int) -> dict[str, 
         simulation_start(kind, setting.states, 1, 1, setting.bends, seed * setting.starts + i)
         for i in range(setting.starts)
     ]
-    found = learner.search(starts, batch)
-    runs = [run_raw(each.model, standardiser, split.test) for each in found]
+    result = learner.search(starts, batch)
+    runs = [run_raw(each.model, standardiser, split.test) for each in result]
     return {
         BEST: errors(runs[0], split.test),
         HALF: errors(np.mean(runs[: max(1, len(runs) // 2)], 0), split.test),

@@ -72,7 +72,7 @@ def train_driven(
         restarts: random starts of each.
         following: what filters the trained network.
         seed: start of all randomness.
-        report: told after each start, and after each iteration of EM.
+        report: called after each start, and after each iteration of EM.
 
     Raises:
         RekalError: the data have no inputs, or not even a linear model of them has a bounded response.

@@ -147,8 +147,8 @@ def calibrated(trained: FilmNetwork, judged: FilmedSequences) -> FilmNetwork:
     for k in range(len(factor)):
         each = np.abs(z[..., k][np.isfinite(z[..., k])])
         if len(each) >= FEWEST:
-            wide = float(np.quantile(each, 0.9) / ndtri(0.95))
-            factor[k] = wide if wide > 1 else np.sqrt(max(wide, 1e-2))
+            ratio = float(np.quantile(each, 0.9) / ndtri(0.95))
+            factor[k] = ratio if ratio > 1 else np.sqrt(max(ratio, 1e-2))
     return dataclasses.replace(trained, widening=jax.numpy.asarray(factor))
 
 

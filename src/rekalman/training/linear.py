@@ -43,10 +43,10 @@ def train_linear(
         learner: how to train; the particles of EM are of no use here.
         states: number of states of the subspace start, or None for the number with the least BIC.
         following: what filters the trained model.
-        report: told after each iteration.
+        report: called after each iteration.
     """
 
-    def told(progress: Progress) -> None:
+    def notify(progress: Progress) -> None:
         if report is not None:
             report("training", progress)
 
@@ -62,7 +62,7 @@ def train_linear(
         check_batch_memory(start.states, batch)
         if model is None and isinstance(learner, EM):
             start, learner = _shaped(cast(LinearGaussian, start), learner), _safe(learner)
-        result = learner.run(start, batch, callback=told)
+        result = learner.run(start, batch, callback=notify)
         uncertainty, starts = None, ()
         if isinstance(result, Estimate):
             uncertainty, starts = estimated(result, prepared.interval), result.starts

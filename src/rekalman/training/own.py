@@ -38,7 +38,7 @@ def train_own(
         built: the state-space model with the parameters where it begins.
         learner: how; default `MaximumLikelihood`, with standard errors of up to 150 parameters.
         following: what filters the fitted model, and whose likelihood is climbed.
-        report: told after each iteration.
+        report: called after each iteration.
 
     Raises:
         RekalError: the filter has no likelihood with a gradient, or cannot filter the model; the data do not
@@ -58,26 +58,28 @@ def train_own(
             learner = MaximumLikelihood(errors=count <= MOST)
     check_batch_memory(built.states, batch)
 
-    def told(progress: Progress) -> None:
+    def notify(progress: Progress) -> None:
         if report is not None:
             report("training", progress)
 
     if not linear:
         learner = replace(learner, filtering=following)
-    found = learner.run(model, batch, callback=told)
+    result = learner.run(model, batch, callback=notify)
     criteria: tuple[tuple[str, float], ...] = ()
-    if found.structure is not None or found.information is not None:
-        criteria = (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
-    uncertainty = estimated(found, prepared.interval)
-    return Trained(found, following, (), _told(found), criteria, uncertainty, found.starts)
+    if result.structure is not None or result.information is not None:
+        criteria = (("AIC", result.aic), ("AICc", result.aicc), ("BIC", result.bic))
+    uncertainty = estimated(result, prepared.interval)
+    return Trained(
+        result, following, (), _parameters_of(result), criteria, uncertainty, result.starts
+    )
 
 
-def _told(found: Estimate) -> tuple[Parameter, ...]:
+def _parameters_of(result: Estimate) -> tuple[Parameter, ...]:
     """The estimates with their standard errors; of very many, those that are no arrays of a function."""
-    rows = zip(found.names, found.estimates, found.standard_errors, strict=True)
-    few = len(found.names) <= MOST
+    rows = zip(result.names, result.estimates, result.standard_errors, strict=True)
+    few = len(result.names) <= MOST
     return tuple(
-        Parameter(name, float(value), float(error), name in found.boundary)
+        Parameter(name, float(value), float(error), name in result.boundary)
         for name, value, error in rows
         if few or "[" not in name or not name.startswith(tuple(f"{each}." for each in FUNCTIONS))
     )

@@ -93,7 +93,7 @@ def train_recurrent(
     units = [_Units(part.pieces, part.volume) for part in parts]
     if learner is None:
         learner = with_epochs(usual, parts[0].pieces.batch, seed)
-    found = dataclasses.replace(learner, blackouts=0.0).run(
+    result = dataclasses.replace(learner, mask_probability=0.0).run(
         network,
         parts[0].pieces,
         parts[1].pieces,
@@ -108,7 +108,7 @@ def train_recurrent(
     moved = np.where(known, each, 0.0).sum(0) / np.maximum(known.sum(0), 1)
     tables, warnings = {}, UNCALIBRATED
     try:
-        trained = CorrectedTable.of(found.model, linear.head, interval, bounds)
+        trained = CorrectedTable.of(result.model, linear.head, interval, bounds)
         calibration = calibrate(trained, batch, tail, moved)
     except KeyboardInterrupt:  # what was learned is not lost
         pass
@@ -116,16 +116,16 @@ def train_recurrent(
         tables = {"gate": calibration.gate, "factor": calibration.factor}
         warnings = behind_holding(calibration.horizons)
     return Fit(
-        algorithm=CorrectedTable.of(found.model, linear.whole, interval, bounds, **tables),
+        algorithm=CorrectedTable.of(result.model, linear.whole, interval, bounds, **tables),
         standardiser=standardiser,
         history=History(
             log_likelihood=np.zeros(0),
             trials=(),
-            stopped=found.stopped,
-            seconds=found.seconds,
+            stopped=result.stopped,
+            seconds=result.seconds,
             entries=int(np.asarray(data.mask).sum()),
-            trained=units[0].per_value(found.train),
-            held_out=units[1].per_value(found.validation),
+            trained=units[0].per_value(result.train),
+            held_out=units[1].per_value(result.validation),
             linear=linear.name,
             linear_score=float(units[1].per_value(np.array([no_correction(parts[1].pieces)]))[0]),
             warnings=warnings,
@@ -172,7 +172,7 @@ def training_parts(
         seed: of the hidden steps of the head.
     """
     tail = hide_after(batch, hold_out)[1]
-    share, mean = learner.blackouts or usual.blackouts, learner.span_length
+    share, mean = learner.mask_probability or usual.mask_probability, learner.span_length
     random = np.random.default_rng((seed, 0))
     trained = [spans(random, tail.shape, float(share), float(mean)) for _ in range(WAYS)]
     judged = [np.zeros_like(tail), *every_lead(tail, NEAR, WAYS - 1)]

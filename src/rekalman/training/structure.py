@@ -43,7 +43,7 @@ def train_structure(
         learner: how.
         standardiser: how they are to be standardised, all alike or each on a scale of its own (`Panel.rows`).
         following: what filters the fitted model.
-        report: told after each iteration.
+        report: called after each iteration.
         own: whether the structure holds values, in raw units, that frozen parameters keep.
 
     Raises:
@@ -65,17 +65,17 @@ def train_structure(
     batch = as_batch(prepared, built)
     check_batch_memory(built.states, batch)
 
-    def told(progress: Progress) -> None:
+    def notify(progress: Progress) -> None:
         if report is not None:
             report("training", progress)
 
-    found = learner.run(start, batch, callback=told)
-    diffuse = len(found.model.diffuse)
+    result = learner.run(start, batch, callback=notify)
+    diffuse = len(result.model.diffuse)
     volume = float(log_volume(standardiser, data, diffuse).sum())
-    criteria = tuple((name, value + 2 * volume) for name, value in _criteria(found, standardiser))
-    parameters = _parameters(found, standardiser)
-    uncertainty = estimated(found, prepared.interval)
-    return Trained(found, following, (), parameters, criteria, uncertainty, found.starts)
+    criteria = tuple((name, value + 2 * volume) for name, value in _criteria(result, standardiser))
+    parameters = _parameters(result, standardiser)
+    uncertainty = estimated(result, prepared.interval)
+    return Trained(result, following, (), parameters, criteria, uncertainty, result.starts)
 
 
 def _check_columns(data: Sequences, structure: Structure) -> None:
@@ -143,35 +143,35 @@ def _start(data: Sequences, structure: Structure) -> Structure:
     return structure.start(np.where(mask, values, np.nan)[:length], inputs)
 
 
-def _criteria(found: Estimate, standardiser: Standardiser) -> tuple[tuple[str, float], ...]:
+def _criteria(result: Estimate, standardiser: Standardiser) -> tuple[tuple[str, float], ...]:
     """Information criteria; the scales of several series, but for one, are parameters as well."""
     own = np.asarray(standardiser.scale)
     more = len(own) - 1 if own.ndim > 1 else 0
     if not more:
-        return (("AIC", found.aic), ("AICc", found.aicc), ("BIC", found.bic))
-    k, n = found.counted + more, found.steps
-    aic = -2 * found.value + 2 * k
+        return (("AIC", result.aic), ("AICc", result.aicc), ("BIC", result.bic))
+    k, n = result.counted + more, result.steps
+    aic = -2 * result.value + 2 * k
     aicc = aic + 2 * k * (k + 1) / (n - k - 1) if n > k + 1 else float("inf")
-    return (("AIC", aic), ("AICc", aicc), ("BIC", -2 * found.value + k * float(np.log(n))))
+    return (("AIC", aic), ("AICc", aicc), ("BIC", -2 * result.value + k * float(np.log(n))))
 
 
-def _parameters(found: Estimate, standardiser: Standardiser) -> tuple[Parameter, ...]:
+def _parameters(result: Estimate, standardiser: Standardiser) -> tuple[Parameter, ...]:
     """The estimates and their standard errors in raw units."""
-    structure = cast(Structure, found.structure)
-    free = [structure.names.index(name) for name in found.names]
+    structure = cast(Structure, result.structure)
+    free = [structure.names.index(name) for name in result.names]
     M, b = raw_parameters(structure, standardiser)
     values = (M @ np.asarray(structure.natural, float) + b)[free]
-    errors = found.standard_errors
-    if found.information is not None:
+    errors = result.standard_errors
+    if result.information is not None:
         with jax.enable_x64(True):
-            slopes = np.asarray(natural_and_slopes(found.parameters, placed(found.vector))[1])
+            slopes = np.asarray(natural_and_slopes(result.parameters, placed(result.vector))[1])
         jacobian = M[np.ix_(free, free)] @ slopes
         largest = np.abs(jacobian).max(1)
         size = np.where(largest > 0, largest, 1.0)  # the square of a row may be beyond all numbers
-        errors = size * found.information.standard_errors(jacobian / size[:, None])
-        errors = np.where(np.isnan(found.standard_errors), np.nan, errors)
-    rows = zip(found.names, values, errors, strict=True)
+        errors = size * result.information.standard_errors(jacobian / size[:, None])
+        errors = np.where(np.isnan(result.standard_errors), np.nan, errors)
+    rows = zip(result.names, values, errors, strict=True)
     return tuple(
-        Parameter(name, float(value), float(error), name in found.boundary)
+        Parameter(name, float(value), float(error), name in result.boundary)
         for name, value, error in rows
     )

@@ -24,7 +24,7 @@ def read_loose(
     inputs: Any,
     targets: Any,
     irregular: bool,
-    told: Mapping[str, Any],
+    described: Mapping[str, Any],
 ) -> Sequences:
     """Sequences of frames that were handed over as arrays are: values, inputs and targets apart.
 
@@ -34,13 +34,13 @@ def read_loose(
         inputs: frames with the same index, or None.
         targets: likewise.
         irregular: as for `read_frames`.
-        told: other arguments of `Sequences.from_arrays`, None where they were not given.
+        described: other arguments of `Sequences.from_arrays`, None where they were not given.
 
     Raises:
         RekalError: inputs or targets that are no frames or have another index or the same names; another
             argument is given, which frames bring themselves.
     """
-    for name, value in told.items():
+    for name, value in described.items():
         if value is not None:
             raise RekalError(
                 f"values are a frame, which brings its names and time stamps: leave out {name}, or give "

@@ -124,17 +124,17 @@ def _tells_series(table: Table, name: str, series: tuple[str, ...]) -> bool:
 
 
 def _check_names(
-    found: Sequence[str], names: Sequence[str], what: str, aside: Sequence[str], time: str | None
+    result: Sequence[str], names: Sequence[str], what: str, aside: Sequence[str], time: str | None
 ) -> None:
     """Every name that is wanted is there, and none that nobody knows."""
     listed = ", ".join(f"'{name}'" for name in names)
     for name in names:
-        if name not in found:
-            others = [each for each in found if each not in names]
+        if name not in result:
+            others = [each for each in result if each not in names]
             close = nearest(name, others)
             meant = "" if close is None else f"; is '{close}' meant?"
             raise RekalError(f"{what} have no column '{name}'; wanted are {listed}{meant}")
-    for name in found:
+    for name in result:
         if name not in names and name not in aside and name != time:
             raise RekalError(
                 f"{what} have a column '{name}' that the model does not know; wanted are {listed}: "

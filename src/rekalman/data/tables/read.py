@@ -101,10 +101,14 @@ def read_csv(
         if sep is None and not {"sep", "delimiter", "delim_whitespace", "dialect"} & set(options):
             sep = _sniff_below(text, options.get("skiprows"), decimal)
     else:
-        found = layout(text, sep, decimal, where)
-        text, sep, units = found.body, found.sep, found.units
-        notes += found.notes
-        options |= {"header": None, "names": found.names, "skip_blank_lines": len(found.names) > 1}
+        result = layout(text, sep, decimal, where)
+        text, sep, units = result.body, result.sep, result.units
+        notes += result.notes
+        options |= {
+            "header": None,
+            "names": result.names,
+            "skip_blank_lines": len(result.names) > 1,
+        }
     if sep is not None:
         options["sep"] = sep
     table = _parse(text, {"decimal": decimal, **options}, where)

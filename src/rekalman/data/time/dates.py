@@ -235,12 +235,12 @@ def _noted(cell: str, order: str) -> str:
 
 def _by_pandas(column: pd.Series, day_first: bool = False) -> pd.Series:
     """Dates as pandas reads them, where the order is open with the day or the month first."""
-    how: dict[str, Any] = {"errors": "coerce", "utc": True, "dayfirst": day_first}
+    options: dict[str, Any] = {"errors": "coerce", "utc": True, "dayfirst": day_first}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stamps = pd.Series(pd.to_datetime(column, **how))
+        stamps = pd.Series(pd.to_datetime(column, **options))
         if stamps.isna().any() and column.nunique() <= 10_000:
-            stamps = pd.Series(pd.to_datetime(column, **how, format="mixed"))
+            stamps = pd.Series(pd.to_datetime(column, **options, format="mixed"))
     return stamps
 
 

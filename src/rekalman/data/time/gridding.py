@@ -130,17 +130,17 @@ def grids(
         series into which missing rows were put.
     """
     labels = [str(i + 1) for i in range(len(times))] if labels is None else labels
-    found = []
+    result = []
     for time, label in zip(times, labels, strict=True):
         source = where if len(labels) == 1 else f"{where}, series '{label}'"
-        found.append(regular_grid(time, source, unit=unit))
-    interval = common_interval([grid.interval for grid in found], labels, where)
+        result.append(regular_grid(time, source, unit=unit))
+    interval = common_interval([grid.interval for grid in result], labels, where)
     notes = tuple(
         f"{grid.missing} missing rows were put into gaps of series '{label}'."
-        for grid, label in zip(found, labels, strict=True)
+        for grid, label in zip(result, labels, strict=True)
         if grid.missing
     )
-    return [grid.rows for grid in found], interval, notes
+    return [grid.rows for grid in result], interval, notes
 
 
 def irregular_steps(times: Series, where: str) -> tuple[Series, float]:

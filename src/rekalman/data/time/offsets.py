@@ -38,15 +38,15 @@ def zoned(read: Dates, cells: list[str | None]) -> Dates:
     """
     filled = np.array([cell is not None for cell in cells]) & ~np.asarray(read.stamps.isna())
     offsets = [_minutes(cell) for cell in cells]
-    told = [offset for offset, there in zip(offsets, filled, strict=True) if there]
-    if not told or all(offset is None for offset in told):
+    given = [offset for offset, there in zip(offsets, filled, strict=True) if there]
+    if not given or all(offset is None for offset in given):
         return read
     note = read.note
-    if None in told:
+    if None in given:
         note = _joined(
             note, "holds times with and without an offset from UTC; those without were taken as UTC"
         )
-    known = {offset or 0 for offset in told}
+    known = {offset or 0 for offset in given}
     if len(known) == 1:
         return Dates(read.stamps.tz_localize("UTC").tz_convert(_name(known.pop())), note)
     shifts = pd.to_timedelta([offset or 0 for offset in offsets], unit="min")

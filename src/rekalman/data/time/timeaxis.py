@@ -93,20 +93,20 @@ def read_times(times: Any, unit: str | None) -> TimeAxis | None:
     items = [pd.Series(item) for item in times] if several else [pd.Series(times)]
     if all(_are_numbers(item) for item in items):
         return None
-    found, notes = [], []
+    result, notes = [], []
     for item in items:
         item = item.reset_index(drop=True).rename("times")
         read = timecolumn.read(Table(item.to_frame(), "times"), "times")
         if isinstance(read.values, pd.DatetimeIndex) and read.values.hasnans:
             row = int(np.argmax(read.values.isna())) + 1
             raise RekalError(f"times: row {row} has no usable time stamp.")
-        found.append(read.values)
+        result.append(read.values)
         notes += [] if read.note is None or read.note in notes else [read.note]
     if unit is not None:
         raise RekalError(
             "times are dates or time spans, which bring their unit: leave out time_unit."
         )
-    axis = axis_of(found, "s", "times")
+    axis = axis_of(result, "s", "times")
     return dataclasses.replace(axis, notes=(*notes, *axis.notes))
 
 

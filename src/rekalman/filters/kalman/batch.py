@@ -150,8 +150,8 @@ def _apart(
         if kalman.parallel(values.shape[0]):
             return linear_path(system, *kalman.solve(system), kalman.arithmetic)
         recursion = gains if kalman.model.diffuse else full_gains
-        found = recursion(system, kalman.arithmetic)
-        return linear_path(system, found, means(system, found), kalman.arithmetic)
+        result = recursion(system, kalman.arithmetic)
+        return linear_path(system, result, means(system, result), kalman.arithmetic)
 
     rows = (values, mask, inputs, dt)
     # Side by side, the loop over a diffuse start would wait for the longest of all.

@@ -190,7 +190,7 @@ class Kalman(GaussianFilter):
         return Evidence(jnp.where(mask, y, 0.0), mask, u)
 
     @in_own_precision
-    def absorb(
+    def condition(
         self, belief: GaussianBelief, evidence: Evidence
     ) -> tuple[GaussianBelief, Float[Array, ""], Float[Array, " obs"]]:
         """One encoded observation enters; also its log predictive density and white innovation."""
@@ -371,15 +371,15 @@ class Kalman(GaussianFilter):
         length: Array | None,
     ) -> tuple[GaussianPath, SmoothedPath]:
         system = linear_system(self.model, values, mask, inputs, dt)
-        found, run = self.solve(system)
+        result, run = self.solve(system)
         if self.parallel(values.shape[0]):
-            adjoint = parallel_adjoint(system, found, run, length)
-            smoothed = smoothed_moments(system, found, run, CovarianceForm, *adjoint)
+            adjoint = parallel_adjoint(system, result, run, length)
+            smoothed = smoothed_moments(system, result, run, CovarianceForm, *adjoint)
         elif self.arithmetic is RootForm:
-            smoothed = smooth_root(system, found, run, length)
+            smoothed = smooth_root(system, result, run, length)
         else:
-            smoothed = smooth_linear(system, found, run, CovarianceForm, length)
-        path = linear_path(system, found, run, self.arithmetic)
+            smoothed = smooth_linear(system, result, run, CovarianceForm, length)
+        path = linear_path(system, result, run, self.arithmetic)
         return path, smoothed_path(smoothed)
 
     def solve(self, system: LinearSystem) -> tuple[Gains, Means]:

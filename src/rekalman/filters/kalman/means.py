@@ -33,19 +33,19 @@ class Means(NamedTuple):
     white: Float[Array, "steps p columns"]
 
 
-def means(system: LinearSystem, found: Gains) -> Means:
+def means(system: LinearSystem, result: Gains) -> Means:
     """Run the recursion of the means over the series."""
-    J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(found.gain, system.C)
+    J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(result.gain, system.C)
     closed = small(J, system.A)
-    pull = each(found.gain[found.where], system.y) + each(J[found.where], system.drift)
-    first = each(J[:1], system.start[None])[0] + each(found.gain[:1], system.y[:1])[0]
+    pull = each(result.gain[result.where], system.y) + each(J[result.where], system.drift)
+    first = each(J[:1], system.start[None])[0] + each(result.gain[:1], system.y[:1])[0]
 
     def step(x: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
         i, pull = row
         x = applied(closed[i], x) + pull
         return x, x
 
-    _, rest = jax.lax.scan(step, first, (found.where[1:], pull[1:]))
+    _, rest = jax.lax.scan(step, first, (result.where[1:], pull[1:]))
     posterior = jnp.concatenate([first[None], rest])
     moved = each(system.A[1:] if system.A.shape[0] > 1 else system.A, posterior[:-1])
     drift = system.drift[1:] if system.drift.shape[0] > 1 else system.drift
@@ -55,7 +55,7 @@ def means(system: LinearSystem, found: Gains) -> Means:
     A = system.A[1:] if system.A.shape[0] > 1 else system.A
     seen = each(small(C, A), posterior[:-1]) + each(C, drift)
     seen = jnp.concatenate([each(system.C[:1], system.start[None]), seen])
-    return Means(prior, posterior, each(found.whitener[found.where], system.y - seen))
+    return Means(prior, posterior, each(result.whitener[result.where], system.y - seen))
 
 
 def small(left: Float[Array, "t a b"], right: Float[Array, "s b c"]) -> Float[Array, "u a c"]:

@@ -91,31 +91,31 @@ def parallel_gains(system: LinearSystem) -> Gains:
         return of((prior, *update(prior, C, noise)))
 
     def in_turn() -> Gains:
-        found = gains(system, CovarianceForm)
-        rows = (leaf[found.where] for leaf in found[:6])
+        result = gains(system, CovarianceForm)
+        rows = (leaf[result.where] for leaf in result[:6])
         return of(rows)
 
     return jax.lax.cond(certain[1:].any(), in_turn, scanned)
 
 
-def parallel_means(system: LinearSystem, found: Gains) -> Means:
+def parallel_means(system: LinearSystem, result: Gains) -> Means:
     """The recursion of the means as a scan over affine maps."""
     steps = system.y.shape[0]
     A, C = _along(system.A, steps), _along(system.C, steps)
-    J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(found.gain, C)
-    push = small(found.gain, system.y) + small(J, _along(system.drift, steps))
-    first = small(found.gain[:1], system.y[:1]) + small(J[:1], system.start[None])
+    J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(result.gain, C)
+    push = small(result.gain, system.y) + small(J, _along(system.drift, steps))
+    first = small(result.gain[:1], system.y[:1]) + small(J[:1], system.start[None])
     push = jnp.concatenate([first, push[1:]])
     closed = small(J, A).at[0].set(0.0)
     _, posterior = prefixes(_then, (closed, push))
     moved = small(A[1:], posterior[:-1]) + _along(system.drift, steps)[1:]
     prior = jnp.concatenate([system.start[None], moved])
-    return Means(prior, posterior, small(found.whitener, system.y - small(C, prior)))
+    return Means(prior, posterior, small(result.whitener, system.y - small(C, prior)))
 
 
 def parallel_adjoint(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     run: Means,
     length: Int[Array, ""] | int | None = None,
 ) -> tuple[Float[Array, "steps n columns"], Float[Array, "steps n n"]]:
@@ -124,8 +124,8 @@ def parallel_adjoint(
     n, dtype = system.P.shape[0], system.P.dtype
     real = (jnp.arange(steps) < (steps if length is None else length))[:, None, None]
     A, C = _along(system.A, steps), _along(system.C, steps)
-    UC = jnp.where(real, small(found.whitener, C), 0.0)
-    J = jnp.eye(n, dtype=dtype) - small(found.gain, C)
+    UC = jnp.where(real, small(result.whitener, C), 0.0)
+    J = jnp.eye(n, dtype=dtype) - small(result.gain, C)
     Phi = small(jnp.concatenate([A[1:], A[-1:]]), J)
     push, information = small(UC.mT, jnp.where(real, run.white, 0.0)), small(UC.mT, UC)
 

@@ -15,37 +15,37 @@ from rekalman.models.gaussian import LOG_2PI
 from rekalman.smoothers.adjoint import LinearSmoothed
 
 
-def linear_path(system: LinearSystem, found: Gains, run: Means, form: Form) -> GaussianPath:
+def linear_path(system: LinearSystem, result: Gains, run: Means, form: Form) -> GaussianPath:
     """The beliefs of a filtered series.
 
     Args:
         system: the model and the data.
-        found: the gains.
+        result: the gains.
         run: the means.
         form: what the carries of the gains are.
     """
     leave = jax.vmap(form.leave)
-    cov, prior_cov = leave(found.posterior)[found.where], leave(found.prior)[found.where]
+    cov, prior_cov = leave(result.posterior)[result.where], leave(result.prior)[result.where]
     diffuse = None
-    if found.diffuse is not None:
-        diffuse = DiffuseMoments(cov, found.diffuse.posterior, prior_cov, found.diffuse.prior)
-        cov = reported(cov, found.diffuse.posterior)
-        prior_cov = reported(prior_cov, found.diffuse.prior)
+    if result.diffuse is not None:
+        diffuse = DiffuseMoments(cov, result.diffuse.posterior, prior_cov, result.diffuse.prior)
+        cov = reported(cov, result.diffuse.posterior)
+        prior_cov = reported(prior_cov, result.diffuse.prior)
     return GaussianPath(
         mean=run.posterior[..., 0],
         cov=cov,
         prior_mean=run.prior[..., 0],
         prior_cov=prior_cov,
-        log_evidence=evidence(system, found, run)[:, 0],
+        log_evidence=evidence(system, result, run)[:, 0],
         white=run.white[..., 0],
-        judged=found.judged[found.where],
+        judged=result.judged[result.where],
         diffuse=diffuse,
     )
 
 
-def evidence(system: LinearSystem, found: Gains, run: Means) -> Float[Array, "steps columns"]:
+def evidence(system: LinearSystem, result: Gains, run: Means) -> Float[Array, "steps columns"]:
     """One-step log densities of every series, minus infinity where the model rules an observation out."""
-    constant = found.log_f[found.where] + LOG_2PI * (system.seen - found.void[found.where])
+    constant = result.log_f[result.where] + LOG_2PI * (system.seen - result.void[result.where])
     density = -0.5 * ((run.white**2).sum(1) + constant[:, None])
     refused = jax.lax.cond(
         (system.noise == 0).any(),

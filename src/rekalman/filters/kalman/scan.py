@@ -40,5 +40,5 @@ def prefixes(join: Callable[[T, T], T], elements: T, reverse: bool = False) -> T
         return jax.tree.map(keep, join(before, stretches), stretches)
 
     rounds = math.ceil(math.log2(steps)) if steps > 1 else 0
-    found = jax.lax.fori_loop(0, rounds, double, flip(elements) if reverse else elements)
-    return flip(found) if reverse else found
+    result = jax.lax.fori_loop(0, rounds, double, flip(elements) if reverse else elements)
+    return flip(result) if reverse else result

@@ -92,13 +92,13 @@ def without_values_in_padding(values: Array, lengths: Array) -> Array:
 
 
 def paths_of(
-    kalman: Kalman, system: LinearSystem, found: Gains, run: Means, lengths: Array
+    kalman: Kalman, system: LinearSystem, result: Gains, run: Means, lengths: Array
 ) -> GaussianPath:
     """The beliefs of all series that share their covariances."""
     # Worked out before they are transposed: in one go every entry would be fetched across the batch.
     run = Means(*(jax.lax.optimization_barrier(columns) for columns in run))
     first = Means(*(columns[..., :1] for columns in run))
-    path = linear_path(system._replace(y=system.y[..., :1]), found, first, kalman.arithmetic)
+    path = linear_path(system._replace(y=system.y[..., :1]), result, first, kalman.arithmetic)
     own = lambda columns: jnp.moveaxis(columns, -1, 0)  # noqa: E731
     shared = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
     every = GaussianPath(
@@ -106,7 +106,7 @@ def paths_of(
         cov=path.cov[None],
         prior_mean=own(run.prior),
         prior_cov=path.prior_cov[None],
-        log_evidence=evidence(system, found, run).T,
+        log_evidence=evidence(system, result, run).T,
         white=own(run.white),
         judged=shared(path.judged),
         diffuse=shared(path.diffuse),

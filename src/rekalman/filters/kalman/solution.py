@@ -17,7 +17,7 @@ def solve(system: LinearSystem, form: Form | None) -> tuple[Gains, Means]:
         form: how covariances are carried; None scans over time in parallel.
     """
     if form is None:
-        found = parallel_gains(system)
-        return found, parallel_means(system, found)
-    found = gains(system, form)
-    return found, means(system, found)
+        result = parallel_gains(system)
+        return result, parallel_means(system, result)
+    result = gains(system, form)
+    return result, means(system, result)

@@ -128,11 +128,11 @@ class SimulationError(eqx.Module):
             KeyboardInterrupt: Ctrl-C before the first step that made it better.
         """
         outside = jnp.result_type(float)
-        found = self.minimise(start, as_batch(data, start), callback, center)
-        if not np.trace(found.model.P) < LARGEST:
+        result = self.minimise(start, as_batch(data, start), callback, center)
+        if not np.trace(result.model.P) < LARGEST:
             raise RekalError("the states grow beyond all bounds: begin from a stable model")
-        made = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), outside), found.model)
-        return replace(found, model=made)
+        made = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), outside), result.model)
+        return replace(result, model=made)
 
     def minimise(
         self,
@@ -159,7 +159,7 @@ class SimulationError(eqx.Module):
             if center is not None:
                 toward = jax.tree.map(_double, center.weights())
                 middle = ravel_pytree((toward, jnp.zeros_like(firsts)))[0]
-            told = (batch, scored, jnp.asarray(self.ridge), middle)
+            fixed = (batch, scored, jnp.asarray(self.ridge), middle)
             limit = max(slowest(batch), spectral_radius(linear_block(model)))
             if limit >= 1:
                 raise RekalError(
@@ -168,11 +168,11 @@ class SimulationError(eqx.Module):
                 )
 
             def around(vector: np.ndarray) -> Local:
-                value, slope, curvature = _around(model, jnp.asarray(vector), *told)
+                value, slope, curvature = _around(model, jnp.asarray(vector), *fixed)
                 return Local(float(value), np.asarray(slope), np.asarray(curvature))
 
             def value(vector: np.ndarray) -> float:
-                return float(_value(model, jnp.asarray(vector), *told))
+                return float(_value(model, jnp.asarray(vector), *fixed))
 
             def project(vector: np.ndarray) -> np.ndarray:
                 moved = vector.copy()
@@ -190,14 +190,14 @@ class SimulationError(eqx.Module):
                 raise RekalError(
                     "the simulation of the start is not finite: begin from a stable model"
                 )
-            found = levenberg_marquardt(
+            result = levenberg_marquardt(
                 around, value, np.asarray(start), self.iterations, self.tolerance, after, project
             )
-            opened = ravel_pytree((model.weights(), firsts))[1](jnp.asarray(found.point))
+            opened = ravel_pytree((model.weights(), firsts))[1](jnp.asarray(result.point))
             made = with_noise(model.with_weights(opened[0]), opened[1], batch)
-        rest = (found.stopped, time.perf_counter() - began, int(np.asarray(scored).sum()))
+        rest = (result.stopped, time.perf_counter() - began, int(np.asarray(scored).sum()))
         loss = Iterations(
-            "loss", "mean squared error", found.values, *rest, rises=False, monotone=True
+            "loss", "mean squared error", result.values, *rest, rises=False, monotone=True
         )
         return Simulation(made, loss, opened[1])
 
@@ -214,23 +214,23 @@ class SimulationError(eqx.Module):
             KeyboardInterrupt: Ctrl-C before anything was learned; later it ends the search with the starts
                 that were trained.
         """
-        found, refused = [], RekalError("a search needs at least one start")
+        result, refused = [], RekalError("a search needs at least one start")
         for start in starts:
             try:
-                found.append(self.run(start, batch, callback=report))
+                result.append(self.run(start, batch, callback=report))
             except RekalError as error:
                 refused = error
                 continue
             except KeyboardInterrupt:
-                if not found:
+                if not result:
                     raise
-                found[-1] = cast(Simulation, found[-1].interrupted())
+                result[-1] = cast(Simulation, result[-1].interrupted())
                 break
-            if found[-1].stopped == "interrupted":
+            if result[-1].stopped == "interrupted":
                 break
-        if not found:
+        if not result:
             raise refused
-        return sorted(found, key=lambda each: each.history.values[-1])
+        return sorted(result, key=lambda each: each.history.values[-1])
 
 
 def simulated(

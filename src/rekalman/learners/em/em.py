@@ -198,7 +198,7 @@ class EM(eqx.Module):
         constraints = self.constraints(model)
         entries = int(np.asarray(batch.mask).sum())
         keys = self._keys(key)
-        how = (self.particles, self.proposal, self.trajectories)
+        options = (self.particles, self.proposal, self.trajectories)
         history: list[float] = []
         recent: list[StochasticRNN] = []
         stopped, began, done = "iterations", time.perf_counter(), 0
@@ -207,7 +207,7 @@ class EM(eqx.Module):
             if gaussian or self.warm_start:
                 first = gaussian_e_step(model, self.approximation, batch)[0]
             else:
-                first = e_step(model, how, batch, keys[-1])[0]
+                first = e_step(model, options, batch, keys[-1])[0]
             priors = scaled(strength, first)
             for i in range(total):
                 warming = i < self.warm_start
@@ -216,7 +216,7 @@ class EM(eqx.Module):
                     new, value = iterate_gaussian(model, *how_gaussian)
                 else:
                     draw = keys[i - self.warm_start]
-                    new, value = iterate(model, how, batch, draw, priors, constraints)
+                    new, value = iterate(model, options, batch, draw, priors, constraints)
                 value = float(value)
                 check_finite(value, i, gaussian or warming)
                 model, done = new, i + 1

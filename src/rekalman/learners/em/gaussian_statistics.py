@@ -75,11 +75,11 @@ def _network_moments(
     one = lambda mean, cov: elementwise_moments(model.f, model.slope, mean, cov)  # noqa: E731
     first, second, bend = jax.vmap(one)(smoothed.mean, smoothed.cov)
     state = smoothed.mean, _second(smoothed.mean, smoothed.cov)
-    wide = jax.vmap(jnp.diag)(bend[:-1])
+    diagonals = jax.vmap(jnp.diag)(bend[:-1])
     return Moments(
         state=state,
         before=(first[:-1], second[:-1]),
-        pair=_pair(smoothed, first[:-1], wide, valid),
+        pair=_pair(smoothed, first[:-1], diagonals, valid),
         output=state if model.linear_observation else (first, second),
     )
 

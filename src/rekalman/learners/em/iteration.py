@@ -26,14 +26,14 @@ Network = TypeVar("Network", StochasticRNN, RBFNetwork)
 
 def iterate(
     model: StochasticRNN,
-    how: Inference,
+    options: Inference,
     batch: Batch,
     key: PRNGKeyArray,
     priors: Priors,
     constraints: Constraints,
 ) -> tuple[StochasticRNN, Float[Array, ""]]:
     """One iteration with particles: the new parameters, and the log-likelihood of the old ones."""
-    statistics, log_likelihood = e_step(model, how, batch, key)
+    statistics, log_likelihood = e_step(model, options, batch, key)
     return _maximised(model, statistics, priors, constraints), log_likelihood
 
 

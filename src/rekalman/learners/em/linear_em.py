@@ -117,9 +117,9 @@ def linear_em(
                 jnp.asarray(stretch), before,
             )  # fmt: skip
             scaled = jnp.asarray(True)
-            found = np.asarray(values, np.float64)[: int(count)]
+            result = np.asarray(values, np.float64)[: int(count)]
             aims = np.asarray(objectives, np.float64)[: int(count)]
-            for value, aim in zip(found, aims, strict=True):
+            for value, aim in zip(result, aims, strict=True):
                 if not np.isfinite(value):
                     raise RekalError(
                         f"the log-likelihood is not finite at iteration {len(history) + 1}: scale "
@@ -248,8 +248,8 @@ def _stretch(
     zero = jnp.zeros((), jnp.asarray(limit).dtype)
     empty = jnp.zeros(CHUNK, model.A.dtype)
     state = (arrays, priors, empty, empty, zero, before, jnp.asarray(False))
-    arrays, priors, *told, count, _, settled = jax.lax.while_loop(going, iterate, state)
-    return eqx.combine(arrays, rest), priors, told[0], told[1], count, settled
+    arrays, priors, *recorded, count, _, settled = jax.lax.while_loop(going, iterate, state)
+    return eqx.combine(arrays, rest), priors, recorded[0], recorded[1], count, settled
 
 
 def _check(model: LinearGaussian, batch: Batch) -> None:

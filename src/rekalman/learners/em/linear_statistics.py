@@ -105,11 +105,11 @@ def linear_statistics(
     """
     mask = None if shared is not None else series.mask
     system = linear_system(model, series.values, mask, series.inputs)
-    found = gains(system, form) if shared is None else shared
-    run = means(system, found)
+    result = gains(system, form) if shared is None else shared
+    run = means(system, result)
     live = jnp.arange(series.values.shape[0]) < length
-    smoothed = smooth_linear(system, found, run, form, length)
-    value = jnp.where(live, evidence(system, found, run)[:, 0], 0.0).sum()
+    smoothed = smooth_linear(system, result, run, form, length)
+    value = jnp.where(live, evidence(system, result, run)[:, 0], 0.0).sum()
     moments = Moments(smoothed.mean[..., 0], smoothed.cov, smoothed.lag)
     return _collected(model, series, live, mask, moments), value
 

@@ -23,17 +23,17 @@ Inference = tuple[int, Proposal, int | None]
 
 @eqx.filter_jit
 def e_step(
-    model: StochasticRNN, how: Inference, batch: Batch, key: PRNGKeyArray
+    model: StochasticRNN, options: Inference, batch: Batch, key: PRNGKeyArray
 ) -> tuple[Statistics, Float[Array, ""]]:
     """Statistics summed over all series, and the log-likelihood.
 
     Args:
         model: the current parameters.
-        how: number of particles, proposal, and number of trajectories (None: marginal smoother).
+        options: number of particles, proposal, and number of trajectories (None: marginal smoother).
         batch: the series.
         key: the randomness.
     """
-    particles, proposal, trajectories = how
+    particles, proposal, trajectories = options
     filtering = ParticleFilter(model, particles, proposal)
     keys = jax.random.split(key, batch.values.shape[0])
 

@@ -84,14 +84,14 @@ def long_enough(series: list[Series], window: int, states: int) -> list[Series]:
     Raises:
         RekalError: they hold no more windows than states.
     """
-    kept = [(y, u) for y, u in series if len(y) >= 2 * window]
-    count = sum(len(y) - 2 * window + 1 for y, _ in kept)
+    usable = [(y, u) for y, u in series if len(y) >= 2 * window]
+    count = sum(len(y) - 2 * window + 1 for y, _ in usable)
     if count <= states:
         raise RekalError(
             f"{states} states need more data: the series hold only {count} windows of "
             f"{2 * window} steps"
         )
-    return kept
+    return usable
 
 
 def predictable(

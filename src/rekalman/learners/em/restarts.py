@@ -105,9 +105,9 @@ def try_starts(
         judge = dataclasses.replace(judge, particles=max(judge.particles, 4 * em.particles))
     trials: list[Trial] = []
     for name, start in starts:
-        told = None if report is None else lambda progress, name=name: report(name, progress)
+        callback = None if report is None else lambda progress, name=name: report(name, progress)
         try:
-            result = em.run(start, train, key=run_key, callback=told)
+            result = em.run(start, train, key=run_key, callback=callback)
         except KeyboardInterrupt:  # before its first iteration
             if not trials:
                 raise

@@ -17,13 +17,13 @@ from rekalman.foundation.arguments import real, seed_of, whole
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.gradient.checkpoints import Checkpoints, check_checkpoints
 from rekalman.learners.gradient.configuration import describe
+from rekalman.learners.gradient.device_data import DeviceData
 from rekalman.learners.gradient.devices import Devices
 from rekalman.learners.gradient.episodes import Episodes, as_episodes
 from rekalman.learners.gradient.metrics_log import MetricsLog
-from rekalman.learners.gradient.optimiser import Recipe, Schedule, with_parameters
-from rekalman.learners.gradient.pool import Pool
+from rekalman.learners.gradient.optimiser import OptimiserSettings, Schedule, with_parameters
 from rekalman.learners.gradient.shuffling import Disturbance, batch_size, held_out
-from rekalman.learners.gradient.training import Outlets, Plan, Training
+from rekalman.learners.gradient.training import Outputs, Plan, Training
 from rekalman.learners.gradient.training_bar import BackpropReport, each_epoch, training_bar
 from rekalman.learners.protocol import Callback, Iterations, TrainResult
 from rekalman.networks.network import Network
@@ -62,10 +62,11 @@ class Backprop:
         clip: largest norm of the gradient of all parameters together; None = none.
         window: back-propagation is cut after so many steps, at most; the belief is carried over. None = the
             whole series.
-        blackouts: share of further steps to hide from the network in training, in spans, so that it learns to
-            forecast while it learns to filter.
-        scrambles: share of steps whose entries change places, in spans. What noise hides stays hidden, but a
-            network cannot learn its pattern by heart, and learns to say of such frames that it sees nothing.
+        mask_probability: share of further steps to hide from the network in training, in spans, so that it
+            learns to forecast while it learns to filter.
+        permute_probability: share of steps whose entries change places, in spans. What noise hides stays
+            hidden, but a network cannot learn its pattern by heart, and learns to say of such frames that it
+            sees nothing.
         span_length: mean length of the spans of hidden and of scrambled steps.
         average: decay of a moving average of the parameters, which then is what is validated and handed out;
             0 = none.
@@ -89,8 +90,8 @@ class Backprop:
     warmup: int | float = 0.05
     clip: int | float | None = 5.0
     window: int | None = None
-    blackouts: int | float = 0.0
-    scrambles: int | float = 0.0
+    mask_probability: int | float = 0.0
+    permute_probability: int | float = 0.0
     span_length: int | float = 5.0
     average: int | float = 0.0
     hold_out: int | float = 0.0
@@ -108,7 +109,7 @@ class Backprop:
                 real(name, value, above=0)
         if self.schedule not in ("cosine", "constant"):
             raise RekalError(f"schedule must be 'cosine' or 'constant', but is {self.schedule!r}")
-        for name in ("warmup", "blackouts", "scrambles", "average", "hold_out"):
+        for name in ("warmup", "mask_probability", "permute_probability", "average", "hold_out"):
             value = real(name, getattr(self, name))
             if not 0 <= value < 1:
                 raise RekalError(f"{name} is a share of at least 0 and below 1, but is {value}")
@@ -174,9 +175,9 @@ class Backprop:
                 plan,
                 network,
                 devices,
-                Pool(devices, episodes.lengthened(plan.windows * plan.length)),
-                None if judged is None else Pool(devices, judged),
-                Outlets(checkpoints, log, each_epoch(callback, report)),
+                DeviceData(devices, episodes.lengthened(plan.windows * plan.length)),
+                None if judged is None else DeviceData(devices, judged),
+                Outputs(checkpoints, log, each_epoch(callback, report)),
             )
             outcome = training.run()
         records = outcome.records
@@ -218,8 +219,8 @@ class Backprop:
         if self.hold_out:
             if episodes.series < 2:
                 raise RekalError("hold_out needs at least two series, but there is one")
-            kept, apart = held_out(episodes.series, float(self.hold_out), self.seed)
-            return episodes.take(kept), episodes.take(apart)
+            training, apart = held_out(episodes.series, float(self.hold_out), self.seed)
+            return episodes.take(training), episodes.take(apart)
         if self.patience is not None:
             raise RekalError("patience needs series for validation: give some, or hold_out")
         return episodes, None
@@ -230,7 +231,7 @@ class Backprop:
         windows = -(-episodes.steps // (self.window or episodes.steps))
         steps = self.epochs * batches * windows
         return Plan(
-            recipe=Recipe(
+            recipe=OptimiserSettings(
                 self.schedule,
                 rate=_number(self.rate),
                 warmup=_number(round(self.warmup * steps)),
@@ -244,7 +245,9 @@ class Backprop:
             windows=windows,
             length=-(-episodes.steps // windows),
             disturbance=Disturbance(
-                float(self.blackouts), float(self.scrambles), float(self.span_length)
+                float(self.mask_probability),
+                float(self.permute_probability),
+                float(self.span_length),
             ),
             patience=self.patience,
             seed=self.seed,
@@ -253,12 +256,12 @@ class Backprop:
     def _configuration(
         self, network: Network, episodes: Episodes, judged: Episodes | None
     ) -> dict[str, str]:
-        found = describe("backprop", self) | describe("network", network)
+        result = describe("backprop", self) | describe("network", network)
         if (
             self.schedule == "constant" and not self.warmup
         ):  # a longer run begins like a shorter one
-            found.pop("backprop.epochs")
-        return found | describe("data", episodes) | describe("validation", judged)
+            result.pop("backprop.epochs")
+        return result | describe("data", episodes) | describe("validation", judged)
 
 
 def _number(value: int | float) -> Float[np.ndarray, ""]:

@@ -88,8 +88,8 @@ class Checkpoints:
             differs = compare(self._configuration, words[WORDS]["configuration"])
             if differs is None:
                 leaves = args.StandardRestore(None if like is None else _named(like))
-                found = self._manager.restore(epoch, args=args.Composite(**{ARRAYS: leaves}))
-                arrays = [found[ARRAYS][name] for name in sorted(found[ARRAYS])]
+                result = self._manager.restore(epoch, args=args.Composite(**{ARRAYS: leaves}))
+                arrays = [result[ARRAYS][name] for name in sorted(result[ARRAYS])]
                 return Checkpoint(arrays, words[WORDS])
         except Exception as error:
             raise RekalError(

@@ -82,35 +82,35 @@ def as_episodes(data: Frames | Sequences, network: Network, name: str = "the dat
             target; nothing to learn from.
     """
     if isinstance(data, FilmedSequences):
-        found = _of_films(data)
+        result = _of_films(data)
     elif isinstance(data, Sequences):
-        found = _of_sequences(data, network, name)
+        result = _of_sequences(data, network, name)
     else:
-        found = _of_frames(data)
-    shape, expected = found.values.shape[2:], tuple(network.encoder.shape)
+        result = _of_frames(data)
+    shape, expected = result.values.shape[2:], tuple(network.encoder.shape)
     if shape != expected:
         raise RekalError(
             f"the network sees observations of shape {expected}, but {name} have {shape}"
         )
-    width = 0 if found.inputs is None else found.inputs.shape[2]
+    width = 0 if result.inputs is None else result.inputs.shape[2]
     if width != network.layer.n_inputs:
         raise RekalError(
             f"the network has {network.layer.n_inputs} inputs, but {name} have {width}"
         )
-    target, told = found.targets.shape[2:], network.target_shape
-    if target != told:
+    target, decoded = result.targets.shape[2:], network.target_shape
+    if target != decoded:
         raise RekalError(
-            f"the network tells targets of shape {told}, but those of {name} have {target}"
+            f"the network tells targets of shape {decoded}, but those of {name} have {target}"
         )
-    if found.targets.dtype != np.uint8 and np.isinf(found.targets).any():
+    if result.targets.dtype != np.uint8 and np.isinf(result.targets).any():
         raise RekalError(f"a target of {name} is infinite: give NaN where it is unknown")
-    if not found.seen.any():
+    if not result.seen.any():
         raise RekalError(
             f"nothing of {name} is seen: a step counts as seen where no entry is missing"
         )
-    if not found.wanted.any():
+    if not result.wanted.any():
         raise RekalError(f"{name} have no known target, so there is nothing to learn from")
-    return found
+    return result
 
 
 def _of_frames(data: Frames) -> Episodes:

@@ -14,7 +14,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from rekalman.data import AnyArray
 from rekalman.learners.gradient.episodes import Episodes
-from rekalman.learners.gradient.optimiser import Recipe, State, descend, flatten, with_parameters
+from rekalman.learners.gradient.optimiser import (
+    OptimiserSettings,
+    State,
+    descend,
+    flatten,
+    with_parameters,
+)
 from rekalman.networks.network import Network
 
 
@@ -38,7 +44,7 @@ class Minibatch(NamedTuple):
     places: Int[AnyArray, " entries"] | None = None
 
 
-class Given(NamedTuple):
+class StepInputs(NamedTuple):
     """What a step reads.
 
     Attributes:
@@ -50,7 +56,7 @@ class Given(NamedTuple):
         length: length of the window.
     """
 
-    recipe: Recipe
+    recipe: OptimiserSettings
     network: Network
     same: NamedSharding
     batch: Minibatch
@@ -66,7 +72,7 @@ class Judged(NamedTuple):
 
 
 @eqx.filter_jit(donate="all-except-first")
-def step(given: Given, state: State, belief: Any) -> tuple[State, Any, Judged]:
+def step(given: StepInputs, state: State, belief: Any) -> tuple[State, Any, Judged]:
     """Move the parameters along the gradient of one window.
 
     The loss is minus the log density of the target in nats, summed over the entries of the target, mean over
@@ -158,6 +164,6 @@ def _judge(
         at = jax.lax.dynamic_slice_in_dim(batch.scrambled, begin, length, 1)
         mixed = values.reshape(*at.shape, -1)[:, :, batch.places].reshape(values.shape)
         values = jnp.where(jnp.expand_dims(at, tuple(range(2, values.ndim))), mixed, values)
-    told = network.run(values, seen, window.inputs, window.dt, belief)
-    density = jnp.where(wanted, told.distribution.log_prob(window.targets), 0.0)
-    return Judged(-density.sum(), wanted.sum(dtype=density.dtype)), told.last
+    output = network.run(values, seen, window.inputs, window.dt, belief)
+    density = jnp.where(wanted, output.distribution.log_prob(window.targets), 0.0)
+    return Judged(-density.sum(), wanted.sum(dtype=density.dtype)), output.last

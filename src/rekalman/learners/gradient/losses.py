@@ -84,10 +84,10 @@ def not_finite(where: str, folder: Path | None, done: int) -> RekalError:
         folder: where checkpoints are, or None.
         done: how many epochs are done.
     """
-    told = f"the loss {where}: lower the rate, or clip more"
+    sentence = f"the loss {where}: lower the rate, or clip more"
     if folder is not None and done:
-        told += (
+        sentence += (
             f"; to go on from epoch {done}, train what rekalman.load_checkpoint reads from {folder}, with "
             "another folder for its checkpoints"
         )
-    return RekalError(told)
+    return RekalError(sentence)

@@ -51,19 +51,19 @@ class MetricsLog:
             check_writable(csv)
         self._csv = csv
         self._events: Any = None if tensorboard is None else _event_writer(tensorboard)
-        self._told = 0
+        self._written = 0
 
     def write(self, records: list[Record]) -> None:
         """Write all epochs so far."""
         if self._csv is not None:
             write_whole(self._csv, "\n".join([",".join(Record._fields), *map(_line, records), ""]))
         if self._events is not None:
-            for record in records[self._told :]:
+            for record in records[self._written :]:
                 for name, value in record._asdict().items():
                     if name != "epoch" and value is not None:
                         self._events.add_scalar(name, value, record.epoch)
             self._events.flush()
-        self._told = len(records)
+        self._written = len(records)
 
     def close(self) -> None:
         """Close the events."""

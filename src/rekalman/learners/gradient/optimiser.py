@@ -19,7 +19,7 @@ from rekalman.networks.network import Network
 Schedule = Literal["cosine", "constant"]
 
 
-class Recipe(NamedTuple):
+class OptimiserSettings(NamedTuple):
     """How parameters are moved. Numbers are arrays, so that others need no new compilation.
 
     Attributes:
@@ -73,7 +73,7 @@ def with_parameters(network: Network, vector: Float[Array, " parameters"]) -> Ne
     return eqx.combine(ravel_pytree(arrays)[1](vector), rest)
 
 
-def begin(recipe: Recipe, parameters: Float[Array, " parameters"]) -> State:
+def begin(recipe: OptimiserSettings, parameters: Float[Array, " parameters"]) -> State:
     """The state before the first step, in memory of its own."""
     import optax  # only where networks are trained: it takes a fifth of a second
 
@@ -82,7 +82,7 @@ def begin(recipe: Recipe, parameters: Float[Array, " parameters"]) -> State:
     return State(jnp.copy(parameters), moments, average, jnp.zeros((), jnp.int32))
 
 
-def learning_rate(recipe: Recipe, step: Int[Array, ""]) -> Float[AnyArray, ""]:
+def learning_rate(recipe: OptimiserSettings, step: Int[Array, ""]) -> Float[AnyArray, ""]:
     """The rate of a step, counted from 0: a linear rise, then half a cosine down to 0 or a constant."""
     rise = jnp.minimum(1.0, (step + 1) / jnp.maximum(recipe.warmup, 1.0))
     if recipe.schedule == "constant":
@@ -93,7 +93,7 @@ def learning_rate(recipe: Recipe, step: Int[Array, ""]) -> Float[AnyArray, ""]:
 
 
 def descend(
-    recipe: Recipe, state: State, gradient: Float[Array, " parameters"]
+    recipe: OptimiserSettings, state: State, gradient: Float[Array, " parameters"]
 ) -> tuple[State, Float[Array, ""]]:
     """One step of Adam (Kingma and Ba 2015).
 

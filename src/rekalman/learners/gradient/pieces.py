@@ -62,12 +62,12 @@ def pieces(
         targets, NaN where it does not count.
     """
     rows, seen, wanted = rows_shown(data) if shown is None else shown
-    found: list[tuple[int, int, int, int]] = []
+    result: list[tuple[int, int, int, int]] = []
     for i, steps in enumerate(np.asarray(data.lengths)):
         first, last = round(begin * steps), round(end * steps)
         for at in range(first, last, length):
-            found.append((i, max(0, at - warm_up), at, min(at + length, last)))
-    which, starts, counts, ends = (np.array(column) for column in zip(*found, strict=True))
+            result.append((i, max(0, at - warm_up), at, min(at + length, last)))
+    which, starts, counts, ends = (np.array(column) for column in zip(*result, strict=True))
     index = starts[:, None] + np.arange(int((ends - starts).max()))
     inside = index < ends[:, None]
     index = np.minimum(index, data.steps - 1)
@@ -93,13 +93,13 @@ def pieces(
 
 def joined(parts: Iterable[Sequences]) -> Sequences:
     """Pieces of the same series that were shown in several ways, as one."""
-    found = list(parts)
+    result = list(parts)
 
     def together(name: str) -> np.ndarray | None:
-        arrays = [getattr(part, name) for part in found]
+        arrays = [getattr(part, name) for part in result]
         return None if arrays[0] is None else np.concatenate(arrays)
 
     names = ("values", "mask", "lengths", "targets", "inputs", "dt")
-    series_names = tuple(name for part in found for name in part.series_names)
+    series_names = tuple(name for part in result for name in part.series_names)
     arrays = {name: together(name) for name in names}
-    return dataclasses.replace(found[0], **arrays, series_names=series_names)
+    return dataclasses.replace(result[0], **arrays, series_names=series_names)

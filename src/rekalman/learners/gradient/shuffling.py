@@ -8,20 +8,20 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
-_SPLIT, _ORDER, _BLACKOUT, _SCRAMBLE = 0, 1, 2, 3  # what a stream of random numbers is for
+_SPLIT, _ORDER, _MASK, _PERMUTE = 0, 1, 2, 3  # what a stream of random numbers is for
 
 
 class Disturbance(NamedTuple):
     """What training does to steps so that a network learns more from them.
 
     Attributes:
-        blackouts: share of the steps to hide.
-        scrambles: share of the steps whose entries change places.
+        mask_probability: share of the steps to hide.
+        permute_probability: share of the steps whose entries change places.
         length: mean length of the spans of such steps.
     """
 
-    blackouts: float = 0.0
-    scrambles: float = 0.0
+    mask_probability: float = 0.0
+    permute_probability: float = 0.0
     length: float = 5.0
 
 
@@ -88,14 +88,14 @@ def shuffled(
 
     for number, draw in enumerate(_cut(order, size)):
         yield draw._replace(
-            hidden=drawn(disturbance.blackouts, _BLACKOUT, number),
-            scrambled=drawn(disturbance.scrambles, _SCRAMBLE, number),
+            hidden=drawn(disturbance.mask_probability, _MASK, number),
+            scrambled=drawn(disturbance.permute_probability, _PERMUTE, number),
         )
 
 
 def places(entries: int, seed: int, epoch: int, number: int) -> Int[np.ndarray, " entries"]:
     """Where each entry of a scrambled step of a batch comes from."""
-    random = np.random.default_rng((seed, _SCRAMBLE, epoch, number, 1))
+    random = np.random.default_rng((seed, _PERMUTE, epoch, number, 1))
     return random.permutation(entries).astype(np.int32)
 
 

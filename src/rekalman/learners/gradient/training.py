@@ -13,12 +13,18 @@ from jaxtyping import Float
 
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.gradient.checkpoints import Checkpoint, Checkpoints
+from rekalman.learners.gradient.device_data import DeviceData
 from rekalman.learners.gradient.devices import Devices
-from rekalman.learners.gradient.gradient_step import Given, judge, step
+from rekalman.learners.gradient.gradient_step import StepInputs, judge, step
 from rekalman.learners.gradient.losses import Losses, not_finite
 from rekalman.learners.gradient.metrics_log import MetricsLog, Record
-from rekalman.learners.gradient.optimiser import Recipe, State, begin, flatten, learning_rate
-from rekalman.learners.gradient.pool import Pool
+from rekalman.learners.gradient.optimiser import (
+    OptimiserSettings,
+    State,
+    begin,
+    flatten,
+    learning_rate,
+)
 from rekalman.learners.gradient.shuffling import Disturbance, batch_size, in_order, places, shuffled
 from rekalman.learners.gradient.training_bar import BackpropReport
 from rekalman.networks.network import Network
@@ -39,7 +45,7 @@ class Plan(NamedTuple):
         seed: start of all randomness.
     """
 
-    recipe: Recipe
+    recipe: OptimiserSettings
     epochs: int
     size: int
     batches: int
@@ -50,7 +56,7 @@ class Plan(NamedTuple):
     seed: int
 
 
-class Outlets(NamedTuple):
+class Outputs(NamedTuple):
     """Where a run tells of itself.
 
     Attributes:
@@ -86,9 +92,9 @@ class Training:
         plan: Plan,
         network: Network,
         devices: Devices,
-        pool: Pool,
-        judged: Pool | None,
-        outlets: Outlets,
+        pool: DeviceData,
+        judged: DeviceData | None,
+        outlets: Outputs,
     ) -> None:
         """Begin, or continue from the last checkpoint.
 
@@ -148,12 +154,14 @@ class Training:
         draws = shuffled(pool.series, plan.size, plan.seed, epoch, pool.steps, disturbance)
         for number, draw in enumerate(draws):
             moved = (
-                places(pool.entries, plan.seed, epoch, number) if disturbance.scrambles else None
+                places(pool.entries, plan.seed, epoch, number)
+                if disturbance.permute_probability
+                else None
             )
             batch, belief = pool.batch(draw, moved), None
             for window in range(plan.windows):
                 at = np.array(window * plan.length, np.int32)
-                given = Given(
+                given = StepInputs(
                     plan.recipe, self._network, self._devices.same, batch, at, plan.length
                 )
                 self._state, belief, judged = step(given, self._state, belief)
@@ -161,7 +169,7 @@ class Training:
         losses.fetch()
         return losses.mean, losses.speed
 
-    def _validate(self, pool: Pool) -> float:
+    def _validate(self, pool: DeviceData) -> float:
         size = batch_size(pool.series, self._plan.size, self._devices.count)
         parts = [
             judge(self._state.result, self._network, self._devices.same, pool.batch(draw))
@@ -198,10 +206,10 @@ class Training:
 
     def _load(self, checkpoints: Checkpoints) -> None:
         leaves, tree = jax.tree.flatten((self._state, self._best))
-        found = checkpoints.load(leaves)
-        if found is not None:
-            self._state, self._best = jax.tree.unflatten(tree, found.arrays)
-            self._records = [Record(*row) for row in found.words["records"]]
+        result = checkpoints.load(leaves)
+        if result is not None:
+            self._state, self._best = jax.tree.unflatten(tree, result.arrays)
+            self._records = [Record(*row) for row in result.words["records"]]
         if len(self._records) > self._plan.epochs:
             raise RekalError(
                 f"{checkpoints.folder}: this checkpoint is of {len(self._records)} epochs already, "

@@ -29,11 +29,11 @@ def block_of(model: Any, name: str) -> Any:
 
 def _leaves(model: Any) -> dict[str, Any]:
     """All leaves of both functions, whatever they are."""
-    found = {}
+    result = {}
     for name in FUNCTIONS:
         paths, _ = jax.tree_util.tree_flatten_with_path(getattr(model, name))
-        found.update({_label((GetAttrKey(name), *path)): leaf for path, leaf in paths})
-    return found
+        result.update({_label((GetAttrKey(name), *path)): leaf for path, leaf in paths})
+    return result
 
 
 def _label(path: tuple[Any, ...]) -> str:

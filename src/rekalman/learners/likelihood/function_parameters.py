@@ -39,10 +39,10 @@ def function_parameters(
     known = (*arrays, *COVARIANCES)
     frozen = []
     for name in freeze:
-        found = [each for each in known if _within(each, name)]
-        if not found and name not in FUNCTIONS:
+        result = [each for each in known if _within(each, name)]
+        if not result and name not in FUNCTIONS:
             raise RekalError(f"the model has no parameter {name!r}: use one of {', '.join(known)}")
-        frozen += found
+        frozen += result
     for name, mask in (fixed or {}).items():
         if name not in arrays:
             raise RekalError(f"entries of {name!r} cannot be fixed: use one of {', '.join(arrays)}")

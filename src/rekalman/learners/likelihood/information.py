@@ -52,9 +52,9 @@ class Information(eqx.Module):
 
     def newton(self, slope: Float[np.ndarray, " parameters"]) -> Float[np.ndarray, " parameters"]:
         """The step to the top of the parabola, upwards also where the likelihood is hollow."""
-        kept = np.abs(self.values) > SMALLEST * np.abs(self.values).max(initial=0.0)
-        ways = self.scale[:, None] * self.vectors[:, kept]
-        step = ways @ ((ways.T @ slope) / np.abs(self.values[kept]))
+        significant = np.abs(self.values) > SMALLEST * np.abs(self.values).max(initial=0.0)
+        ways = self.scale[:, None] * self.vectors[:, significant]
+        step = ways @ ((ways.T @ slope) / np.abs(self.values[significant]))
         return step / max(1.0, float(np.abs(step).max(initial=0.0)) / LONGEST)
 
     def standard_errors(
@@ -109,6 +109,6 @@ def decomposed(matrix: Float[np.ndarray, "parameters parameters"]) -> Informatio
     floor = SMALLEST * max(float(diagonal.max(initial=0.0)), np.finfo(float).tiny)
     scale = 1 / np.sqrt(np.maximum(diagonal, floor))
     values, vectors = np.linalg.eigh(matrix * scale[:, None] * scale[None, :])
-    kept = values > SMALLEST * values[-1]
-    half = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
-    return Information(matrix, half @ half.T, values, vectors, vectors[:, ~kept].T, scale)
+    significant = values > SMALLEST * values[-1]
+    half = scale[:, None] * vectors[:, significant] / np.sqrt(values[significant])
+    return Information(matrix, half @ half.T, values, vectors, vectors[:, ~significant].T, scale)

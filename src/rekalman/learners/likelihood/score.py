@@ -45,27 +45,27 @@ def _forward(form: Form, system: LinearSystem) -> tuple[Array, tuple[LinearSyste
     return _value(system, *solution), (system, *solution)
 
 
-def _value(system: LinearSystem, found: Gains, run: Means) -> Float[Array, ""]:
-    return jnp.where(_real(system)[:, None], evidence(system, found, run), 0.0).sum()
+def _value(system: LinearSystem, result: Gains, run: Means) -> Float[Array, ""]:
+    return jnp.where(_real(system)[:, None], evidence(system, result, run), 0.0).sum()
 
 
 @eqx.filter_jit
 def score(
-    form: Form, system: LinearSystem, found: Gains, run: Means
+    form: Form, system: LinearSystem, result: Gains, run: Means
 ) -> tuple[Float[Array, ""], LinearSystem]:
     """The log-likelihood of a series that has been filtered, and its gradient.
 
     Args:
         form: how covariances are carried.
         system: the model and the data.
-        found: the gains.
+        result: the gains.
         run: the means.
 
     Returns:
         The value, and its slope in every array of the system but `settled`, which has none.
     """
-    (slopes,) = _backward(form, (system, found, run), jnp.ones((), system.P.dtype))
-    return _value(system, found, run), slopes._replace(settled=None)
+    (slopes,) = _backward(form, (system, result, run), jnp.ones((), system.P.dtype))
+    return _value(system, result, run), slopes._replace(settled=None)
 
 
 def _real(system: LinearSystem) -> Bool[Array, " steps"]:
@@ -76,19 +76,21 @@ def _real(system: LinearSystem) -> Bool[Array, " steps"]:
 def _backward(
     form: Form, saved: tuple[LinearSystem, Gains, Means], slope: Float[Array, ""]
 ) -> tuple[LinearSystem]:
-    system, found, run = saved
+    system, result, run = saved
     real = _real(system)
     length = real.sum(dtype=jnp.int32)
     run = run._replace(white=jnp.where(real[:, None, None], run.white, 0.0))
     leave = jax.vmap(form.leave)
-    prior, posterior = leave(found.prior), leave(found.posterior)
-    spread = _spread(system, found, prior, posterior, length)
+    prior, posterior = leave(result.prior), leave(result.posterior)
+    spread = _spread(system, result, prior, posterior, length)
 
-    r = gradients(system, found, run)
+    r = gradients(system, result, run)
     later = system.A[1:] if system.A.shape[0] > 1 else system.A
     before = jnp.concatenate([each(later.mT, r[1:]), jnp.zeros_like(r[:1])])
-    u = each(found.whitener.mT[found.where], run.white) - each(found.gain.mT[found.where], before)
-    smoothed = smoothed_means(system, found, run, prior, r, length)
+    u = each(result.whitener.mT[result.where], run.white) - each(
+        result.gain.mT[result.where], before
+    )
+    smoothed = smoothed_means(system, result, run, prior, r, length)
     gradient = LinearSystem(
         A=_over_time(r[1:], smoothed[:-1].mT, system.A, first=False) - spread.A,
         Q=0.5 * (_over_time(r[1:], r[1:].mT, system.Q, first=False) - spread.Q),
@@ -102,10 +104,10 @@ def _backward(
         seen=jnp.where(real, -0.5 * LOG_2PI, 0.0).astype(system.seen.dtype),
         settled=jnp.zeros(()),
     )
-    if found.diffuse is not None:
-        phase = found.diffuse
-        N = every_curvature(system, found, run, length)
-        law = unknown_spread(system, found, N, length)
+    if result.diffuse is not None:
+        phase = result.diffuse
+        N = every_curvature(system, result, run, length)
+        law = unknown_spread(system, result, N, length)
         gradient = gradient._replace(
             A=gradient.A
             + _over_time(law.slope[1:].mT, phase.posterior[:-1].mT, system.A, first=False),
@@ -127,7 +129,7 @@ class Spread(NamedTuple):
 
 def _spread(
     system: LinearSystem,
-    found: Gains,
+    result: Gains,
     prior: Float[Array, "steps n n"],
     posterior: Float[Array, "steps n n"],
     length: Int[Array, ""],
@@ -135,13 +137,13 @@ def _spread(
     """`N_t A_t P_{t-1}`, `N_t`, `Gamma_t P_t^-` and the diagonal of `Delta_t`, summed where constant."""
 
     def sink(sums: Spread, t: Array, step: Step) -> Spread:
-        i = found.where[t]
-        C, K, U = at(system.C, i), found.gain[i], found.whitener[i]
+        i = result.where[t]
+        C, K, U = at(system.C, i), result.gain[i], result.whitener[i]
         KN = product(K.T, step.moved)
         Delta = product(U.T, U) + product(KN, K)
         Gamma = product(Delta, C) - KN
         inner = step.times * (t > 0)
-        A_P = product(at(system.A, t), posterior[found.where[jnp.maximum(t - 1, 0)]])
+        A_P = product(at(system.A, t), posterior[result.where[jnp.maximum(t - 1, 0)]])
         return Spread(
             _sunk(sums.A, t, product(step.N, A_P), inner),
             _sunk(sums.Q, t, step.N, inner),
@@ -151,7 +153,7 @@ def _spread(
         )
 
     like = (system.A, system.Q, system.C, system.noise, system.P)
-    spread, where = curvatures(system, found, sink, Spread(*map(jnp.zeros_like, like)), length)
+    spread, where = curvatures(system, result, sink, Spread(*map(jnp.zeros_like, like)), length)
     # Where a block is given step by step, skipped steps have the share of the one they were skipped at.
     every = lambda sums: sums if sums.shape[0] == 1 else sums[where]  # noqa: E731
     return spread._replace(C=every(spread.C), noise=every(spread.noise))

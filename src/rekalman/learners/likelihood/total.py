@@ -109,10 +109,10 @@ def total_log_likelihood(
     """
     if model.linear:
         linear = cast(LinearModel, model)
-        how = Kalman(linear).arithmetic if form is None else form
+        options = Kalman(linear).arithmetic if form is None else form
 
         def one(row: Row, length: Array | None) -> Array:
-            return log_likelihood(_system(linear, row, length), how)
+            return log_likelihood(_system(linear, row, length), options)
     else:
         assert filtering is not None
         algorithm = cast(NonlinearFilter, filtering.of(model))

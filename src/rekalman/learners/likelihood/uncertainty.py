@@ -115,14 +115,14 @@ def _block_slopes(
     return jax.jacfwd(blocks)(vector)
 
 
-def estimated(found: Estimate, interval: int | float | None) -> Uncertainty | None:
+def estimated(result: Estimate, interval: int | float | None) -> Uncertainty | None:
     """The uncertainty of a linear maximum-likelihood estimate, if its standard errors were worked out.
 
     A model whose matrices change from step to step has none.
     """
-    if found.information is None or not (found.model.linear and found.model.time_invariant):
+    if result.information is None or not (result.model.linear and result.model.time_invariant):
         return None
-    return uncertainty_of(found.parameters, found.vector, found.information, interval or 1.0)
+    return uncertainty_of(result.parameters, result.vector, result.information, interval or 1.0)
 
 
 def model_uncertainty(
@@ -172,8 +172,8 @@ def _information(
     for i in range(vector.size):
         shift = np.zeros(vector.size)
         shift[i] = STEP * max(1.0, abs(vector[i]))
-        (up, wide), (down, narrow) = at(vector + shift), at(vector - shift)
-        moved, spread = (up - down) / (2 * shift[i]), (wide - narrow) / (2 * shift[i])
+        (up, spread_up), (down, narrow) = at(vector + shift), at(vector - shift)
+        moved, spread = (up - down) / (2 * shift[i]), (spread_up - narrow) / (2 * shift[i])
         rows.append(np.concatenate([moved + 0.5 * white * spread, spread / np.sqrt(2)]))
     slopes = np.stack(rows)
     slopes[~np.isfinite(slopes).all(1)] = 0.0  # the edge of what has a likelihood: not determined
@@ -195,10 +195,10 @@ def _innovations(
 
     def one(row: Any) -> tuple[Array, Array]:
         system = linear_system(model, *row)
-        found = gains(system, form)
-        scale = jnp.diagonal(found.whitener, axis1=-2, axis2=-1)
-        scale = jnp.where(found.judged, scale, 1.0)  # what has no density tells nothing
-        return means(system, found).white[..., 0], -2 * jnp.log(scale)[found.where]
+        result = gains(system, form)
+        scale = jnp.diagonal(result.whitener, axis1=-2, axis2=-1)
+        scale = jnp.where(result.judged, scale, 1.0)  # what has no density tells nothing
+        return means(system, result).white[..., 0], -2 * jnp.log(scale)[result.where]
 
     each = [jax.lax.map(one, (g.values, g.mask, g.inputs, g.dt)) for g in groups]
     joined = lambda k: jnp.concatenate([part[k].reshape(-1) for part in each])  # noqa: E731

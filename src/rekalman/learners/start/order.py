@@ -119,7 +119,7 @@ def choose_order(
         raise RekalError(f"the numbers of states to try must be at least 1, but are {list(states)}")
     if not 0 < hold_out < 1:
         raise RekalError(f"hold_out must lie between 0 and 1, but is {hold_out}")
-    found: list[Order] = []
+    result: list[Order] = []
     refused: RekalError | None = None
     with jax.enable_x64(True):
         batch = in_double(batch)
@@ -128,12 +128,12 @@ def choose_order(
             if report is not None:
                 report(count)
             try:
-                found.append(_candidate(batch, train, count, iterations))
+                result.append(_candidate(batch, train, count, iterations))
             except RekalError as why:
                 refused = why
-    if not found:
+    if not result:
         raise refused or RekalError("no number of states is possible")
-    return Orders(tuple(found))
+    return Orders(tuple(result))
 
 
 def counted(states: int, obs: int, inputs: int) -> int:

@@ -70,10 +70,10 @@ def rbf_starts(
 def embedded(series: list[Series], states: int) -> list[Guess]:
     """Principal components of the last samples, just as many as give so many states."""
     width = -(-states // series[0][0].shape[1])
-    kept = [(y, u) for y, u in series if len(y) > width]
-    if not kept:
+    usable = [(y, u) for y, u in series if len(y) > width]
+    if not usable:
         raise RekalError(f"{states} states need series of more than {width} steps")
-    past = [np.hstack([y[width - 1 - k : len(y) - k] for k in range(width)]) for y, _ in kept]
+    past = [np.hstack([y[width - 1 - k : len(y) - k] for k in range(width)]) for y, _ in usable]
     joined = np.vstack(past)
     values, vectors = np.linalg.eigh(np.cov(joined.T).reshape(joined.shape[1], -1))
     ways = vectors[:, ::-1][:, :states] / np.sqrt(
@@ -82,21 +82,21 @@ def embedded(series: list[Series], states: int) -> list[Guess]:
     mean = joined.mean(0)
     return [
         ((p - mean) @ ways, y[width - 1 :], u[width - 1 :])
-        for p, (y, u) in zip(past, kept, strict=True)
+        for p, (y, u) in zip(past, usable, strict=True)
     ]
 
 
 def foretold(series: list[Series], states: int, window: int) -> list[Guess]:
     """What the past says of the future, scaled to unit variance."""
-    kept = long_enough(series, window, states)
-    scores, stops = predictable(kept, window, RIDGE)
+    usable = long_enough(series, window, states)
+    scores, stops = predictable(usable, window, RIDGE)
     if scores.shape[1] < states:
         return embedded(series, states)
     scores = scores[:, :states]
     x = (scores - scores.mean(0)) / scores.std(0)
     return [
         (s, y[window - 1 :][: len(s)], u[window - 1 :][: len(s)])
-        for s, (y, u) in zip(np.split(x, stops[:-1]), kept, strict=True)
+        for s, (y, u) in zip(np.split(x, stops[:-1]), usable, strict=True)
     ]
 
 
@@ -141,7 +141,10 @@ def placed(points: np.ndarray, count: int) -> Kernels:
     apart = np.linalg.norm(centers[:, None] - centers, axis=-1)
     near = np.sort(apart, 1)[:, 1 : 1 + NEAR] if count > 1 else np.ones((1, 1))
     radius = max(float(np.sqrt((near**2).mean())), 0.1)
-    wide = radius**2 * np.eye(points.shape[1])
+    covariance = radius**2 * np.eye(points.shape[1])
     return Kernels(
-        *(jnp.asarray(v) for v in (centers, np.broadcast_to(wide, (count, *wide.shape))))
+        *(
+            jnp.asarray(v)
+            for v in (centers, np.broadcast_to(covariance, (count, *covariance.shape)))
+        )
     )

@@ -101,8 +101,8 @@ def leaky(
     decay = 0.9 * np.arange(1, extra + 1) / (extra + 1)
     rows, columns = np.arange(C.shape[0])[:, None], np.arange(extra)[None, :]
     small = 0.1 * np.abs(C).max() * np.cos(rows + (rows + 1) * (columns + 1))
-    wide = np.zeros((states, states))
-    wide[:rank, :rank], wide[rank:, rank:] = A, np.diag(decay)
+    padded = np.zeros((states, states))
+    padded[:rank, :rank], padded[rank:, rank:] = A, np.diag(decay)
     noise = np.zeros((states, states))
     noise[:rank, :rank], noise[rank:, rank:] = Q, np.diag(scale**2 * (1 - decay**2))
-    return wide, np.hstack([C, small]), noise, np.concatenate([c, np.zeros(extra)])
+    return padded, np.hstack([C, small]), noise, np.concatenate([c, np.zeros(extra)])

@@ -243,9 +243,12 @@ class Kinematic(Component):
         total = power[:, None] + power[None, :] + 1
         Q = scale[:, None] * scale[None, :] * dt**total / total
         each = jnp.eye(self.axes, dtype=dtype)
-        wide = lambda block: jnp.kron(each, jnp.asarray(block, dtype))  # noqa: E731
+        expanded = lambda block: jnp.kron(each, jnp.asarray(block, dtype))  # noqa: E731
         return Part(
-            wide(A), wide(np.eye(1, n)), jnp.exp(self.free[0]) * wide(Q), wide(np.zeros((n, n)))
+            expanded(A),
+            expanded(np.eye(1, n)),
+            jnp.exp(self.free[0]) * expanded(Q),
+            expanded(np.zeros((n, n))),
         )
 
     @in_own_precision

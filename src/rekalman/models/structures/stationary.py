@@ -86,10 +86,10 @@ class Oscillator(Component):
         power = np.abs(np.fft.rfft(z - z.mean()))[1:-1] if len(z) > 4 else np.ones(1)
         frequency = (1 + int(np.argmax(power))) / max(len(z), 5)
         share = float(np.clip(2 * frequency, 1e-3, 0.999))
-        found = np.array(
+        result = np.array(
             [np.log(share / (1 - share)), np.log(9.0), np.log(0.1 * raised(float(np.var(y)), y))]
         )
-        return np.where([*self.known, False], np.asarray(self.free, float), found)
+        return np.where([*self.known, False], np.asarray(self.free, float), result)
 
 
 class Autoregression(Component):

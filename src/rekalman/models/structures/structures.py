@@ -261,8 +261,8 @@ class Structure(Parametrised):
 def _built(structure: Structure) -> LinearGaussian | LinearContinuous:
     """The model of a structure in one compiled function, not one for each operation."""
     step = structure.interval
-    found = [part.part() if step is None else part.flow() for part in structure.parts]
-    parts = [part for part in found if part is not None]
+    result = [part.part() if step is None else part.flow() for part in structure.parts]
+    parts = [part for part in result if part is not None]
     diagonal = jax.scipy.linalg.block_diag
     A, Q, P = (diagonal(*(getattr(part, name) for part in parts)) for name in "AQP")
     C = jnp.concatenate([part.C for part in parts], 1)

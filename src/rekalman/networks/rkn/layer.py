@@ -66,19 +66,19 @@ class RKN(Layer):
     options: RKNOptions = eqx.field(static=True)
 
     @classmethod
-    def create(cls, latent: int, *, inputs: int = 0, key: PRNGKeyArray, **how: Any) -> RKN:
+    def create(cls, latent: int, *, inputs: int = 0, key: PRNGKeyArray, **keywords: Any) -> RKN:
         """Draw a network.
 
         Args:
             latent: size `m` of the latent observation; the state has `2 m` entries.
             inputs: number of known inputs.
             key: randomness.
-            **how: options, see `RKNOptions`.
+            **keywords: options, see `RKNOptions`.
 
         Raises:
             RekalError: a size that is not positive, or an option that is unknown, out of range or useless.
         """
-        options = RKNOptions.of(how)
+        options = RKNOptions.of(keywords)
         if latent < 1 or inputs < 0:
             raise RekalError(f"an RKN needs latent >= 1 and inputs >= 0, not {latent} and {inputs}")
         if options.control != RKNOptions.control and not inputs:

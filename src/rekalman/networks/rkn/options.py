@@ -105,17 +105,19 @@ class RKNOptions:
         activation_function(self.activation)
 
     @classmethod
-    def of(cls, how: dict[str, Any]) -> RKNOptions:
+    def of(cls, options: dict[str, Any]) -> RKNOptions:
         """Options by name.
 
         Raises:
             RekalError: one is unknown or out of range.
         """
         known = [field.name for field in fields(cls)]
-        for name in how:
+        for name in options:
             if name not in known:
                 raise RekalError(f"an RKN has no option {name!r}: use one of {', '.join(known)}")
-        chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in how.items()}
+        chosen: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in options.items()
+        }
         return cls(**chosen)
 
     @property

@@ -50,8 +50,8 @@ def scan_rkn(
         want_prior: whether the beliefs before the updates are wanted; else None stands for them.
     """
     latent = first.p.shape[-1]
-    found: Any = _scan(*fill(dynamics, first, steps), want_prior)
-    posterior, prior = found
+    result: Any = _scan(*fill(dynamics, first, steps), want_prior)
+    posterior, prior = result
     return cut(posterior, latent), None if prior is None else cut(prior, latent)
 
 
@@ -77,8 +77,8 @@ def _forward(
     return out, (dynamics, steps, posterior, prior, hidden)
 
 
-def _backward(want_prior: bool, kept: Any, cotangents: Any) -> tuple[Dynamics, Moments, Steps]:
-    dynamics, steps, posterior, prior, hidden = kept
+def _backward(want_prior: bool, retained: Any, cotangents: Any) -> tuple[Dynamics, Moments, Steps]:
+    dynamics, steps, posterior, prior, hidden = retained
     table = rows_of(dynamics.bases, steps.move.length)
     padded = jnp.pad(table, ((0, -len(table) % ROWS), (0, 0)))
 

@@ -96,34 +96,34 @@ class _Saved(NamedTuple):
     frames: Array
     first: Stage
     second: Stage
-    found: tuple[Array, Kept, Array, Kept]
+    pooled: tuple[Array, Kept, Array, Kept]
 
 
 def _forward(plan: Plan, frames: Array, first: Stage, second: Stage) -> tuple[Array, _Saved]:
     rows = plan.first_rows(frames.shape)
 
     def chunk(frames: Array) -> tuple[Array, Kept, Array, Kept]:
-        z, kept = _pool(plan, plan.first_windows(frames), first)
-        return z, kept, *_pool(plan, plan.second_windows(z, first, rows), second)
+        z, saved = _pool(plan, plan.first_windows(frames), first)
+        return z, saved, *_pool(plan, plan.second_windows(z, first, rows), second)
 
-    found = jax.lax.map(chunk, split(frames))
-    return join(found[2], len(frames)), _Saved(frames, first, second, found)
+    result = jax.lax.map(chunk, split(frames))
+    return join(result[2], len(frames)), _Saved(frames, first, second, result)
 
 
 def _backward(plan: Plan, saved: _Saved, g: Array) -> tuple[Array | None, Stage, Stage]:
-    frames, first, second, found = saved
+    frames, first, second, result = saved
     rows = plan.first_rows(frames.shape)
     normed = plan.eps is not None
 
     def chunk(total: tuple[Stage, Stage], these: tuple) -> tuple[tuple[Stage, Stage], Array | None]:
-        frames, (z, kept, z2, kept2), g = these
+        frames, (z, retained, z2, kept2), g = these
         windows, pull = jax.vjp(lambda z, s: plan.second_windows(z, s, rows), z, first)
         g, matrix2, bias2 = pooled_gradient(
             windows, second.matrix, second.bias, normed, z2, kept2, g
         )
         g, of_first = pull(g)
         windows, pull = jax.vjp(plan.first_windows, frames)
-        g, matrix, bias = pooled_gradient(windows, first.matrix, first.bias, normed, z, kept, g)
+        g, matrix, bias = pooled_gradient(windows, first.matrix, first.bias, normed, z, retained, g)
         of_first = of_first._replace(matrix=matrix, bias=bias)
         of_second = Stage(
             matrix2, bias2, jnp.zeros_like(second.scale), jnp.zeros_like(second.offset)
@@ -133,7 +133,7 @@ def _backward(plan: Plan, saved: _Saved, g: Array) -> tuple[Array | None, Stage,
         return total, pull(g)[0] if floats else None  # bytes have no gradient
 
     zero = jax.tree.map(jnp.zeros_like, (first, second))
-    total, of_frames = jax.lax.scan(chunk, zero, (split(frames), found, split(g)))
+    total, of_frames = jax.lax.scan(chunk, zero, (split(frames), result, split(g)))
     return None if of_frames is None else join(of_frames, len(frames)), *total
 
 

@@ -72,7 +72,7 @@ def pooled_gradient(
     bias: Float[Array, " four_outputs"],
     normed: bool,
     z: Float[Array, "n tiles outputs"],
-    kept: Kept,
+    retained: Kept,
     g: Float[Array, "n tiles outputs"],
 ) -> tuple[
     Float[Array, "n tiles window"],
@@ -82,9 +82,9 @@ def pooled_gradient(
     """Gradients with respect to windows, matrix and bias, given the one `g` with respect to `z`."""
     y = _affine(windows, matrix, bias)
     n, tiles, width = y.shape
-    mean, rate = kept.mean[:, None, None], kept.rate[:, None, None]
+    mean, rate = retained.mean[:, None, None], retained.rate[:, None, None]
     of_best = g * rate
-    parts = [jnp.where(kept.chosen == i, of_best, 0.0) for i in range(4)]
+    parts = [jnp.where(retained.chosen == i, of_best, 0.0) for i in range(4)]
     if normed:
         along = rate**2 * (g * z).sum((1, 2), keepdims=True) / (tiles * width)
         level = rate * g.sum((1, 2), keepdims=True) / (tiles * width) - along * mean

@@ -87,8 +87,8 @@ class ToneCurves(eqx.Module):
 
     def _joined(self, x: Float[Array, "n places block"]) -> Float[Array, "n places joined"]:
         means = [jax.nn.relu(x - k / LEVELS).mean((1, 2)) for k in range(LEVELS)]
-        told = self.chosen(jnp.tanh(self.hidden(4 * jnp.stack(means, -1))))
-        steep, moved = jnp.split(told, 2, axis=-1)
+        coefficients = self.chosen(jnp.tanh(self.hidden(4 * jnp.stack(means, -1))))
+        steep, moved = jnp.split(coefficients, 2, axis=-1)
         signs = jnp.repeat(jnp.array([-1.0, 1.0]), self.count // 2)
         slope = signs * jnp.exp(jnp.clip(START + steep, *STEEP))
         offset = -slope * (self.places + REACH * moved)

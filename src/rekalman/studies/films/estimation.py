@@ -15,8 +15,8 @@ from rekalman.datasets.filmed import Filmed, Task
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.networks.network import Network
 from rekalman.studies.base import StudyOptions, StudyResult
-from rekalman.studies.films.contest import Contest, rows_of
-from rekalman.studies.films.networks import Contestant, Surroundings, network_of
+from rekalman.studies.films.comparison import Comparison, rows_of
+from rekalman.studies.films.networks import Candidate, EncoderAndHeads, network_of
 from rekalman.studies.films.scores import scored
 from rekalman.studies.known import taken_over
 
@@ -59,10 +59,10 @@ class Estimation(NamedTuple):
         study: its name.
         task: films of a given size.
         size: the full size.
-        contestants: who is compared.
+        candidates: who is compared.
         learner: how all are trained.
-        surroundings: encoder and heads.
-        published: figure and source by contestant and metric.
+        encoder_and_heads: encoder and heads.
+        published: figure and source by candidate and metric.
         oracle: figures of the best possible estimate.
         mirror: the signs that targets take in a mirror, where the mirror image of every series is trained
             on too; then an epoch has twice as many series.
@@ -73,9 +73,9 @@ class Estimation(NamedTuple):
     study: str
     task: Callable[[int, int, int], Task]
     size: Size
-    contestants: Sequence[Contestant]
+    candidates: Sequence[Candidate]
     learner: Backprop
-    surroundings: Surroundings
+    encoder_and_heads: EncoderAndHeads
     published: Mapping[str, Mapping[str, tuple[float, str]]]
     oracle: Mapping[str, float]
     mirror: tuple[int, ...] | None = None
@@ -83,15 +83,15 @@ class Estimation(NamedTuple):
     score: Callable[[Network, Filmed], dict[str, float]] = scored
 
     def run(self, options: StudyOptions) -> StudyResult:
-        """All contestants with all seeds; training is kept and continued."""
+        """All candidates with all seeds; training is kept and continued."""
         began = time.perf_counter()
         settings = self.settings(options)
         known = taken_over(options.known, settings, options.all_seeds)
-        contest, note = self.contest(options)
-        found = contest.run(options, known)
+        comparison, note = self.comparison(options)
+        result = comparison.run(options, known)
         rows = [
             row
-            for title, figures in found.items()
+            for title, figures in result.items()
             for row in rows_of(title + note, figures, self.published.get(title, {}), self.oracle)
         ]
         return StudyResult(
@@ -99,7 +99,7 @@ class Estimation(NamedTuple):
             rows=tuple(rows),
             seeds=options.seeds or 1,
             seconds=time.perf_counter() - began,
-            config={**settings, "all": found},
+            config={**settings, "all": result},
         )
 
     def settings(self, options: StudyOptions) -> dict[str, Any]:
@@ -111,27 +111,27 @@ class Estimation(NamedTuple):
             "seed": options.seed,
             **self._about(size),
             "learner": vars(learner),
-            "contestants": [each._asdict() for each in self.contestants],
+            "candidates": [each._asdict() for each in self.candidates],
         }
 
-    def contest(self, options: StudyOptions) -> tuple[Contest, str]:
-        """Who is trained on what, and what a row adds to the name of its contestant."""
+    def comparison(self, options: StudyOptions) -> tuple[Comparison, str]:
+        """Who is trained on what, and what a row adds to the name of its candidate."""
         size, learner, note = self._protocol(options)
         task = self.task(*size)
         frames = task.train.frames
         if self.mirror is not None:
             frames = with_mirror(frames, self.mirror)
-        made = Contest(
+        made = Comparison(
             study=self.study,
             train=frames,
             valid=None,
-            contestants=self.contestants,
+            candidates=self.candidates,
             learner=learner,
             build=partial(
                 network_of,
                 shape=frames.shape,
                 targets=frames.targets.shape[2:],
-                surroundings=self.surroundings,
+                encoder_and_heads=self.encoder_and_heads,
             ),
             score=lambda network: self.score(network, task.test),
             about=self._about(size),
@@ -139,11 +139,11 @@ class Estimation(NamedTuple):
         return made, note
 
     def _about(self, size: Size) -> dict[str, Any]:
-        """What figures depend on beside learner and contestants."""
-        return {**size._asdict(), **self.surroundings._asdict(), "mirror": self.mirror}
+        """What figures depend on beside learner and candidates."""
+        return {**size._asdict(), **self.encoder_and_heads._asdict(), "mirror": self.mirror}
 
     def _protocol(self, options: StudyOptions) -> tuple[Size, Backprop, str]:
-        """Size, learner, and what a row adds to the name of its contestant."""
+        """Size, learner, and what a row adds to the name of its candidate."""
         if options.quick:
             return Size(*SMALL), QUICK, ""
         if not options.reduced:
@@ -165,17 +165,17 @@ def side_by_side(study: str, parts: Mapping[str, Estimation], options: StudyOpti
     }
     for name, part in parts.items():  # refused before anything is trained
         taken_over(each[name].known, part.settings(options), options.all_seeds)
-    found = {name: part.run(each[name]) for name, part in parts.items()}
+    outcome = {name: part.run(each[name]) for name, part in parts.items()}
     return StudyResult(
         study=study,
         rows=tuple(
             dataclasses.replace(row, system=f"{name}: {row.system}")
-            for name, result in found.items()
+            for name, result in outcome.items()
             for row in result.rows
         ),
         seeds=options.seeds or 1,
-        seconds=sum(result.seconds for result in found.values()),
-        config={name: result.config for name, result in found.items()},
+        seconds=sum(result.seconds for result in outcome.values()),
+        config={name: result.config for name, result in outcome.items()},
     )
 
 

@@ -5,7 +5,7 @@ on. Each frame but the first five is hidden with probability one half; every one
 back. Informed networks are told which frames are hidden, uninformed ones just see black. The figure is the
 negative log-likelihood of a frame (`imputation_scores.py`), and the last epoch counts.
 
-All contestants have the same encoder and decoder and are trained alike. An observed frame measures the
+All candidates have the same encoder and decoder and are trained alike. An observed frame measures the
 decoder, a hidden one also the learned dynamics. No published figure of this task could be verified, so none
 stands beside them.
 
@@ -22,7 +22,7 @@ from rekalman.learners.gradient.backprop import Backprop
 from rekalman.studies.base import StudyOptions, StudyResult
 from rekalman.studies.films.estimation import Estimation, Size, side_by_side
 from rekalman.studies.films.imputation_scores import imputed
-from rekalman.studies.films.networks import Surroundings, baselines, rich
+from rekalman.studies.films.networks import EncoderAndHeads, baselines, rich
 
 HALVES = ("informed", "uninformed")
 METRIC = "negative_log_likelihood"
@@ -41,9 +41,9 @@ def imputation(informed: bool) -> Estimation:
         study=f"imputation-{name}",
         task=partial(imputation_task, informed=informed),
         size=Size(train=2000, test=1000, steps=75),
-        contestants=(RKN, *baselines(RKN)),
+        candidates=(RKN, *baselines(RKN)),
         learner=Backprop(epochs=50, batch=25, rate=5e-3, window=15, average=0.998),
-        surroundings=Surroundings(head=(64, 64, 48, 24)),
+        encoder_and_heads=EncoderAndHeads(head=(64, 64, 48, 24)),
         published={},
         oracle=ORACLE,
         score=imputed,
@@ -52,5 +52,5 @@ def imputation(informed: bool) -> Estimation:
 
 def run(options: StudyOptions) -> StudyResult:
     """Shown which frames are hidden, then not."""
-    parts = {told: imputation(told == "informed") for told in HALVES}
+    parts = {condition: imputation(condition == "informed") for condition in HALVES}
     return side_by_side("imputation", parts, options)

@@ -44,5 +44,5 @@ def _losses(
     seen: Bool[np.ndarray, "batch time"] | Array,
     targets: UInt8[np.ndarray, "batch time ..."] | Array,
 ) -> Float[Array, "batch time"]:
-    told = network.run(jnp.asarray(values), jnp.asarray(seen)).distribution
-    return -told.log_prob(jnp.asarray(targets))
+    output = network.run(jnp.asarray(values), jnp.asarray(seen)).distribution
+    return -output.log_prob(jnp.asarray(targets))

@@ -21,17 +21,17 @@ from typing import Any, NamedTuple
 from rekalman.datasets.tasks import irregular_task
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.studies.base import StudyOptions, StudyResult
-from rekalman.studies.films.contest import Contest, rows_of
-from rekalman.studies.films.networks import Contestant, Surroundings, baselines, network_of, rich
+from rekalman.studies.films.comparison import Comparison, rows_of
+from rekalman.studies.films.networks import Candidate, EncoderAndHeads, baselines, network_of, rich
 from rekalman.studies.films.scores import scored
 from rekalman.studies.known import taken_over
 
 SOURCE = "mean squared error, Smith et al. 2023 and Schirmer et al. 2022: "
-PLAIN = Surroundings(widths=(32, 64, 128))
-TONES = Surroundings(widths=(32, 64, 128), tones=2)
+PLAIN = EncoderAndHeads(widths=(32, 64, 128))
+TONES = EncoderAndHeads(widths=(32, 64, 128), tones=2)
 DT = (("timed", "coefficients"),)
 OURS = rich(15, bases=32)._replace(title="RKN on the grid")
-RKN_DT = Contestant("RKN-dt, the paper's cell", "rkn", 15, options=DT)
+RKN_DT = Candidate("RKN-dt, the paper's cell", "rkn", 15, options=DT)
 
 
 class Part(NamedTuple):
@@ -39,25 +39,25 @@ class Part(NamedTuple):
 
     Attributes:
         on_grid: whether they run through the frames that were not kept.
-        surroundings: encoder and head.
-        contestants: who they are.
+        encoder_and_heads: encoder and head.
+        candidates: who they are.
     """
 
     on_grid: bool
-    surroundings: Surroundings
-    contestants: tuple[Contestant, ...]
+    encoder_and_heads: EncoderAndHeads
+    candidates: tuple[Candidate, ...]
 
 
 PARTS = (
     Part(
         on_grid=True,
-        surroundings=TONES,
-        contestants=(OURS, *baselines(OURS, " on the grid")),
+        encoder_and_heads=TONES,
+        candidates=(OURS, *baselines(OURS, " on the grid")),
     ),
     Part(
         on_grid=False,
-        surroundings=TONES,
-        contestants=(RKN_DT, Contestant("GRU-dt", "gru", 15, options=(("timed", True),))),
+        encoder_and_heads=TONES,
+        candidates=(RKN_DT, Candidate("GRU-dt", "gru", 15, options=(("timed", True),))),
     ),
     Part(True, PLAIN, (OURS._replace(title=f"{OURS.title}, patches alone"),)),
     Part(False, PLAIN, (RKN_DT._replace(title=f"{RKN_DT.title}, patches alone"),)),
@@ -69,33 +69,35 @@ PUBLISHED = {
 }
 ORACLE = {"mse": 0.52e-3}
 """Particle filter with the true dynamics; .16e-3 if frames tell the angle down to a factor of .02."""
-LEARNER = Backprop(epochs=30, batch=25, rate=5e-3, scrambles=0.15, average=0.998)
+LEARNER = Backprop(epochs=30, batch=25, rate=5e-3, permute_probability=0.15, average=0.998)
 QUICK = Backprop(epochs=2, batch=20, rate=3e-3, clip=5.0)
 
 
 def run(options: StudyOptions) -> StudyResult:
-    """All contestants with all seeds; training is kept and continued."""
+    """All candidates with all seeds; training is kept and continued."""
     began = time.perf_counter()
     about, learner = _protocol(options)
     known = taken_over(options.known, settings(options), options.all_seeds)
-    found: dict[str, list[dict[str, float]]] = {}
-    for on_grid, surroundings, contestants in PARTS:
+    result: dict[str, list[dict[str, float]]] = {}
+    for on_grid, encoder_and_heads, candidates in PARTS:
         task = irregular_task(*about.values(), on_grid=on_grid)
         assert task.valid is not None
-        contest = Contest(
+        comparison = Comparison(
             study="irregular-pendulum",
             train=task.train.frames,
             valid=task.valid.frames,
-            contestants=contestants,
+            candidates=candidates,
             learner=learner,
-            build=partial(network_of, shape=(24, 24, 1), targets=(2,), surroundings=surroundings),
+            build=partial(
+                network_of, shape=(24, 24, 1), targets=(2,), encoder_and_heads=encoder_and_heads
+            ),
             score=partial(scored, film=task.test),
-            about={**about, **surroundings._asdict(), "on_grid": on_grid},
+            about={**about, **encoder_and_heads._asdict(), "on_grid": on_grid},
         )
-        found |= contest.run(options, known)
+        result |= comparison.run(options, known)
     rows = [
         row
-        for title, figures in found.items()
+        for title, figures in result.items()
         for row in rows_of(
             title, figures, {"mse": PUBLISHED[title]} if title in PUBLISHED else {}, ORACLE
         )
@@ -105,7 +107,7 @@ def run(options: StudyOptions) -> StudyResult:
         rows=tuple(rows),
         seeds=options.seeds or 1,
         seconds=time.perf_counter() - began,
-        config={**settings(options), "all": found},
+        config={**settings(options), "all": result},
     )
 
 

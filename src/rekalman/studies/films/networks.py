@@ -24,7 +24,7 @@ DRAWN = 2
 """Side of the patches that images are drawn in, in pixels: the smaller, the sharper."""
 
 
-class Contestant(NamedTuple):
+class Candidate(NamedTuple):
     """A recurrent layer and its size.
 
     Attributes:
@@ -32,7 +32,7 @@ class Contestant(NamedTuple):
         kind: which layer.
         latent: size of the latent observation.
         units: of a baseline; None = 4 times `latent`, or what `like` asks for.
-        like: the contestant whose number of parameters is to be met, or None.
+        like: the candidate whose number of parameters is to be met, or None.
         options: of the layer's `create`, as pairs.
     """
 
@@ -40,7 +40,7 @@ class Contestant(NamedTuple):
     kind: Kind
     latent: int
     units: int | None = None
-    like: Contestant | None = None
+    like: Candidate | None = None
     options: tuple[tuple[str, Any], ...] = ()
 
 
@@ -48,24 +48,24 @@ RICH = (("hidden", (128,)), ("activation", "tanh"), ("order", "update"), ("learn
 """Options of an RKN whose coefficient network has a hidden layer."""
 
 
-def rich(latent: int, bases: int) -> Contestant:
+def rich(latent: int, bases: int) -> Candidate:
     """The RKN of most studies."""
     title = "RKN, coefficient network with a hidden layer"
-    return Contestant(title, "rkn", latent, options=(("bases", bases), *RICH))
+    return Candidate(title, "rkn", latent, options=(("bases", bases), *RICH))
 
 
-def baselines(like: Contestant, where: str = "") -> tuple[Contestant, Contestant, Contestant]:
+def baselines(like: Candidate, where: str = "") -> tuple[Candidate, Candidate, Candidate]:
     """LSTM, GRU and Elman network with as many parameters as an RKN."""
     names: tuple[tuple[str, Kind], ...] = (("LSTM", "lstm"), ("GRU", "gru"), ("Elman", "elman"))
     first, second, third = (
-        Contestant(f"{name}{where}, as many parameters", kind, like.latent, like=like)
+        Candidate(f"{name}{where}, as many parameters", kind, like.latent, like=like)
         for name, kind in names
     )
     return first, second, third
 
 
-class Surroundings(NamedTuple):
-    """What all contestants share.
+class EncoderAndHeads(NamedTuple):
+    """What all candidates share.
 
     Attributes:
         widths: of the patch encoder.
@@ -83,51 +83,51 @@ class Surroundings(NamedTuple):
     normalise: str | None = "post"
 
 
-def layer_of(contestant: Contestant, key: Any) -> Layer:
-    """The recurrent layer of a contestant, drawn anew."""
-    if contestant.kind == "rkn":
-        return RKN.create(contestant.latent, key=key, **dict(contestant.options))
-    make = BASELINES[contestant.kind]
-    units, how = contestant.units, dict(contestant.options)
-    if (like := contestant.like) is not None:
+def layer_of(candidate: Candidate, key: Any) -> Layer:
+    """The recurrent layer of a candidate, drawn anew."""
+    if candidate.kind == "rkn":
+        return RKN.create(candidate.latent, key=key, **dict(candidate.options))
+    make = BASELINES[candidate.kind]
+    units, options = candidate.units, dict(candidate.options)
+    if (like := candidate.like) is not None:
         wanted = eqx.filter_eval_shape(lambda: layer_of(like, key))
         units = matched_units(
-            lambda n: make.create(contestant.latent, units=n, key=key, **how),
+            lambda n: make.create(candidate.latent, units=n, key=key, **options),
             count_parameters(wanted),
         )
-    return make.create(contestant.latent, units=units, key=key, **how)
+    return make.create(candidate.latent, units=units, key=key, **options)
 
 
 def network_of(
-    contestant: Contestant,
+    candidate: Candidate,
     seed: int,
     shape: tuple[int, ...],
     targets: tuple[int, ...],
-    surroundings: Surroundings,
+    encoder_and_heads: EncoderAndHeads,
 ) -> Network:
     """A network for frames and targets of some shapes, drawn anew.
 
     Args:
-        contestant: its recurrent layer.
+        candidate: its recurrent layer.
         seed: what it is drawn from.
         shape: height, width and channels of a frame.
         targets: shape of a target: numbers, `(n,)`, are told as Gaussians, images as probabilities.
-        surroundings: encoder and heads.
+        encoder_and_heads: encoder and heads.
     """
     keys = jax.random.split(jax.random.key(seed), 3)
-    layer = layer_of(contestant, keys[1])
+    layer = layer_of(candidate, keys[1])
     encoder = PatchEncoder(
         shape,
-        contestant.latent,
-        surroundings.widths,
-        tones=surroundings.tones,
-        regions=surroundings.regions,
-        normalise=surroundings.normalise,
+        candidate.latent,
+        encoder_and_heads.widths,
+        tones=encoder_and_heads.tones,
+        regions=encoder_and_heads.regions,
+        normalise=encoder_and_heads.normalise,
         key=keys[0],
     )
     if len(targets) == 3:
-        head = PatchDecoder(layer.sizes[0], targets, surroundings.head, DRAWN, key=keys[2])
+        head = PatchDecoder(layer.sizes[0], targets, encoder_and_heads.head, DRAWN, key=keys[2])
     else:
         mean, spread = layer.sizes
-        head = GaussianHead(mean, spread, targets[0], surroundings.head, "tanh", key=keys[2])
+        head = GaussianHead(mean, spread, targets[0], encoder_and_heads.head, "tanh", key=keys[2])
     return Network(encoder, layer, head)

@@ -4,10 +4,10 @@
 pixel noise that hides a frame wholly at times (`datasets/image_noise.py`). The target is sine and cosine of
 the angle. Nothing of the test series enters training: the last epoch counts, as in the paper.
 
-All contestants have the same encoder, patches behind tone curves that are chosen for each frame
+All candidates have the same encoder, patches behind tone curves that are chosen for each frame
 (`networks/vision/tone_curves.py`), and are trained alike: on the series and their mirror images, so that an
-epoch has 4000 series, with the pixels of some frames scrambled (`Backprop.scrambles`), and with a moving
-average of the parameters.
+epoch has 4000 series, with the pixels of some frames permuted (`Backprop.permute_probability`), and with a
+moving average of the parameters.
 
 Clear and blind frames (noise factor below 0.1) are told apart: on the first the encoder is measured, on the
 second the learned dynamics.
@@ -28,7 +28,7 @@ from rekalman.learners.gradient.backprop import Backprop
 from rekalman.networks.network import Network
 from rekalman.studies.base import StudyOptions, StudyResult
 from rekalman.studies.films.estimation import Estimation, Size
-from rekalman.studies.films.networks import Surroundings, baselines, rich
+from rekalman.studies.films.networks import EncoderAndHeads, baselines, rich
 from rekalman.studies.films.scores import scored
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the pendulum: "
@@ -56,9 +56,9 @@ STUDY = Estimation(
     study="pendulum",
     task=pendulum_task,
     size=Size(train=2000, test=1000, steps=75),
-    contestants=(OURS, LSTM, GRU, ELMAN),
-    learner=Backprop(epochs=40, batch=10, rate=3e-3, scrambles=0.08, average=0.999),
-    surroundings=Surroundings(widths=(32, 64, 128), tones=2),
+    candidates=(OURS, LSTM, GRU, ELMAN),
+    learner=Backprop(epochs=40, batch=10, rate=3e-3, permute_probability=0.08, average=0.999),
+    encoder_and_heads=EncoderAndHeads(widths=(32, 64, 128), tones=2),
     published={
         OURS.title: {"log_likelihood": (6.182, SOURCE + "RKN, m = 15, b = 3, K = 15")},
         LSTM.title: {"log_likelihood": (6.019, SOURCE + "LSTM, m = 6, the better of two")},
@@ -71,5 +71,5 @@ STUDY = Estimation(
 
 
 def run(options: StudyOptions) -> StudyResult:
-    """All contestants with all seeds."""
+    """All candidates with all seeds."""
     return STUDY.run(options)

@@ -14,11 +14,11 @@ from rekalman.datasets.tasks import quad_link_task
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.studies.base import StudyOptions, StudyResult
 from rekalman.studies.films.estimation import Estimation, Size, side_by_side
-from rekalman.studies.films.networks import Contestant, Surroundings, baselines
+from rekalman.studies.films.networks import Candidate, EncoderAndHeads, baselines
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of the quad link, "
 POSTER = "Becker et al., ICML 2019, poster: "
-RKN = Contestant(
+RKN = Candidate(
     "RKN",
     "rkn",
     100,
@@ -29,8 +29,8 @@ RKN = Contestant(
         ("learn_start", True),
     ),
 )
-LSTM = Contestant("LSTM, the paper's size", "lstm", 50)
-GRU = Contestant("GRU, the paper's size", "gru", 50)
+LSTM = Candidate("LSTM, the paper's size", "lstm", 50)
+GRU = Candidate("GRU, the paper's size", "gru", 50)
 EQUALS = tuple(each._replace(title=f"{each.title} as the RKN") for each in baselines(RKN))
 CLEAN = {
     RKN.title: {
@@ -59,9 +59,11 @@ def estimation(noisy: bool) -> Estimation:
         study="quad-link-noisy" if noisy else "quad-link-clean",
         task=partial(quad_link_task, image_noise=noisy),
         size=Size(train=4000, test=1000, steps=150),
-        contestants=(RKN, LSTM, GRU, *EQUALS),
+        candidates=(RKN, LSTM, GRU, *EQUALS),
         learner=Backprop(epochs=8, batch=10, rate=3e-3, clip=5.0, window=30),
-        surroundings=Surroundings(widths=(32, 64, 64, 200), tones=2 if noisy else 0, head=(64, 64)),
+        encoder_and_heads=EncoderAndHeads(
+            widths=(32, 64, 64, 200), tones=2 if noisy else 0, head=(64, 64)
+        ),
         published=NOISY if noisy else CLEAN,
         oracle={},
     )

@@ -40,7 +40,7 @@ def predicted(network: Network, film: Filmed, at_once: int = 250) -> Predicted:
     return Predicted(*(np.concatenate([np.asarray(part[i]) for part in parts]) for i in range(2)))
 
 
-def scores(told: Predicted, film: Filmed) -> dict[str, float]:
+def scores(described: Predicted, film: Filmed) -> dict[str, float]:
     """Figures of one network; steps whose target is unknown do not count.
 
     The log-likelihood is the mean over steps of the sum over the entries of the target, as Becker et al.
@@ -51,19 +51,19 @@ def scores(told: Predicted, film: Filmed) -> dict[str, float]:
     known = ~np.isnan(target).any(-1)
     factor = film.factor.reshape(*known.shape, -1).min(-1)
     parts = {"": known, "_clear": known & (factor >= BLIND), "_blind": known & (factor < BLIND)}
-    mean, var = (np.asarray(each, np.float64) for each in told)
+    mean, var = (np.asarray(each, np.float64) for each in described)
     error = np.square(np.nan_to_num(target) - mean)
     density = (-0.5 * (np.log(2 * np.pi * var) + error / var)).sum(-1)
     inside = (error <= Z90**2 * var).mean(-1)
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     for name, part in parts.items():
         if part.any():
-            found[f"log_likelihood{name}"] = float(density[part].mean())
-            found[f"mse{name}"] = float(error[part].mean())
-            found[f"rmse{name}"] = float(np.sqrt(error[part].mean()))
-            found[f"coverage_90{name}"] = float(inside[part].mean())
-            found[f"anees{name}"] = float((error / var)[part].mean())
-    return found
+            result[f"log_likelihood{name}"] = float(density[part].mean())
+            result[f"mse{name}"] = float(error[part].mean())
+            result[f"rmse{name}"] = float(np.sqrt(error[part].mean()))
+            result[f"coverage_90{name}"] = float(inside[part].mean())
+            result[f"anees{name}"] = float((error / var)[part].mean())
+    return result
 
 
 @eqx.filter_jit

@@ -11,7 +11,7 @@ from rekalman.datasets.tasks import three_pendulums_task
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.studies.base import StudyOptions, StudyResult
 from rekalman.studies.films.estimation import Estimation, Reduced, Size
-from rekalman.studies.films.networks import Surroundings, baselines, rich
+from rekalman.studies.films.networks import EncoderAndHeads, baselines, rich
 
 SOURCE = "Becker et al., ICLR 2019 submission, table of three pendulums: "
 RKN = rich(45, bases=15)
@@ -21,9 +21,9 @@ STUDY = Estimation(
     study="three-pendulums",
     task=three_pendulums_task,
     size=Size(train=2000, test=1000, steps=75),
-    contestants=(RKN, LSTM, GRU, ELMAN),
-    learner=Backprop(epochs=50, batch=10, rate=3e-3, scrambles=0.08, average=0.999),
-    surroundings=Surroundings(widths=(64, 96, 192), tones=2, regions=2),
+    candidates=(RKN, LSTM, GRU, ELMAN),
+    learner=Backprop(epochs=50, batch=10, rate=3e-3, permute_probability=0.08, average=0.999),
+    encoder_and_heads=EncoderAndHeads(widths=(64, 96, 192), tones=2, regions=2),
     published={
         RKN.title: {"log_likelihood": (11.51, SOURCE + "RKN, m = 45, b = 3, K = 15")},
         LSTM.title: {"log_likelihood": (7.5224, SOURCE + "LSTM, m = 50, the better of two")},
@@ -36,5 +36,5 @@ STUDY = Estimation(
 
 
 def run(options: StudyOptions) -> StudyResult:
-    """All contestants with all seeds."""
+    """All candidates with all seeds."""
     return STUDY.run(options)

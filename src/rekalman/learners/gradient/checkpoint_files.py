@@ -43,9 +43,9 @@ def load_checkpoint(network: Network, folder: str | Path) -> Network:
         raise RekalError(f"{folder}: there is no such folder of checkpoints")
     checkpoints = Checkpoints(folder, describe("network", network), only_read=True)
     try:
-        found = checkpoints.load(compare=other_network)
+        result = checkpoints.load(compare=other_network)
     finally:
         checkpoints.close()
-    if found is None:
+    if result is None:
         raise RekalError(f"{folder}: there is no checkpoint of a whole epoch in this folder")
-    return with_parameters(network, jnp.asarray(found.arrays[-1]))  # the best stands last
+    return with_parameters(network, jnp.asarray(result.arrays[-1]))  # the best stands last

@@ -13,7 +13,7 @@ from rekalman.learners.gradient.gradient_step import Minibatch
 from rekalman.learners.gradient.shuffling import Draw
 
 
-class Pool:
+class DeviceData:
     """Series that are put on the devices once, where there is room; else batch by batch.
 
     On the devices a batch is gathered by the numbers of its series, which are all that is sent.
@@ -33,7 +33,7 @@ class Pool:
     def batch(self, draw: Draw, places: Int[np.ndarray, " entries"] | None = None) -> Minibatch:
         """The series of a draw; `places` tells where the entries of scrambled steps come from."""
         sent, places = self._devices.split(draw), self._devices.everywhere(places)
-        how = (sent.counts, sent.hidden, sent.scrambled, places)
+        options = (sent.counts, sent.hidden, sent.scrambled, places)
         if self._resident is not None:
-            return Minibatch(self._resident, sent.which, *how)
-        return Minibatch(self._devices.split_series(self._episodes, draw.which), None, *how)
+            return Minibatch(self._resident, sent.which, *options)
+        return Minibatch(self._devices.split_series(self._episodes, draw.which), None, *options)
