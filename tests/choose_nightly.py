@@ -18,6 +18,8 @@ ALWAYS = {
     "tests/test_cli.py::test_fit_writes_a_model_and_a_report_here",
     "tests/test_core_filter.py::test_the_recursion_written_once_gives_what_each_filter_gives_faster"
     "[UnscentedKalman]",
+    "tests/test_files_in_new_processes.py::test_a_new_process_reads_a_file[gru]",
+    "tests/test_film_fits.py::test_the_command_line_fits_and_forecasts_films",
     "tests/test_golden.py::test_the_numbers_are_those_recorded[kalman-diffuse]",
     "tests/test_golden.py::test_the_numbers_are_those_recorded[local-level]",
     "tests/test_kalman_properties.py::test_single_precision_is_right_to_its_digits",

@@ -69,8 +69,8 @@ def test_a_mask_of_numbers_is_refused(kind):
 def test_a_network_tells_before_or_after_and_nothing_else():
     """Past the type checks that only tests have."""
     network = object.__new__(Network)
-    object.__setattr__(network, "told", "prio")
-    with pytest.raises(RekalError, match="told is 'posterior' or 'prior', not 'prio'"):
+    object.__setattr__(network, "decodes", "prio")
+    with pytest.raises(RekalError, match="decodes is 'posterior' or 'prior', not 'prio'"):
         network.__check_init__()
 
 
@@ -80,9 +80,8 @@ def test_a_network_knows_the_shape_of_what_it_tells(targets):
 
 
 def test_fit_and_filter_say_what_they_are_for():
-    with pytest.raises(
-        RekalError, match=r"learns from Sequences or frames, not from Frames: .* Backprop.run"
-    ):
-        read_data(small_frames(2))
-    with pytest.raises(RekalError, match=r"not with Network; a Network is its own filter"):
+    with pytest.raises(RekalError, match=r"frames of pandas or Frames, not from list: make some"):
+        read_data([1, 2])
+    assert read_data(small_frames(2)).frame_shape == (3, 3, 1)
+    with pytest.raises(RekalError, match=r"not with Network; .* as FilmNetwork.of\(network\)"):
         check_filter(small_network())

@@ -297,7 +297,7 @@ def test_an_interrupt_keeps_what_there_is():
         (
             "gru",
             {"learner": rekalman.EM()},
-            "EM trains em-rnn, rbf, linear, not the model gru: use Back",
+            "EM trains em-rnn, rbf, linear, adaptive, not the model gru: use Back",
         ),
         ("linear", {"learner": QUICK}, "Backprop trains rkn, lstm, gru, elman, not the"),
         ("linear", {"checkpoint": "x"}, "checkpoint is of no use to the model linear"),
