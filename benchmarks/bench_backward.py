@@ -33,7 +33,7 @@ def _output(x) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("method", ["marginal", "exact", "mcmc"])
-def test_ours(contest, dtype: str, method: str) -> None:
+def test_ours(comparison, dtype: str, method: str) -> None:
     with precision(dtype):
         model, y, mask = ours(PROBLEM)
         algorithm = ParticleFilter(model, PARTICLES, "bootstrap")
@@ -45,7 +45,7 @@ def test_ours(contest, dtype: str, method: str) -> None:
                     model, path, None, None, valid, path.x, model.f(path.x)
                 )
             )
-            result = contest(
+            result = comparison(
                 GROUP, f"rekalman {method} {dtype}", functools.partial(call, path),
                 rounds=25, temporary_mib=temporary_mib(call, path),
             )  # fmt: skip
@@ -57,7 +57,7 @@ def test_ours(contest, dtype: str, method: str) -> None:
                 )
             )
             key = jax.random.key(1)
-            result = contest(
+            result = comparison(
                 GROUP, f"rekalman {method} {dtype}", functools.partial(call, path, key),
                 rounds=25, temporary_mib=temporary_mib(call, path, key),
             )  # fmt: skip
@@ -66,7 +66,7 @@ def test_ours(contest, dtype: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_cuthbert_exact(contest, dtype: str) -> None:
+def test_cuthbert_exact(comparison, dtype: str) -> None:
     with precision(dtype):
         filter_object, smoother_object, y = cuthbert_functions(PROBLEM, PARTICLES)
         start = filter_object.init_prepare(key=jax.random.key(0))
@@ -76,7 +76,7 @@ def test_cuthbert_exact(contest, dtype: str) -> None:
             lambda states, key: cuthbert.smoothing.smoother(smoother_object, states, key=key)
         )
         key = jax.random.key(2)
-        result = contest(
+        result = comparison(
             GROUP, f"cuthbert exact {dtype}", functools.partial(call, states, key),
             rounds=7, temporary_mib=temporary_mib(call, states, key),
         )  # fmt: skip
@@ -84,11 +84,11 @@ def test_cuthbert_exact(contest, dtype: str) -> None:
     MEANS[f"cuthbert exact {dtype}"] = _output(result.particles)[1:]
 
 
-def test_particles_exact(contest) -> None:
+def test_particles_exact(comparison) -> None:
     np.random.seed(0)  # the package draws from numpy's global generator
     filtered = run_particles(PROBLEM, PARTICLES, history=True)
     call = functools.partial(filtered.hist.backward_sampling_ON2, PARTICLES)
-    result = contest(GROUP, "particles exact float64", call, rounds=2)
+    result = comparison(GROUP, "particles exact float64", call, rounds=2)
     MEANS["particles exact float64"] = _output(np.stack(result))
 
 
@@ -110,7 +110,7 @@ def test_all_compute_the_same_thing_and_how_fast() -> None:
 
 
 @pytest.mark.parametrize("particles", [1_000, 10_000, 100_000, 1_000_000])
-def test_simulation_cost_is_flat(contest, particles: int) -> None:
+def test_simulation_cost_is_flat(comparison, particles: int) -> None:
     steps = {1_000: 1000, 10_000: 300, 100_000: 60, 1_000_000: 12}[particles]
     model, y, mask = ours(make_problem(steps))
     algorithm = ParticleFilter(model, particles, "bootstrap")
@@ -120,7 +120,7 @@ def test_simulation_cost_is_flat(contest, particles: int) -> None:
         lambda path, key: smooth_backward(model, path, None, None, valid, particles, key, "mcmc")
     )
     group, name = "backward simulation (mcmc, float32, M = N)", f"N = {particles}"
-    contest(group, name, functools.partial(call, path, jax.random.key(1)), rounds=7, steps=steps)
+    comparison(group, name, functools.partial(call, path, jax.random.key(1)), rounds=7, steps=steps)
     seconds = FIGURES[group][name]["seconds"]
     fact(group, name, nanoseconds_per_particle_and_step=seconds / particles / (steps - 1) * 1e9)
 

@@ -27,7 +27,7 @@ def group_of(dtype: str) -> str:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("proposal", ["bootstrap", "guided"])
-def test_whole_iteration(contest, dtype: str, proposal: str) -> None:
+def test_whole_iteration(comparison, dtype: str, proposal: str) -> None:
     with precision(dtype):
         model, y, mask = ours(make_problem(STEPS))
         valid, key = jnp.ones(STEPS, bool), jax.random.key(0)
@@ -43,7 +43,7 @@ def test_whole_iteration(contest, dtype: str, proposal: str) -> None:
             expected, path = statistics(model, key)
             return maximise(model, expected, priors, FREE), path.log_likelihood
 
-        contest(
+        comparison(
             group_of(dtype), f"{proposal}: whole iteration",
             functools.partial(iteration, model, priors, key), rounds=25,
             temporary_mib=temporary_mib(iteration, model, priors, key),
@@ -52,7 +52,7 @@ def test_whole_iteration(contest, dtype: str, proposal: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("part", ["bootstrap: filter", "guided: filter", "backward pass"])
-def test_parts(contest, dtype: str, part: str) -> None:
+def test_parts(comparison, dtype: str, part: str) -> None:
     with precision(dtype):
         model, y, mask = ours(make_problem(STEPS))
         proposal = part.split(":")[0] if "filter" in part else "bootstrap"
@@ -67,7 +67,7 @@ def test_parts(contest, dtype: str, part: str) -> None:
                 )
             )
             call = functools.partial(smooth, path)
-        contest(group_of(dtype), part, call, rounds=25)
+        comparison(group_of(dtype), part, call, rounds=25)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -21,23 +21,23 @@ def group_of(particles: int) -> str:
 
 @pytest.mark.parametrize("particles", STEPS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_ours(contest, dtype: str, particles: int) -> None:
+def test_ours(comparison, dtype: str, particles: int) -> None:
     """Without history, as the peer: likelihood and filtered mean of each step."""
     with precision(dtype):
         model, y, mask = ours(make_problem(STEPS[particles]))
         algorithm = ParticleFilter(model, particles, "bootstrap")
         call = jax.jit(lambda key: algorithm.run(y, mask, None, None, key).log_likelihood)
         group, name = group_of(particles), f"rekalman {dtype}"
-        total = contest(group, name, functools.partial(call, jax.random.key(0)), rounds=9)
+        total = comparison(group, name, functools.partial(call, jax.random.key(0)), rounds=9)
         fact(group, name, log_likelihood=float(total))
 
 
 @pytest.mark.parametrize("particles", STEPS)
-def test_particles(contest, particles: int) -> None:
+def test_particles(comparison, particles: int) -> None:
     np.random.seed(0)
     call = functools.partial(run_particles, make_problem(STEPS[particles]), particles, False)
     group = group_of(particles)
-    filtered = contest(group, "particles float64", call, rounds=4)
+    filtered = comparison(group, "particles float64", call, rounds=4)
     fact(group, "particles float64", log_likelihood=float(filtered.logLt))
 
 

@@ -65,27 +65,27 @@ def timed_compilation(call):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_filter(contest, size) -> None:
+def test_filter(comparison, size) -> None:
     """All filtered and predicted moments, and the likelihood."""
     where, data = group("filter", size), problem(size)
     model, y = ours(data)
     run = jax.jit(lambda y: Kalman(model, "covariance").run(y, None))
     path, seconds = timed_compilation(lambda: run(y[0]))
     agree(where, float(path.log_likelihood))
-    contest(where, "rekalman", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
+    comparison(where, "rekalman", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
     root = jax.jit(lambda y: Kalman(model, "square-root").run(y, None))
     agree(where, float(root(y[0]).log_likelihood))
-    contest_more(contest, where, "rekalman square-root", lambda: root(y[0]))
+    contest_more(comparison, where, "rekalman square-root", lambda: root(y[0]))
     peer = for_statsmodels(data)
     agree(where, float(peer.filter().llf))
-    contest_more(contest, where, "statsmodels", peer.filter)
+    contest_more(comparison, where, "statsmodels", peer.filter)
     from dynamax.linear_gaussian_ssm import lgssm_filter
 
     parameters, _ = for_dynamax(data)
     run = jax.jit(lgssm_filter)
     result, seconds = timed_compilation(lambda: run(parameters, y[0]))
     agree(where, float(result.marginal_loglik))
-    contest_more(contest, where, "dynamax", lambda: run(parameters, y[0]))
+    contest_more(comparison, where, "dynamax", lambda: run(parameters, y[0]))
     fact(where, "dynamax", first_call_seconds=seconds)
     import cuthbert
 
@@ -94,13 +94,13 @@ def test_filter(contest, size) -> None:
     run = jax.jit(lambda rows: cuthbert.filter(filtering, rows, start))
     result, seconds = timed_compilation(lambda: run(rows))
     agree(where, float(result.log_normalizing_constant[-1]))
-    contest_more(contest, where, "cuthbert", lambda: run(rows))
+    contest_more(comparison, where, "cuthbert", lambda: run(rows))
     fact(where, "cuthbert", first_call_seconds=seconds)
     peer = for_pykalman(data)
-    contest_more(contest, where, "pykalman", lambda: peer.filter(data.y[0]), rounds=3)
+    contest_more(comparison, where, "pykalman", lambda: peer.filter(data.y[0]), rounds=3)
     peer = for_filterpy(data)
     contest_more(
-        contest,
+        comparison,
         where,
         "filterpy",
         lambda: for_filterpy(data).batch_filter(data.y[0][:, :, None]),
@@ -111,28 +111,28 @@ def test_filter(contest, size) -> None:
         simd.compute, data.y, 0, initial_value=data.m, initial_covariance=data.P,
         smoothed=False, filtered=True, log_likelihood=True,
     )  # fmt: skip
-    contest_more(contest, where, "simdkalman", call, rounds=3)
+    contest_more(comparison, where, "simdkalman", call, rounds=3)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_smoother(contest, size) -> None:
+def test_smoother(comparison, size) -> None:
     """Filtered and smoothed moments."""
     where, data = group("filter and smoother", size), problem(size)
     model, y = ours(data)
     run = jax.jit(lambda y: Kalman(model, "covariance").smooth(y, None)[1])
     _, seconds = timed_compilation(lambda: run(y[0]))
     mean = np.asarray(run(y[0]).mean)
-    contest(where, "rekalman", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
+    comparison(where, "rekalman", lambda: run(y[0]), rounds=30, first_call_seconds=seconds)
     peer = for_statsmodels(data)
     np.testing.assert_allclose(peer.smooth().smoothed_state.T, mean, atol=1e-7)
-    contest_more(contest, where, "statsmodels", peer.smooth)
+    contest_more(comparison, where, "statsmodels", peer.smooth)
     from dynamax.linear_gaussian_ssm import lgssm_smoother
 
     parameters, _ = for_dynamax(data)
     run = jax.jit(lgssm_smoother)
     result, seconds = timed_compilation(lambda: run(parameters, y[0]))
     np.testing.assert_allclose(result.smoothed_means, mean, atol=1e-7)
-    contest_more(contest, where, "dynamax", lambda: run(parameters, y[0]))
+    contest_more(comparison, where, "dynamax", lambda: run(parameters, y[0]))
     fact(where, "dynamax", first_call_seconds=seconds)
     import cuthbert
 
@@ -145,27 +145,27 @@ def test_smoother(contest, size) -> None:
 
     result, seconds = timed_compilation(lambda: both(rows))
     np.testing.assert_allclose(result.mean[1:], mean, atol=1e-7)
-    contest_more(contest, where, "cuthbert", lambda: both(rows))
+    contest_more(comparison, where, "cuthbert", lambda: both(rows))
     fact(where, "cuthbert", first_call_seconds=seconds)
     peer = for_pykalman(data)
     np.testing.assert_allclose(peer.smooth(data.y[0])[0], mean, atol=1e-6)
-    contest_more(contest, where, "pykalman", lambda: peer.smooth(data.y[0]), rounds=3)
+    contest_more(comparison, where, "pykalman", lambda: peer.smooth(data.y[0]), rounds=3)
 
     def with_filterpy():
         made = for_filterpy(data)
         means, covs, *_ = made.batch_filter(data.y[0][:, :, None])
         return made.rts_smoother(means, covs)[0]
 
-    contest_more(contest, where, "filterpy", with_filterpy, rounds=3)
+    contest_more(comparison, where, "filterpy", with_filterpy, rounds=3)
     simd = for_simdkalman(data)
     call = functools.partial(
         simd.compute, data.y, 0, initial_value=data.m, initial_covariance=data.P, smoothed=True
     )
-    contest_more(contest, where, "simdkalman", call, rounds=3)
+    contest_more(comparison, where, "simdkalman", call, rounds=3)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_batch(contest, size) -> None:
+def test_batch(comparison, size) -> None:
     """Filtered means and likelihoods of many series."""
     where, data = group(f"{SERIES} series", size), problem(size, SERIES)
     model, y = ours(data)
@@ -178,7 +178,7 @@ def test_batch(contest, size) -> None:
 
     total = float(run(y)[1].sum())
     agree(where, total)
-    contest(where, "rekalman", lambda: run(y), rounds=15)
+    comparison(where, "rekalman", lambda: run(y), rounds=15)
     from dynamax.linear_gaussian_ssm import lgssm_filter
 
     parameters, _ = for_dynamax(data)
@@ -189,33 +189,35 @@ def test_batch(contest, size) -> None:
 
     many = jax.jit(jax.vmap(one))
     agree(where, float(many(y)[1].sum()))
-    contest_more(contest, where, "dynamax", lambda: many(y), rounds=5)
+    contest_more(comparison, where, "dynamax", lambda: many(y), rounds=5)
     simd = for_simdkalman(data)
     call = functools.partial(
         simd.compute, data.y, 0, initial_value=data.m, initial_covariance=data.P,
         smoothed=False, filtered=True, log_likelihood=True,
     )  # fmt: skip
-    contest_more(contest, where, "simdkalman", call, rounds=3)
+    contest_more(comparison, where, "simdkalman", call, rounds=3)
     peers = [for_statsmodels(data, i) for i in range(SERIES)]
-    contest_more(contest, where, "statsmodels", lambda: [peer.filter() for peer in peers], rounds=3)
+    contest_more(
+        comparison, where, "statsmodels", lambda: [peer.filter() for peer in peers], rounds=3
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_em(contest, size) -> None:
+def test_em(comparison, size) -> None:
     """Twenty iterations from the true parameters, everything learned."""
     where, data = group("20 EM iterations", size), problem(size)
     model, y = ours(data)
     mask = jnp.ones((1, STEPS, size[1]), bool)
     batch = Batch(y[:1], mask, None, jnp.ones((1, STEPS), bool))
     call = functools.partial(linear_em, model, batch, iterations=20, tolerance=0)
-    contest(where, "rekalman", lambda: call().log_likelihood, rounds=10)
+    comparison(where, "rekalman", lambda: call().log_likelihood, rounds=10)
     from dynamax.linear_gaussian_ssm import LinearGaussianSSM
 
     parameters, made = for_dynamax(data)
     assert isinstance(made, LinearGaussianSSM)
     _, properties = made.initialize(jax.random.key(0))
     call = functools.partial(made.fit_em, parameters, properties, y[0], num_iters=20, verbose=False)
-    contest_more(contest, where, "dynamax", lambda: call()[1], rounds=3)
+    contest_more(comparison, where, "dynamax", lambda: call()[1], rounds=3)
     # `fit_em` compiles anew in every call; its two steps, compiled once, are what it could be.
     state = made.initialize_m_step_state(parameters, properties)
 
@@ -231,15 +233,15 @@ def test_em(contest, size) -> None:
             now, kept, gain = iteration(now, kept)
         return gain
 
-    contest_more(contest, where, "dynamax compiled once", compiled_once, rounds=5)
+    contest_more(comparison, where, "dynamax compiled once", compiled_once, rounds=5)
     peer = for_pykalman(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        contest_more(contest, where, "pykalman", lambda: peer.em(data.y[0], n_iter=20), rounds=1)
+        contest_more(comparison, where, "pykalman", lambda: peer.em(data.y[0], n_iter=20), rounds=1)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_gradient(contest, size) -> None:
+def test_gradient(comparison, size) -> None:
     """The likelihood and its gradient in every block."""
     where, data = group("likelihood and gradient", size), problem(size)
     model, y = ours(data)
@@ -249,17 +251,17 @@ def test_gradient(contest, size) -> None:
 
     alone, both = jax.jit(value), jax.jit(jax.value_and_grad(value))
     agree(where, float(alone(model, y[0])))
-    contest(where, "rekalman value", lambda: alone(model, y[0]), rounds=30)
-    contest_more(contest, where, "rekalman", lambda: both(model, y[0]))
+    comparison(where, "rekalman value", lambda: alone(model, y[0]), rounds=30)
+    contest_more(comparison, where, "rekalman", lambda: both(model, y[0]))
     from dynamax.linear_gaussian_ssm import lgssm_filter
 
     parameters, _ = for_dynamax(data)
     theirs = jax.jit(jax.value_and_grad(lambda p, y: lgssm_filter(p, y).marginal_loglik))
     agree(where, float(theirs(parameters, y[0])[0]))
-    contest_more(contest, where, "dynamax", lambda: theirs(parameters, y[0]), rounds=5)
+    contest_more(comparison, where, "dynamax", lambda: theirs(parameters, y[0]), rounds=5)
 
 
-def contest_more(contest, where: str, name: str, call, rounds: int = 15) -> None:
+def contest_more(comparison, where: str, name: str, call, rounds: int = 15) -> None:
     """Further candidates of a test: pytest-benchmark times one call a test, so these are timed here."""
     jax.block_until_ready(call())
     times = []

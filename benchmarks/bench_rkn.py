@@ -71,22 +71,24 @@ def test_gradients_agree(latent: int) -> None:
 
 @pytest.mark.parametrize("latent", RECURSION)
 @pytest.mark.parametrize("name", ["rekalman", "rekalman, forward only", "the same by autodiff"])
-def test_ours(contest, latent: int, name: str) -> None:
+def test_ours(comparison, latent: int, name: str) -> None:
     run = {"run": by_autodiff} if "autodiff" in name else {}
     function, args = rekalman_call(latent, gradient="only" not in name, **run)
     memory = temporary_mib(function, *args)
-    contest(RECURSION[latent], name, lambda: function(*args), rounds=30, temporary_mib=memory)
+    comparison(RECURSION[latent], name, lambda: function(*args), rounds=30, temporary_mib=memory)
 
 
 @pytest.mark.parametrize("latent", RECURSION)
-def test_banded_in_torch(contest, latent: int) -> None:
+def test_banded_in_torch(comparison, latent: int) -> None:
     call = torch_call(latent, None)
-    contest(RECURSION[latent], "torch banded, eager", call, rounds=10)
+    comparison(RECURSION[latent], "torch banded, eager", call, rounds=10)
 
 
 @pytest.mark.parametrize(("latent", "units"), [(m, n) for m in UNITS for n in UNITS[m]])
-def test_lstm_in_torch(contest, latent: int, units: int) -> None:
-    contest(RECURSION[latent], f"torch LSTM, {units} units", torch_call(latent, units), rounds=10)
+def test_lstm_in_torch(comparison, latent: int, units: int) -> None:
+    comparison(
+        RECURSION[latent], f"torch LSTM, {units} units", torch_call(latent, units), rounds=10
+    )
 
 
 @pytest.mark.parametrize("latent", RECURSION)

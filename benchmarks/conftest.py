@@ -22,7 +22,7 @@ PACKAGES = ("jax", "numpy", "particles", "cuthbert", "statsmodels", "dynamax", "
 
 
 @pytest.fixture
-def contest(benchmark: Any) -> Callable[..., Any]:
+def comparison(benchmark: Any) -> Callable[..., Any]:
     """Times one candidate of a group and remembers its fastest round.
 
     The machine may be shared: the fastest round is the one least disturbed by others.
