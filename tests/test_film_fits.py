@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 import rekalman
 from rekalman.cli.app import app
 from rekalman.core.row import FilmRow
+from rekalman.forecasting.binary import binary_log_density
 from rekalman.foundation.errors import RekalError
+from rekalman.methods.own.film import OwnFilm
+from rekalman.methods.request import TrainingRequest
 from rekalman.networks.film import FilmNetwork
 from rekalman.networks.vision.patch_decoder import PatchDecoder
 from rekalman.report import report_html
@@ -68,7 +71,9 @@ def test_the_recursion_is_what_a_run_says(fit):
         np.testing.assert_allclose(film.observe(belief).mean, path.mean[0, t], atol=1e-5)
         total.append(float(log_prob))
     np.testing.assert_allclose(total, path.log_evidence[0], atol=1e-4)
+    missing, _ = film.update(film.predict(belief), None, True)
     skipped = film.skip(film.predict(belief))
+    np.testing.assert_array_equal(missing.hidden, skipped.hidden)
     ahead = film.forecast(belief, 2)
     np.testing.assert_allclose(ahead.mean[0], film.observe(skipped).mean, atol=1e-6)
 
@@ -96,6 +101,7 @@ def test_hidden_pixels_and_unknown_targets_change_nothing(fit):
     unknown = rekalman.Frames.from_arrays(noisy, mask=test.mask)
     np.testing.assert_array_equal(fit.filter(test).mean, fit.filter(unknown).mean)
     assert fit.filter(unknown).log_likelihood == 0
+    assert fit.filter(unknown).summary().startswith("estimated       from frames, angle")
     np.testing.assert_array_equal(fit.forecast(test, 2).mean, fit.forecast(unknown, 2).mean)
 
 
@@ -163,6 +169,9 @@ def test_images_are_told_as_probabilities():
     )
     with pytest.raises(RekalError, match="innovations have a known law"):
         told.diagnose()
+    page = report_html(fit, data)
+    assert "64 pixels" in page and "not tested against one" in page
+    assert "64 pixels" in fit.summary() and "pixel 0,1" not in fit.summary()
 
 
 def test_irregular_films_take_times_and_inputs():
@@ -185,6 +194,77 @@ def test_irregular_films_take_times_and_inputs():
     assert stream.forecast(2, np.zeros((2, 1)), dt=0.2).mean.shape == (1, 2, 1)
 
 
+def test_irregular_networks_need_an_interval_and_others_take_none():
+    keys = jax.random.split(jax.random.key(0), 3)
+    layer = rekalman.Elman.create(2, units=4, timed=True, key=keys[0])
+    encoder = rekalman.PatchEncoder((8, 8, 1), 2, key=keys[1])
+    timed = rekalman.Network(encoder, layer, rekalman.GaussianHead(*layer.sizes, 1, key=keys[2]))
+    assert rekalman.film_fit(timed, interval=0.5).continuous
+    with pytest.raises(RekalError, match="made for time steps: give interval"):
+        rekalman.film_fit(timed)
+    with pytest.raises(RekalError, match="equal steps: leave interval out"):
+        rekalman.film_fit(small_network(), interval=0.5)
+
+
+def test_the_seed_of_a_fit_is_that_of_the_default_learner(monkeypatch):
+    seen = []
+
+    def train(network, request, learner, raw):
+        seen.append(learner.seed)
+
+    monkeypatch.setattr("rekalman.training.own_film.train_own_film", train)
+    request = TrainingRequest(data=small_frames(6, 5).as_sequences(), seed=5)
+    OwnFilm(model=small_network()).train(request)
+    assert seen == [5]
+
+
+def test_ctrl_c_in_the_calibration_leaves_the_network(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rekalman.training.films.calibrated", interrupt)
+    learner = rekalman.Backprop(epochs=1, batch=8)
+    fit = rekalman.fit(films(6, 8), "elman", learner, states=2, units=4, progress=False)
+    assert fit.algorithm.widening is None and not fit.history.criteria
+    assert "calibration was interrupted" in fit.history.warnings[0]
+
+
+def test_a_share_without_a_known_target_is_refused():
+    small = films(2, 10)
+    for known, sentence in ((slice(5), "epoch"), (slice(8, None), "left to learn from")):
+        targets = np.full_like(small.targets, np.nan)
+        targets[:, known] = small.targets[:, known]
+        frames = rekalman.Frames.from_arrays(small.values, targets)
+        with pytest.raises(RekalError, match=sentence):
+            rekalman.fit(frames, "elman", states=2, units=4, progress=False)
+
+
+def test_targets_are_selected_by_name():
+    small = films(3, 8)
+    both = np.concatenate([small.targets, -np.asarray(small.targets)], -1)
+    data = rekalman.Frames.from_arrays(small.values, both, names=("angle", "other")).as_sequences()
+    one = data.select(("other",))
+    assert one.target_shape == (1,) and one.frame_shape == (8, 8, 1)
+    images = rekalman.Frames.from_arrays(small.values, small.values).as_sequences()
+    with pytest.raises(RekalError, match="single pixels cannot be selected"):
+        images.select(("pixel 0,0",))
+
+
+def test_an_estimate_of_several_targets_has_their_covariance():
+    camera = rekalman.film_fit(small_network(targets=2), ("a", "b")).stream()
+    camera.update(np.zeros((3, 3, 1), np.uint8))
+    now = camera.estimate()
+    assert now.cov.shape == (1, 1, 2, 2)
+    ahead = camera.forecast(1)
+    assert ahead.cov.shape == (1, 1, 2, 2) and now.to_frame().shape[0] == 2
+
+
+def test_a_sure_pixel_that_is_wrong_has_a_finite_score():
+    y, sure = np.array([0.0, 1.0, 0.2], np.float32), np.array([[1], [0], [1]], np.float32)
+    scores = binary_log_density(y, sure, np.zeros_like(sure), np.zeros_like(sure))
+    assert np.isfinite(scores).all() and scores.max() < -10
+
+
 def test_few_films_hold_their_ends_out():
     data = films(3, 20).as_sequences()
     split = split_films(data, 0.2, seed=0)
@@ -198,6 +278,7 @@ def test_the_report_speaks_of_estimates(fit):
     page = report_html(fit, fit.read(films(3, 24, 8)))
     assert "The targets, their estimates and the forecast" in page
     assert "errors of estimates, which need not be white" in page and "leaves over" not in page
+    assert "Some whole films, or of a few films the end of each, were not trained on" in page
 
 
 def test_refusals(fit):
@@ -216,6 +297,13 @@ def test_refusals(fit):
         (lambda: rekalman.fit(frames, "gru", backtest=0.2), "leave backtest out"),
         (lambda: rekalman.fit(frames, "gru", transform="log"), "leave transform out"),
         (lambda: rekalman.fit(rekalman.Frames.from_arrays(frames.values), "gru"), "give targets"),
+        (lambda: rekalman.fit(frames, "gru", scale="series"), "share one scale, since frames"),
+        (
+            lambda: rekalman.filter(
+                rekalman.fit(nile, "local-level", progress=False).algorithm, frames.as_sequences()
+            ),
+            "takes rows of numbers, not frames",
+        ),
         (lambda: patches(7, 11), "crop or pad"),
         (lambda: FilmNetwork(small_network(), 3), r"shape \(1,\), which are not 3 numbers"),
         (lambda: FilmNetwork(small_network(), 1, widening=np.zeros(1)), "factors above 0"),
@@ -249,10 +337,14 @@ def test_the_command_line_fits_and_forecasts_films(tmp_path):
     given = [str(source), "--model", "gru", "--states", "3", "--epochs", "2", "--out", str(model)]
     done = runner.invoke(app, ["fit", *given, "--quiet", "--json"])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["columns"] == ["angle"] and model.exists()
+    answer = json.loads(done.stdout)
+    assert answer["columns"] == ["angle"] and model.exists()
+    assert "held-out RMSE of angle" in answer["criteria"]
     ahead = runner.invoke(app, ["forecast", str(model), str(source), "-n", "2", "--json"])
     assert ahead.exit_code == 0, ahead.output
     assert len(json.loads(ahead.stdout)["forecast"]) == 12
+    comma = runner.invoke(app, ["forecast", str(model), str(source), "--decimal", ","])
+    assert comma.exit_code == 2 and "decimal is an option of tables" in comma.output
     bad = tmp_path / "bad.npz"
     np.savez(bad, pixels=small.values)
     refused = runner.invoke(app, ["fit", str(bad), "--model", "gru", "--quiet"])

@@ -33,6 +33,11 @@ TARGETS = np.zeros((2, 5, 2))
             r"targets of shape \(2, 4, 2\) do not go with 2 series of 5 frames",
         ),
         ({"targets": PIXELS[0]}, r"targets of shape \(5, 4, 3, 1, 1\) do not go with .* 5 axes"),
+        ({"values": PIXELS[:, :0], "targets": None}, "hold no pixel: give at least one frame"),
+        (
+            {"targets": np.ma.masked_array(PIXELS, np.ones(PIXELS.shape, bool))},
+            "targets that are images hide entries",
+        ),
         ({"targets": TARGETS + np.inf}, "a target of the frames is infinite: give NaN"),
         ({"mask": np.ones((2, 5, 1), bool)}, r"mask of shape \(2, 5, 1\) do not go with .* 2 axes"),
         (
@@ -57,6 +62,31 @@ def test_frames_that_can_be_made():
     assert grey.shape == (4, 3, 1) and grey.mask.all()
     images = Frames.from_arrays(PIXELS, PIXELS[..., 0], inputs=TARGETS, dt=np.ones((2, 5)))
     assert images.targets.shape == PIXELS.shape
+
+
+def test_frames_come_back_from_their_file(tmp_path):
+    frames = Frames.from_arrays(
+        PIXELS, TARGETS, dt=np.ones((2, 5)), names=("a", "b"), notes=("made by hand",)
+    )
+    frames.save(tmp_path / "film.npz")
+    again = Frames.from_npz(tmp_path / "film.npz")
+    assert (again.names, again.notes) == (("a", "b"), ("made by hand",))
+    np.testing.assert_array_equal(again.values, frames.values)
+    np.testing.assert_array_equal(again.dt, frames.dt)
+
+
+def test_files_that_hold_no_film_are_refused(tmp_path):
+    np.save(tmp_path / "one.npy", PIXELS)
+    with pytest.raises(RekalError, match="one array without a name"):
+        Frames.from_npz(tmp_path / "one.npy")
+    noise = np.random.default_rng(0).integers(0, 255, PIXELS.shape).astype(np.uint8)
+    np.savez_compressed(tmp_path / "film.npz", frames=noise)
+    content = bytearray((tmp_path / "film.npz").read_bytes())
+    for i in range(120, 160):
+        content[i] ^= 0xFF
+    (tmp_path / "film.npz").write_bytes(content)
+    with pytest.raises(RekalError, match="no archive of plain arrays"):
+        Frames.from_npz(tmp_path / "film.npz")
 
 
 @pytest.mark.parametrize("kind", [int, float, np.uint8])

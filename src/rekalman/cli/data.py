@@ -41,7 +41,9 @@ def open_for(
     from rekalman.datasets.source import open_film
 
     if Path(source).suffix.lower() == SUFFIX:
-        given = {"sep": sep, "series": series, "encoding": encoding, "date_format": date_format}
+        mark = None if decimal == "." else decimal
+        given = {"sep": sep, "decimal": mark, "encoding": encoding}
+        given |= {"series": series, "date_format": date_format}
         return fit.read(open_film(Path(source), given))
     data = open_data(
         source,

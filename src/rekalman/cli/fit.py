@@ -267,6 +267,7 @@ def _particular(trained: Fit, data: Sequences) -> dict[str, Any]:
             "held_out": max(history.held_out, default=None),
             "linear": history.linear,
             "linear_held_out": history.linear_score,
+            "criteria": dict(history.criteria),
             "history": history.held_out,
             "trained": history.trained,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from rekalman.foundation.files import write_whole
 if TYPE_CHECKING:
     from rekalman.data.images import Frames
 
-ARRAYS = ("frames", "targets", "mask", "inputs", "dt", "names")
+ARRAYS = ("frames", "targets", "mask", "inputs", "dt", "names", "notes")
 """What a file may hold; only `frames` is needed."""
 SUFFIX = ".npz"
 
@@ -32,10 +33,10 @@ def read_film(path: str | Path) -> dict[str, Any]:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise RekalError(f"{path}: there is no such file.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0]
         raise RekalError(f"{path}: it is no archive of plain arrays (np.savez): {reason}") from None
-    except AttributeError:  # a single array, which is no archive
+    except TypeError:  # a single array, which is no archive
         raise RekalError(
             f"{path}: it holds one array without a name: write it by np.savez"
         ) from None
@@ -45,8 +46,8 @@ def read_film(path: str | Path) -> dict[str, Any]:
         raise RekalError(
             f"{path}: {wrong}; a film has frames, and may have {', '.join(ARRAYS[1:])}."
         )
-    if "names" in arrays:
-        arrays["names"] = tuple(map(str, np.atleast_1d(arrays["names"])))
+    for name in {"names", "notes"} & set(arrays):
+        arrays[name] = tuple(map(str, np.atleast_1d(arrays[name])))
     return {"values" if name == "frames" else name: array for name, array in arrays.items()}
 
 
@@ -59,8 +60,9 @@ def write_film(frames: Frames, path: str | Path) -> None:
     held = {"frames": frames.values, "targets": frames.targets, "mask": frames.mask}
     held |= {"inputs": frames.inputs, "dt": frames.dt}
     arrays = {name: np.asarray(array) for name, array in held.items() if array is not None}
-    if frames.names:
-        arrays["names"] = np.array(frames.names)
+    for name, words in (("names", frames.names), ("notes", frames.notes)):
+        if words:
+            arrays[name] = np.array(words)
     if not np.size(arrays["targets"]):
         del arrays["targets"]
     buffer = io.BytesIO()

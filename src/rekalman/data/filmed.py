@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import numpy as np
@@ -67,6 +68,17 @@ class FilmedSequences(Sequences):
     def frame_shape(self) -> tuple[int, ...]:
         """Height, width and channels of a frame."""
         return self.frames.shape[2:]
+
+    def select(self, names: Sequence[str]) -> FilmedSequences:
+        """Some of the targets, in the order given.
+
+        Raises:
+            RekalError: there is no such target, or the targets are images.
+        """
+        if self.pixels:
+            raise RekalError("the targets are images, of which single pixels cannot be selected")
+        chosen: Any = super().select(names)
+        return dataclasses.replace(chosen, target_shape=(len(names),))
 
     def by_step(self) -> dict[str, tuple[AnyArray | None, float | bool]]:
         """The arrays that hold something of each step, see `Sequences.by_step`."""

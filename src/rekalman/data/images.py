@@ -103,7 +103,16 @@ class Frames(eqx.Module):
                 f"frames have the axes (batch, time, height, width, channel), but these have shape "
                 f"{np.shape(values)}"
             )
+        if not pixels.size:
+            raise RekalError(
+                f"frames of shape {np.shape(values)} hold no pixel: give at least one frame"
+            )
         if wanted.dtype == np.uint8:
+            if isinstance(wanted, np.ma.MaskedArray) and np.ma.getmaskarray(wanted).any():
+                raise RekalError(
+                    "targets that are images hide entries, but pixels of a target are all known"
+                )
+            wanted = np.asarray(wanted)
             wanted = wanted[..., None] if wanted.ndim == 4 else wanted
         else:
             wanted = _single(wanted, "targets")
@@ -138,7 +147,7 @@ class Frames(eqx.Module):
         """Read what `save` wrote, or an archive of `np.savez` with the same names.
 
         Args:
-            path: holds `frames`, and may hold `targets`, `mask`, `inputs`, `dt` and `names`
+            path: holds `frames`, and may hold `targets`, `mask`, `inputs`, `dt`, `names` and `notes`
                 (see `from_arrays`).
 
         Raises:

@@ -47,7 +47,9 @@ def open_data(
             f"the examples are {', '.join(EXAMPLES)}."
         )
     if path.suffix.lower() == SUFFIX:
-        return open_film(path, {"sep": sep, "encoding": encoding, **options}).as_sequences()
+        mark = None if decimal == "." else decimal
+        reading = {"sep": sep, "decimal": mark, "encoding": encoding, **options}
+        return open_film(path, reading).as_sequences()
     if path.suffix.lower() in _PARQUET:
         return Sequences.from_parquet(path, **options)
     return Sequences.from_csv(path, sep=sep, decimal=decimal, encoding=encoding, **options)

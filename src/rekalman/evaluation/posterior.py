@@ -72,7 +72,9 @@ class Scored(eqx.Module):
             f"log-likelihood  {self.log_likelihood:.1f} nats "
             f"({self.log_likelihood / max(entries, 1):.3f} per value)",
         ]
-        return lines if self.white is None else [*lines, self.diagnose().summary()]
+        if self.white is None or not np.isfinite(np.asarray(self.white)).any():
+            return lines
+        return [*lines, self.diagnose().summary()]
 
     def _frames(self, columns: Callable[[int, int], dict[str, AnyArray]]) -> pd.DataFrame:
         """One row per series and step, of the columns of series `i` up to its length."""

@@ -82,6 +82,8 @@ def summary_lines(fit: Fit, data: Any = None) -> list[str]:
     names, inputs = (
         ", ".join(map(printable_line, each)) for each in (fit.labels.names, fit.input_names)
     )
+    if fit.algorithm.binary:
+        names = f"{len(fit.labels.names)} pixels"
     driven = f", driven by {inputs}" if inputs else ""
     parts = [] if fit.kind == "own" else [fit.kind]
     if fit.has_model:

@@ -102,7 +102,10 @@ class History(eqx.Module):
             held = ", ".join(f"{name} {score:.3f}" for name, score in self.trials)
             lines.append(f"starts          {held} (held-out nats per value, the best was kept)")
         if self.criteria:
-            figures = ", ".join(f"{name} {value:.2f}" for name, value in self.criteria)
+            figures = ", ".join(
+                f"{name} {value:.2f}" if abs(value) >= 1 else f"{name} {value:.2g}"
+                for name, value in self.criteria
+            )
             lines.append(f"criteria        {figures}")
         lines += [f"warning         {sentence}" for sentence in self.warnings]
         if self.backtest is not None:

@@ -67,12 +67,13 @@ def forecast_ahead(
     )
     # Numbers of one origin at one step: what is believed, and the means and the covariance that it gives.
     believed = sum(leaf.size for leaf in jax.tree.leaves(moments)) // (count * algorithm.components)
-    each = pushed * (believed + obs) + obs * obs
+    of_cov = 0 if algorithm.binary else obs  # a probability says the variance, too
+    each = pushed * (believed + obs) + obs * of_cov
     ahead = (
         horizons[-1] if u is not None or dt is not None else _rounded(horizons[-1], count * each)
     )
     check_memory(
-        float(count * len(horizons) * (pushed + obs + 1) * obs + ahead * each) * dtype.itemsize,
+        float(count * len(horizons) * (pushed + of_cov + 1) * obs + ahead * each) * dtype.itemsize,
         f"forecasts of {ahead} steps from {count} origins{f' with {pushed} particles' * many}",
         f"{SHORTER}{', origins or particles' * many}",
     )

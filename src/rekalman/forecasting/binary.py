@@ -42,8 +42,14 @@ def binary_log_density(
     var: Float[AnyArray, "*#lead #components"],
     log_weights: Float[AnyArray, "*#lead components"],
 ) -> Float[AnyArray, "*lead"]:
-    """Log probability of `y` in nats; a grey `y` counts as the cross-entropy with it."""
-    p, functions = mixture_mean(means, log_weights), special(means)
+    """Log probability of `y` in nats; a grey `y` counts as the cross-entropy with it.
+
+    Probabilities that were rounded to 0 or 1 count as the nearest ones, so that no surprise is infinite.
+    """
+    xp, functions = namespace(y, means), special(means)
+    p = mixture_mean(means, log_weights)
+    eps = xp.finfo(p.dtype).eps
+    p = xp.clip(p, eps, 1 - eps)
     return functions.xlogy(y, p) + functions.xlog1py(1 - y, -p)
 
 

@@ -33,7 +33,7 @@ def present(algorithm: Filter, belief: Belief, origin: int) -> Forecast:
     return Forecast(
         means=np.asarray(made.means)[None],
         log_weights=np.asarray(made.log_weights)[None],
-        cov=np.asarray(made.cov),
+        cov=np.asarray(made.cov if made.cov.ndim == 2 else made.cov[None]),
         path=np.asarray(made.path)[None],
         origins=np.array([origin]),
         series=np.zeros(1, int),

@@ -65,9 +65,9 @@ def as_batch(data: Sequences | Batch, model: StateSpaceModel | Filter | None = N
     if isinstance(data, Batch):
         return data
     if not isinstance(data, Sequences):
+        made = "as_sequences" if hasattr(data, "as_sequences") else "rekalman.Sequences.from_arrays"
         raise RekalError(
-            f"the data must be Sequences, not {type(data).__name__}: make them with "
-            "rekalman.Sequences.from_arrays"
+            f"the data must be Sequences, not {type(data).__name__}: make them with {made}"
         )
     dt, steps = None, padded_length(data.steps)
     if model is not None:
@@ -102,9 +102,11 @@ def with_frames(batch: Batch, data: Sequences, algorithm: Filter) -> Batch:
     """The same with the frames of the data, for a filter that watches films.
 
     Raises:
-        RekalError: the data have none, or others than the filter watches.
+        RekalError: the data have none, or others than the filter watches; or the filter watches none.
     """
     shape = algorithm.frame_shape
+    if shape is None and not data.measured:
+        raise RekalError("the filter takes rows of numbers, not frames: give the Sequences")
     if shape is None:
         return batch
     if not isinstance(data, FilmedSequences) or data.frame_shape != shape:

@@ -26,7 +26,8 @@ class RecurrentMethod(Method):
 
     Attributes:
         states: size of the latent observation.
-        hold_out: share of each series, at its end, that selects the epoch.
+        hold_out: share of each series, at its end, that selects the epoch; of five films or more the share of
+            them that are held out whole.
     """
 
     needs: ClassVar[str] = "hundreds of samples or many series"
@@ -48,7 +49,7 @@ class RecurrentMethod(Method):
     states: int = option(10, help="Size of the latent observation.")
     hold_out: int | float = option(
         0.2,
-        help="Share of each series, at its end, that selects the epoch.",
+        help="Share of each series, at its end, that selects the epoch; of five films or more, of the films.",
         above=0,
         below=1,
     )

@@ -82,6 +82,7 @@ class FilmNetwork(Filter):
             raise RekalError(
                 f"the network tells targets of shape {target}, which are not {self.observations} numbers"
             )
+        self._check_timed()
         factor = self.widening
         if factor is None or isinstance(factor, Tracer):
             return
@@ -90,6 +91,23 @@ class FilmNetwork(Filter):
             raise RekalError(
                 f"widening is {self.observations} factors above 0, one for each target"
             )
+
+    def _check_timed(self) -> None:
+        """Refuse an interval for a network in equal steps, and none for one that was trained on times.
+
+        Raises:
+            RekalError: it does not fit.
+        """
+        u = jnp.zeros(self.n_inputs) if self.n_inputs else None
+        dt = None if self.interval is None else jnp.ones(())
+        try:
+            eqx.filter_eval_shape(lambda: self.network.predict(self.network.init(), u, dt))
+        except RekalError:
+            raise RekalError(
+                "the network was made for time steps: give interval, the step that it knows as 1"
+                if dt is None
+                else "the network runs in equal steps: leave interval out"
+            ) from None
 
     @classmethod
     def of(cls, network: Network, interval: float | None = None) -> FilmNetwork:
@@ -180,8 +198,8 @@ class FilmNetwork(Filter):
         """
         row = y if isinstance(y, FilmRow) else self._row(y)
         if not isinstance(mask, FilmRow):
-            there = (y is not None) if mask is None else mask
-            mask = FilmRow(jnp.asarray(there), ~jnp.isnan(row.target))
+            there = jnp.asarray(y is not None if mask is None or y is None else mask)
+            mask = FilmRow(there, ~jnp.isnan(row.target))
         target = jnp.where(mask.target, row.target, jnp.nan)
         evidence = self.network.encode(row.frame, jnp.asarray(mask.frame))
         after, _ = self.network.update(belief, evidence)

@@ -45,7 +45,8 @@ def report_html(fit: Fit, data: Sequences, held_out: Sequences | None = None) ->
 
 
 def _page(fit: Fit, data: Sequences, held_out: Sequences | None) -> Page:
-    page = Page(f"rekalman: {', '.join(data.names)}")
+    named = f"{data.observations} pixels" if data.pixels else ", ".join(data.names)
+    page = Page(f"rekalman: {named}")
     seen = view(fit, data)
     add_heading(page, fit, data)
     add_backtest(page, fit)

@@ -205,11 +205,12 @@ def calibrate(fit: Fit, data: Sequences, horizons: tuple[int, ...]) -> Calibrati
         late = np.asarray(made.origins) >= burn
         seen = seen & (short[np.asarray(made.series)] | late)[:, None, None]
         length = (short[:, None] | (np.arange(used.steps) > burn))[..., None]
-        posterior = dataclasses.replace(
-            posterior,
-            white=np.where(length, np.asarray(posterior.white), np.nan),
-            pit=np.where(length, np.asarray(posterior.pit), np.nan),
-        )
+        if posterior.white is not None and posterior.pit is not None:
+            posterior = dataclasses.replace(
+                posterior,
+                white=np.where(length, np.asarray(posterior.white), np.nan),
+                pit=np.where(length, np.asarray(posterior.pit), np.nan),
+            )
     return Calibration(
         horizons=horizons,
         seen=np.asarray(seen),

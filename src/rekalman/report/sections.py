@@ -122,7 +122,13 @@ def add_calibration(page: Page, seen: View, held_out: Sequences | None) -> None:
         f"<p>{which}{part} A forecast of h steps made at a step uses nothing after that step.</p>"
     )
     labels = Labels.of(data)
-    page.add(series_scores(result, labels))
+    shown = seen.columns if data.pixels else range(data.observations)
+    page.add(series_scores(result, labels, shown))
+    if result.posterior.white is None:
+        page.add(
+            "<p>The law of an entry is not Gaussian, so that its errors are not tested against one.</p>"
+        )
+        return
     pit = page.figure(
         pit_figure(result),
         "<b>PIT histograms.</b> Where the observation fell in its forecast distribution; flat if "

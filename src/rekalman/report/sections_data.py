@@ -104,6 +104,8 @@ def add_heading(page: Page, fit: Fit, data: Sequences) -> None:
     """What was learned on what."""
     labels = Labels.of(data)
     columns = ", ".join(text(labels.column(k)) for k in range(data.observations))
+    if data.pixels:
+        columns = f"{data.observations} pixels"
     steps = np.asarray(data.lengths)
     each = number(int(steps.min()))
     if steps.min() < steps.max():

@@ -19,9 +19,12 @@ def add_epochs(page: Page, fit: Fit) -> None:
     page.heading("How it was found")
     history = fit.history
     count = len(history.held_out)
+    apart = "The end of each series was"
+    if fit.algorithm.frame_shape is not None:
+        apart = "Some whole films, or of a few films the end of each, were"
     page.add(
         f"<p>{count} epoch{'' if count == 1 else 's'} in {number(history.seconds, 3)} s; "
-        f"{REASONS[history.stopped]}. The end of each series was not trained on but chose the epoch that was "
+        f"{REASONS[history.stopped]}. {apart} not trained on but chose the epoch that was "
         f"kept: number {history.kept + 1}, with {number(float(max(history.held_out)))} nats per value.</p>"
     )
     if history.linear:

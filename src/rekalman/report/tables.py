@@ -104,27 +104,30 @@ def starts_table(fit: Fit) -> str:
     )
 
 
-def series_scores(result: Calibration, labels: Labels) -> str:
-    """Tables of scores: one for each series, the first of many."""
+def series_scores(result: Calibration, labels: Labels, columns: Sequence[int]) -> str:
+    """Tables of scores of some columns: one for each series, the first of many."""
     if len(result.names) < 2:
-        return scores_table(result, labels)
+        return scores_table(result, labels, columns)
     shown = range(min(len(result.names), MOST_SERIES))
-    parts = [scores_table(result.of_series(i), labels, result.names[i]) for i in shown]
+    parts = [scores_table(result.of_series(i), labels, columns, result.names[i]) for i in shown]
     rest = len(result.names) - len(parts)
     more = f"<p>{rest} more series were scored and are not shown.</p>" if rest else ""
     return "".join(parts) + more
 
 
-def scores_table(result: Calibration, labels: Labels, series: str | None = None) -> str:
+def scores_table(
+    result: Calibration, labels: Labels, columns: Sequence[int], series: str | None = None
+) -> str:
     """RMSE, CRPS, log score and coverage by column and horizon.
 
     Args:
         result: the scores.
         labels: names and units of the columns.
+        columns: those that are shown, by number.
         series: name of the series they belong to, where there are several.
     """
     rows = []
-    for k, _ in enumerate(labels.names):
+    for k in columns:
         for h, horizon in enumerate(result.horizons):
             rmse = math.sqrt(result.mean(result.error**2, h, k))
             rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from rekalman.filters.adaptive.filter import AdaptiveFilter
 from rekalman.filters.adaptive.member import Member
 from rekalman.filters.adaptive.readout import Readout
 from rekalman.fitting.history import History
+from rekalman.fitting.progress import progress_bar
 from rekalman.fitting.result import Fit
 from rekalman.forecasting import Labels
 from rekalman.learners.em.em import EM
@@ -49,20 +51,22 @@ def train_adaptive(method: Adaptive, request: TrainingRequest, em: EM, standardi
     prepared = standardiser.apply(data)
     mask = np.asarray(prepared.mask)[0]
     z = np.where(mask, np.asarray(prepared.values)[0], 0.0)
-    sizes = (method.states,) if method.states else sizes_for(z.shape[1], len(z))
+    real = slice(int(data.lengths[0]))  # after it there is padding, of which nothing is learned
+    sizes = (method.states,) if method.states else sizes_for(z.shape[1], real.stop)
     key = jax.random.key(request.seed)
+    volume = log_volume(standardiser.rows(data), data).sum(-1)[0]
     members = []
-    for n in sizes:
-        model = train(z, mask, n, em, key).model
-        members.append(_member(model, z, mask, method, jax.random.fold_in(key, n)))
+    with progress_bar(request.progress, float(volume.sum()), request.prefix) as report:
+        for n in sizes:
+            each = None if report is None else functools.partial(report, f"{n} states")
+            model = train(z[real], mask[real], n, em, key, length=len(z), callback=each).model
+            of_tracking = jax.random.fold_in(key, n)
+            members.append(_member(model, z[real], mask[real], method, of_tracking, len(z)))
     algorithm = _untaught(tuple(members), z, mask, method, request.seed)
     with precision_of(algorithm):
         dtype = algorithm.square.dtype
         end, path = _pass(algorithm, jnp.asarray(z, dtype), jnp.asarray(mask))
-    evidence = (
-        np.asarray(path.log_evidence, np.float64)
-        - log_volume(standardiser.rows(data), data).sum(-1)[0]
-    )
+    evidence = np.asarray(path.log_evidence, np.float64) - volume
     entries = int(mask.sum())
     return Fit(
         algorithm=_taught(algorithm, end),
@@ -83,10 +87,10 @@ def train_adaptive(method: Adaptive, request: TrainingRequest, em: EM, standardi
 
 
 def _member(
-    model: StochasticRNN, z: np.ndarray, mask: np.ndarray, method: Adaptive, key: Any
+    model: StochasticRNN, z: np.ndarray, mask: np.ndarray, method: Adaptive, key: Any, length: int
 ) -> Member:
     """A network with readouts that correct nothing yet, and the scales of its features."""
-    tracked = track(model, z, mask, (1,), method.particles, key)
+    tracked = track(model, z, mask, (1,), method.particles, key, length=length)
     state, innovation = np.asarray(tracked.state), np.asarray(tracked.innovation)
     spread = innovation.std(0)
     with precision_of(model):

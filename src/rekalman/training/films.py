@@ -29,12 +29,13 @@ from rekalman.fitting.history import History
 from rekalman.fitting.result import Fit
 from rekalman.fitting.verbs import filter_paths, one_step
 from rekalman.forecasting import Labels
+from rekalman.foundation.errors import RekalError
 from rekalman.learners.gradient.backprop import Backprop
 from rekalman.learners.gradient.shuffling import held_out
 from rekalman.learners.protocol import Progress
 from rekalman.networks.film import FilmNetwork
 from rekalman.networks.network import Network
-from rekalman.training.recurrent import each_epoch, with_epochs
+from rekalman.training.recurrent import UNCALIBRATED, each_epoch, with_epochs
 
 ENOUGH = 5
 """With so many series whole ones are held out, with fewer the end of each."""
@@ -76,13 +77,14 @@ def train_on_films(
         checkpoint: folder to continue from, or None.
 
     Raises:
-        RekalError: as for `Backprop.run`.
+        RekalError: no target is known in a part, or as for `Backprop.run`.
     """
     prepared, interval = standardiser.apply(data), None
     if data.dt is not None:  # the network knows the usual step as 1
         interval = float(data.interval or 1.0)
         prepared = dataclasses.replace(prepared, dt=np.asarray(data.dt) / interval)
     split = split_films(prepared, hold_out, seed)
+    _check_known(split)
     if learner is None:
         learner = with_epochs(usual, split.train.batch, seed)
     units = [Units(part, standardiser) for part in split]
@@ -95,7 +97,12 @@ def train_on_films(
         callback=each_epoch(progress, units[0].per_value),
     )
     judged = split.judged if interval is None else _timed(split.judged, interval)
-    algorithm = calibrated(FilmNetwork.of(result.model, interval), judged)
+    algorithm, figures, warnings = FilmNetwork.of(result.model, interval), (), UNCALIBRATED
+    try:
+        algorithm = calibrated(algorithm, judged)
+        figures, warnings = held_out_figures(algorithm, judged, standardiser), ()
+    except KeyboardInterrupt:  # what was learned is not lost
+        pass
     return Fit(
         algorithm=algorithm,
         standardiser=standardiser,
@@ -107,7 +114,8 @@ def train_on_films(
             entries=int(np.asarray(data.mask).sum()),
             trained=units[0].per_value(result.train),
             held_out=units[1].per_value(result.validation),
-            criteria=held_out_figures(algorithm, judged, standardiser),
+            criteria=figures,
+            warnings=warnings,
         ),
         seed=seed,
         labels=Labels.of(data),
@@ -131,6 +139,25 @@ def split_films(data: Any, hold_out: float, seed: int) -> Split:
     before = np.arange(data.steps) < np.asarray(train.lengths)[:, None]
     tail = np.asarray(data.mask) & ~before[..., None]
     return Split(train, dataclasses.replace(data, mask=tail))
+
+
+def _check_known(split: Split) -> None:
+    """Refuse a split that leaves nothing to learn a target from, or nothing to choose the epoch by.
+
+    Raises:
+        RekalError: it does.
+    """
+    names, known = split.train.names, np.asarray(split.train.mask).any((0, 1))
+    if not known.all():
+        raise RekalError(
+            f"no value of the target '{names[int(np.argmin(known))]}' is left to learn from, since others "
+            "are held out: give another hold_out or seed, or more targets"
+        )
+    if not np.asarray(split.judged.mask).any():
+        raise RekalError(
+            "nothing is known of the targets that are held out to choose the epoch: give another hold_out "
+            "or seed, or more targets"
+        )
 
 
 def calibrated(trained: FilmNetwork, judged: FilmedSequences) -> FilmNetwork:

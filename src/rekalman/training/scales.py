@@ -54,6 +54,11 @@ def standardiser_of(
             for a scale of its own.
     """
     check_scale(scale)
+    if scale == "series" and not data.measured:
+        raise RekalError(
+            "targets that are told from frames share one scale, since frames do not say on which scale a "
+            "film is: leave scale out"
+        )
     if data.pixels:
         return raw_units(data, scale, None)
     if frozen and scale == "series":

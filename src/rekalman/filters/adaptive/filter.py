@@ -11,6 +11,7 @@ in standardised units, each column apart, which follows changes of size within s
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -106,7 +107,7 @@ class AdaptiveFilter(Filter):
 
     def seeded(self, seed: int) -> AdaptiveFilter:
         """The same filter with other particles."""
-        return eqx.tree_at(lambda each: each.seed, self, seed)
+        return dataclasses.replace(self, seed=seed)
 
     @property
     def longest_horizon(self) -> int:

@@ -23,7 +23,7 @@ from rekalman.filters.particle import ParticleFilter, Proposal
 from rekalman.learners.batch import Batch, padded_length
 from rekalman.learners.em.em import EM
 from rekalman.learners.em.priors import PriorStrength
-from rekalman.learners.protocol import TrainResult
+from rekalman.learners.protocol import Callback, TrainResult
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.models.stochastic_rnn import StochasticRNN
 
@@ -116,6 +116,7 @@ def train(
     key: PRNGKeyArray,
     start: StochasticRNN | None = None,
     length: int = 0,
+    callback: Callback | None = None,
 ) -> TrainResult:
     """Train by EM on one standardised series.
 
@@ -127,6 +128,7 @@ def train(
         key: randomness of the particles.
         start: where EM begins; default what `subspace_start` gives.
         length: pad to at least so many steps, to share what is compiled with a longer series.
+        callback: called after each iteration.
 
     Raises:
         KeyboardInterrupt: Ctrl-C. What is half trained is not handed on as if it were trained: several
@@ -141,7 +143,7 @@ def train(
         inputs=None,
         valid=jnp.asarray(np.arange(size) < steps)[None],
     )
-    result = em.run(start, batch, key=key)
+    result = em.run(start, batch, key=key, callback=callback)
     if result.stopped == "interrupted":
         raise KeyboardInterrupt
     return result

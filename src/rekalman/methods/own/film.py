@@ -94,5 +94,5 @@ class OwnFilm(Method):
 
         if request.filtering is not None:
             raise RekalError("a network is its own filter: leave filtering out")
-        learner = self.default_learner() if request.learner is None else request.learner
+        learner = request.learner or self.default_learner(seed=request.seed)
         return train_own_film(self.model, request, learner, self.standardiser(request))
