@@ -195,8 +195,8 @@ def test_series_that_do_not_fit_onto_the_devices_are_sent_batch_by_batch(
 def test_rate_rises_and_falls_as_optax_has_it() -> None:
     def rates(schedule: Schedule) -> list[float]:
         numbers = (np.array(x, np.float32) for x in (0.1, 4.0, 20.0, np.inf))
-        recipe = OptimiserSettings(schedule, *numbers, average=None)
-        return [float(learning_rate(recipe, jnp.array(i))) for i in range(20)]
+        optimiser_settings = OptimiserSettings(schedule, *numbers, average=None)
+        return [float(learning_rate(optimiser_settings, jnp.array(i))) for i in range(20)]
 
     expected = optax.warmup_cosine_decay_schedule(0.0, 0.1, 4, 20)
     falls = np.array(rates("cosine"))
@@ -206,12 +206,12 @@ def test_rate_rises_and_falls_as_optax_has_it() -> None:
 
 
 def test_the_moving_average_forgets_the_start() -> None:
-    recipe = OptimiserSettings(
+    optimiser_settings = OptimiserSettings(
         "constant", *(np.array(x, np.float32) for x in (0.5, 0.0, 9.0, np.inf, 0.9))
     )
-    state, expected = begin(recipe, jnp.array([3.0, -1.0])), np.array([3.0, -1.0])
+    state, expected = begin(optimiser_settings, jnp.array([3.0, -1.0])), np.array([3.0, -1.0])
     for n in range(9):
-        state, norm = descend(recipe, state, jnp.array([1.0, -2.0]))
+        state, norm = descend(optimiser_settings, state, jnp.array([1.0, -2.0]))
         keep = min(0.9, (1 + n) / (10 + n))
         expected = keep * expected + (1 - keep) * np.asarray(state.parameters)
     assert float(norm) == pytest.approx(np.sqrt(5))

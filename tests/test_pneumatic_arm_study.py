@@ -10,7 +10,7 @@ from rekalman.datasets.pneumatic_arm import load_pneumatic_arm
 from rekalman.networks.recurrent import count_parameters
 from rekalman.studies import STUDIES
 from rekalman.studies.base import StudyOptions
-from rekalman.studies.pneumatic_arm import CONTESTANTS, by_horizon, linear, persistence
+from rekalman.studies.pneumatic_arm import CANDIDATES, by_horizon, linear, persistence
 from rekalman.studies.pneumatic_arm_networks import MOVE_VAR, Units, forecasts, network_of
 from rekalman.studies.pneumatic_arm_scores import (
     AHEAD,
@@ -81,11 +81,11 @@ def test_linear_forecasts_are_those_of_single_filters():
 
 
 def test_networks_are_of_equal_size_and_start_from_persistence():
-    counts = [count_parameters(network_of(each, 0).layer) for each in CONTESTANTS]
+    counts = [count_parameters(network_of(each, 0).layer) for each in CANDIDATES]
     assert len(counts) == 4 and max(counts) < 1.05 * min(counts), counts
     data = few()
     units, windows = Units.of(data), Windows.of(data)
-    told = forecasts(network_of(CONTESTANTS[2], 0), units, data)
+    told = forecasts(network_of(CANDIDATES[2], 0), units, data)
     np.testing.assert_allclose(told.mean, np.broadcast_to(windows.now, windows.truth.shape))
     var = (MOVE_VAR + 1e-3) * np.arange(1, AHEAD + 1)[:, None] * units.move**2
     np.testing.assert_allclose(told.var, np.broadcast_to(var, windows.truth.shape), rtol=1e-5)
@@ -119,7 +119,7 @@ def test_rows_have_the_worst_in_the_right_direction():
 def test_quick_run(arm_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
     result = STUDIES["pneumatic-arm"].run(StudyOptions(quick=True, seeds=1, data=arm_folder))
-    titles = {each.title for each in CONTESTANTS}
+    titles = {each.title for each in CANDIDATES}
     assert {row.system for row in result.rows} == {"persistence", "linear, EM"} | titles
     assert all(np.isfinite(row.ours) for row in result.rows)
     config = json.loads(result.to_json())["config"]

@@ -208,7 +208,7 @@ class FilmNetwork(Filter):
 
     def observe(self, belief: Any, u: Float[Array, " input"] | None = None) -> Distribution:
         """The distribution of the target that a belief tells of."""
-        return self._told(self.network.observe(belief))
+        return self._law(self.network.observe(belief))
 
     def forecast(
         self,
@@ -270,7 +270,7 @@ class FilmNetwork(Filter):
             track.posterior, target.mean, target.var, density, binary=not target.gaussian
         )
 
-    def _told(self, distribution: Any) -> Distribution:
+    def _law(self, distribution: Any) -> Distribution:
         """A distribution of the targets as one vector, as wide as was found right on held-out films."""
         flat = distribution.as_vector()
         if self.widening is None:

@@ -48,7 +48,7 @@ OURS = Candidate(
     16,
     options=(*ACTED, ("bases", 4), ("control", ()), ("turn", 0.05), ("spread", 0.02)),
 )
-CONTESTANTS = (
+CANDIDATES = (
     OURS,
     Candidate("LSTM", "lstm", 16, like=OURS, options=ACTED),
     Candidate("GRU", "gru", 16, like=OURS, options=ACTED),
@@ -103,14 +103,14 @@ def run(options: StudyOptions) -> StudyResult:
         "seed": options.seed,
         **about,
         "learner": vars(learner),
-        "candidates": [each._asdict() for each in CONTESTANTS],
+        "candidates": [each._asdict() for each in CANDIDATES],
     }
     known = taken_over(options.known, settings, options.all_seeds)
     comparison = Comparison(
         study="pneumatic-arm",
         train=units.prepare(parts.train),
         valid=units.prepare(parts.valid),
-        candidates=CONTESTANTS,
+        candidates=CANDIDATES,
         learner=learner,
         build=network_of,
         score=lambda network: scores(forecasts(network, units, parts.test), windows),

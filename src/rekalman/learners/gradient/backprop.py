@@ -231,7 +231,7 @@ class Backprop:
         windows = -(-episodes.steps // (self.window or episodes.steps))
         steps = self.epochs * batches * windows
         return Plan(
-            recipe=OptimiserSettings(
+            optimiser_settings=OptimiserSettings(
                 self.schedule,
                 rate=_number(self.rate),
                 warmup=_number(round(self.warmup * steps)),

@@ -48,7 +48,7 @@ class StepInputs(NamedTuple):
     """What a step reads.
 
     Attributes:
-        recipe: how parameters are moved.
+        optimiser_settings: how parameters are moved.
         network: the network, with any parameters.
         same: the placement "on every device".
         batch: the series.
@@ -56,7 +56,7 @@ class StepInputs(NamedTuple):
         length: length of the window.
     """
 
-    recipe: OptimiserSettings
+    optimiser_settings: OptimiserSettings
     network: Network
     same: NamedSharding
     batch: Minibatch
@@ -100,7 +100,9 @@ def step(given: StepInputs, state: State, belief: Any) -> tuple[State, Any, Judg
 
     whole = on_each(part, given.same, given.batch)
     (judged, gradient), last = whole(state.parameters, given.batch, belief)
-    state, norm = descend(given.recipe, state, gradient / jnp.maximum(judged.steps, 1.0))
+    state, norm = descend(
+        given.optimiser_settings, state, gradient / jnp.maximum(judged.steps, 1.0)
+    )
     total = jnp.where(jnp.isfinite(norm), judged.total, jnp.nan)
     return eqx.filter_shard(state, given.same), last, judged._replace(total=total)
 

@@ -73,27 +73,29 @@ def with_parameters(network: Network, vector: Float[Array, " parameters"]) -> Ne
     return eqx.combine(ravel_pytree(arrays)[1](vector), rest)
 
 
-def begin(recipe: OptimiserSettings, parameters: Float[Array, " parameters"]) -> State:
+def begin(optimiser_settings: OptimiserSettings, parameters: Float[Array, " parameters"]) -> State:
     """The state before the first step, in memory of its own."""
     import optax  # only where networks are trained: it takes a fifth of a second
 
-    average = None if recipe.average is None else jnp.copy(parameters)
+    average = None if optimiser_settings.average is None else jnp.copy(parameters)
     moments = optax.scale_by_adam().init(parameters)
     return State(jnp.copy(parameters), moments, average, jnp.zeros((), jnp.int32))
 
 
-def learning_rate(recipe: OptimiserSettings, step: Int[Array, ""]) -> Float[AnyArray, ""]:
+def learning_rate(
+    optimiser_settings: OptimiserSettings, step: Int[Array, ""]
+) -> Float[AnyArray, ""]:
     """The rate of a step, counted from 0: a linear rise, then half a cosine down to 0 or a constant."""
-    rise = jnp.minimum(1.0, (step + 1) / jnp.maximum(recipe.warmup, 1.0))
-    if recipe.schedule == "constant":
-        return recipe.rate * rise
-    fall = jnp.maximum(recipe.steps - recipe.warmup, 1.0)
-    gone = jnp.clip((step - recipe.warmup) / fall, 0.0, 1.0)
-    return recipe.rate * rise * 0.5 * (1.0 + jnp.cos(jnp.pi * gone))
+    rise = jnp.minimum(1.0, (step + 1) / jnp.maximum(optimiser_settings.warmup, 1.0))
+    if optimiser_settings.schedule == "constant":
+        return optimiser_settings.rate * rise
+    fall = jnp.maximum(optimiser_settings.steps - optimiser_settings.warmup, 1.0)
+    gone = jnp.clip((step - optimiser_settings.warmup) / fall, 0.0, 1.0)
+    return optimiser_settings.rate * rise * 0.5 * (1.0 + jnp.cos(jnp.pi * gone))
 
 
 def descend(
-    recipe: OptimiserSettings, state: State, gradient: Float[Array, " parameters"]
+    optimiser_settings: OptimiserSettings, state: State, gradient: Float[Array, " parameters"]
 ) -> tuple[State, Float[Array, ""]]:
     """One step of Adam (Kingma and Ba 2015).
 
@@ -106,14 +108,16 @@ def descend(
     import optax
 
     norm = jnp.linalg.norm(gradient)
-    gradient = gradient * jnp.minimum(1.0, recipe.clip / jnp.maximum(norm, 1e-12))
+    gradient = gradient * jnp.minimum(1.0, optimiser_settings.clip / jnp.maximum(norm, 1e-12))
     direction: Any
     direction, moments = optax.scale_by_adam().update(gradient, state.moments)
-    rate = learning_rate(recipe, state.step).astype(gradient.dtype)
+    rate = learning_rate(optimiser_settings, state.step).astype(gradient.dtype)
     parameters = state.parameters - rate * direction
     average = None
-    if state.average is not None and recipe.average is not None:
+    if state.average is not None and optimiser_settings.average is not None:
         n = state.step.astype(gradient.dtype)
-        keep = jnp.minimum(recipe.average, (1.0 + n) / (10.0 + n)).astype(gradient.dtype)
+        keep = jnp.minimum(optimiser_settings.average, (1.0 + n) / (10.0 + n)).astype(
+            gradient.dtype
+        )
         average = keep * state.average + (1.0 - keep) * parameters
     return State(parameters, moments, average, state.step + 1), norm

@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     """What is to be done, in numbers.
 
     Attributes:
-        recipe: how parameters are moved.
+        optimiser_settings: how parameters are moved.
         epochs: how often every series is trained on.
         size: series in a batch.
         batches: batches in an epoch.
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
         seed: start of all randomness.
     """
 
-    recipe: OptimiserSettings
+    optimiser_settings: OptimiserSettings
     epochs: int
     size: int
     batches: int
@@ -94,7 +94,7 @@ class Training:
         devices: Devices,
         pool: DeviceData,
         judged: DeviceData | None,
-        outlets: Outputs,
+        outputs: Outputs,
     ) -> None:
         """Begin, or continue from the last checkpoint.
 
@@ -104,19 +104,19 @@ class Training:
             devices: what to compute on.
             pool: series to train on.
             judged: series for validation, or None.
-            outlets: where to tell.
+            outputs: where to tell.
 
         Raises:
             RekalError: the checkpoint is of another run, or of more epochs.
         """
         self._plan, self._devices, self._pool, self._judged = plan, devices, pool, judged
-        self._outlets, self._network = outlets, devices.everywhere(network)
+        self._outlets, self._network = outputs, devices.everywhere(network)
         start = devices.everywhere(flatten(network))
-        self._state: State = devices.everywhere(begin(plan.recipe, start))
+        self._state: State = devices.everywhere(begin(plan.optimiser_settings, start))
         self._best = start
         self._records: list[Record] = []
-        if outlets.checkpoints is not None:
-            self._load(outlets.checkpoints)
+        if outputs.checkpoints is not None:
+            self._load(outputs.checkpoints)
 
     def run(self) -> Outcome:
         """Train to the end, or until Ctrl-C.
@@ -135,7 +135,7 @@ class Training:
                     break
                 loss, speed = self._epoch()
                 value = None if self._judged is None else self._validate(self._judged)
-                rate = learning_rate(self._plan.recipe, self._state.step - 1)
+                rate = learning_rate(self._plan.optimiser_settings, self._state.step - 1)
                 seconds = before + time.perf_counter() - began
                 self._keep(Record(len(self._records) + 1, loss, value, float(rate), speed, seconds))
         except KeyboardInterrupt:
@@ -162,7 +162,12 @@ class Training:
             for window in range(plan.windows):
                 at = np.array(window * plan.length, np.int32)
                 given = StepInputs(
-                    plan.recipe, self._network, self._devices.same, batch, at, plan.length
+                    plan.optimiser_settings,
+                    self._network,
+                    self._devices.same,
+                    batch,
+                    at,
+                    plan.length,
                 )
                 self._state, belief, judged = step(given, self._state, belief)
                 losses.add(number, judged)
