@@ -40,7 +40,11 @@ class Forecasts(TakesData):
     @in_own_precision
     def paths(self, data: Data) -> Trajectory:
         """Beliefs about every series of the data, in standardised units."""
-        return filter_paths(self.algorithm, self.prepare(data), jax.random.key(self.seed))
+        return self._paths_of(self.prepare(data))
+
+    def _paths_of(self, prepared: Sequences) -> Trajectory:
+        """Beliefs about every series of data that are prepared already."""
+        return filter_paths(self.algorithm, prepared, jax.random.key(self.seed))
 
     @in_own_precision
     def forecast(
@@ -120,7 +124,7 @@ class Forecasts(TakesData):
         prepared = self.prepare(data)
         made = rolling_forecast(
             self.algorithm,
-            self.paths(data),
+            self._paths_of(prepared),
             horizons,
             self._key(1),
             inputs=prepared.inputs,

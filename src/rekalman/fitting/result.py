@@ -130,7 +130,8 @@ class Fit(Forecasts):
             RekalError: other columns or inputs than the model was trained on, or another sampling interval.
         """
         data, algorithm = self.read(data), self.algorithm
-        prepared, path = self.prepare(data), self.paths(data)
+        prepared = self.prepare(data)
+        path = self._paths_of(prepared)
         if isinstance(algorithm, EstimatesState):
             return self._raw_posterior(filtered(algorithm, prepared, path), data)
         rows = self.standardiser.rows(data)
