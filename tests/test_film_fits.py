@@ -16,6 +16,7 @@ from rekalman.cli.app import app
 from rekalman.core.row import FilmRow
 from rekalman.forecasting.binary import binary_log_density
 from rekalman.foundation.errors import RekalError
+from rekalman.learners.gradient.shuffling import held_out
 from rekalman.methods.own.film import OwnFilm
 from rekalman.methods.request import TrainingRequest
 from rekalman.networks.film import FilmNetwork
@@ -143,6 +144,20 @@ def test_networks_of_ones_own_are_trained_as_their_learner_says():
         atol=1e-6,
     )
     assert own.kind == "own" and "network" in own.summary()
+
+
+def test_held_out_nats_are_those_of_the_known_values_of_held_out_films():
+    small = small_frames()
+    targets = np.concatenate([np.asarray(small.targets)] * 2, -1)
+    targets[::2, :, 1] = np.nan  # of every other film one target is not known
+    frames = rekalman.Frames.from_arrays(small.values, targets, mask=small.mask)
+    learner = dataclasses.replace(small_run(), average=0.0)
+    fit = rekalman.fit(frames, small_network(targets=2), learner, progress=False)
+    _, apart = held_out(frames.batch, float(learner.hold_out), learner.seed)
+    films = frames.take(apart)
+    known = np.isfinite(np.asarray(films.targets)).sum()
+    expected = fit.filter(films).log_likelihood / known
+    assert max(fit.history.held_out) == pytest.approx(expected, rel=1e-4)
 
 
 def test_images_are_told_as_probabilities():

@@ -18,13 +18,12 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from rekalman.core.distribution import Distribution
-from rekalman.core.filter import Filter
 from rekalman.core.row import FilmRow
 from rekalman.core.serial import storable
 from rekalman.foundation.arguments import real
 from rekalman.foundation.errors import RekalError
 from rekalman.networks.network import Network
-from rekalman.networks.recurrent import count_parameters
+from rekalman.networks.network_filter import NetworkFilter
 from rekalman.networks.table import TablePath
 from rekalman.numerics.placing import AnyArray
 
@@ -45,7 +44,7 @@ class FilmPath(TablePath):
 
 
 @storable
-class FilmNetwork(Filter):
+class FilmNetwork(NetworkFilter):
     """A network as a filter of films.
 
     Attributes:
@@ -140,47 +139,15 @@ class FilmNetwork(Filter):
         return False
 
     @property
-    def n_inputs(self) -> int:
-        """Number of known inputs."""
-        return self.network.layer.n_inputs
-
-    @property
-    def continuous(self) -> bool:
-        """Whether films may be taken at any times."""
-        return self.interval is not None
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers were trained."""
-        return count_parameters(self.network)
-
-    @property
     def size(self) -> str:
         """The size of the network in words."""
         height, width, _ = self.frame_shape
         return f"{self.network.described}, on frames of {height} x {width}"
 
-    def size_lines(self) -> tuple[str, ...]:
-        """The size of the network in words."""
-        return (f"{'network':<15} {self.size}",)
-
     @property
     def nothing(self) -> tuple[Any, Any]:
         """A step without a frame and without a target."""
         return self._row(None), FilmRow(jnp.zeros((), bool), jnp.zeros(self.observations, bool))
-
-    def init(self, key: PRNGKeyArray | None = None) -> Any:
-        """The belief before the first frame (`key` is not used)."""
-        return self.network.init()
-
-    def predict(
-        self,
-        belief: Any,
-        u: Float[Array, " input"] | None = None,
-        dt: Float[Array, ""] | None = None,
-    ) -> Any:
-        """One step through time; `dt` is by default the interval."""
-        return self.network.predict(belief, u, self._steps((), dt))
 
     def update(
         self, belief: Any, y: Any, mask: Any = None, u: Any = None
@@ -261,7 +228,7 @@ class FilmNetwork(Filter):
             lengths: not used.
         """
         before = self.network.decodes == "prior"
-        dt = self._steps(mask.frame.shape, dt)
+        dt = self.in_steps(mask.frame.shape, dt)
         evidence = self.network.encode(values.frame, mask.frame)
         track = self.network.layer.run(evidence, inputs, dt, prior=before)
         target = self.observe(track.prior if before else track.posterior)
@@ -276,12 +243,6 @@ class FilmNetwork(Filter):
         if self.widening is None:
             return flat
         return dataclasses.replace(flat, var=flat.var * self.widening**2)
-
-    def _steps(self, shape: tuple[int, ...], dt: Any) -> Any:
-        """Lengths of steps in units of the interval."""
-        if self.interval is None:
-            return dt
-        return jnp.ones(shape) if dt is None else dt / self.interval
 
     def _row(self, frame: Shaped[Any, ...] | None) -> FilmRow:
         """A frame whose target is not known."""

@@ -15,14 +15,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from rekalman.core.distribution import Distribution
-from rekalman.core.filter import Filter
 from rekalman.core.row import observation_row
 from rekalman.core.serial import storable
 from rekalman.core.trajectory import OneStep, Predicted
 from rekalman.foundation.arguments import real
 from rekalman.networks.beliefs import Evidence
 from rekalman.networks.network import Network
-from rekalman.networks.recurrent import count_parameters
+from rekalman.networks.network_filter import NetworkFilter
 
 
 class Row(NamedTuple):
@@ -61,7 +60,7 @@ class TablePath(Predicted):
 
 
 @storable
-class TableNetwork(Filter):
+class TableNetwork(NetworkFilter):
     """A network as a filter of rows in its own units.
 
     Attributes:
@@ -82,45 +81,6 @@ class TableNetwork(Filter):
     def dtype(self) -> Any:
         """Type of the numbers of a row."""
         return jnp.result_type(float)
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of known inputs."""
-        return self.network.layer.n_inputs
-
-    @property
-    def continuous(self) -> bool:
-        """Whether series may be sampled at any times."""
-        return self.interval is not None
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers were trained."""
-        return count_parameters(self.network)
-
-    def size_lines(self) -> tuple[str, ...]:
-        """The size of the network in words."""
-        return (f"{'network':<15} {self.size}",)
-
-    @property
-    def size(self) -> str:
-        """The size of the network in words."""
-        return self.network.described
-
-    def init(self, key: PRNGKeyArray | None = None) -> Any:
-        """The belief before the first row (`key` is not used)."""
-        return self.network.init()
-
-    def predict(
-        self,
-        belief: Any,
-        u: Float[Array, " input"] | None = None,
-        dt: Float[Array, ""] | None = None,
-    ) -> Any:
-        """One step through time; `dt` is by default the interval."""
-        if self.interval is not None:
-            dt = jnp.ones(()) if dt is None else dt / self.interval
-        return self.network.predict(belief, u, dt)
 
     def encode(
         self,
@@ -186,9 +146,7 @@ class TableNetwork(Filter):
         lengths: Int[Array, " batch"] | None = None,
     ) -> TablePath:
         """Filter several series at once (`key` and `lengths` are not used)."""
-        if self.interval is not None:
-            dt = jnp.ones(values.shape[:2]) if dt is None else dt / self.interval
-        row = self.encode(values, mask)
+        row, dt = self.encode(values, mask), self.in_steps(values.shape[:2], dt)
         track = self.network.layer.run(row.evidence, inputs, dt, prior=True)
         predicted = self.network.observe(track.prior)
         return TablePath(track.posterior, predicted.mean, predicted.var, predicted.log_prob(row.y))

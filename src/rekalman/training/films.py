@@ -25,7 +25,6 @@ from scipy.special import ndtri
 from rekalman.data.filmed import FilmedSequences
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
-from rekalman.fitting.history import History
 from rekalman.fitting.result import Fit
 from rekalman.fitting.verbs import filter_paths, one_step
 from rekalman.forecasting import Labels
@@ -35,7 +34,8 @@ from rekalman.learners.gradient.shuffling import held_out
 from rekalman.learners.protocol import Progress
 from rekalman.networks.film import FilmNetwork
 from rekalman.networks.network import Network
-from rekalman.training.recurrent import UNCALIBRATED, each_epoch, with_epochs
+from rekalman.training.epochs import Units, each_epoch, history_of
+from rekalman.training.recurrent import UNCALIBRATED, with_epochs
 
 ENOUGH = 5
 """With so many series whole ones are held out, with fewer the end of each."""
@@ -87,7 +87,7 @@ def train_on_films(
     _check_known(split)
     if learner is None:
         learner = with_epochs(usual, split.train.batch, seed)
-    units = [Units(part, standardiser) for part in split]
+    units = [units_of(part, standardiser) for part in split]
     result = learner.run(
         make(jax.random.key(seed)),
         split.train,
@@ -106,14 +106,11 @@ def train_on_films(
     return Fit(
         algorithm=algorithm,
         standardiser=standardiser,
-        history=History(
-            log_likelihood=np.zeros(0),
-            trials=(),
-            stopped=result.stopped,
-            seconds=result.seconds,
-            entries=int(np.asarray(data.mask).sum()),
-            trained=units[0].per_value(result.train),
-            held_out=units[1].per_value(result.validation),
+        history=history_of(
+            result,
+            data,
+            units[0].per_value(result.train),
+            units[1].per_value(result.validation),
             criteria=figures,
             warnings=warnings,
         ),
@@ -216,22 +213,13 @@ def _timed(films: Any, interval: float) -> Any:
     return dataclasses.replace(films, dt=np.asarray(films.dt) * interval)
 
 
-class Units:
-    """From nats for each step of standardised targets to nats for each value of raw ones."""
+def units_of(part: FilmedSequences, standardiser: Any) -> Units:
+    """The units of the losses of some films.
 
-    def __init__(self, part: FilmedSequences, standardiser: Any) -> None:
-        """Count what is known.
-
-        Args:
-            part: films whose loss is counted.
-            standardiser: of their targets.
-        """
-        mask = np.asarray(part.mask)
-        entries = max(int(mask.sum()), 1)
-        self._steps = mask.any(-1).sum() / entries
-        scale = np.log(np.asarray(standardiser.scale))
-        self._volume = float(np.sum(mask * scale) / entries)
-
-    def per_value(self, loss: np.ndarray) -> np.ndarray:
-        """Log densities for each value, of losses as `Backprop` has them."""
-        return -loss.astype(np.float64) * self._steps - self._volume
+    Args:
+        part: films whose loss is counted.
+        standardiser: of their targets.
+    """
+    mask = np.asarray(part.mask)
+    volume = np.sum(mask * np.log(np.asarray(standardiser.scale))) / max(int(mask.sum()), 1)
+    return Units.of(mask, float(volume))

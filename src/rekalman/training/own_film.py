@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rekalman.data.scales.standardiser import Standardiser
-from rekalman.fitting.history import History
 from rekalman.fitting.result import Fit
 from rekalman.forecasting import Labels
 from rekalman.learners.gradient.backprop import Backprop
+from rekalman.learners.gradient.shuffling import held_out
 from rekalman.networks.film import FilmNetwork
 from rekalman.networks.network import Network
-from rekalman.training.films import Units
-from rekalman.training.recurrent import each_epoch
+from rekalman.training.epochs import each_epoch, history_of
+from rekalman.training.films import units_of
 
 if TYPE_CHECKING:
     from rekalman.methods.request import TrainingRequest
@@ -37,7 +37,12 @@ def train_own_film(
         RekalError: as for `Backprop.run`.
     """
     data: Any = request.data
-    units, progress = Units(data, raw), request.progress
+    learned = judged = data
+    if learner.hold_out:
+        learned, judged = (
+            data.take(which) for which in held_out(data.batch, learner.hold_out, learner.seed)
+        )
+    units, progress = units_of(learned, raw), request.progress
     result = learner.run(
         network,
         data,
@@ -45,18 +50,15 @@ def train_own_film(
         progress=progress is True,
         callback=each_epoch(progress, units.per_value),
     )
-    held_out = result.validation[np.isfinite(result.validation)]
+    validation = result.validation[np.isfinite(result.validation)]
     return Fit(
         algorithm=FilmNetwork.of(result.model, None if data.dt is None else 1.0),
         standardiser=raw,
-        history=History(
-            log_likelihood=np.zeros(0),
-            trials=(),
-            stopped=result.stopped,
-            seconds=result.seconds,
-            entries=int(np.asarray(data.mask).sum()),
-            trained=units.per_value(result.train),
-            held_out=units.per_value(held_out),
+        history=history_of(
+            result,
+            data,
+            units.per_value(result.train),
+            units_of(judged, raw).per_value(validation),
         ),
         seed=request.seed,
         labels=Labels.of(data),

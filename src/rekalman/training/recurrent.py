@@ -19,7 +19,6 @@ from rekalman.data.scales.standardiser import Standardiser
 from rekalman.data.scales.volume import log_volume
 from rekalman.evaluation.baselines import move_variance
 from rekalman.filters.corrected import CorrectedTable, shown_width
-from rekalman.fitting.history import History
 from rekalman.fitting.result import Fit
 from rekalman.forecasting import Labels
 from rekalman.foundation.errors import RekalError
@@ -29,13 +28,14 @@ from rekalman.learners.gradient.backprop import Backprop
 from rekalman.learners.gradient.pieces import joined, pieces
 from rekalman.learners.gradient.shuffling import spans
 from rekalman.learners.gradient.spans import every_lead
-from rekalman.learners.protocol import Callback, Progress
+from rekalman.learners.protocol import Progress
 from rekalman.models.gaussian import LOG_2PI
 from rekalman.networks.decoders import GaussianHead
 from rekalman.networks.encoders import DenseEncoder
 from rekalman.networks.layer import Layer
 from rekalman.networks.network import Network
 from rekalman.training.calibration import NEAR, calibrate, shown_to
+from rekalman.training.epochs import Units, each_epoch, history_of
 from rekalman.training.linear_part import batch_of, linear_part
 from rekalman.training.warnings import STRAY, behind_holding, learned_steps, leaves_range
 
@@ -90,7 +90,7 @@ def train_recurrent(
     table = CorrectedTable.of(network, linear.head, interval, bounds)
     volume = log_volume(standardiser.rows(data), data)
     parts = training_parts(table, prepared, batch, volume, hold_out, learner or usual, usual, seed)
-    units = [_Units(part.pieces, part.volume) for part in parts]
+    units = [_units_of(part) for part in parts]
     if learner is None:
         learner = with_epochs(usual, parts[0].pieces.batch, seed)
     result = dataclasses.replace(learner, mask_probability=0.0).run(
@@ -118,14 +118,11 @@ def train_recurrent(
     return Fit(
         algorithm=CorrectedTable.of(result.model, linear.whole, interval, bounds, **tables),
         standardiser=standardiser,
-        history=History(
-            log_likelihood=np.zeros(0),
-            trials=(),
-            stopped=result.stopped,
-            seconds=result.seconds,
-            entries=int(np.asarray(data.mask).sum()),
-            trained=units[0].per_value(result.train),
-            held_out=units[1].per_value(result.validation),
+        history=history_of(
+            result,
+            data,
+            units[0].per_value(result.train),
+            units[1].per_value(result.validation),
             linear=linear.name,
             linear_score=float(units[1].per_value(np.array([no_correction(parts[1].pieces)]))[0]),
             warnings=warnings,
@@ -248,38 +245,16 @@ def make_network(
     return Network(encoder, layer, decoder, decodes="prior")
 
 
-class _Units:
-    """From nats for each step of whitened pieces to nats for each value of raw data."""
+def _units_of(part: Part) -> Units:
+    """The units of the losses of a part.
 
-    def __init__(self, part: Sequences, volume: float) -> None:
-        known = np.isfinite(np.asarray(part.targets))
-        if not known.any():
-            raise RekalError(
-                "too little is observed at the end or the beginning of the series: give longer series, or "
-                "another hold_out"
-            )
-        self._steps = known.any(-1).sum() / known.sum()
-        self._volume = volume
-
-    def per_value(self, loss: np.ndarray) -> np.ndarray:
-        return -loss.astype(np.float64) * self._steps - self._volume
-
-
-def each_epoch(
-    progress: bool | Callable[[str, Progress], None],
-    per_value: Callable[[np.ndarray], np.ndarray],
-) -> Callback | None:
-    """What calls a function of the user after each epoch, with the log density for each value.
-
-    Args:
-        progress: the function; a bar, or none, needs no call.
-        per_value: from losses of `Backprop` to log densities for each value of raw data.
+    Raises:
+        RekalError: nothing of it is known.
     """
-    if isinstance(progress, bool):
-        return None
-
-    def report(now: Progress) -> None:
-        value = per_value(np.array([-now.log_likelihood]))
-        progress("training", now._replace(log_likelihood=float(value[0])))
-
-    return report
+    known = np.isfinite(np.asarray(part.pieces.targets))
+    if not known.any():
+        raise RekalError(
+            "too little is observed at the end or the beginning of the series: give longer series, or "
+            "another hold_out"
+        )
+    return Units.of(known, part.volume)

@@ -14,7 +14,7 @@ from rekalman.learners.protocol import Callback, Progress
 
 
 class BackpropProgress(NamedTuple):
-    """Called after each batch.
+    """How far a training is, after each batch.
 
     Attributes:
         epoch: the present one, from 1.
