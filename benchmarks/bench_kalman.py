@@ -228,9 +228,9 @@ def test_em(comparison, size) -> None:
         return *made.m_step(parameters, properties, one, state), gain
 
     def compiled_once():
-        now, kept = parameters, state
+        now, retained = parameters, state
         for _ in range(20):
-            now, kept, gain = iteration(now, kept)
+            now, retained, gain = iteration(now, retained)
         return gain
 
     contest_more(comparison, where, "dynamax compiled once", compiled_once, rounds=5)

@@ -81,11 +81,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not FIGURES:
         return
     old = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    kept = [row for row in old.get("ratios", []) if row["group"] not in FIGURES]
+    retained = [row for row in old.get("ratios", []) if row["group"] not in FIGURES]
     content = {
         "machine": _machine(),
         "figures": {**old.get("figures", {}), **FIGURES},
-        "ratios": sorted(kept + RATIOS, key=lambda row: (row["group"], row["name"])),
+        "ratios": sorted(retained + RATIOS, key=lambda row: (row["group"], row["name"])),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")

@@ -32,8 +32,8 @@ def draw(network: Network, film: Filmed) -> go.Figure:
     runs = np.lib.stride_tricks.sliding_window_view(blind, LONG, axis=1).all(-1).any(1)
     which = int(np.argmax(runs))
     frames, truth = film.frames.values[which], film.frames.targets[which, :, 0]
-    told = network.run(frames[None]).distribution
-    mean, half = np.asarray(told.mean)[0, :, 0], 1.645 * np.sqrt(np.asarray(told.var)[0, :, 0])
+    output = network.run(frames[None]).distribution
+    mean, half = np.asarray(output.mean)[0, :, 0], 1.645 * np.sqrt(np.asarray(output.var)[0, :, 0])
     seconds = STEP * np.arange(len(truth))
     figure = go.Figure()
     figure.add_scatter(x=seconds, y=mean + half, line_width=0, mode="lines", showlegend=False)

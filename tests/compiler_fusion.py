@@ -65,8 +65,8 @@ def draws(count: int, n: int, p: int, steps: int = 5) -> dict[str, float]:
     var = np.stack([cov[t, :, t].diagonal() for t in range(steps)])
     last = np.asarray(x, float)[count // 2 :]
     off = np.abs(last.mean(0) - mean) / np.sqrt(var / len(last))
-    wide = np.abs(last.var(0) / var - 1) / np.sqrt(2 / len(last))
-    return {"mean": float(off.max()), "variance": float(wide.max())}
+    broad = np.abs(last.var(0) / var - 1) / np.sqrt(2 / len(last))
+    return {"mean": float(off.max()), "variance": float(broad.max())}
 
 
 def particles(count: int, n: int, p: int, proposal: str, kind: str, steps: int = 8) -> float:

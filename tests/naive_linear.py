@@ -58,13 +58,13 @@ class Joint:
     def __init__(self, blocks: Blocks, m, P, y, mask, u=None, flat: tuple[int, ...] = ()) -> None:
         T, p = np.shape(y)
         n = len(m)
-        wide = [
+        broad = [
             np.broadcast_to(np.asarray(b, float), (T, *b.shape[1:]))
             if b.shape[0] == 1
             else np.asarray(b, float)[:T]
             for b in blocks
         ]
-        A, B, c, C, D, d, Q, R = wide
+        A, B, c, C, D, d, Q, R = broad
         u = np.zeros((T, B.shape[-1])) if u is None else np.asarray(u, float)
         mean, effect = np.zeros((T, n)), np.zeros((T, n, len(flat)))
         cov = np.zeros((T, n, T, n))

@@ -213,12 +213,12 @@ def test_padding_is_not_learned_from_and_progress_is_told(fit):
     rows = breathing_like(400)[:240]
     data = Sequences.from_arrays([rows, np.zeros((400, 2))], names=("chest", "belly")).take([0])
     assert data.steps == 400 and data.lengths[0] == 240
-    told = []
+    output = []
     method = rekalman.methods.Adaptive(horizon=5, states=4, particles=50)
-    padded = rekalman.fit(data, method, SMALL, progress=lambda *each: told.append(each))
+    padded = rekalman.fit(data, method, SMALL, progress=lambda *each: output.append(each))
     ours, theirs = padded.algorithm.members[0], fit.algorithm.members[0]
     np.testing.assert_allclose(ours.scale, theirs.scale, rtol=0.2)
-    assert [(stage, now.iteration) for stage, now in told] == [("4 states", i) for i in (1, 2, 3)]
+    assert [(stage, now.iteration) for stage, now in output] == [("4 states", i) for i in (1, 2, 3)]
 
 
 def test_the_report_forecasts_as_far_as_there_are_readouts(fit):

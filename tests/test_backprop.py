@@ -59,8 +59,8 @@ def naive_training(network: Network, data: Frames, how: Backprop, window: int) -
     @jax.jit
     def gradient_of(parameters: Any, values: Any, mask: Any, targets: Any, belief: Any) -> Any:
         def loss(parameters: Any) -> Any:
-            told = eqx.combine(parameters, rest).run(values, mask, start=belief)
-            return -jnp.mean(told.distribution.log_prob(targets)), told.last
+            output = eqx.combine(parameters, rest).run(values, mask, start=belief)
+            return -jnp.mean(output.distribution.log_prob(targets)), output.last
 
         return jax.grad(loss, has_aux=True)(parameters)
 
@@ -117,8 +117,8 @@ def test_every_series_once_an_epoch_in_an_order_that_follows_from_the_seed() -> 
 
 
 def test_held_out_series_are_no_training_series() -> None:
-    kept, apart = held_out(20, 0.25, seed=3)
-    assert len(apart) == 5 and sorted([*kept, *apart]) == list(range(20))
+    retained, apart = held_out(20, 0.25, seed=3)
+    assert len(apart) == 5 and sorted([*retained, *apart]) == list(range(20))
 
 
 def test_hidden_spans_take_up_their_share_and_have_their_length() -> None:
@@ -168,9 +168,9 @@ def test_scrambled_frames_are_the_same_pixels_in_other_places() -> None:
 
 
 def test_progress_is_told_after_each_batch() -> None:
-    told: list[Any] = []
-    Backprop(epochs=2, batch=5).run(small_network(), small_frames(), progress=told.append)
-    assert [(p.epoch, p.batch) for p in told] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    output: list[Any] = []
+    Backprop(epochs=2, batch=5).run(small_network(), small_frames(), progress=output.append)
+    assert [(p.epoch, p.batch) for p in output] == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
 def test_the_bar_shows_epoch_losses_and_speed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,8 +227,8 @@ def test_the_best_epoch_is_handed_out_and_waited_for_only_so_long() -> None:
     assert result.stopped == "patience" and len(result.validation) == best + 1 + 3
     short = dataclasses.replace(options, epochs=best + 1).run(network, data, other)
     same(result.model, short.model, rtol=0)
-    told = result.model.run(jnp.asarray(other.values), jnp.asarray(other.mask))
-    loss = -float(told.distribution.log_prob(jnp.asarray(other.targets)).mean())
+    output = result.model.run(jnp.asarray(other.values), jnp.asarray(other.mask))
+    loss = -float(output.distribution.log_prob(jnp.asarray(other.targets)).mean())
     assert result.validation[best] == pytest.approx(loss, rel=1e-5)
 
 
@@ -241,8 +241,8 @@ def test_ragged_series_with_gaps_train_a_forecasting_network_on_their_values() -
     density_of = eqx.filter_jit(lambda v, seen: network.run(v, seen).distribution.log_prob(v))
     losses = []
     for values in series:
-        told = jnp.asarray(values, jnp.float32)[None]
-        density = density_of(told, ~jnp.isnan(told).any(2))[0]
+        output = jnp.asarray(values, jnp.float32)[None]
+        density = density_of(output, ~jnp.isnan(output).any(2))[0]
         losses += [
             -float(d) for d, row in zip(density, values, strict=True) if not np.isnan(row).all()
         ]

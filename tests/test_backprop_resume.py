@@ -198,12 +198,12 @@ def test_events_for_tensorboard_are_repeated_by_a_run_that_continues(tmp_path: P
     folder, events = tmp_path / "checkpoint", tmp_path / "events"
     train(small_run(), checkpoint=folder, tensorboard=events, progress=Interrupt(2))
     result = train(small_run(), checkpoint=folder, tensorboard=events)
-    told = [event for path in sorted(events.iterdir()) for event in read_events(path)]
-    kept = told[
-        len(told) - told[::-1].index(FORGET) :
+    output = [event for path in sorted(events.iterdir()) for event in read_events(path)]
+    retained = output[
+        len(output) - output[::-1].index(FORGET) :
     ]  # TensorBoard drops what it read before that
     for name in ("train", "validation"):
-        values = [(step, value) for step, what, value in kept if what == name]
+        values = [(step, value) for step, what, value in retained if what == name]
         np.testing.assert_allclose(values, list(enumerate(getattr(result, name), 1)), rtol=1e-6)
 
 

@@ -243,9 +243,9 @@ def test_the_command_judges_on_held_out_data(tmp_path, monkeypatch):
     np.savetxt("y.csv", drawn(120), header="y", comments="")
     run = CliRunner().invoke(app, ["fit", "y.csv", "--model", "local-level", "--json", "--quiet"])
     assert run.exit_code == 0, run.output
-    told = json.loads(run.stdout)
-    assert told["backtest"]["held_out"] == 24
-    assert told["backtest"]["verdict"].startswith("on held-out data")
+    output = json.loads(run.stdout)
+    assert output["backtest"]["held_out"] == 24
+    assert output["backtest"]["verdict"].startswith("on held-out data")
     page = (tmp_path / "y-local-level.html").read_text()
     assert "How it predicts what it has not seen" in page
     run = CliRunner().invoke(

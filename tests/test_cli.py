@@ -81,15 +81,15 @@ def test_fit_writes_a_model_and_a_report_here(here):
 
 
 def test_fit_answers_with_one_json_object_and_the_same_for_the_same_seed(here):
-    told = [
+    output = [
         answer(call("fit", "y.csv", *TINY, "--no-report", "--seed", 3, "--json", "-q"))
         for _ in range(2)
     ]
-    assert told[0]["history"] == told[1]["history"]
-    assert len(told[0]["history"]) == 3
-    assert (told[0]["model"], told[0]["report"], told[0]["seed"]) == ("y.rekalman", None, 3)
-    assert told[0]["stopped"] == "iterations"
-    assert told[0]["samples"] == 60
+    assert output[0]["history"] == output[1]["history"]
+    assert len(output[0]["history"]) == 3
+    assert (output[0]["model"], output[0]["report"], output[0]["seed"]) == ("y.rekalman", None, 3)
+    assert output[0]["stopped"] == "iterations"
+    assert output[0]["samples"] == 60
     assert not Path("y.html").exists()
 
 
@@ -99,10 +99,10 @@ def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
     reading = ("--time", "t_s", "--columns", "y_mm", "--inputs", "u", "--series", "who")
     marks = ("--sep", "|", "--decimal", ",")
     shape = ("--freeze", "c,d", "--process-noise", "full", "--linear-observation")
-    told = answer(
+    output = answer(
         call("fit", "marks.csv", *TINY, *reading, *marks, *shape, "--no-report", "--json")
     )
-    assert (told["columns"], told["inputs"], told["series"]) == (["y_mm"], ["u"], 2)
+    assert (output["columns"], output["inputs"], output["series"]) == (["y_mm"], ["u"], 2)
     fitted = load("marks.rekalman")
     assert fitted.model.linear_observation
     assert np.asarray(fitted.model.Q)[0, 1] != 0
@@ -115,16 +115,16 @@ def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
 
 def test_fit_takes_another_smoother_and_another_filter(here):
     options = ("--smoother", "gaussian", "--filter", "extended", "--filter-iterations", 2)
-    told = answer(call("fit", "y.csv", *TINY, *options, "--no-report", "--json", "-q"))
-    assert told["filter"] == "extended"
+    output = answer(call("fit", "y.csv", *TINY, *options, "--no-report", "--json", "-q"))
+    assert output["filter"] == "extended"
     assert load("y.rekalman").algorithm.iterations == 2
     assert answer(call("forecast", "y.rekalman", "y.csv", "-n", 2, "--json"))["forecast"]
 
 
 def test_fit_learns_radial_basis_functions(here):
     options = ("--model", "rbf", "--states", 1, "--kernels", 4, "--iterations", 2)
-    told = answer(call("fit", "y.csv", *options, "--no-report", "--json", "-q"))
-    assert (told["kind"], told["states"], told["filter"]) == ("rbf", 1, "unscented")
+    output = answer(call("fit", "y.csv", *options, "--no-report", "--json", "-q"))
+    assert (output["kind"], output["states"], output["filter"]) == ("rbf", 1, "unscented")
     assert load("y-rbf.rekalman").model.kernels.count == 4
 
 
@@ -137,8 +137,8 @@ def test_fit_takes_series_sampled_at_any_times(here):
     for name, sentence in (("ar", "no form in continuous time"), ("rbf", "sampled irregularly")):
         refused(call("fit", "walk.csv", "--model", name, "--irregular", "-q"), sentence)
     options = ("--model", "local-level", "--irregular", "--json", "-q")
-    told = answer(call("fit", "walk.csv", *options))
-    assert [each["name"] for each in told["parameters"]] == ["level variance", "noise variance"]
+    output = answer(call("fit", "walk.csv", *options))
+    assert [each["name"] for each in output["parameters"]] == ["level variance", "noise variance"]
     ahead = answer(
         call("forecast", "walk-local-level.rekalman", "walk.csv", "-n", 2, "--json", "-q")
     )["forecast"]
@@ -186,9 +186,11 @@ def test_forecast_prints_a_table(here):
 
 def test_forecast_as_json_with_nested_levels(here):
     levels = ("--level", 0.5, "--level", 0.95)
-    told = answer(call("forecast", "y.rekalman", "y.csv", "-n", 3, *levels, "--seed", 7, "--json"))
-    rows = told["forecast"]
-    assert (told["seed"], told["horizon"], len(rows)) == (7, 3, 3)
+    output = answer(
+        call("forecast", "y.rekalman", "y.csv", "-n", 3, *levels, "--seed", 7, "--json")
+    )
+    rows = output["forecast"]
+    assert (output["seed"], output["horizon"], len(rows)) == (7, 3, 3)
     for row in rows:
         assert row["lower_95"] < row["lower_50"] < row["mean"] < row["upper_50"] < row["upper_95"]
     np.testing.assert_allclose([row["time"] for row in rows], [6.0, 6.1, 6.2])
@@ -214,10 +216,10 @@ def test_forecast_of_several_series_with_inputs(driven):
     both = pd.concat([oscillation(driven=True).assign(who=w) for w in ("a", "b")])
     write_csv(driven / "both.csv", both)
     inputs = ("--future-inputs", "f.csv")
-    told = answer(
+    output = answer(
         call("forecast", "d.rekalman", "both.csv", "--series", "who", "-n", 5, *inputs, "--json")
     )
-    assert [row["series"] for row in told["forecast"]] == ["a"] * 5 + ["b"] * 5
+    assert [row["series"] for row in output["forecast"]] == ["a"] * 5 + ["b"] * 5
 
 
 def test_future_inputs_are_told_apart_by_series_and_time(driven):
@@ -239,8 +241,8 @@ def test_future_inputs_are_told_apart_by_series_and_time(driven):
 
     def means(*parts):
         write_csv(driven / "h.csv", pd.concat(parts))
-        told = answer(call(*command, "h.csv"))
-        return [row["mean"] for row in told["forecast"]]
+        output = answer(call(*command, "h.csv"))
+        return [row["mean"] for row in output["forecast"]]
 
     same = means(rows)
     apart = means(far.assign(who="b"), rows.assign(who="a"))
@@ -258,7 +260,7 @@ def test_inputs_of_the_steps_to_come_matter(driven):
         answer(call("forecast", "d.rekalman", "d.csv", "-n", 5, "--future-inputs", name, "--json"))
         for name in ("f.csv", "g.csv")
     ]
-    first, second = ([row["mean"] for row in told["forecast"]] for told in means)
+    first, second = ([row["mean"] for row in output["forecast"]] for output in means)
     assert not np.allclose(first, second)
 
 
@@ -289,18 +291,18 @@ def test_simulate_prints_csv_that_rekalman_reads_again(here):
 
 
 def test_simulate_as_json_with_inputs(driven):
-    told = answer(
+    output = answer(
         call(
             "simulate", "d.rekalman", "--steps", 5, "--input-file", "f.csv", "--batch", 3, "--json"
         )
     )
-    assert np.shape(told["values"]["y_mm"]) == (3, 5)
+    assert np.shape(output["values"]["y_mm"]) == (3, 5)
     assert call("simulate", "d.rekalman", "--steps", 5).exit_code == 2
 
 
 def test_identify_and_report(here):
-    told = answer(call("identify", "y.rekalman", "--json"))
-    assert told["model"] == "y.rekalman"
+    output = answer(call("identify", "y.rekalman", "--json"))
+    assert output["model"] == "y.rekalman"
     assert call("identify", "y.rekalman").stdout.strip()
     out = call("report", "y.rekalman", "y.csv", "--out", "page.html")
     assert out.stdout == "Wrote page.html.\n", out.stderr
@@ -321,9 +323,9 @@ def test_studies_are_listed_and_run(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "run", _fake_study, raising=False)
     monkeypatch.setitem(sys.modules, "fake_study", module)
     monkeypatch.setitem(STUDIES, "fake", Study("fake", "for this test", "fake_study"))
-    told = answer(call("study", "fake", "--seeds", 2, "--quick", "--json"))
-    assert (told["study"], told["seeds"], told["config"]) == ("fake", 2, {"quick": True})
-    assert told["rows"][0]["ours"] == 2.0
+    output = answer(call("study", "fake", "--seeds", 2, "--quick", "--json"))
+    assert (output["study"], output["seeds"], output["config"]) == ("fake", 2, {"quick": True})
+    assert output["rows"][0]["ours"] == 2.0
     target = tmp_path / "figures.json"
     out = call("study", "fake", "--out", target)
     assert "oracle" in out.stdout

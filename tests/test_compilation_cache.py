@@ -28,8 +28,8 @@ print("taken:", "/jax/compilation_cache/cache_hits" in hits)
 
 
 def _run(cache, *arguments, call=True, **environment):
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
-    environment = {**kept, "XDG_CACHE_HOME": str(cache), **environment}
+    retained = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    environment = {**retained, "XDG_CACHE_HOME": str(cache), **environment}
     program = PROGRAM.format(call=call, arguments=arguments)
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -72,9 +72,9 @@ def test_a_right_model_is_consistent(right, simulated):
     assert whole.coverage(90) == pytest.approx(0.9, abs=4 * 0.3 / np.sqrt(whole.entries))
     assert whole.nis_inside == pytest.approx(0.95, abs=0.01)
     assert abs(whole.columns[0].mean) < 4 / np.sqrt(whole.columns[0].entries)
-    told = right.summary()
-    assert "white: yes (Ljung-Box p = " in told
-    assert "the filter is consistent" in told
+    output = right.summary()
+    assert "white: yes (Ljung-Box p = " in output
+    assert "the filter is consistent" in output
     assert list(whole.to_frame().index) == ["left", "right"]
 
 
@@ -230,16 +230,16 @@ def test_a_diffuse_start_is_left_out_and_files_keep_the_rest(tmp_path):
     """Q(9) of the Nile by Durbin and Koopman (2012), section 2.12.3: 8.84."""
     nile = rekalman.load_example("nile")
     trained = rekalman.fit(nile, "local-level", progress=False)
-    kept = trained.history.diagnostics
-    assert isinstance(kept, Diagnostics)
-    assert kept.entries == 99
+    retained = trained.history.diagnostics
+    assert isinstance(retained, Diagnostics)
+    assert retained.entries == 99
     test = ljung_box(trained.filter(nile).white[..., 0], 9)
     assert test.statistic == pytest.approx(8.84, abs=0.01)
-    assert kept == trained.diagnose(nile)
+    assert retained == trained.diagnose(nile)
     assert "mean NIS" in trained.summary()
     trained.save(tmp_path / "m.rekalman")
     again = rekalman.load(tmp_path / "m.rekalman")
-    assert again.history.diagnostics == kept
+    assert again.history.diagnostics == retained
     assert again.summary() == trained.summary()
     settings = trained.history.settings()
     del settings["diagnostics"]  # as written before there were any

@@ -61,8 +61,8 @@ def test_forecasts_say_their_horizons_and_where_they_end():
 
 
 def test_filtered_states_say_how_likely_the_data_are():
-    told = posterior_facts(rekalman.filter(KALMAN, NILE)).text()
-    assert told == (
+    output = posterior_facts(rekalman.filter(KALMAN, NILE)).text()
+    assert output == (
         "Filtered states of flow\nsizes: 1 state, 1 series of 100 steps; "
         "log-likelihood: -632.5 nats (-6.325 per value)"
     )
@@ -96,9 +96,9 @@ def test_fits_say_their_kind_and_how_likely_the_data_are(likely, held, said):
     history = SimpleNamespace(log_likelihood=likely, held_out=held, entries=100)
     labels = SimpleNamespace(names=("flow",), units=("m3",), series_names=("a", "b"))
     fit: Any = SimpleNamespace(kind="gru", history=history, labels=labels, algorithm=KALMAN)
-    told = fit_facts(fit).text()
-    assert told.startswith("gru fitted to flow (m3)\nfilter: Kalman; series: 2; ")
-    assert said in told and told.endswith("trained on: 100 values")
+    output = fit_facts(fit).text()
+    assert output.startswith("gru fitted to flow (m3)\nfilter: Kalman; series: 2; ")
+    assert said in output and output.endswith("trained on: 100 values")
 
 
 def test_names_are_text_in_a_notebook_and_in_a_terminal():

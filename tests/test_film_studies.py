@@ -142,19 +142,19 @@ def test_a_study_goes_on_where_it_was_and_keeps_what_it_found(tmp_path, monkeypa
     )
     first = small.run(StudyOptions(seeds=2))
     assert len(first.config["all"]["RKN"]) == 2
-    kept = sorted(tmp_path.glob("studies/pendulum/*/scores.json"))
-    assert len(kept) == 2
-    figures = json.loads(kept[0].read_text())
-    kept[0].write_text(json.dumps({**figures, "rmse": 123.0}))
+    retained = sorted(tmp_path.glob("studies/pendulum/*/scores.json"))
+    assert len(retained) == 2
+    figures = json.loads(retained[0].read_text())
+    retained[0].write_text(json.dumps({**figures, "rmse": 123.0}))
     again = small.run(StudyOptions(seeds=2))  # read, not trained
     assert {row.metric: row.worst for row in again.rows}["rmse"] == 123.0
     for damaged in ("", "[1, 2]", '{"rmse": null}', json.dumps(figures)[:40]):
-        kept[0].write_text(damaged)
+        retained[0].write_text(damaged)
         with pytest.warns(
             UserWarning, match="scores.json was damaged, so its network is scored anew"
         ):
             small.run(StudyOptions(seeds=2))
-        assert json.loads(kept[0].read_text()) == figures
+        assert json.loads(retained[0].read_text()) == figures
     other = dataclasses.replace(small.learner, rate=1e-2)
     changed = small._replace(learner=other).run(StudyOptions(seeds=1))  # trained anew
     assert {row.metric: row.worst for row in changed.rows}["rmse"] < 123.0
@@ -194,10 +194,10 @@ def test_the_study_of_irregular_times_changes_encoder_or_recursion_alone():
 def test_the_study_of_irregular_times_runs_its_parts(tmp_path, monkeypatch):
     monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
     parts = [irregular_pendulum.PARTS[i]._replace(encoder_and_heads=TINY) for i in (0, 1)]
-    grid, kept = parts[0].candidates[2]._replace(like=None), parts[1].candidates[1]
+    grid, retained = parts[0].candidates[2]._replace(like=None), parts[1].candidates[1]
     small = [
         part._replace(candidates=(who._replace(latent=3),))
-        for part, who in zip(parts, (grid, kept), strict=True)
+        for part, who in zip(parts, (grid, retained), strict=True)
     ]
     monkeypatch.setattr(irregular_pendulum, "PARTS", small)
     result = STUDIES["irregular-pendulum"].run(StudyOptions(seeds=1, quick=True))

@@ -121,18 +121,18 @@ def test_hidden_frames_are_black_and_wanted():
 
 def test_thinning_in_both_forms():
     film = pendulum(3, 20)
-    kept = draw_kept(3, 20, 8, 100)
-    assert (kept[1] == np.sort(np.random.default_rng(101).choice(20, 8, replace=False))).all()
-    short, grid = thin(film, kept), thin(film, kept, on_grid=True)
+    retained = draw_kept(3, 20, 8, 100)
+    assert (retained[1] == np.sort(np.random.default_rng(101).choice(20, 8, replace=False))).all()
+    short, grid = thin(film, retained), thin(film, retained, on_grid=True)
     assert short.frames.steps == 8 and grid.frames.steps == 20 and grid.frames.dt is None
     for i in range(3):
         assert short.frames.dt is not None
-        np.testing.assert_array_equal(short.frames.dt[i].cumsum() - 1, kept[i])
-        assert set(np.flatnonzero(grid.frames.mask[i])) == set(kept[i])
-        for j, t in enumerate(kept[i]):
-            for part in (short.frames.values, grid.frames.values[:, kept[i]]):
+        np.testing.assert_array_equal(short.frames.dt[i].cumsum() - 1, retained[i])
+        assert set(np.flatnonzero(grid.frames.mask[i])) == set(retained[i])
+        for j, t in enumerate(retained[i]):
+            for part in (short.frames.values, grid.frames.values[:, retained[i]]):
                 np.testing.assert_array_equal(part[i, j], film.frames.values[i, t])
-            for part in (short.frames.targets, grid.frames.targets[:, kept[i]]):
+            for part in (short.frames.targets, grid.frames.targets[:, retained[i]]):
                 np.testing.assert_array_equal(part[i, j], film.frames.targets[i, t])
             assert short.factor[i, j] == film.factor[i, t]
             assert short.angles[i, j] == film.angles[i, t]
@@ -147,13 +147,13 @@ def test_frames_that_are_not_there_cannot_be_kept(kept):
 
 
 def test_what_cannot_be_thinned_is_refused():
-    kept = np.array([[0, 2]])
+    retained = np.array([[0, 2]])
     with pytest.raises(RekalError, match="without the grid"):
-        thin(hide(pendulum(1, 5)), kept, on_grid=True)
+        thin(hide(pendulum(1, 5)), retained, on_grid=True)
     with pytest.raises(RekalError, match="between 0 and 1, not 2"):
         hide(pendulum(1, 5), share=2)
     with pytest.raises(RekalError, match="regular times"):
-        thin(thin(pendulum(1, 5), kept), np.array([[0, 1]]))
+        thin(thin(pendulum(1, 5), retained), np.array([[0, 1]]))
 
 
 # Tasks
@@ -186,10 +186,10 @@ def test_interpolation_task_draws_masks_between_the_films():
         clean = pendulum(n, 100, image_noise=False, seed=random)
         valid = random.rand(n, 100) > 0.5
         valid[:, :5] = True
-        kept = draw_kept(n, 100, 50, first)
+        retained = draw_kept(n, 100, 50, first)
         rows = np.arange(n)[:, None]
-        np.testing.assert_array_equal(film.frames.mask, valid[rows, kept])
-        np.testing.assert_array_equal(film.frames.targets, clean.frames.values[rows, kept])
+        np.testing.assert_array_equal(film.frames.mask, valid[rows, retained])
+        np.testing.assert_array_equal(film.frames.targets, clean.frames.values[rows, retained])
 
 
 def test_imputation_is_the_same_informed_or_not():

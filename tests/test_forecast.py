@@ -393,8 +393,8 @@ def test_units_far_from_one_and_data_far_from_zero_round_nothing_off(rolled, loc
     for q in (0.05, [0.5, 0.9]):
         ours = (np.asarray(raw.quantile(q), float) - location) / scale
         np.testing.assert_allclose(ours, made.quantile(q), rtol=1e-5, atol=1e-4)
-    wide = np.asarray(y, float) * scale + location
-    before, after = made.score(y), raw.score(wide)
+    broad = np.asarray(y, float) * scale + location
+    before, after = made.score(y), raw.score(broad)
     for name in ("rmse", "crps", "width_90"):
         np.testing.assert_allclose(after[name] / scale, before[name], rtol=2e-3)
     np.testing.assert_allclose(after["coverage_90"], before["coverage_90"], atol=2e-3)

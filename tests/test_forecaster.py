@@ -41,8 +41,8 @@ def data():
 @pytest.mark.parametrize("kind", ["RKN", "GRU"])
 def test_forecasts_are_those_of_the_verbs(kind):
     made, (values, seen, inputs, dt) = network(kind), data()
-    told = eqx.filter_jit(made.run)(values, seen, inputs, dt).distribution
-    assert told.mean.shape == told.var.shape == (BATCH, TIME, AHEAD * TARGETS)
+    output = eqx.filter_jit(made.run)(values, seen, inputs, dt).distribution
+    assert output.mean.shape == output.var.shape == (BATCH, TIME, AHEAD * TARGETS)
     predict, observe = eqx.filter_jit(made.predict), eqx.filter_jit(made.observe)
     belief = made.init((BATCH,))
     for t in range(TIME):
@@ -54,8 +54,8 @@ def test_forecasts_are_those_of_the_verbs(kind):
             move = observe(ahead)
             mean, var = mean + move.mean, var + move.var
             part = np.s_[:, t, (k - 1) * TARGETS : k * TARGETS]
-            np.testing.assert_allclose(told.mean[part], mean, rtol=2e-4, atol=1e-5)
-            np.testing.assert_allclose(told.var[part], var, rtol=2e-4)
+            np.testing.assert_allclose(output.mean[part], mean, rtol=2e-4, atol=1e-5)
+            np.testing.assert_allclose(output.var[part], var, rtol=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["RKN", "GRU"])

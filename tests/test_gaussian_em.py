@@ -140,13 +140,13 @@ def test_the_likelihood_of_a_network_rises_to_that_of_particles():
     again = learner.run(start, batch, key=jax.random.key(3))
     np.testing.assert_array_equal(result.log_likelihood, again.log_likelihood)
 
-    told = []
+    output = []
     particles = EM(particles=50, iterations=2, tolerance=0.0, warm_start=30)
-    warm = particles.run(start, batch, key=jax.random.key(2), callback=told.append)
+    warm = particles.run(start, batch, key=jax.random.key(2), callback=output.append)
     assert len(warm.log_likelihood) == 2
-    assert [p.iteration for p in told] == list(range(1, 33))
-    assert told[0].iterations == 32
-    np.testing.assert_allclose([p.log_likelihood for p in told[:30]], result.log_likelihood)
+    assert [p.iteration for p in output] == list(range(1, 33))
+    assert output[0].iterations == 32
+    np.testing.assert_allclose([p.log_likelihood for p in output[:30]], result.log_likelihood)
     assert warm.log_likelihood[0] == pytest.approx(result.log_likelihood[-1], abs=8)
 
 

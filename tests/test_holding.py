@@ -54,8 +54,8 @@ def test_one_verdict_of_all_tests():
     assert right.verdict == "the filter is consistent"
     assert "holding the last value has -1.200" in right.summary()
     smooth = np.repeat(white[:, ::2], 2, 1)
-    told = diagnose(smooth, norm.cdf(smooth), ("y",)).verdict
-    assert told == "the filter is not consistent: its innovations can be predicted"
+    output = diagnose(smooth, norm.cdf(smooth), ("y",)).verdict
+    assert output == "the filter is not consistent: its innovations can be predicted"
     heavy = np.sign(white) * np.abs(white) ** 3
     heavy /= np.sqrt((heavy**2).mean())
     result = diagnose(heavy, norm.cdf(heavy), ("y",), Scores(-1.5, -1.2, 0.1))
@@ -71,8 +71,8 @@ def test_a_wrong_model_is_behind_holding_and_says_so(tmp_path):
     data = Sequences.from_arrays(y)
     one = np.eye(1)
     stiff = rekalman.LinearGaussian.create(one, one, 0.01 * one, 9.0 * one, initial="diffuse")
-    told = rekalman.filter(rekalman.Kalman(stiff), data).summary()
-    assert "holding the last value predicts better" in told
+    output = rekalman.filter(rekalman.Kalman(stiff), data).summary()
+    assert "holding the last value predicts better" in output
     right = rekalman.fit(data, "local-level", progress=False)
     assert not right.history.diagnostics.held_better
     right.save(tmp_path / "m.rekalman")

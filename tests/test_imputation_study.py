@@ -31,11 +31,11 @@ def film():
 def test_scores_are_those_of_plain_loops(film):
     network = network_of(TINY, 0, (24, 24, 1), (24, 24, 1), SMALL)
     frames = film.frames
-    told = eqx.filter_jit(network.run)(
+    output = eqx.filter_jit(network.run)(
         jnp.asarray(frames.values), jnp.asarray(frames.mask)
     ).distribution
-    assert isinstance(told, Bernoulli)
-    chance = np.asarray(told.mean, np.float64)
+    assert isinstance(output, Bernoulli)
+    chance = np.asarray(output.mean, np.float64)
     result: dict[bool, list[float]] = {True: [], False: []}
     for i in range(frames.batch):
         for t in range(frames.steps):
@@ -83,14 +83,14 @@ def test_all_have_the_same_decoder_and_baselines_as_many_parameters_as_the_rkn()
 
 def test_one_half_is_told_what_is_hidden_and_both_have_the_same_films(tmp_path, monkeypatch):
     monkeypatch.setenv("REKAL_CACHE", str(tmp_path))
-    told, untold = (imputation.imputation(informed).task(4, 2, 12) for informed in (True, False))
-    assert not told.test.frames.mask.all()
+    output, untold = (imputation.imputation(informed).task(4, 2, 12) for informed in (True, False))
+    assert not output.test.frames.mask.all()
     assert untold.test.frames.mask.all()
-    np.testing.assert_array_equal(told.test.factor == 0, ~told.test.frames.mask)
-    np.testing.assert_array_equal(told.test.factor, untold.test.factor)
-    np.testing.assert_array_equal(told.test.frames.values, untold.test.frames.values)
+    np.testing.assert_array_equal(output.test.factor == 0, ~output.test.frames.mask)
+    np.testing.assert_array_equal(output.test.factor, untold.test.factor)
+    np.testing.assert_array_equal(output.test.frames.values, untold.test.frames.values)
     assert not untold.test.frames.values[untold.test.factor == 0].any()
-    assert told.test.frames.targets.dtype == np.uint8
+    assert output.test.frames.targets.dtype == np.uint8
 
 
 def test_the_quick_study_runs_and_its_rows_say_what_they_belong_to(tmp_path, monkeypatch):

@@ -52,21 +52,23 @@ def test_an_autoregression_has_its_textbook_errors():
     ways["A"] = np.stack([np.array([way, [0.0, 0.0]]) for way in vectors.T])
     model = LinearGaussian.create(A, np.array([[1.0, 0.0]]), np.eye(2), np.eye(1))
     with jax.enable_x64(True):
-        told = rekalman.identify(model, interval=0.5, uncertainty=Uncertainty(ways, values)).linear
+        output = rekalman.identify(
+            model, interval=0.5, uncertainty=Uncertainty(ways, values)
+        ).linear
     root = lambda p: max(np.roots([1, *-p]), key=np.imag)  # noqa: E731
     numbers = {
         "frequency": lambda p: np.angle(root(p)) / np.pi,
         "natural_frequency": lambda p: abs(np.log(root(p))) / np.pi,
         "damping_ratio": lambda p: -np.log(root(p)).real / abs(np.log(root(p))),
     }
-    mode = told.intervals.modes[0]
+    mode = output.intervals.modes[0]
     for name, number in numbers.items():
         low, high = getattr(mode, name)
         assert (low + high) / 2 == pytest.approx(number(phi), rel=1e-5)
         assert (high - low) / 2 / Z == pytest.approx(_delta(number, phi, cov), rel=1e-3)
     assert mode.period == pytest.approx(tuple(1 / f for f in mode.frequency[::-1]))
     parts = [_delta(lambda p, k=k: (root(p).real, root(p).imag)[k], phi, cov) for k in (0, 1)]
-    np.testing.assert_allclose(told.intervals.poles[0], parts, rtol=1e-3)
+    np.testing.assert_allclose(output.intervals.poles[0], parts, rtol=1e-3)
 
 
 def _delta(number, at, cov) -> float:
@@ -136,9 +138,9 @@ def test_rounding_beside_the_real_line_takes_no_interval_away():
     with jax.enable_x64(True):
         model = LinearGaussian.create(A, np.ones((1, 3)), np.eye(3), np.eye(1))
         sure = Uncertainty(ways, np.array([0.0, 1.0]))
-        told = rekalman.identify(model, uncertainty=sure).linear.intervals
-    assert np.isfinite(told.poles).all()
-    assert not [note for note in told.notes if "no interval: the data" in note]
+        output = rekalman.identify(model, uncertainty=sure).linear.intervals
+    assert np.isfinite(output.poles).all()
+    assert not [note for note in output.notes if "no interval: the data" in note]
 
 
 def test_what_is_not_determined_is_said_in_words():
@@ -147,11 +149,11 @@ def test_what_is_not_determined_is_said_in_words():
         np.diag([0.9, 0.5]), np.array([[1.0, 0.0]]), np.diag([0.1, 0.1]), np.eye(1)
     )
     sure = model_uncertainty(model, Sequences.from_arrays(y))
-    told = rekalman.identify(model, uncertainty=sure)
+    output = rekalman.identify(model, uncertainty=sure)
     said = "The mode with pole 0.5 has no interval: the data do not determine it."
-    assert said in told.linear.intervals.notes
-    assert told.linear.intervals.modes[1].modulus is None
-    assert "nan" not in told.summary()
+    assert said in output.linear.intervals.notes
+    assert output.linear.intervals.modes[1].modulus is None
+    assert "nan" not in output.summary()
 
 
 def test_too_many_parameters_are_said_in_a_sentence(fitted, driven):
@@ -164,9 +166,9 @@ def test_too_many_parameters_are_said_in_a_sentence(fitted, driven):
         B=np.ones((n, 1)),
         D=np.zeros((1, 1)),
     )
-    told = dataclasses.replace(fitted, algorithm=rekalman.Kalman(big)).identify(driven)
-    assert told.linear.intervals is None
-    assert "at most 150 parameters, but the model has 188" in told.warnings[-1]
+    output = dataclasses.replace(fitted, algorithm=rekalman.Kalman(big)).identify(driven)
+    assert output.linear.intervals is None
+    assert "at most 150 parameters, but the model has 188" in output.warnings[-1]
 
 
 def test_the_command_tells_them_and_a_file_keeps_them(tmp_path):
@@ -175,10 +177,10 @@ def test_the_command_tells_them_and_a_file_keeps_them(tmp_path):
     level.save(tmp_path / "ar.rekalman")
     again = rekalman.load(tmp_path / "ar.rekalman")
     assert again.identify().summary() == level.identify().summary()
-    told = answer(call("identify", tmp_path / "ar.rekalman", "--json"))
-    assert told["linear"]["intervals"]["modes"][0]["modulus"] is not None
+    output = answer(call("identify", tmp_path / "ar.rekalman", "--json"))
+    assert output["linear"]["intervals"]["modes"][0]["modulus"] is not None
     dataclasses.replace(level, uncertainty=None).save(tmp_path / "bare.rekalman")
-    told = answer(call("identify", tmp_path / "bare.rekalman", "--json"))
-    assert "intervals" not in told["linear"]
-    told = call("identify", tmp_path / "bare.rekalman", "--data", "nile").stdout
-    assert "95 % interval" in told
+    output = answer(call("identify", tmp_path / "bare.rekalman", "--json"))
+    assert "intervals" not in output["linear"]
+    output = call("identify", tmp_path / "bare.rekalman", "--data", "nile").stdout
+    assert "95 % interval" in output

@@ -172,7 +172,7 @@ def test_figures_that_are_not_whole_are_refused(told, figure):
         ("quad-link", {"clean": quad_link.estimation(False), "noisy": quad_link.estimation(True)}),
         (
             "imputation",
-            {told: imputation.imputation(told == "informed") for told in imputation.HALVES},
+            {output: imputation.imputation(output == "informed") for output in imputation.HALVES},
         ),
     ],
 )

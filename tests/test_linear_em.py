@@ -251,10 +251,10 @@ def small_case() -> tuple[LinearGaussian, Batch]:
 
 def test_it_stops_by_tolerance_and_tells_every_iteration():
     truth, batch = small_case()
-    told = []
-    result = linear_em(truth, batch, iterations=500, tolerance=1e-4, report=told.append)
+    output = []
+    result = linear_em(truth, batch, iterations=500, tolerance=1e-4, report=output.append)
     assert result.stopped == "tolerance"
-    assert [t.iteration for t in told] == list(range(1, len(result.log_likelihood) + 1))
+    assert [t.iteration for t in output] == list(range(1, len(result.log_likelihood) + 1))
     assert abs(np.diff(result.log_likelihood)[-1]) < 1e-4 * 100
 
 

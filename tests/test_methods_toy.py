@@ -74,8 +74,8 @@ def test_it_refuses_what_it_does_not_take():
 
 
 def test_it_has_the_command_line(here: Path):
-    told = answer(call("fit", "y.csv", "--model", NAME, "--set", "alpha=0.5", "--json", "-q"))
-    assert told["kind"] == NAME
+    output = answer(call("fit", "y.csv", "--model", NAME, "--set", "alpha=0.5", "--json", "-q"))
+    assert output["kind"] == NAME
     page = (here / f"y-{NAME}.html").read_text()
     assert NAME in page
     rows = answer(call("forecast", f"y-{NAME}.rekalman", "y.csv", "-n", 3, "--json", "-q"))

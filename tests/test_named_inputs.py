@@ -124,14 +124,14 @@ def test_simulations_take_frames_by_name():
 
 
 def test_scores_take_frames_by_name():
-    wide = dataclasses.replace(
+    broad = dataclasses.replace(
         FIT.roll(DATA, [1]), labels=Labels(("y",), (None,), time_name="day", time_kind="date")
     )
     values = table()
     frame = values[["y", "day"]]
-    assert wide.score(frame).equals(wide.score(values[["y"]].to_numpy()))
+    assert broad.score(frame).equals(broad.score(values[["y"]].to_numpy()))
     with pytest.raises(RekalError, match="no column 'y'"):
-        wide.score(values[["a"]])
+        broad.score(values[["a"]])
 
 
 def test_none_is_a_sample_that_is_missing():

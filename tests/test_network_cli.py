@@ -15,11 +15,11 @@ HOW = ("--model", "elman", "--states", 2, "--units", 4, "--epochs", 2, "-q")
 
 
 def test_a_network_goes_through_all_commands(here):
-    told = answer(call("fit", "y.csv", *HOW, "--json", "--seed", 3))
-    assert (told["kind"], told["seed"], told["stopped"]) == ("elman", 3, "epochs")
-    assert len(told["history"]) == len(told["trained"]) == 2
-    assert told["held_out"] == max(told["history"])
-    assert told["diagnostics"]["entries"] == 60
+    output = answer(call("fit", "y.csv", *HOW, "--json", "--seed", 3))
+    assert (output["kind"], output["seed"], output["stopped"]) == ("elman", 3, "epochs")
+    assert len(output["history"]) == len(output["trained"]) == 2
+    assert output["held_out"] == max(output["history"])
+    assert output["diagnostics"]["entries"] == 60
     page = (here / "y-elman.html").read_text()
     for words in ("a network (elman)", "Calibration", "Is the filter consistent?", "epoch"):
         assert words in page

@@ -111,18 +111,18 @@ def test_forecasts_are_naive_predictions_that_see_nothing(name, request):
     at = 30
     made = trained.roll(data, (1, 3), origins=[at])
     belief, _ = naive(trained, data, at + 1)
-    table, told = trained.algorithm, []
+    table, output = trained.algorithm, []
     with jax.enable_x64(True):
         for t in range(at + 1, at + 4):
             belief = table.predict(belief, *drive(trained, data, t))
-            told.append(table.observe(belief, drive(trained, data, t)[0]))
+            output.append(table.observe(belief, drive(trained, data, t)[0]))
             belief = table.skip(belief)
     scale, mean = trained.standardiser.scale, trained.standardiser.location
     for j, h in enumerate((0, 2)):
         np.testing.assert_allclose(
-            made.mean[0, j], told[h].mean * scale + mean, rtol=1e-3, atol=1e-3
+            made.mean[0, j], output[h].mean * scale + mean, rtol=1e-3, atol=1e-3
         )
-        deviation = told[h].std * scale
+        deviation = output[h].std * scale
         np.testing.assert_allclose(made.std[0, j], deviation, rtol=1e-3)
 
 

@@ -95,17 +95,17 @@ def test_layer_norm_of_a_constant_frame_is_finite(eps, level):
 def test_gaussian_density_against_scipy():
     mean, var = RNG.normal(size=(2, 3, 4)), RNG.uniform(0.1, 2, (2, 3, 4))
     target = RNG.normal(size=(2, 3, 4))
-    told = DiagonalGaussian(jnp.asarray(mean, jnp.float32), jnp.asarray(var, jnp.float32))
+    output = DiagonalGaussian(jnp.asarray(mean, jnp.float32), jnp.asarray(var, jnp.float32))
     expected = scipy.stats.norm.logpdf(target, mean, np.sqrt(var))
     wanted = jnp.asarray(target, jnp.float32)
-    np.testing.assert_allclose(told.log_prob(wanted), expected.sum(-1), atol=1e-4)
-    low, high = told.interval(0.9)
+    np.testing.assert_allclose(output.log_prob(wanted), expected.sum(-1), atol=1e-4)
+    low, high = output.interval(0.9)
     exact = scipy.stats.norm.interval(0.9, mean, np.sqrt(var))
     np.testing.assert_allclose(low, exact[0], atol=1e-5)
     np.testing.assert_allclose(high, exact[1], atol=1e-5)
-    assert told.reshape((6,)).mean.shape == (6, 4)
+    assert output.reshape((6,)).mean.shape == (6, 4)
     with pytest.raises(RekalError, match="between 0 and 1, but is 90"):
-        told.interval(90)
+        output.interval(90)
 
 
 def test_bernoulli_density_against_the_cross_entropy():
@@ -113,25 +113,25 @@ def test_bernoulli_density_against_the_cross_entropy():
     pixels = RNG.integers(0, 256, (5, 4, 4, 1)).astype(np.uint8)
     p, t = 1 / (1 + np.exp(-logits)), pixels / 255
     expected = (t * np.log(p) + (1 - t) * np.log(1 - p)).sum((1, 2, 3))
-    told = Bernoulli(jnp.asarray(logits, jnp.float32))
+    output = Bernoulli(jnp.asarray(logits, jnp.float32))
     soft = jnp.asarray(t, jnp.float32)
-    np.testing.assert_allclose(told.log_prob(jnp.asarray(pixels)), expected, rtol=1e-5)
-    np.testing.assert_allclose(told.log_prob(soft), expected, rtol=1e-5)
-    np.testing.assert_allclose(told.mean, p, rtol=1e-5)
-    np.testing.assert_allclose(told.var, p * (1 - p), rtol=1e-5)
-    assert told.reshape((5, 1)).logits.shape == (5, 1, 4, 4, 1)
+    np.testing.assert_allclose(output.log_prob(jnp.asarray(pixels)), expected, rtol=1e-5)
+    np.testing.assert_allclose(output.log_prob(soft), expected, rtol=1e-5)
+    np.testing.assert_allclose(output.mean, p, rtol=1e-5)
+    np.testing.assert_allclose(output.var, p * (1 - p), rtol=1e-5)
+    assert output.reshape((5, 1)).logits.shape == (5, 1, 4, 4, 1)
 
 
 def test_bernoulli_density_is_stable_in_the_far():
-    told = Bernoulli(jnp.asarray([[1e4, -1e4, 1e4]]), axes=1)
-    np.testing.assert_allclose(told.log_prob(jnp.asarray([[1.0, 0.0, 0.0]])), [-1e4])
+    output = Bernoulli(jnp.asarray([[1e4, -1e4, 1e4]]), axes=1)
+    np.testing.assert_allclose(output.log_prob(jnp.asarray([[1.0, 0.0, 0.0]])), [-1e4])
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "bernoulli"])
 def test_unknown_targets_count_nothing(kind):
     def density(x, target):
-        told = DiagonalGaussian(x, jnp.exp(x)) if kind == "gaussian" else Bernoulli(x, axes=1)
-        return told.log_prob(target).sum()
+        output = DiagonalGaussian(x, jnp.exp(x)) if kind == "gaussian" else Bernoulli(x, axes=1)
+        return output.log_prob(target).sum()
 
     x, target = jnp.asarray([[0.3, -0.2, 0.5]]), jnp.asarray([[0.1, np.nan, 0.9]])
     value, gradient = jax.value_and_grad(density)(x, target)
@@ -184,11 +184,11 @@ def test_encoders_refuse_what_they_were_not_made_for():
 def test_gaussian_head_reads_its_two_vectors_apart():
     head = GaussianHead(4, 6, 2, (30,), "tanh", key=KEY)
     features, spread = RNG.normal(size=(2, 5, 6)).astype(np.float32)
-    told = head(jnp.asarray(features[:, :4]), jnp.asarray(spread))
+    output = head(jnp.asarray(features[:, :4]), jnp.asarray(spread))
     other = head(jnp.asarray(features[:, :4]), jnp.asarray(spread + 1))
-    np.testing.assert_array_equal(told.mean, other.mean)
-    assert told.mean.shape == told.var.shape == (5, 2)
-    assert (told.var > head.floor).all() and abs(told.var - other.var).min() > 0
+    np.testing.assert_array_equal(output.mean, other.mean)
+    assert output.mean.shape == output.var.shape == (5, 2)
+    assert (output.var > head.floor).all() and abs(output.var - other.var).min() > 0
 
 
 def test_networks_refuse_other_frames_and_masks():

@@ -48,10 +48,10 @@ def test_every_parameter_has_a_prior():
     structure = (autoregression(2) + oscillator()).start(y)
     parameters = named_parameters(structure, ())
     center, width = weak_priors(parameters, as_batch(Sequences.from_arrays(y)))
-    told = dict(zip(parameters.names, zip(center, width, strict=True), strict=True))
-    assert told["phi2"] == (0.0, 1.0)
-    assert told["mean"] == (pytest.approx(y.mean()), pytest.approx(10 * y.std()))
-    assert told["period"][0] == pytest.approx(float(parameters.vector[3]))
+    output = dict(zip(parameters.names, zip(center, width, strict=True), strict=True))
+    assert output["phi2"] == (0.0, 1.0)
+    assert output["mean"] == (pytest.approx(y.mean()), pytest.approx(10 * y.std()))
+    assert output["period"][0] == pytest.approx(float(parameters.vector[3]))
 
 
 def test_the_prior_of_a_coefficient_has_the_units_of_data_and_input():

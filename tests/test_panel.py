@@ -187,8 +187,8 @@ def test_a_new_series_has_the_scale_of_its_own_past(fitted):
 
 
 def test_what_the_model_says_names_its_unit(fitted):
-    told = fitted.summary()
-    assert "series small" in told and "in units of the scale of each series" in told
+    output = fitted.summary()
+    assert "series small" in output and "in units of the scale of each series" in output
     units = fitted.identify()
     small, large = (fitted.identify(series=name) for name in ("small", "large"))
     scale = fitted.standardiser.scale[:, 0]
@@ -244,12 +244,12 @@ def test_linear_models_and_networks_take_scales_of_their_own(panel):
         / linear.standardiser.scale[0, 0]
     )
     network = rekalman.fit(panel, "gru", Backprop(epochs=2), states=2, progress=False)
-    told = network.filter(panel)
+    output = network.filter(panel)
     mask = np.asarray(panel.mask)[..., 0]
     density = norm.logpdf(
-        np.asarray(panel.values)[..., 0], told.mean[..., 0], np.sqrt(told.var[..., 0])
+        np.asarray(panel.values)[..., 0], output.mean[..., 0], np.sqrt(output.var[..., 0])
     )
-    np.testing.assert_allclose(told.log_likelihood, density[mask].sum(), rtol=1e-4)
+    np.testing.assert_allclose(output.log_likelihood, density[mask].sum(), rtol=1e-4)
     assert np.all(np.asarray(network.simulate(20, series="large").values) > 50)
     # The last epoch's held-out nats are those of raw values: about the entropy of both series.
     assert network.history.held_out[-1] == pytest.approx(density[:, 120:].mean(), abs=1.0)

@@ -70,14 +70,14 @@ def test_persistence_is_calibrated_where_it_was_measured():
 
 def test_linear_forecasts_are_those_of_single_filters():
     made, test = fit(few(), "linear", states=2, progress=False), few(1)
-    told, windows = linear(made, test), Windows.of(test)
-    assert told.mean.shape == told.var.shape == windows.truth.shape
+    output, windows = linear(made, test), Windows.of(test)
+    assert output.mean.shape == output.var.shape == windows.truth.shape
     for i, (series, at) in enumerate(zip(windows.series, windows.at, strict=True)):
         one = test.series(int(series))
         future = np.asarray(one.inputs)[:, at + 1 : at + 1 + AHEAD]
         alone = made.forecast(one.window(0, int(at) + 1), AHEAD, future_inputs=future)
-        np.testing.assert_allclose(told.mean[i], alone.mean[0, :, :4], atol=1e-5)
-        np.testing.assert_allclose(told.var[i], alone.std[0, :, :4] ** 2, rtol=1e-4)
+        np.testing.assert_allclose(output.mean[i], alone.mean[0, :, :4], atol=1e-5)
+        np.testing.assert_allclose(output.var[i], alone.std[0, :, :4] ** 2, rtol=1e-4)
 
 
 def test_networks_are_of_equal_size_and_start_from_persistence():
@@ -85,10 +85,10 @@ def test_networks_are_of_equal_size_and_start_from_persistence():
     assert len(counts) == 4 and max(counts) < 1.05 * min(counts), counts
     data = few()
     units, windows = Units.of(data), Windows.of(data)
-    told = forecasts(network_of(CANDIDATES[2], 0), units, data)
-    np.testing.assert_allclose(told.mean, np.broadcast_to(windows.now, windows.truth.shape))
+    output = forecasts(network_of(CANDIDATES[2], 0), units, data)
+    np.testing.assert_allclose(output.mean, np.broadcast_to(windows.now, windows.truth.shape))
     var = (MOVE_VAR + 1e-3) * np.arange(1, AHEAD + 1)[:, None] * units.move**2
-    np.testing.assert_allclose(told.var, np.broadcast_to(var, windows.truth.shape), rtol=1e-5)
+    np.testing.assert_allclose(output.var, np.broadcast_to(var, windows.truth.shape), rtol=1e-5)
 
 
 def test_what_networks_see_and_are_to_say():

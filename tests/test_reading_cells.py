@@ -314,17 +314,17 @@ def test_damaged_parquet(tmp_path):
 
 
 def test_an_array_that_seems_turned_round_gets_a_note():
-    wide = np.random.default_rng(0).normal(size=(3, 50))
+    broad = np.random.default_rng(0).normal(size=(3, 50))
     note = (
         "values of shape (3, 50) were read as 3 steps of 50 columns; for 3 series of 50 steps give"
     )
-    assert Sequences.from_arrays(wide).notes[0].startswith(note)
+    assert Sequences.from_arrays(broad).notes[0].startswith(note)
     for values in (
-        wide.T,
-        wide[None],
-        wide[:, :, None],
-        [wide],
-        [*wide],
+        broad.T,
+        broad[None],
+        broad[:, :, None],
+        [broad],
+        [*broad],
         np.ones((3, 3)),
         np.ones(1),
     ):

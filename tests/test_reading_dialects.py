@@ -118,9 +118,9 @@ def test_blank_lines_between_rows_of_several_columns_are_no_rows(tmp_path):
 
 
 def test_a_short_row_is_said_and_a_row_cut_off_is_refused(tmp_path):
-    wide = [f"{line},{i % 4}" for i, line in enumerate(TABLE)]
-    wide[0] = "t_s,x,y"
-    data = read(tmp_path, lines(*wide[:4], TABLE[4], *wide[5:]))
+    broad = [f"{line},{i % 4}" for i, line in enumerate(TABLE)]
+    broad[0] = "t_s,x,y"
+    data = read(tmp_path, lines(*broad[:4], TABLE[4], *broad[5:]))
     assert data.mask[0].sum(0).tolist() == [N, N - 1] and not data.mask[0, 3, 1]
     assert data.notes[0].startswith(
         "1 rows have fewer cells than there are columns (the first is row 4)"
@@ -128,10 +128,10 @@ def test_a_short_row_is_said_and_a_row_cut_off_is_refused(tmp_path):
     with pytest.raises(
         RekalError, match=r"row 12 has 2 cells where there are 3 columns; is it cut off"
     ):
-        read(tmp_path, "\n".join([*wide[:12], "1.1,4."]))
+        read(tmp_path, "\n".join([*broad[:12], "1.1,4."]))
     with pytest.raises(RekalError, match=r"row 3 has 4 cells, but there are 3 columns"):
-        read(tmp_path, lines(*wide[:3], "0.2,1,2,3", *wide[4:]))
-    spaced = [line.replace(",", " ") for line in wide]
+        read(tmp_path, lines(*broad[:3], "0.2,1,2,3", *broad[4:]))
+    spaced = [line.replace(",", " ") for line in broad]
     with pytest.raises(RekalError, match="row 3 has 2 cells where there are 3 columns"):
         read(tmp_path, lines(*spaced[:3], "0.2 1", *spaced[4:]), sep=r"\s+")
 

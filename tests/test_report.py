@@ -266,11 +266,11 @@ class TestThinning:
         values = np.sin(np.arange(100_000) / 50)
         values[777], values[55_555] = 9, -9
         values[20_000:30_000] = np.nan
-        kept = extremes(values)
-        assert len(kept) <= LIMIT
-        assert np.all(np.diff(kept) > 0)
-        assert {777, 55_555} <= set(kept)
-        assert np.isnan(values[kept]).sum() > 100
+        retained = extremes(values)
+        assert len(retained) <= LIMIT
+        assert np.all(np.diff(retained) > 0)
+        assert {777, 55_555} <= set(retained)
+        assert np.isnan(values[retained]).sum() > 100
 
     def test_a_thinned_band_covers_the_whole_one(self):
         rng = np.random.default_rng(0)

@@ -80,5 +80,5 @@ def test_float32_is_exact_enough_for_a_million_particles():
     assert counts.sum() == size
     # Cumulated in float32 the edges of some slots move by one place, never by more.
     assert abs(counts - share).max() < 2.1
-    wide = np.add.reduceat(counts - share, np.arange(0, size, 10_000))
-    assert abs(wide).max() < 10
+    broad = np.add.reduceat(counts - share, np.arange(0, size, 10_000))
+    assert abs(broad).max() < 10

@@ -34,11 +34,11 @@ def test_beliefs_and_gradients_are_those_without_them(name, monkeypatch):
                 Evidence(mean, var, jnp.asarray(evidence.seen)), inputs, dt, prior=True
             )
             leaves = jax.tree.leaves((track.posterior, track.prior))
-            told = sum(
+            output = sum(
                 jnp.sum(leaf * jnp.cos(jnp.arange(leaf.size).reshape(leaf.shape)))
                 for leaf in leaves
             )
-            return told, track
+            return output, track
 
         every = jax.tree.map(jnp.asarray, (layer, evidence.mean, evidence.var, inputs, dt))
         result = []
@@ -63,7 +63,7 @@ def test_long_steps_and_long_gaps_leave_them_finite():
     def loss(layer, evidence):
         return layer.run(evidence, None, dt).posterior.spread.mean()
 
-    told, slope = eqx.filter_jit(eqx.filter_value_and_grad(loss))(layer, evidence)
-    assert np.isfinite(told)
+    output, slope = eqx.filter_jit(eqx.filter_value_and_grad(loss))(layer, evidence)
+    assert np.isfinite(output)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
     assert np.abs(slope.raw_noise).min() > 0

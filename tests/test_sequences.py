@@ -265,8 +265,8 @@ def test_index_goes_on_into_the_future(ragged):
 def test_dates_are_regular_by_the_calendar_and_come_back(dates, unit, interval):
     values = np.random.default_rng(0).normal(size=30)
     frame = pd.DataFrame({"v": values}, index=dates[:30])
-    kept = frame.drop(frame.index[[4, 5]])
-    data = Sequences.from_pandas(kept)
+    retained = frame.drop(frame.index[[4, 5]])
+    data = Sequences.from_pandas(retained)
     assert (data.time_unit, data.interval, data.time_kind) == (unit, interval, "date")
     assert data.lengths.tolist() == [30] and not data.mask[0, 4:6].any()
     assert (data.index() == dates).all() and data.index().name == "time"

@@ -89,7 +89,7 @@ FITS = {
 
 def samples(fit: Any, count: int, seed: int = 0) -> list[dict[str, Any]]:
     """Samples with a gap, and what the model of `fit` takes with them."""
-    random, told = np.random.default_rng(seed), []
+    random, output = np.random.default_rng(seed), []
     for t in range(count):
         y = 10 + 2 * random.normal(size=len(fit.labels.names))
         one: dict[str, Any] = {"y": y * np.nan if t == 2 else y}
@@ -97,8 +97,8 @@ def samples(fit: Any, count: int, seed: int = 0) -> list[dict[str, Any]]:
             one["u"] = random.normal(size=1)
         if fit.continuous:
             one["dt"] = float(random.uniform(0.5, 1.5))
-        told.append(one)
-    return told
+        output.append(one)
+    return output
 
 
 def state(stream: Any) -> list[Any]:

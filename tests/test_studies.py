@@ -65,12 +65,12 @@ def test_rows_say_median_worst_and_spread():
 def test_results_are_json_and_a_published_figure_needs_its_source():
     row = Row("a", "rmse", 1.0, 2.0, 1.0, horizon=5)
     result = StudyResult("s", (row,), 2, 0.5, {"x": np.float32(1), "y": float("nan")})
-    told = json.loads(result.to_json())
-    assert told["rows"] == [
+    output = json.loads(result.to_json())
+    assert output["rows"] == [
         {"system": "a", "metric": "rmse", "ours": 1.0, "worst": 2.0, "spread": 1.0,
          "better": "lower", "horizon": 5}
     ]  # fmt: skip
-    assert told["config"] == {"x": 1.0, "y": None}
+    assert output["config"] == {"x": 1.0, "y": None}
     with pytest.raises(RekalError, match="source"):
         dataclasses.replace(row, published=1.0)
 

@@ -19,11 +19,11 @@ def naive(curves, frame):
     """One frame, `(places, block)`, curve by curve."""
     means = [np.maximum(frame - k / 8, 0).mean() for k in range(8)]
     hidden = np.tanh(4 * np.array(means) @ curves.hidden.weight + curves.hidden.bias)
-    told = hidden @ curves.chosen.weight + curves.chosen.bias
+    output = hidden @ curves.chosen.weight + curves.chosen.bias
     out = [frame]
     for i in range(curves.count):
-        slope = np.exp(np.clip(1 + told[i], -2, 5))
-        place = curves.places[i] + 0.3 * told[curves.count + i]
+        slope = np.exp(np.clip(1 + output[i], -2, 5))
+        place = curves.places[i] + 0.3 * output[curves.count + i]
         way = place - frame if i < curves.count // 2 else frame - place
         out.append(np.clip(slope * way, 0, 1))
     return np.concatenate(out, -1)
@@ -52,8 +52,8 @@ def test_the_place_of_a_curve_depends_on_the_frame_and_can_be_learned():
     curves = ToneCurves(2, key=KEY)
     dark, bright = jnp.zeros((1, 3, 3, 4)) + 0.1, jnp.zeros((1, 3, 3, 4)) + 0.9
     patched = jnp.concatenate([dark, bright])
-    told = curves(patched.at[:, 0, 0, 0].set(0.5))
-    assert abs(told[0, 0, 0, 4] - told[1, 0, 0, 4]) > 1e-3  # the same pixel in another frame
+    output = curves(patched.at[:, 0, 0, 0].set(0.5))
+    assert abs(output[0, 0, 0, 4] - output[1, 0, 0, 4]) > 1e-3  # the same pixel in another frame
 
     x = jnp.asarray(RNG.uniform(size=(4, 3, 3, 4)).astype(np.float32))
     gradient = jax.grad(lambda c: (c(x)[..., 4:] ** 2).sum())(curves)
