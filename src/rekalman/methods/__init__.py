@@ -5,6 +5,7 @@ and checks their options at once.
 """
 
 from rekalman.methods.base import Method
+from rekalman.methods.naive.base import NaiveMethod
 from rekalman.methods.options import Option, option, options_of
 from rekalman.methods.registry import get, names, register, unregister
 from rekalman.methods.request import TrainingRequest
@@ -29,6 +30,10 @@ from rekalman.methods.structures.oscillator import Oscillator
 from rekalman.methods.structures.constant_velocity import ConstantVelocity
 from rekalman.methods.structures.constant_acceleration import ConstantAcceleration
 from rekalman.methods.structures.ar import AR
+from rekalman.methods.naive.naive import Naive
+from rekalman.methods.naive.drift import Drift
+from rekalman.methods.naive.mean import Mean
+from rekalman.methods.naive.seasonal_naive import SeasonalNaive
 
 # isort: on
 
@@ -42,15 +47,20 @@ __all__ = [
     "Adaptive",
     "ConstantAcceleration",
     "ConstantVelocity",
+    "Drift",
     "DrivenRNN",
     "Elman",
     "Linear",
     "LocalLevel",
     "LocalLinearTrend",
+    "Mean",
     "Method",
+    "Naive",
+    "NaiveMethod",
     "Option",
     "Oscillator",
     "Seasonal",
+    "SeasonalNaive",
     "StateSpaceMethod",
     "StructureMethod",
     "TrainingRequest",
