@@ -26,8 +26,8 @@ BY_NAME = methods.names()
 
 
 def test_the_methods_are_listed_in_order():
-    assert BY_NAME[:4] == ("em-rnn", "driven-rnn", "rbf", "linear")
-    assert len(BY_NAME) == 16 and set(MODELS) == set(METHODS)
+    assert BY_NAME[:5] == ("em-rnn", "driven-rnn", "rbf", "linear", "ridge-ar")
+    assert len(BY_NAME) == 17 and set(MODELS) == set(METHODS)
 
 
 @pytest.mark.parametrize("name", BY_NAME)

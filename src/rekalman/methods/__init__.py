@@ -17,6 +17,7 @@ from rekalman.methods.em_rnn import EMRNN
 from rekalman.methods.driven_rnn import DrivenRNN
 from rekalman.methods.rbf import RBF
 from rekalman.methods.linear import Linear
+from rekalman.methods.ridge_ar import RidgeAR
 from rekalman.methods.rkn import RKN
 from rekalman.methods.lstm import LSTM
 from rekalman.methods.gru import GRU
@@ -50,6 +51,7 @@ __all__ = [
     "Method",
     "Option",
     "Oscillator",
+    "RidgeAR",
     "Seasonal",
     "StateSpaceMethod",
     "StructureMethod",
