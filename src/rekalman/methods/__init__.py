@@ -18,6 +18,7 @@ from rekalman.methods.em_rnn import EMRNN
 from rekalman.methods.driven_rnn import DrivenRNN
 from rekalman.methods.rbf import RBF
 from rekalman.methods.linear import Linear
+from rekalman.methods.ridge_ar import RidgeAR
 from rekalman.methods.rkn import RKN
 from rekalman.methods.lstm import LSTM
 from rekalman.methods.gru import GRU
@@ -59,6 +60,7 @@ __all__ = [
     "NaiveMethod",
     "Option",
     "Oscillator",
+    "RidgeAR",
     "Seasonal",
     "SeasonalNaive",
     "StateSpaceMethod",
