@@ -19,7 +19,18 @@ from rekalman.fitting.result import Fit, History
 from rekalman.forecasting.labels import Labels
 from rekalman.models.stochastic_rnn import StochasticRNN
 
-TINY = ("--states", "2", "--particles", "20", "--iterations", "3", "--restarts", "1")
+TINY = (
+    "--model",
+    "em-rnn",
+    "--states",
+    "2",
+    "--particles",
+    "20",
+    "--iterations",
+    "3",
+    "--restarts",
+    "1",
+)
 """Options of `rekalman fit` with which it takes a moment."""
 
 

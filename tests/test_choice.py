@@ -28,7 +28,7 @@ def trained(wave) -> rekalman.Fit:
     learner = rekalman.EM(iterations=3, smoother="gaussian", average=1)
     options = Filtering("extended", iterations=2)
     return rekalman.fit(
-        wave, learner=learner, states=2, restarts=1, filtering=options, progress=False
+        wave, "em-rnn", learner=learner, states=2, restarts=1, filtering=options, progress=False
     )
 
 

@@ -68,14 +68,14 @@ def test_usage_errors_end_with_2():
 def test_fit_writes_a_model_and_a_report_here(here):
     out = call("fit", "y.csv", *TINY, "--out", "new.rekalman")
     assert out.exit_code == 0, out.stderr
-    assert "Wrote new.rekalman and y.html." in out.stdout
+    assert "Wrote new.rekalman and y-em-rnn.html." in out.stdout
     assert "Column 't_s' was taken as time." in out.stderr
     assert load("new.rekalman").labels.names == ("y_mm",)
-    assert Path("y.html").read_text().lstrip().lower().startswith("<!doctype html")
+    assert Path("y-em-rnn.html").read_text().lstrip().lower().startswith("<!doctype html")
     assert sorted(p.name for p in here.iterdir()) == [
         "new.rekalman",
+        "y-em-rnn.html",
         "y.csv",
-        "y.html",
         "y.rekalman",
     ]
 
@@ -87,10 +87,14 @@ def test_fit_answers_with_one_json_object_and_the_same_for_the_same_seed(here):
     ]
     assert output[0]["history"] == output[1]["history"]
     assert len(output[0]["history"]) == 3
-    assert (output[0]["model"], output[0]["report"], output[0]["seed"]) == ("y.rekalman", None, 3)
+    assert (output[0]["model"], output[0]["report"], output[0]["seed"]) == (
+        "y-em-rnn.rekalman",
+        None,
+        3,
+    )
     assert output[0]["stopped"] == "iterations"
     assert output[0]["samples"] == 60
-    assert not Path("y.html").exists()
+    assert not Path("y-em-rnn.html").exists()
 
 
 def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
@@ -103,11 +107,11 @@ def test_fit_takes_columns_inputs_series_and_marks_as_said(here):
         call("fit", "marks.csv", *TINY, *reading, *marks, *shape, "--no-report", "--json")
     )
     assert (output["columns"], output["inputs"], output["series"]) == (["y_mm"], ["u"], 2)
-    fitted = load("marks.rekalman")
+    fitted = load("marks-em-rnn.rekalman")
     assert fitted.model.linear_observation
     assert np.asarray(fitted.model.Q)[0, 1] != 0
     quiet = call(
-        "forecast", "marks.rekalman", "marks.csv", "--series", "who", *marks, "-n", 2, "-q"
+        "forecast", "marks-em-rnn.rekalman", "marks.csv", "--series", "who", *marks, "-n", 2, "-q"
     )
     assert quiet.exit_code == 2
     assert "--future-inputs" in quiet.stderr
@@ -117,8 +121,8 @@ def test_fit_takes_another_smoother_and_another_filter(here):
     options = ("--smoother", "gaussian", "--filter", "extended", "--filter-iterations", 2)
     output = answer(call("fit", "y.csv", *TINY, *options, "--no-report", "--json", "-q"))
     assert output["filter"] == "extended"
-    assert load("y.rekalman").algorithm.iterations == 2
-    assert answer(call("forecast", "y.rekalman", "y.csv", "-n", 2, "--json"))["forecast"]
+    assert load("y-em-rnn.rekalman").algorithm.iterations == 2
+    assert answer(call("forecast", "y-em-rnn.rekalman", "y.csv", "-n", 2, "--json"))["forecast"]
 
 
 def test_fit_learns_radial_basis_functions(here):

@@ -75,13 +75,25 @@ OPTIONS = {
     "unknown time": (["fit", "y.csv", "--time", "clock"], ["no column 'clock'"]),
     "unknown input": (["fit", "y.csv", "--inputs", "u"], ["no column 'u'"]),
     "column asked for twice": (["fit", "y.csv", "--columns", "y_mm,y_mm"], ["twice"]),
-    "more states than samples": (["fit", "y.csv", "--states", "60"], ["60 states", "60 samples"]),
-    "no states": (["fit", "y.csv", "--states", "0"], ["states must be at least 1"]),
+    "more states than samples": (
+        ["fit", "y.csv", "--model", "em-rnn", "--states", "60"],
+        ["60 states", "60 samples"],
+    ),
+    "no states": (
+        ["fit", "y.csv", "--model", "em-rnn", "--states", "0"],
+        ["states must be at least 1"],
+    ),
     "no particles": (["fit", "y.csv", *TINY, "--particles", "1"], ["particles", "at least"]),
-    "no iterations": (["fit", "y.csv", "--iterations", "0"], ["iterations must be at least 1"]),
-    "no restarts": (["fit", "y.csv", "--restarts", "0"], ["restarts must be at least 1"]),
-    "nothing left": (["fit", "y.csv", "--hold-out", "1"], ["hold_out"]),
-    "unknown block": (["fit", "y.csv", "--freeze", "A,Z"], ["no block 'Z'"]),
+    "no iterations": (
+        ["fit", "y.csv", "--model", "em-rnn", "--iterations", "0"],
+        ["iterations must be at least 1"],
+    ),
+    "no restarts": (
+        ["fit", "y.csv", "--model", "em-rnn", "--restarts", "0"],
+        ["restarts must be at least 1"],
+    ),
+    "nothing left": (["fit", "y.csv", "--model", "em-rnn", "--hold-out", "1"], ["hold_out"]),
+    "unknown block": (["fit", "y.csv", "--model", "em-rnn", "--freeze", "A,Z"], ["no block 'Z'"]),
     "unknown activation": (["fit", "y.csv", *TINY, "--activation", "step"], ["unknown activation"]),
     "irregular without a clock": (
         ["fit", "bare.csv", "--model", "local-level", "--irregular"],
@@ -97,7 +109,7 @@ OPTIONS = {
         ["linearises nothing again"],
     ),
     "two smoothers": (
-        ["fit", "y.csv", "--smoother", "gaussian", "--warm-start", "3"],
+        ["fit", "y.csv", "--model", "em-rnn", "--smoother", "gaussian", "--warm-start", "3"],
         ["warm_start goes before particles"],
     ),
     "smoother of a linear model": (
@@ -105,7 +117,7 @@ OPTIONS = {
         ["smoother is of no use to the model linear"],
     ),
     "kernels of another model": (
-        ["fit", "y.csv", "--kernels", "3"],
+        ["fit", "y.csv", "--model", "em-rnn", "--kernels", "3"],
         ["kernels is of no use to the model em-rnn"],
     ),
     "smoother of a network of kernels": (

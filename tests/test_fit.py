@@ -24,13 +24,13 @@ def wave():
 @pytest.fixture(scope="module")
 def trained(wave):
     return rekalman.fit(
-        wave, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
+        wave, "em-rnn", learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
     )
 
 
 def test_the_same_seed_gives_the_same_fit(wave, trained):
     again = rekalman.fit(
-        wave, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
+        wave, "em-rnn", learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
     )
     np.testing.assert_array_equal(again.model.A, trained.model.A)
     assert len(trained.history.trials) == 2
@@ -42,7 +42,9 @@ def test_an_interrupt_during_the_trials_ends_the_fit(wave):
         if stage == "random 2" and progress.iteration == 2:
             raise KeyboardInterrupt
 
-    cut = rekalman.fit(wave, learner=QUICK, states=3, restarts=3, trial_iterations=4, progress=stop)
+    cut = rekalman.fit(
+        wave, "em-rnn", learner=QUICK, states=3, restarts=3, trial_iterations=4, progress=stop
+    )
     assert cut.history.stopped == "interrupted"
     assert len(cut.history.trials) == 2
     assert np.isfinite(cut.filter(wave).log_likelihood)
@@ -69,7 +71,7 @@ def test_likelihood_is_in_raw_units(wave, trained):
         np.where(wave.mask[0], wave.values[0] * 10, np.nan), names=wave.names, interval=0.1
     )
     other = rekalman.fit(
-        scaled, learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
+        scaled, "em-rnn", learner=QUICK, states=3, restarts=2, trial_iterations=4, progress=False
     )
     seen = int(wave.mask.sum())
     shift = trained.filter(wave).log_likelihood - other.filter(scaled).log_likelihood
@@ -129,7 +131,7 @@ def test_inputs_several_columns_and_series():
         y.append(np.array(rows) + 0.1 * rng.normal(size=(len(drive), 2)))
     data = rekalman.Sequences.from_arrays(y, inputs=u, names=("a", "b"), input_names=("u",))
     result = rekalman.fit(
-        data, learner=QUICK, states=2, restarts=2, trial_iterations=6, progress=False
+        data, "em-rnn", learner=QUICK, states=2, restarts=2, trial_iterations=6, progress=False
     )
     driven = result.forecast(data, 3, future_inputs=np.zeros((2, 3, 1)))
     assert driven.mean.shape == (2, 3, 2)
@@ -162,7 +164,7 @@ def test_a_rotated_network_is_the_same_while_linear():
 )
 def test_bad_arguments_are_refused(wave, changes, word):
     with pytest.raises(rekalman.RekalError, match=word):
-        rekalman.fit(wave, **({"learner": QUICK, "progress": False} | changes))
+        rekalman.fit(wave, **({"model": "em-rnn", "learner": QUICK, "progress": False} | changes))
 
 
 def test_smoothing_knows_more_than_filtering(trained, wave):

@@ -85,11 +85,11 @@ def test_trials_are_not_lost_when_the_training_of_the_winner_has_not_begun(serie
 
     monkeypatch.setattr(EM, "run", second)
     learner = EM(particles=20, iterations=2)
-    cut = rekalman.fit(series, learner=learner, states=1, restarts=2, progress=False)
+    cut = rekalman.fit(series, "em-rnn", learner=learner, states=1, restarts=2, progress=False)
     assert cut.history.stopped == "interrupted" and len(cut.history.trials) == 2
     calls.clear()
     calls.append(1)  # and now in the second trial: the first is what there is
-    cut = rekalman.fit(series, learner=learner, states=1, restarts=2, progress=False)
+    cut = rekalman.fit(series, "em-rnn", learner=learner, states=1, restarts=2, progress=False)
     assert cut.history.stopped == "interrupted" and len(cut.history.trials) == 1
 
 
@@ -263,6 +263,6 @@ def test_an_interrupted_judgement_leaves_the_trials_before_it(series, monkeypatc
 
     monkeypatch.setattr(restarts, "log_evidence", second)
     learner = EM(particles=20, iterations=2)
-    cut = rekalman.fit(series, learner=learner, states=1, restarts=3, progress=False)
+    cut = rekalman.fit(series, "em-rnn", learner=learner, states=1, restarts=3, progress=False)
     assert cut.history.stopped == "interrupted"
     assert len(cut.history.trials) == 1 and np.isfinite(cut.history.trials[0][1])

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def fit(
     source: fit_options.Source,
-    model: fit_options.Model = "em-rnn",
+    model: fit_options.Model = None,
+    budget: fit_options.Budget = None,
     states: fit_options.States = None,
     kernels: fit_options.Kernels = None,
     units: fit_options.Units = None,
@@ -76,21 +77,22 @@ def fit(
         from rekalman.learners.gradient.checkpoints import check_checkpoints
 
         check_checkpoints(checkpoint)
-    method = method_of(
-        model,
-        {
-            "states": states,
-            "kernels": kernels,
-            "units": units,
-            "period": period,
-            "restarts": restarts,
-            "hold_out": hold_out,
-            "activation": activation,
-            "linear_observation": True if linear_observation else None,
-        },
-        set_ or (),
-    )
-    name = stem_of(source) if model == "em-rnn" else f"{stem_of(source)}-{_in_a_name(model)}"
+    flags = {
+        "states": states,
+        "kernels": kernels,
+        "units": units,
+        "period": period,
+        "restarts": restarts,
+        "hold_out": hold_out,
+        "activation": activation,
+        "linear_observation": True if linear_observation else None,
+    }
+    method = None
+    if model is not None:
+        method = method_of(model, flags, set_ or ())
+    else:
+        _refuse_settings({**flags, "set": set_})
+    name = stem_of(source) if model is None else f"{stem_of(source)}-{_in_a_name(model)}"
     model_path = out or Path(f"{name}.rekalman")
     report_path = None if no_report else report or Path(f"{name}.html")
     check_targets([model_path, report_path], [source])
@@ -138,6 +140,7 @@ def fit(
             data,
             method,
             learner=_learner(method, settings, seed),
+            budget=budget,
             filtering=_filtering(filter, filter_iterations),
             scale=None if scale is None else scale.value,
             transform=_transform(transform),
@@ -208,9 +211,26 @@ def _trained_on(trained: Fit, data: Sequences) -> Sequences | None:
     return data if method_class(trained).intervals_from_data else None
 
 
-def _learner(method: Method, settings: dict[str, Any], seed: int) -> Any:
+def _refuse_settings(settings: dict[str, Any]) -> None:
+    """Refuse what belongs to a model where none is named.
+
+    Raises:
+        RekalError: something is given.
+    """
+    for name, value in settings.items():
+        if value is not None:
+            flag = name.replace("_", "-")
+            raise RekalError(
+                f"--{flag} belongs to a model: name one, such as --model em-rnn or --model linear."
+            )
+
+
+def _learner(method: Method | None, settings: dict[str, Any], seed: int) -> Any:
     """The learner that the options ask for, or None where none was given."""
     given = {name: value for name, value in settings.items() if value is not None}
+    if method is None:
+        _refuse_settings(given)
+        return None
     if given and "seed" in method.settings():  # the fit gives other learners theirs
         given["seed"] = seed
     return method.default_learner(**given) if given else None

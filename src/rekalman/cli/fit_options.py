@@ -24,10 +24,11 @@ Source = Annotated[
     ),
 ]
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME",
         help="One of " + ", ".join(names()) + "; rekalman models says more.",
+        show_default="the best of a short list, by forecasting the last quarter of the data",
         rich_help_panel=MODEL,
     ),
 ]
@@ -221,6 +222,15 @@ Backtest = Annotated[
         "verdict comes from there; 0 = none.",
         show_default="0.2 where that is enough to judge",
         rich_help_panel=TRAINING,
+    ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="CPU time that the choice of a model may take, once compiled; only without --model.",
+        show_default="30",
+        rich_help_panel=MODEL,
     ),
 ]
 Tolerance = Annotated[

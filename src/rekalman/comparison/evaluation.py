@@ -82,10 +82,17 @@ class Task:
         )
 
 
-def evaluate(candidate: Candidate, task: Task) -> Evaluation:
+def evaluate(candidate: Candidate, task: Task, costs: bool = True) -> Evaluation:
     """Train a candidate, forecast the test from every origin, and score that.
 
-    A candidate that refuses the data, fails or runs out of time leaves an evaluation that says so.
+    Args:
+        candidate: what learns.
+        task: what it learns and is tested on.
+        costs: whether an update in a stream is timed and the file measured, too.
+
+    Returns:
+        What became of it. A candidate that refuses the data, fails or runs out of time leaves an evaluation
+        that says so.
     """
     result = Evaluation(candidate.name, candidate.group)
     if candidate.group == "naive":  # the others are compared with them
@@ -107,8 +114,8 @@ def evaluate(candidate: Candidate, task: Task) -> Evaluation:
         if not scores.finite:
             raise RekalError("a forecast is not finite")
         assert learned is not None
-        update = learned.update_seconds(task.data.series(0))
-        size = learned.size()
+        update = learned.update_seconds(task.data.series(0)) if costs else None
+        size = learned.size() if costs else Size()
     except RekalError as error:
         return dataclasses.replace(result, failure=str(error), fit_seconds=fitting)
     except OutOfTime:

@@ -251,9 +251,9 @@ class Comparison:
         if name not in own:
             known = [each for each in self.names if each in own]
             raise RekalError(f"{name!r} is no method of rekalman: {choices(str(name), known)}")
-        method = own[name].method
+        method, transform = own[name].method, own[name].transform
         data = self.data if method.inputs or not self.data.n_inputs else without_inputs(self.data)
-        return fit_method(data, method, **{"seed": self.seed, **options})
+        return fit_method(data, method, **{"seed": self.seed, "transform": transform, **options})
 
     @property
     def verdict(self) -> str:

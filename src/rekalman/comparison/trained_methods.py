@@ -37,10 +37,12 @@ class TrainedMethod:
     Attributes:
         method: with its options.
         label: under which it is listed; empty = the name of the method.
+        transform: of the observations, as for `rekalman.fit`; None = the default of the method.
     """
 
     method: Method
     label: str = ""
+    transform: str | float | None = None
     by_series: bool = False
 
     @property
@@ -87,7 +89,9 @@ class TrainedMethod:
             RekalError: it cannot learn from the data.
         """
         data, method = self.fitting(data), self.method
-        choice = TransformChoice.of(None, method.default_transform, False, data, method.season)
+        choice = TransformChoice.of(
+            self.transform, method.default_transform, False, data, method.season
+        )
         request = TrainingRequest(
             data=data,
             transform=choice.transform(data),

@@ -48,6 +48,7 @@ class History(eqx.Module):
             steps hidden, and parameters changing.
         starts: of maximum likelihood, (name of the start, log-likelihood in nats where its climb was left),
             best first; the first went on to the estimate.
+        choice: why this method was chosen, where the choice was left open, in a sentence; else empty.
         objective: of EM with priors on a linear model, log-likelihood plus log prior per iteration, in nats:
             what never falls.
     """
@@ -67,6 +68,7 @@ class History(eqx.Module):
     linear: str = eqx.field(static=True, default="")
     linear_score: float | None = eqx.field(static=True, default=None)
     warnings: tuple[str, ...] = eqx.field(static=True, default=())
+    choice: str = eqx.field(static=True, default="")
 
     @property
     def kept(self) -> int:
@@ -75,7 +77,7 @@ class History(eqx.Module):
 
     def lines(self) -> list[str]:
         """What a summary says of the training."""
-        lines = []
+        lines = [f"chosen          {self.choice}"] if self.choice else []
         count = len(self.log_likelihood)
         if count:
             last = float(self.log_likelihood[-1])
@@ -137,6 +139,7 @@ class History(eqx.Module):
             "linear": self.linear,
             "linear_score": self.linear_score,
             "warnings": self.warnings,
+            "choice": self.choice,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -163,4 +166,5 @@ class History(eqx.Module):
             linear=settings.get("linear", ""),
             linear_score=settings.get("linear_score"),
             warnings=tuple(settings.get("warnings", ())),
+            choice=settings.get("choice", ""),
         )

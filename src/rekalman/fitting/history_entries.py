@@ -43,6 +43,7 @@ def read_history(config: Entries, arrays: dict[str, np.ndarray], names: tuple[st
         **series,
         linear=config.take("linear", str, default=""),
         linear_score=config.take("linear_score", float, type(None), default=None),
+        choice=config.take("choice", str, default=""),
         warnings=warnings,
         starts=tuple((name, float(value)) for name, value in starts),
         trials=tuple((name, float(score)) for name, score in config.rows("trials", str, float)),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rekalman.comparison.choice import Choice, choose
+from rekalman.comparison.shortlist import BUDGET
 from rekalman.data import Sequences
+from rekalman.data.checks import check_learnable
 from rekalman.data.images import Frames
 from rekalman.data.numeric import holds_tables
 from rekalman.filters.choice import Filtering
 from rekalman.fitting.data import Data
+from rekalman.fitting.progress import progress_bar
 from rekalman.fitting.result import Fit
+from rekalman.foundation.arguments import real, seed_of
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.protocol import Learner, Progress
 from rekalman.methods.base import Method
+from rekalman.methods.lookup import methods_that
 from rekalman.methods.selection import select
 from rekalman.methods.train import fit_method
 from rekalman.models.base import StateSpaceModel
@@ -26,7 +33,7 @@ from rekalman.numerics.compiled_functions import make_room
 
 def fit(
     data: Data,
-    model: str | Method | StateSpaceModel | Structure | ParametricModel | Network = "em-rnn",
+    model: str | Method | StateSpaceModel | Structure | ParametricModel | Network | None = None,
     learner: Learner | None = None,
     *,
     filtering: str | Filtering | None = None,
@@ -34,6 +41,7 @@ def fit(
     transform: str | int | float | None = None,
     checkpoint: str | Path | None = None,
     backtest: int | float = 0.0,
+    budget: int | float | None = None,
     seed: int = 0,
     progress: bool | Callable[[str, Progress], None] = True,
     **options: Any,
@@ -44,14 +52,15 @@ def fit(
         data: what was measured, as `Sequences`, or as a frame of pandas or a list of frames, which
             `Sequences.from_pandas` reads; missing entries and ragged series are fine. `Frames` for networks
             that watch films and tell their targets.
-        model: the name of a method, such as "em-rnn", "linear", "gru" or "local-level", of which `rekalman
-            models` says what each is for; a method with its options, such as
-            `rekalman.methods.GRU(states=12)`; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
-            `LinearContinuous`, `NonlinearGaussian` (two functions), `ParametricModel` (a function of
-            parameters), `Structure` or, for films, `Network` of your own to start from, whose parameters are
-            taken to be in the raw units of the data. Methods by name standardise the data and start by
-            themselves. Series that are sampled irregularly need a `LinearContinuous`, a structure that has a
-            form in continuous time, or a network.
+        model: None compares a short list of methods that suit the data by forecasting their last quarter,
+            trains the best on all of them and says why in `history.choice`. Or the name of a method, such as
+            "em-rnn", "linear", "gru" or "local-level", of which `rekalman models` says what each is for; a
+            method with its options, such as `rekalman.methods.GRU(states=12)`; or a `StochasticRNN`,
+            `RBFNetwork`, `LinearGaussian`, `LinearContinuous`, `NonlinearGaussian` (two functions),
+            `ParametricModel` (a function of parameters), `Structure` or, for films, `Network` of your own to
+            start from, whose parameters are taken to be in the raw units of the data. Methods by name
+            standardise the data and start by themselves. Series that are sampled irregularly need a
+            `LinearContinuous`, a structure that has a form in continuous time, or a network.
         learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
             linear models, models in continuous time and models written as functions, `SimulationError` for
             "driven-rnn", `Backprop` for recurrent networks; default with settings that fit the model.
@@ -76,6 +85,9 @@ def fit(
         backtest: share of the end of each series, 0.2 say, that is predicted by one more model, trained in
             the same way without it; what became of that is in `history.backtest`, beside naive forecasts,
             and gives the verdict of the summary. 0 leaves it out.
+        budget: CPU seconds, compiled already, that the comparison of methods may take by experience; default
+            30. A short list does not depend on the clock, so that the choice is the same again. Only where no
+            model is named.
         seed: start of all randomness; the same seed gives the same fit.
         progress: True shows a bar on stderr; a function is called after each iteration.
         **options: those of the method, such as `states=12`; `rekalman models gru`, or the class in
@@ -96,8 +108,17 @@ def fit(
         'local-level'
     """
     make_room()
-    return fit_method(
-        read_data(data),
+    data, choice = read_data(data), ""
+    if model is None:
+        given = {"learner": learner, "filtering": filtering, "checkpoint": checkpoint, **options}
+        chosen = _chosen(data, given, budget, seed_of(seed), progress)
+        model, choice = chosen.candidate.method, chosen.reason
+        transform = chosen.candidate.transform if transform is None else transform
+        data = chosen.candidate.fitting(data)
+    elif budget is not None:
+        raise RekalError("budget is of use only where no model is named: leave one of them out")
+    trained = fit_method(
+        data,
         select(model, options),
         learner=learner,
         filtering=filtering,
@@ -108,6 +129,34 @@ def fit(
         seed=seed,
         progress=progress,
     )
+    if not choice:
+        return trained
+    return dataclasses.replace(trained, history=dataclasses.replace(trained.history, choice=choice))
+
+
+def _chosen(
+    data: Sequences,
+    given: dict[str, Any],
+    budget: int | float | None,
+    seed: int,
+    progress: bool | Callable[[str, Progress], None],
+) -> Choice:
+    """The method for data of which none is named.
+
+    Raises:
+        RekalError: something is given that belongs to a method, the data cannot be learned from, or are
+            films.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise RekalError(f"{name} belongs to a model: name one, such as model='em-rnn'")
+    check_learnable(data, "the data")
+    if not data.measured:
+        raise RekalError(f"films need a model: name one of {methods_that('films')}")
+    allowed = BUDGET if budget is None else real("budget", budget, above=0)
+    with progress_bar(progress) as show:
+        report = None if show is None else lambda i, n, name: show(name, Progress(i + 1, n, 0.0))
+        return choose(data, allowed, seed, report)
 
 
 def read_data(data: Any) -> Sequences:
