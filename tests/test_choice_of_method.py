@@ -56,7 +56,7 @@ def test_positive_columns_whose_noise_grows_are_tried_transformed():
 
 def test_a_budget_makes_the_list_shorter_and_leaves_the_naive_ones():
     assert names(noise(2000), budget=0.01) == ["naive", "mean", "drift"]
-    assert len(names(noise(2000), budget=5)) < len(names(noise(2000), budget=500))
+    assert len(names(noise(2000), budget=5.0)) < len(names(noise(2000), budget=500.0))
 
 
 def test_too_few_samples_are_not_compared():
