@@ -170,3 +170,18 @@ def test_several_columns_are_refused_with_what_to_do():
         assert "model linear" in str(why.value)
     with pytest.raises(RekalError, match="describes 3 columns, but the data have 2"):
         rekalman.fit(data, rekalman.constant_velocity(1.0, 3), progress=False)
+
+
+def test_a_seasonal_model_may_have_a_trend():
+    t = np.arange(96)
+    y = 0.5 * t + 5 * np.sin(2 * np.pi * t / 12) + np.random.default_rng(0).normal(size=96)
+    data = rekalman.Sequences.from_arrays(y)
+    fits = [
+        rekalman.fit(data, "seasonal", period=12, trend=trend, progress=False)
+        for trend in (False, True)
+    ]
+    assert "slope variance" in [each.name for each in fits[1].parameters]
+    ahead = np.arange(96, 120)
+    truth = 0.5 * ahead + 5 * np.sin(2 * np.pi * ahead / 12)
+    errors = [np.abs(fit.forecast(data, 24).mean[0, :, 0] - truth).mean() for fit in fits]
+    assert errors[1] < 1.5 < errors[0]

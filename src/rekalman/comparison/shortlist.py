@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rekalman.comparison.trained_methods import TrainedMethod
@@ -11,10 +9,15 @@ from rekalman.data import Sequences
 from rekalman.data.scales.box_cox import transform_named
 from rekalman.data.scales.likeliest_power import positive_columns
 from rekalman.foundation.errors import RekalError
+from rekalman.methods.base import Method
+from rekalman.methods.naive.seasonal_naive import SeasonalNaive
 from rekalman.methods.registry import get
+from rekalman.methods.structures.seasonal import Seasonal
 
 BUDGET = 30.0
 """CPU seconds that the comparison is expected to take, compiled already."""
+ENOUGH, FEWER = 300, 100
+"""Samples from which on a recurrent network, and a stochastic one, are worth a try."""
 LEAST = 0.2
 """Thousands of samples below which a training takes no less time."""
 
@@ -30,22 +33,11 @@ def shortlist(data: Sequences, season: int | None, budget: float = BUDGET) -> li
     Returns:
         Cheap ones first.
     """
-    names = ["naive", "mean", "local-level", "ridge-ar", "linear"]
-    if data.observations == 1:
-        names += ["drift", "local-linear-trend"]
-    if season is not None:
-        names += ["seasonal-naive", *(["seasonal"] if data.observations == 1 else [])]
-    if data.n_inputs:
-        names = ["naive", "mean", "ridge-ar", "linear", "driven-rnn"]
     total = int(np.asarray(data.lengths).sum())
-    if total >= 300 or data.observations > 1:
-        names += ["gru"]
-    if total >= 100 and data.observations <= 2 and data.dt is None:
-        names += ["em-rnn"]
     every = [
-        _candidate(name, season, transform)
-        for name in names
-        for transform in _transforms(name, data, season)
+        TrainedMethod(method, _label(method, transform), transform)
+        for method in _suitable(data, season, total)
+        for transform in _transforms(method, data, season)
     ]
     chosen, spent = [], 0.0
     for each in sorted(every, key=lambda one: (one.group != "naive", one.cost)):
@@ -61,18 +53,37 @@ def shortlist(data: Sequences, season: int | None, budget: float = BUDGET) -> li
     return chosen
 
 
-def _candidate(name: str, season: int | None, transform: str | None) -> TrainedMethod:
-    """A method by its name, with the season where it is one of seasons."""
-    kind: Any = get(name)
-    method = kind(period=season) if name in ("seasonal", "seasonal-naive") else kind()
-    label = name if transform is None else f"{name}, transformed"
-    return TrainedMethod(method, label, transform)
+def _suitable(data: Sequences, season: int | None, total: int) -> list[Method]:
+    """Methods by what the data are like: columns, inputs, a season, length."""
+    names = ["naive", "mean", "ridge-ar", "linear"]
+    if data.n_inputs:
+        return [get(name)() for name in (*names, "driven-rnn")]
+    names += ["local-level"]
+    if data.observations == 1:
+        names += ["drift", "local-linear-trend"]
+    if total >= ENOUGH or data.observations > 1:
+        names += ["gru"]
+    if total >= FEWER and data.observations <= 2:
+        names += ["em-rnn"]
+    methods: list[Method] = [get(name)() for name in names]
+    if season is not None:
+        methods.append(SeasonalNaive(period=season))
+        if data.observations == 1:
+            methods += [Seasonal(period=season), Seasonal(period=season, trend=True)]
+    return methods
 
 
-def _transforms(name: str, data: Sequences, season: int | None) -> list[str | None]:
+def _label(method: Method, transform: str | None) -> str:
+    """The name of a method, and what sets it apart from others of that name."""
+    parts = [method.title()]
+    if method.options.get("trend"):
+        parts.append("with trend")
+    return " ".join(parts) + ("" if transform is None else ", transformed")
+
+
+def _transforms(method: Method, data: Sequences, season: int | None) -> list[str | None]:
     """As it is, and where a power of positive columns is clearly likelier transformed as well."""
-    kind = get(name)
-    if kind.baseline or kind.default_transform != "none":
+    if method.baseline or method.default_transform != "none":
         return [None]
     if transform_named("auto", data, positive_columns(data), season) is None:
         return [None]

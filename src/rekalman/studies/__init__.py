@@ -57,6 +57,12 @@ STUDIES: dict[str, Study] = {
             has_reduced=True,
         ),
         Study(
+            name="compare",
+            summary="what rekalman.fit chooses beside AutoARIMA, AutoETS and others on 18 real series",
+            module="rekalman.studies.compare",
+            needs_data=True,
+        ),
+        Study(
             name="pendulum",
             summary="the angle of a pendulum from noisy frames: RKN, LSTM, GRU and Elman",
             module="rekalman.studies.films.pendulum",

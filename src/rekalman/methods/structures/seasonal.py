@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @register("seasonal")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Seasonal(StructureMethod):
-    """A level and effects of the seasons that add up to noise over a period.
+    """A level and effects of the seasons that add up to noise over a period; with a slope, where asked for.
+
+    With `trend` it is the basic structural model (Harvey 1989, section 2.3.4).
 
     Examples:
         >>> import rekalman
@@ -27,7 +29,7 @@ class Seasonal(StructureMethod):
         12.0
     """
 
-    summary: ClassVar[str] = "a level and seasons of a known period, behind noise"
+    summary: ClassVar[str] = "a level, or a trend, and seasons of a known period, behind noise"
     needs: ClassVar[str] = "one column, a known period"
     irregular: ClassVar[bool] = False
 
@@ -38,6 +40,8 @@ class Seasonal(StructureMethod):
         by_default="that of a year where dates are monthly or quarterly, else it is needed",
     )
 
+    trend: bool = option(False, help="The level has a slope, which is a random walk, too.")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.period is not None and self.period != int(self.period):
@@ -45,8 +49,10 @@ class Seasonal(StructureMethod):
 
     @classmethod
     def repeated(cls, fit: Fit) -> tuple[str, ...]:
-        """The period: there are a level, and an effect of all seasons but one."""
-        return (f"period={fit.model.states}",)
+        """The period: there are a level, perhaps a slope, and an effect of all seasons but one."""
+        trend = any(each.name == "slope variance" for each in fit.parameters)
+        period = fit.model.states - trend
+        return (f"period={period}", "trend=True") if trend else (f"period={period}",)
 
     @property
     def season(self) -> float | None:
@@ -60,9 +66,13 @@ class Seasonal(StructureMethod):
             RekalError: no period was given, and dates say none.
         """
         from rekalman.data.time.seasons import season_of_year
-        from rekalman.models.structures.structural import local_level, seasonal
+        from rekalman.models.structures.structural import (
+            local_level,
+            local_linear_trend,
+            seasonal,
+        )
 
         period = season_of_year(data) if self.period is None else self.period
         if period is None:
             raise RekalError("seasonal needs period, the number of steps after which it repeats")
-        return local_level() + seasonal(int(period))
+        return (local_linear_trend() if self.trend else local_level()) + seasonal(int(period))
