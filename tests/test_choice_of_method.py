@@ -28,7 +28,7 @@ def test_the_best_is_trained_on_everything_and_says_why(tmp_path: Any):
     choice = choose(NILE, 0.5)
     assert fit.kind == choice.candidate.name and fit.history.choice == choice.reason
     assert f"{fit.kind}, the best of" in choice.reason
-    assert f"chosen          {choice.reason}" in fit.summary()
+    assert choice.reason in " ".join(fit.summary().split())
     again = rekalman.fit(NILE, fit.kind, progress=False)
     np.testing.assert_allclose(fit.forecast(NILE, 3).mean, again.forecast(NILE, 3).mean, rtol=1e-6)
     fit.save(tmp_path / "n.rekalman")

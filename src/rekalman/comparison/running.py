@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any
@@ -14,9 +14,7 @@ import numpy as np
 
 from rekalman.comparison.candidate import Candidate
 from rekalman.comparison.evaluation import Evaluation, Task, evaluate, joined
-
-Report = Callable[[int, int, str], None]
-"""Called with how many candidates are done, of how many, and the name of one."""
+from rekalman.comparison.progress import Report
 
 
 def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rekalman.data import AnyArray
-from rekalman.evaluation.backtest import Backtest
+from rekalman.evaluation.backtest import WIDTH, Backtest
 from rekalman.evaluation.diagnostics import Diagnostics
 
 REASONS = {
@@ -77,7 +78,7 @@ class History(eqx.Module):
 
     def lines(self) -> list[str]:
         """What a summary says of the training."""
-        lines = [f"chosen          {self.choice}"] if self.choice else []
+        lines = _wrapped("chosen", self.choice) if self.choice else []
         count = len(self.log_likelihood)
         if count:
             last = float(self.log_likelihood[-1])
@@ -168,3 +169,9 @@ class History(eqx.Module):
             warnings=tuple(settings.get("warnings", ())),
             choice=settings.get("choice", ""),
         )
+
+
+def _wrapped(title: str, sentence: str) -> list[str]:
+    """A sentence of a summary on lines that are not too long."""
+    indent = " " * 16
+    return wrap(sentence, WIDTH, initial_indent=f"{title:<16}", subsequent_indent=indent)

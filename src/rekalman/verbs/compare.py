@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rekalman.comparison.evaluation import Evaluation, Task
 from rekalman.comparison.plan import TEST, Plan
+from rekalman.comparison.progress import progress_bar
 from rekalman.comparison.result import Comparison
-from rekalman.comparison.running import Report, in_order, run
+from rekalman.comparison.running import in_order, run
 from rekalman.comparison.scores import naive_scale
 from rekalman.comparison.selection import applicable, candidates_of
 from rekalman.data import Sequences
@@ -98,7 +96,7 @@ def compare(
     able, unable = applicable(every, training)
     scale = naive_scale(data, plan.first, season)
     task = Task(data, plan, scale, seed, deadline)
-    with _shown(progress) as report:
+    with progress_bar(progress) as report:
         evaluations, unreached = run(able, task, jobs, report)
     refused = [Evaluation(each.name, each.group, failure=reason) for each, reason in unable]
     result = Comparison(
@@ -127,27 +125,3 @@ def _season(data: Sequences, test: int | float) -> int | None:
     except RekalError:  # refused again with the horizons that were asked for
         return None
     return season_of(data, np.asarray(beginnings(data, first).mask))
-
-
-@contextmanager
-def _shown(progress: bool | Report) -> Generator[Report | None]:
-    """What to call after each candidate, or None for silence."""
-    if not isinstance(progress, bool):
-        yield progress
-        return
-    if not progress:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description:>20}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def report(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, description=name)
-
-        yield report

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rekalman.comparison.choice import Choice, choose
+from rekalman.comparison.progress import progress_bar
 from rekalman.comparison.shortlist import BUDGET
 from rekalman.data import Sequences
 from rekalman.data.checks import check_learnable
@@ -15,7 +16,6 @@ from rekalman.data.images import Frames
 from rekalman.data.numeric import holds_tables
 from rekalman.filters.choice import Filtering
 from rekalman.fitting.data import Data
-from rekalman.fitting.progress import progress_bar
 from rekalman.fitting.result import Fit
 from rekalman.foundation.arguments import real, seed_of
 from rekalman.foundation.errors import RekalError
@@ -154,8 +154,11 @@ def _chosen(
     if not data.measured:
         raise RekalError(f"films need a model: name one of {methods_that('films')}")
     allowed = BUDGET if budget is None else real("budget", budget, above=0)
-    with progress_bar(progress) as show:
-        report = None if show is None else lambda i, n, name: show(name, Progress(i + 1, n, 0.0))
+    if not isinstance(progress, bool):
+        return choose(
+            data, allowed, seed, lambda i, n, name: progress(name, Progress(i + 1, n, 0.0))
+        )
+    with progress_bar(progress) as report:
         return choose(data, allowed, seed, report)
 
 
