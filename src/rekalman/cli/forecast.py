@@ -47,6 +47,10 @@ def forecast(
             "--rolling", help="Score forecasts made at every step of SOURCE, by steps ahead."
         ),
     ] = False,
+    intervals: Annotated[
+        options.Intervals,
+        typer.Option(help="From the noise of the model, or from its errors in SOURCE so far."),
+    ] = options.Intervals.model,
     future_inputs: Annotated[
         Path | None,
         typer.Option(
@@ -97,10 +101,10 @@ def forecast(
         remark(note, quiet)
     levels = sorted(set(level or [0.9]))
     if rolling:
-        frame = _scores(fitted, data, horizon, quiet)
+        frame = _scores(fitted, data, horizon, intervals.value, quiet)
     else:
         inputs = _future(fitted, future_inputs, horizon, reading)
-        frame = tabulate(fitted.forecast(data, horizon, inputs), levels)
+        frame = tabulate(fitted.forecast(data, horizon, inputs, intervals=intervals.value), levels)
     if out is not None:
         write_frame(out, frame)
     with after_writing([] if out is None else [out]):
@@ -163,7 +167,9 @@ def tabulate(made: Forecast, levels: list[float]) -> pd.DataFrame:
     return made.to_frame(levels).drop(columns=["origin", "horizon"])
 
 
-def _scores(fitted: Fit, data: Sequences, horizon: int, quiet: bool) -> pd.DataFrame:
+def _scores(
+    fitted: Fit, data: Sequences, horizon: int, intervals: str, quiet: bool
+) -> pd.DataFrame:
     """Scores by steps ahead and column, some horizons at a time so that memory stays bounded."""
     import numpy as np
     import pandas as pd
@@ -177,7 +183,8 @@ def _scores(fitted: Fit, data: Sequences, horizon: int, quiet: bool) -> pd.DataF
     parts = []
     for first in range(1, horizon + 1, at_once):
         ahead = range(first, min(first + at_once, horizon + 1))
-        parts.append(fitted.roll(data, ahead).score(data.values, np.asarray(data.mask)))
+        made = fitted.roll(data, ahead, intervals=intervals)
+        parts.append(made.score(data.values, np.asarray(data.mask)))
     frame = pd.concat(parts, ignore_index=True)
     if "series" not in frame:
         return frame

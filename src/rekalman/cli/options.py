@@ -90,6 +90,13 @@ class Proposal(StrEnum):
     bootstrap = "bootstrap"
 
 
+class Intervals(StrEnum):
+    """Where the intervals of a forecast come from."""
+
+    model = "model"
+    running = "running"
+
+
 class Filter(StrEnum):
     """What filters a trained model."""
 

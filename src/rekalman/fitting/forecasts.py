@@ -19,6 +19,7 @@ from rekalman.fitting.stream import Stream
 from rekalman.fitting.verbs import filter_paths
 from rekalman.forecasting import Forecast, forecast_from, rolling_forecast
 from rekalman.forecasting.future import future_rows
+from rekalman.forecasting.running import check_intervals, known_errors, with_errors
 from rekalman.foundation.arguments import positive_time
 from rekalman.foundation.errors import RekalError
 from rekalman.numerics.precision import in_own_precision
@@ -53,6 +54,8 @@ class Forecasts(TakesData):
         horizon: int,
         future_inputs: Any = None,
         dt: int | float | None = None,
+        *,
+        intervals: str = "model",
     ) -> Forecast:
         """Forecast `horizon` steps beyond the end of every series, in raw units.
 
@@ -70,6 +73,9 @@ class Forecasts(TakesData):
                 aside.
             dt: another length of each step, in the unit of the data's time stamps, for a model in continuous
                 time.
+            intervals: "model" takes the noise of the model; "running" the errors that the model made in
+                these data, the last hundred of each horizon and column (`forecasting/running.py`), which
+                follows noise whose size drifts.
 
         Raises:
             RekalError: the horizon is no whole number above 0; future inputs are missing, or more or fewer
@@ -80,7 +86,12 @@ class Forecasts(TakesData):
         scales = self._scales(data)
         same = scales is self.standardiser
         able = self if same else dataclasses.replace(self, standardiser=scales)
-        return able._forecast(data, able.paths(data), horizon, future_inputs, dt)
+        path = able.paths(data)
+        made = able._forecast(data, path, horizon, future_inputs, dt)
+        if not check_intervals(intervals, self.algorithm.binary):
+            return made
+        past = able._roll(data, path, made.horizons, None)
+        return with_errors(made, _errors(past, data, made))
 
     def _forecast(
         self,
@@ -109,22 +120,43 @@ class Forecasts(TakesData):
         return self._raw(made, data).label(data, length)
 
     @in_own_precision
-    def roll(self, data: Data, horizons: int | Sequence[int], origins: Any = None) -> Forecast:
+    def roll(
+        self,
+        data: Data,
+        horizons: int | Sequence[int],
+        origins: Any = None,
+        *,
+        intervals: str = "model",
+    ) -> Forecast:
         """Forecast from every step of the data without running the filter again, in raw units.
 
         Args:
             data: the series to roll over; nothing after a step enters the forecasts made there.
             horizons: steps ahead.
-            origins: steps to forecast from; default every step.
+            origins: steps to forecast from; default every step. A list with an array for each series says it
+                for each.
+            intervals: "model", or "running", as for `forecast`; each origin knows the errors of forecasts
+                whose steps had come by then.
 
         Raises:
             RekalError: a horizon or an origin is no whole number, or lies outside the series.
         """
         data = self.read(data)
+        path = self.paths(data)
+        made = self._roll(data, path, horizons, origins)
+        if not check_intervals(intervals, self.algorithm.binary):
+            return made
+        past = made if origins is None else self._roll(data, path, horizons, None)
+        return with_errors(made, _errors(past, data, made))
+
+    def _roll(
+        self, data: Sequences, path: Trajectory, horizons: int | Sequence[int], origins: Any
+    ) -> Forecast:
+        """Forecast from steps of filtered series."""
         prepared = self.prepare(data)
         made = rolling_forecast(
             self.algorithm,
-            self._paths_of(prepared),
+            path,
             horizons,
             self._key(1),
             inputs=prepared.inputs,
@@ -164,6 +196,12 @@ class Forecasts(TakesData):
 
     def _key(self, stream: int) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), stream)
+
+
+def _errors(past: Forecast, data: Sequences, made: Forecast) -> np.ndarray:
+    """Errors of past forecasts that are known where some forecasts were made."""
+    where = np.asarray(made.series), np.asarray(made.origins)
+    return known_errors(past, np.asarray(data.values), np.asarray(data.mask), *where)
 
 
 def _stored(fit: Forecasts, series: str | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
