@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
@@ -12,30 +11,19 @@ import numpy as np
 import pandas as pd
 
 from rekalman.data.checks import check_learnable
-from rekalman.data.numeric import tabular
 from rekalman.data.tables.columns import known
+from rekalman.data.tables.intake import table_of
+from rekalman.data.tables.kind import FrameKind
 from rekalman.data.tables.options import ReadOptions, as_names, check_options
+from rekalman.data.tables.roles import Roles, assign_roles
 from rekalman.data.tables.table import Table
 from rekalman.data.time import timecolumn
-from rekalman.data.time.indices import with_index
 from rekalman.data.time.sampling import common_interval, regular_grid, steps_between
 from rekalman.data.time.timeaxis import axis_of
 from rekalman.foundation.errors import RekalError
 
 if TYPE_CHECKING:
     from rekalman.data.container import Sequences
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which column of a table is what."""
-
-    observed: list[str]
-    inputs: list[str]
-    targets: list[str]
-    series: str | None
-    time: str | None
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,8 +49,7 @@ def read_frames(
 
     Args:
         make: makes them, `Sequences.from_arrays`.
-        frames: one frame or series of pandas, table of another library or `Table`, or a list with one for
-            each series.
+        frames: one frame or series of any library or `Table`, or a list with one for each series.
         sources: what messages call each frame, such as its file.
         labels: what the series are called, one for each frame; default 1, 2, ...
         **options: which column is what.
@@ -76,8 +63,8 @@ def read_frames(
     """
     check_options(options)
     options = as_names(options)
-    single = isinstance(frames, Table) or tabular(frames) is not None
-    given: list[Any] = [frames] if single else list(frames)  # pyright: ignore[reportArgumentType]
+    single = not isinstance(frames, list | tuple)
+    given: list[Any] = [frames] if single else list(frames)
     if not given:
         raise RekalError("There is no table to read.")
     count = len(given)
@@ -85,7 +72,7 @@ def read_frames(
         sources = [f"table {i + 1}" for i in range(count)] if count > 1 else ["the table"]
     where = options.get("where") or (sources[0] if count == 1 else f"{sources[0]} and others")
     sources = [where] if count == 1 else sources
-    tables = [_table(item, source, options) for item, source in zip(given, sources, strict=True)]
+    tables = [table_of(item, source, options) for item, source in zip(given, sources, strict=True)]
     roles = assign_roles(tables[0], options)
     pieces, notes = [], []
     for i, table in enumerate(tables):
@@ -95,54 +82,22 @@ def read_frames(
         prefix = "" if single or count == 1 else f"{table.source}: "
         notes += [prefix + note for note in (*table.notes, *remarks)]
     units = {**tables[0].units, **_cell_units(tables[0], roles), **(options.get("units") or {})}
-    return _join(
-        make,
-        pieces,
-        dataclasses.replace(roles, notes=(*notes, *roles.notes)),
-        where,
-        units,
-        options,
+    roles = dataclasses.replace(roles, notes=(*notes, *roles.notes))
+    sequences = _join(make, pieces, roles, where, units, options)
+    return dataclasses.replace(sequences, frame_kind=_kind(tables, roles))
+
+
+def _kind(tables: Sequence[Table], roles: Roles) -> FrameKind:
+    """What kind of table the first one is; the others are taken to be alike."""
+    first = tables[0]
+    series = None if roles.series is None else first.column(roles.series).cells.dtype
+    whole = len(tables) == 1 and series is not None and pd.api.types.is_integer_dtype(series)
+    return FrameKind(
+        library=first.library,
+        series=roles.series,
+        series_type=str(series) if whole else None,
+        time_type=None if roles.time is None else timecolumn.type_of(first, roles.time),
     )
-
-
-def assign_roles(table: Table, options: ReadOptions) -> Roles:
-    """Decide which column is what, by what was asked and by names and content.
-
-    Raises:
-        RekalError: a column that was asked for is not there, one is asked for twice, or no
-            numeric column is left to observe.
-    """
-    names, where = table.names, table.source
-    notes: list[str] = []
-    inputs = [known(names, name, where) for name in options.get("inputs") or ()]
-    targets = [known(names, name, where) for name in options.get("targets") or ()]
-    asked = options.get("columns")
-    observed = [known(names, name, where) for name in asked or ()]
-    series, time = options.get("series"), options.get("time")
-    special = [known(names, name, where) for name in (series, time) if name is not None]
-    taken = [*inputs, *targets, *observed, *special]
-    twice = next((name for name, count in Counter(taken).items() if count > 1), None)
-    if twice is not None:
-        raise RekalError(f"{where}: column '{twice}' was asked for twice.")
-    used = set(taken)
-    free = [name for name in names if name not in used]
-    if series is not None:
-        key = table.column(series).cells
-        table = table.rows(key == key.iloc[0])
-    counters = {name for name in free if timecolumn.is_counter(table, name)}
-    free = [name for name in free if name not in counters]
-    if time is None and (time := timecolumn.find(table, free)) is not None:
-        free.remove(time)
-        notes.append(f"Column '{time}' was taken as time.")
-    if asked is None:
-        content = {name: table.column(name).content for name in free if table.column(name).is_text}
-        observed = [name for name in free if name not in content]
-        ignored = [(name, "counts rows") for name in names if name in counters]
-        ignored += [(name, f"holds {what}") for name, what in content.items()]
-        notes += [f"Column '{name}' {what} and was ignored." for name, what in ignored]
-    if not observed:
-        raise RekalError(f"{where}: there is no numeric column to learn from.")
-    return Roles(observed, inputs, targets, series, time, tuple(notes))
 
 
 def split_series(
@@ -274,40 +229,3 @@ def _one_unit(pieces: list[Piece], column: str, where: str) -> str | None:
             f"in {first or 'no unit'} in {pieces[0].source}; give all series one unit."
         )
     return first
-
-
-def _table(item: Any, source: str, options: ReadOptions) -> Table:
-    """A table that has rows and columns of different names.
-
-    Raises:
-        RekalError: it has not.
-    """
-    given = item if isinstance(item, Table) else tabular(item)
-    if given is None:
-        raise RekalError(f"{source} must be a pandas DataFrame, not a {type(item).__name__}.")
-    if isinstance(given, pd.Series):
-        given = given.to_frame("y" if given.name is None else given.name)
-    table = given if isinstance(given, Table) else Table(given)
-    frame = table.frame.set_axis([str(name) for name in table.frame.columns], axis=1)
-    table = dataclasses.replace(table, frame=frame, _columns={})
-    if len(frame) == 0 or len(frame.columns) == 0:
-        raise RekalError(f"{source}: there are no rows in it.")
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise RekalError(f"{source}: two columns are called '{twice}'.")
-
-    def timed() -> bool:
-        asked = options.get("time") is not None
-        return asked or timecolumn.find(table, _free(table, options)) is not None
-
-    frame, notes = with_index(frame, source, timed, options.get("irregular", False))
-    return dataclasses.replace(
-        table, frame=frame, source=source, notes=(*table.notes, *notes), _columns={}
-    )
-
-
-def _free(table: Table, options: ReadOptions) -> list[str]:
-    """The columns that were not asked for as anything."""
-    roles = (options.get(name) or () for name in ("columns", "inputs", "targets"))
-    used = {options.get("series"), *(name for names in roles for name in names)}
-    return [name for name in table.names if name not in used]

@@ -1,0 +1,293 @@
+"""Tables of every library come in, and results go out as the same kind, with the dates that pandas has."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import xarray as xr
+from hand_made import hand_made
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rekalman
+from rekalman import RekalError, Sequences
+from rekalman.data.numeric import holds_tables
+
+N = 24
+RNG = np.random.default_rng(0)
+Y = RNG.normal(size=N)
+MONTHS = pd.date_range("2023-01-31", periods=N, freq="ME")
+
+
+def long(**columns: object) -> pd.DataFrame:
+    """Two series of different lengths as one table."""
+    whole = pd.DataFrame({"unique_id": "a", "ds": MONTHS, "y": Y})
+    part = pd.DataFrame({"unique_id": "b", "ds": MONTHS[:15], "y": 3 - Y[:15]})
+    return pd.concat([whole, part], ignore_index=True).assign(**columns)
+
+
+def as_pandas(table: object) -> pd.DataFrame:
+    """A table of any kind, its columns in pandas."""
+    if isinstance(table, pd.DataFrame):
+        return table.reset_index() if table.index.name or table.index.nlevels > 1 else table
+    if isinstance(table, xr.Dataset):
+        return table.to_dataframe().dropna().reset_index()
+    return table.to_pandas()
+
+
+KINDS = {
+    "pandas": lambda frame: frame,
+    "polars": pl.from_pandas,
+    "pyarrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+    "xarray": lambda frame: frame.set_index(["unique_id", "ds"]).to_xarray(),
+}
+TYPES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.Table, "xarray": xr.Dataset}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_table_comes_in_and_its_forecast_goes_out_as_the_same_kind(kind):
+    table = KINDS[kind](long())
+    data = Sequences.from_pandas(table)
+    assert data.series_names == ("a", "b") and data.names == ("y",)
+    assert data.lengths.tolist() == ([N, N] if kind == "xarray" else [N, 15])
+    np.testing.assert_array_equal(data.values[0, :, 0], Y)
+    np.testing.assert_array_equal(data.values[1, :15, 0], 3 - Y[:15])
+    out = data.to_frame()
+    assert isinstance(out, TYPES[kind])
+    pd.testing.assert_frame_equal(as_pandas(out), long(), check_dtype=False)
+    fit = hand_made(data)
+    made = fit.forecast(table, 3)
+    ahead = made.to_frame(levels=0.9)
+    assert isinstance(ahead, TYPES[kind])
+    frame = as_pandas(ahead)
+    assert {"unique_id", "ds", "column", "mean", "lower_90", "upper_90"} <= set(frame.columns)
+    last = {"a": MONTHS[-1], "b": MONTHS[-1] if kind == "xarray" else MONTHS[14]}
+    for name, end in last.items():
+        mine = frame[frame["unique_id"] == name]
+        expected = pd.date_range(end, periods=4, freq="ME")[1:]
+        assert mine["ds"].tolist() == expected.tolist()
+        np.testing.assert_allclose(mine["mean"], made.mean[data.series_names.index(name), :, 0])
+    assert isinstance(fit.roll(table, 2).to_frame(), TYPES[kind])
+    assert isinstance(fit.filter(table).to_frame(), TYPES[kind])
+
+
+def test_numbers_as_names_of_series_stay_numbers():
+    table = pl.from_pandas(long(unique_id=np.repeat([7, 3], [N, 15]).astype("int32")))
+    data = Sequences.from_pandas(table)
+    assert data.series_names == ("7", "3")
+    ahead = hand_made(data).forecast(table, 2).to_frame()
+    assert ahead["unique_id"].dtype == data.to_frame()["unique_id"].dtype == pl.Int32
+    assert ahead["unique_id"].to_list() == [7, 7, 3, 3]
+
+
+@pytest.mark.parametrize("name", ["unique_id", "UNIQUE_ID", "series_id", "item_id", "series"])
+def test_the_column_of_the_series_is_known_by_its_name(name, tmp_path):
+    table = long().rename(columns={"unique_id": name})
+    table.to_csv(tmp_path / "long.csv", index=False)
+    table.to_parquet(tmp_path / "long.parquet")
+    for data in (
+        Sequences.from_pandas(table),
+        Sequences.from_csv(tmp_path / "long.csv"),
+        Sequences.from_parquet(tmp_path / "long.parquet"),
+    ):
+        assert data.series_names == ("a", "b") and data.time_name == "ds"
+        assert f"Column '{name}' was taken to tell the series apart." in data.notes
+        assert data.frame_kind.series == name
+
+
+def test_a_column_of_such_a_name_that_holds_measurements_is_observed():
+    data = Sequences.from_pandas(pd.DataFrame({"series": Y}, index=MONTHS))
+    assert data.names == ("series",) and data.batch == 1
+    chosen = long(unique_id=np.repeat([7, 3], [N, 15])).iloc[:N].assign(y=Y)
+    data = Sequences.from_pandas(chosen, columns=["unique_id", "y"], learnable=False)
+    assert data.names == ("unique_id", "y") and data.batch == 1
+
+
+@pytest.mark.parametrize("order", [["station", "month"], ["month", "station"]])
+def test_an_index_of_two_levels_holds_series_and_dates(order):
+    table = long().rename(columns={"unique_id": "station", "ds": "month"}).set_index(order)
+    data = Sequences.from_pandas(table)
+    assert data.series_names == ("a", "b") and data.frame_kind.series == "station"
+    ahead = hand_made(data).forecast(table, 1).to_frame()
+    assert ahead["station"].tolist() == ["a", "b"]
+    assert ahead["month"].tolist() == [pd.Timestamp("2025-01-31"), pd.Timestamp("2024-04-30")]
+
+
+def test_a_model_knows_the_column_of_the_series_it_was_trained_on(tmp_path):
+    table = long().rename(columns={"unique_id": "shop"})
+    fit = hand_made(Sequences.from_pandas(table, series="shop"))
+    fit.save(tmp_path / "m.rekalman")
+    loaded = rekalman.load(tmp_path / "m.rekalman")
+    assert loaded.labels == fit.labels
+    assert loaded.forecast(table, 1).to_frame()["shop"].tolist() == ["a", "b"]
+    alone = loaded.forecast(table[:N].drop(columns="shop"), 1).to_frame()
+    assert "shop" not in alone and alone["time"].tolist() == [pd.Timestamp("2025-01-31")]
+
+
+def test_names_that_a_forecast_has_itself_are_not_given_twice():
+    table = long().rename(columns={"unique_id": "horizon"})
+    data = Sequences.from_pandas(table, series="horizon")
+    ahead = hand_made(data).forecast(data, 1).to_frame()
+    assert ahead["series"].tolist() == ["a", "b"] and ahead["horizon"].tolist() == [1, 1]
+
+
+FREQUENCIES = [
+    "D",
+    "B",
+    "W-WED",
+    "MS",
+    "ME",
+    "QS-FEB",
+    "QE-JAN",
+    "YS",
+    "YE-JUN",
+    "h",
+    "15min",
+    "s",
+    "2W",
+    "2ME",
+]
+PERIODS = ["D", "W-SUN", "W-WED", "M", "Q-DEC", "Q-JAN", "Y-DEC", "Y-JUN", "h", "min", "2M", "2Q"]
+
+
+@given(
+    freq=st.sampled_from(FREQUENCIES),
+    first=st.dates(pd.Timestamp("1950-01-01").date(), pd.Timestamp("2090-01-01").date()),
+    zone=st.sampled_from([None, "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]),
+    unit=st.sampled_from(["s", "ms", "us", "ns"]),
+)
+def test_dates_go_on_as_those_of_pandas(freq, first, zone, unit):
+    dates = pd.date_range(first, periods=40, freq=freq, tz=zone).as_unit(unit)
+    past = pd.DataFrame({"x": Y}, index=dates[:N])
+    made = hand_made(Sequences.from_pandas(past)).forecast(past, 40 - N).to_frame()
+    pd.testing.assert_series_equal(
+        made["time"], pd.Series(dates[N:]), check_names=False, check_freq=False
+    )
+
+
+@given(
+    freq=st.sampled_from(PERIODS),
+    first=st.dates(pd.Timestamp("1950-01-01").date(), pd.Timestamp("2090-01-01").date()),
+)
+def test_periods_go_on_as_those_of_pandas(freq, first):
+    periods = pd.period_range(first, periods=40, freq=freq)
+    past = pd.DataFrame({"x": Y}, index=periods[:N].rename("when"))
+    data = Sequences.from_pandas(past)
+    made = hand_made(data).forecast(past, 40 - N).to_frame()
+    assert made["time"].dtype == past.index.dtype
+    assert made["time"].tolist() == periods[N:].tolist()
+    pd.testing.assert_frame_equal(data.to_frame(), past)
+
+
+def test_days_of_polars_and_arrow_stay_days():
+    days = pd.date_range("2024-02-20", periods=N).date
+    table = pl.DataFrame({"day": list(days), "y": Y})
+    data = Sequences.from_pandas(table)
+    ahead = hand_made(data).forecast(table, 2).to_frame()
+    assert ahead["time"].dtype == data.to_frame()["day"].dtype == pl.Date
+    assert ahead["time"].to_list() == [days[-1] + pd.Timedelta(days=i) for i in (1, 2)]
+    arrow = Sequences.from_pandas(table.to_arrow()).to_frame()
+    assert arrow.schema.field("day").type == pa.date32()
+
+
+def test_a_zone_and_a_resolution_of_polars_stay():
+    hours = pd.date_range("2024-10-26 12:00", periods=N, freq="h", tz="Europe/Berlin").as_unit("ms")
+    table = pl.from_pandas(pd.DataFrame({"hour": hours, "y": Y}))
+    ahead = hand_made(Sequences.from_pandas(table)).forecast(table, 2).to_frame()
+    assert ahead["time"].dtype == table["hour"].dtype
+    expected = pd.date_range(hours[-1], periods=3, freq="h")[1:]
+    assert ahead["time"].to_list() == list(expected.to_pydatetime())
+
+
+def test_queries_columns_and_streams_of_arrow():
+    wide = pd.DataFrame({"t": np.arange(N) / 10, "y": Y})
+    lazy = pl.from_pandas(wide).lazy()
+    assert isinstance(Sequences.from_pandas(lazy).to_frame(), pl.DataFrame)
+    column = Sequences.from_pandas(pl.Series("flow", Y))
+    assert column.names == ("flow",) and isinstance(column.to_frame(), pl.DataFrame)
+    batch = pa.RecordBatch.from_pandas(wide)
+    assert isinstance(Sequences.from_pandas(batch).to_frame(), pa.Table)
+    several = Sequences.from_pandas([pl.from_pandas(wide), pl.from_pandas(wide[:15])])
+    assert several.to_frame().columns == ["series", "t", "y"]
+    apart = Sequences.from_arrays(pl.from_pandas(wide), inputs=pl.DataFrame({"u": Y}))
+    assert apart.to_frame().columns == ["t", "y", "u"]
+
+
+def test_arrays_of_xarray():
+    array = xr.DataArray(
+        np.stack([Y, Y + 1], -1),
+        coords={"time": MONTHS, "station": ["p", "q"], "height": ("station", [3.0, 4.0])},
+        dims=("time", "station"),
+        name="flow",
+    )
+    assert Sequences.from_pandas(array).names == ("p", "q")
+    apart = Sequences.from_pandas(array, series="station")
+    assert apart.series_names == ("p", "q") and apart.names == ("flow",)
+    assert apart.to_frame()["flow"].dims == ("station", "time")
+    ahead = hand_made(apart).forecast(array.to_dataset(), 2).to_frame(levels=0.9)
+    assert ahead["mean"].dims == ("station", "time", "column")
+    rolled = hand_made(apart).roll(apart, [1, 2]).to_frame()
+    assert rolled["mean"].dims == ("station", "origin", "horizon", "column")
+    one = array.sel(station="p")
+    assert Sequences.from_pandas(one).names == ("flow",)
+    assert isinstance(Sequences.from_pandas(one).to_frame(), xr.Dataset)
+    with pytest.raises(
+        RekalError, match="dimensions 'run', 'time', 'station' is more than a table"
+    ):
+        Sequences.from_pandas(array.expand_dims(run=[1, 2]))
+    with pytest.raises(RekalError, match="without dimensions is no table"):
+        Sequences.from_pandas(xr.Dataset({"y": 1.0}))
+    unlabelled = xr.DataArray(Y)
+    assert not holds_tables(unlabelled) and Sequences.from_arrays(unlabelled).names == ("y",)
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow", "xarray"])
+def test_future_inputs_of_every_kind_are_found_by_name(kind):
+    past = long(a=np.arange(N + 15.0), b=np.arange(N + 15.0) % 4)
+    data = Sequences.from_pandas(past, inputs=["a", "b"])
+    fit = hand_made(data)
+    rows = [
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range(end, periods=4, freq="ME")[1:]})
+        for name, end in (("b", MONTHS[14]), ("a", MONTHS[-1]))
+    ]
+    future = pd.concat(rows, ignore_index=True).assign(a=[1.0, 2, 3, 10, 20, 30], b=7.0)
+    expected = fit.forecast(past, 3, future).mean
+    if kind == "xarray":  # a grid, in which each series would have the dates of the other
+        given = [
+            part[["ds", "a", "b"]].set_index("ds").to_xarray() for part in rows_of(future, "a", "b")
+        ]
+    else:
+        given = KINDS[kind](future)
+    made = fit.forecast(KINDS[kind](past) if kind != "xarray" else past, 3, given)
+    np.testing.assert_array_equal(made.mean, expected)
+
+
+def rows_of(table: pd.DataFrame, *names: str) -> list[pd.DataFrame]:
+    return [table[table["unique_id"] == name] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (5, "the table must be a frame of pandas, polars, Arrow or xarray, not a int"),
+        (np.ones(3), "not a ndarray"),
+        ([np.ones(3)], "not a ndarray"),
+        (pl.DataFrame({"t": [], "y": []}), "there are no rows in it"),
+        (pa.table([[1.0], [2.0]], names=["y", "y"]), "two columns are called 'y'"),
+        (pl.DataFrame({"y": ["a", "b"]}), "no numeric column"),
+    ],
+)
+def test_what_is_no_table_is_refused(table, message):
+    with pytest.raises(RekalError, match=message):
+        Sequences.from_pandas(table)
+
+
+def test_a_fit_takes_a_frame_of_polars():
+    table = pl.from_pandas(pd.DataFrame({"ds": MONTHS, "y": Y}))
+    fit = rekalman.fit(table, "local-level", progress=False)
+    assert isinstance(fit.smooth(table).to_frame(), pl.DataFrame)
+    assert fit.forecast(table, 2).to_frame()["time"].to_list() == [
+        pd.Timestamp("2025-01-31"),
+        pd.Timestamp("2025-02-28"),
+    ]
