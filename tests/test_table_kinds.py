@@ -133,20 +133,8 @@ def test_names_that_a_forecast_has_itself_are_not_given_twice():
 
 
 FREQUENCIES = [
-    "D",
-    "B",
-    "W-WED",
-    "MS",
-    "ME",
-    "QS-FEB",
-    "QE-JAN",
-    "YS",
-    "YE-JUN",
-    "h",
-    "15min",
-    "s",
-    "2W",
-    "2ME",
+    *("D", "B", "W-WED", "MS", "ME", "QS-FEB", "QE-JAN", "YS", "YE-JUN", "2W", "2ME", "BME", "BMS"),
+    *("BQS-FEB", "h", "15min", "s"),
 ]
 PERIODS = ["D", "W-SUN", "W-WED", "M", "Q-DEC", "Q-JAN", "Y-DEC", "Y-JUN", "h", "min", "2M", "2Q"]
 
@@ -291,3 +279,56 @@ def test_a_fit_takes_a_frame_of_polars():
         pd.Timestamp("2025-01-31"),
         pd.Timestamp("2025-02-28"),
     ]
+
+
+# Dates that cannot be
+
+
+def with_date(row: int, date: str) -> pd.DataFrame:
+    """The long table with another date in a row counted from 1."""
+    table = long()
+    table.loc[row - 1, "ds"] = pd.Timestamp(date)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            pd.concat([long(), long().iloc[[3]]], ignore_index=True),
+            r"series 'a': rows 4 and 40 have the same time stamp \(2023-04-30 00:00:00\); leave one of",
+        ),
+        (
+            long().rename(columns={"unique_id": "shop"}),
+            "rows 1 and 25 have the same time stamp .* name the column that separates several series",
+        ),
+        (
+            with_date(3, "2023-03-10"),
+            r"irregular at row 3 \(2023-03-10 00:00:00 after 2023-02-28 00:00:00, a step of 10 day",
+        ),
+        (with_date(5, "2023-04-20"), r"row 5 goes backwards \(2023-04-20 .* after 2023-04-30"),
+        (
+            long(ds=[*MONTHS, *pd.date_range("2023-01-01", periods=15)]),
+            r"'a' has a sampling interval of 31 day \(2023-0.-.. .* to 2023-0.-.. .*\) where series 'b' "
+            r"has 1 day \(2023-01-01 00:00:00 to 2023-01-02 00:00:00\); all series must share one",
+        ),
+        (
+            long(unique_id=[None, *["a"] * (N + 14)]),
+            "row 1 of the series column 'unique_id' is missing",
+        ),
+        (long(ds=[pd.NaT, *MONTHS[1:], *MONTHS[:15]]), "row 1 has no usable time stamp"),
+    ],
+)
+def test_dates_and_names_that_disagree_are_named(table, message):
+    for kind in (table, pl.from_pandas(table)):
+        with pytest.raises(RekalError, match=message):
+            Sequences.from_pandas(kind)
+
+
+def test_dates_that_are_nearly_regular_are_noted():
+    data = Sequences.from_pandas(with_date(8, "2023-09-03"))
+    assert data.notes[-1] == (
+        "The dates of series 'a' are in steps of 31 day, but 2023-09-30 00:00:00 is 27 day after "
+        "2023-09-03 00:00:00; dates to come are counted in equal steps."
+    )
+    assert len(Sequences.from_pandas(long()).notes) == 2

@@ -48,7 +48,7 @@ class Sequences(eqx.Module):
         input_names: names of the inputs.
         series_names: names of the series.
         time_name: what the time axis is called.
-        time_unit: unit of `times`, `dt` and `interval`: "s", "year", "business day", ...
+        time_unit: unit of `times`, `dt` and `interval`: "s", "year", "business day", "business month", ...
         time_kind: "step" (no stamps), "number" or "date".
         time_origin: ISO date that is zero of `times`, for dates; with its offset from UTC in a time zone.
         time_zone: name of the time zone of dates, or None. Days and longer units follow its clock, hours
