@@ -17,6 +17,7 @@ from rekalman.data.tables.pieces import Piece, shared_axis, split_series
 from rekalman.data.tables.roles import Roles, assign_roles
 from rekalman.data.tables.table import Table
 from rekalman.data.time import timecolumn
+from rekalman.data.units import same_unit, unit_of
 from rekalman.foundation.errors import RekalError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def read_frames(
         pieces += more
         prefix = "" if single or count == 1 else f"{table.source}: "
         notes += [prefix + note for note in (*table.notes, *remarks)]
-    units = {**tables[0].units, **_cell_units(tables[0], roles), **(options.get("units") or {})}
+    units = _units(tables[0], roles, options.get("units") or {})
     roles = dataclasses.replace(roles, notes=(*notes, *roles.notes))
     sequences = _join(make, pieces, roles, where, units, options)
     return dataclasses.replace(sequences, frame_kind=_kind(tables, roles))
@@ -85,10 +86,22 @@ def _kind(tables: Sequence[Table], roles: Roles) -> FrameKind:
     )
 
 
-def _cell_units(table: Table, roles: Roles) -> dict[str, str]:
-    """The units that cells of the observed columns carry."""
-    units = {name: table.column(name).numbers.unit for name in roles.observed}
-    return {name: unit for name, unit in units.items() if unit is not None}
+def _units(table: Table, roles: Roles, asked: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The units of columns: as asked for, as the cells carry, or as a line of the file gives.
+
+    Raises:
+        RekalError: the cells of a column carry another unit than its name.
+    """
+    cells = {name: table.column(name).numbers.unit for name in roles.observed}
+    carried = {name: unit for name, unit in cells.items() if unit is not None}
+    for name, unit in carried.items():
+        said = table.units.get(name) or unit_of(name)
+        if name not in asked and said is not None and not same_unit(said, unit):
+            raise RekalError(
+                f"{table.source}: the cells of column '{name}' are in '{unit}', but the column is said to be "
+                f"in '{said}'; make them one, or give units={{'{name}': '{unit}'}}."
+            )
+    return {**table.units, **carried, **asked}
 
 
 def _join(

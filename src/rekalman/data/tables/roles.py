@@ -64,11 +64,21 @@ def assign_roles(table: Table, options: ReadOptions) -> Roles:
         content = {name: table.column(name).content for name in free if table.column(name).is_text}
         observed = [name for name in free if name not in content]
         ignored = [(name, "counts rows") for name in names if name in counters]
-        ignored += [(name, f"holds {what}") for name, what in content.items()]
+        ignored += [
+            (name, f"holds {what}{_such_as(table, name)}") for name, what in content.items()
+        ]
         notes += [f"Column '{name}' {what} and was ignored." for name, what in ignored]
     if not observed:
-        raise RekalError(f"{where}: there is no numeric column to learn from.")
+        unread = [(name, place) for name in free if (place := table.column(name).unread)]
+        cells = [f"; row {row} of column '{name}' holds '{cell}'" for name, (row, cell) in unread]
+        raise RekalError(f"{where}: there is no numeric column to learn from{''.join(cells[:1])}.")
     return Roles(observed, inputs, targets, series, time, tuple(notes))
+
+
+def _such_as(table: Table, name: str) -> str:
+    """The first cell of a column of text where it nearly is a number, for a note, or nothing."""
+    unread = table.column(name).unread
+    return "" if unread is None else f" such as '{unread[1]}'"
 
 
 def _series_of(table: Table, options: ReadOptions) -> str | None:
