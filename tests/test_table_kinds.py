@@ -332,3 +332,9 @@ def test_dates_that_are_nearly_regular_are_noted():
         "2023-09-03 00:00:00; dates to come are counted in equal steps."
     )
     assert len(Sequences.from_pandas(long()).notes) == 2
+
+
+def test_a_model_knows_the_column_of_time_it_was_trained_on():
+    table = pl.DataFrame({"cycle": np.arange(N) * 2, "y": Y})
+    fit = hand_made(Sequences.from_pandas(table, time="cycle"))
+    assert fit.forecast(table, 2).to_frame()["time"].to_list() == [2 * N, 2 * N + 2]

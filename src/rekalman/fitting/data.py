@@ -79,6 +79,7 @@ class TakesData(eqx.Module):
             data,
             columns=self.labels.names,
             inputs=self.input_names,
+            default_time=self.labels.time_name,
             default_series=self.labels.frame_kind.series,
             learnable=False,
             irregular=self.continuous and self.labels.time_kind != "step",

@@ -47,9 +47,9 @@ def fit(
     """Learn the dynamics under one or several noisy series.
 
     Args:
-        data: what was measured, as `Sequences`, or as a frame of pandas or a list of frames, which
-            `Sequences.from_pandas` reads; missing entries and ragged series are fine. `Frames` for networks
-            that watch films and tell their targets.
+        data: what was measured, as `Sequences`, or as a table of pandas, polars, Arrow or xarray or a list of
+            tables, which `Sequences.from_pandas` reads; missing entries and ragged series are fine. `Frames`
+            for networks that watch films and tell their targets.
         model: the name of a method, such as "em-rnn", "linear", "gru" or "local-level", of which `rekalman
             models` says what each is for; a method with its options, such as
             `rekalman.methods.GRU(states=12)`; or a `StochasticRNN`, `RBFNetwork`, `LinearGaussian`,
@@ -155,7 +155,7 @@ def train_on(method: Method, request: TrainingRequest) -> Fit:
 
 
 def read_data(data: Any) -> Sequences:
-    """The data as `Sequences`: frames are read by their names and time stamps.
+    """The data as `Sequences`: tables are read by their names and time stamps.
 
     Raises:
         RekalError: neither `Sequences` nor frames, or frames that cannot be read.

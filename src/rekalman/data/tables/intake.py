@@ -9,8 +9,8 @@ import pandas as pd
 
 from rekalman.data.tables.foreign import converted
 from rekalman.data.tables.options import ReadOptions
+from rekalman.data.tables.roles import time_of
 from rekalman.data.tables.table import Table
-from rekalman.data.time import timecolumn
 from rekalman.data.time.indices import with_index
 from rekalman.foundation.errors import RekalError
 
@@ -37,7 +37,7 @@ def table_of(item: Any, source: str, options: ReadOptions) -> Table:
 
     def timed() -> bool:
         asked = options.get("time") is not None
-        return asked or timecolumn.find(table, _free(table, options)) is not None
+        return asked or time_of(table, _free(table, options), options) is not None
 
     frame, notes = with_index(frame, source, timed, options.get("irregular", False))
     return dataclasses.replace(

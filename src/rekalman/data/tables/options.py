@@ -13,6 +13,8 @@ class ReadOptions(TypedDict, total=False):
         time: column of time stamps, numbers or dates. Default: a column called t, time,
             date, ds, year, timestamp, `t_s` and the like, or one that holds dates; said in the
             notes. Without any, the samples are taken as regular.
+        default_time: column of time stamps where there is one of that name and `time` says nothing, such as
+            that of the training data.
         columns: observed columns. Default: every numeric column that is nothing else.
         inputs: columns of known inputs.
         targets: columns of what is wanted where that is not what is measured.
@@ -32,6 +34,7 @@ class ReadOptions(TypedDict, total=False):
     """
 
     time: str | None
+    default_time: str | None
     columns: Sequence[str] | None
     inputs: Sequence[str] | None
     targets: Sequence[str] | None
@@ -63,7 +66,7 @@ def check_options(given: Mapping[str, Any], more: Sequence[str] = ()) -> None:
 def as_names(given: Mapping[str, Any]) -> ReadOptions:
     """The same options with names of columns as text, and a single one as a list of one."""
     options: dict[str, Any] = dict(given)
-    for name in ("time", "series", "default_series"):
+    for name in ("time", "series", "default_time", "default_series"):
         if options.get(name) is not None:
             options[name] = str(options[name])
     for name in ("columns", "inputs", "targets"):

@@ -57,7 +57,7 @@ def assign_roles(table: Table, options: ReadOptions) -> Roles:
         table = table.rows(key == key.iloc[0])
     counters = {name for name in free if timecolumn.is_counter(table, name)}
     free = [name for name in free if name not in counters]
-    if time is None and (time := timecolumn.find(table, free)) is not None:
+    if time is None and (time := time_of(table, free, options)) is not None:
         free.remove(time)
         notes.append(f"Column '{time}' was taken as time.")
     if asked is None:
@@ -73,6 +73,12 @@ def assign_roles(table: Table, options: ReadOptions) -> Roles:
         cells = [f"; row {row} of column '{name}' holds '{cell}'" for name, (row, cell) in unread]
         raise RekalError(f"{where}: there is no numeric column to learn from{''.join(cells[:1])}.")
     return Roles(observed, inputs, targets, series, time, tuple(notes))
+
+
+def time_of(table: Table, free: list[str], options: ReadOptions) -> str | None:
+    """The column of time stamps among some, where nobody said which: the usual one, or one found out."""
+    usual = options.get("default_time")
+    return usual if usual in free else timecolumn.find(table, free)
 
 
 def _such_as(table: Table, name: str) -> str:
