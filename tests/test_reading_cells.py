@@ -6,6 +6,8 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rekalman import RekalError, Sequences
 from rekalman.data.padding import padding_note
@@ -106,6 +108,25 @@ def test_units_and_percent_signs_in_cells(tmp_path, unit):
         column(tmp_path, [cells[0], "3 cm", *cells[2:]])
     with pytest.raises(RekalError, match="row 2 of column 'x' holds '3', which is not a number in"):
         column(tmp_path, [cells[0], "3", *cells[2:]])
+
+
+@given(
+    numbers=st.lists(st.decimals(-(10**9), 10**9, places=2), min_size=2, max_size=20),
+    unit=st.sampled_from(["", " mm", "%", " EUR"]),
+    marks=st.sampled_from([(",", "."), (" ", "."), ("'", "."), (".", ",")]),
+)
+def test_what_is_written_with_thousands_is_what_pandas_reads(tmp_path, numbers, unit, marks):
+    cells = [
+        f"{n:,.2f}".translate(str.maketrans(dict(zip(",.", marks, strict=True)))) for n in numbers
+    ]
+    plain = tmp_path / "plain.csv"
+    plain.write_text("x;t\n" + "\n".join(f"{cell};{i}" for i, cell in enumerate(cells)))
+    expected = pd.read_csv(plain, sep=";", thousands=marks[0], decimal=marks[1])["x"]
+    path = tmp_path / "data.csv"
+    path.write_text("x;t\n" + "\n".join(f"{cell}{unit};{i}" for i, cell in enumerate(cells)))
+    data = Sequences.from_csv(path, time="t", decimal=marks[1], learnable=False)
+    np.testing.assert_array_equal(data.values[0, :, 0], expected)
+    assert data.units == (unit.strip() or None,)
 
 
 @pytest.mark.parametrize(

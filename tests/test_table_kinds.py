@@ -139,9 +139,16 @@ FREQUENCIES = [
 PERIODS = ["D", "W-SUN", "W-WED", "M", "Q-DEC", "Q-JAN", "Y-DEC", "Y-JUN", "h", "min", "2M", "2Q"]
 
 
+CHANGES = ["2024-03-09", "2024-03-30", "2024-10-26", "2024-11-02"]
+"""Days before the clocks change in Europe or America."""
+
+
 @given(
     freq=st.sampled_from(FREQUENCIES),
-    first=st.dates(pd.Timestamp("1950-01-01").date(), pd.Timestamp("2090-01-01").date()),
+    first=st.one_of(
+        st.dates(pd.Timestamp("1950-01-01").date(), pd.Timestamp("2090-01-01").date()),
+        st.sampled_from(CHANGES),
+    ),
     zone=st.sampled_from([None, "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]),
     unit=st.sampled_from(["s", "ms", "us", "ns"]),
 )

@@ -72,7 +72,7 @@ class TakesData(eqx.Module):
             return data
         if not holds_tables(data):
             raise RekalError(
-                f"a trained model works on Sequences or frames, not on {type(data).__name__}: make some "
+                f"a trained model works on Sequences or tables, not on {type(data).__name__}: make some "
                 "with Sequences.from_arrays"
             )
         return Sequences.from_pandas(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -12,6 +12,9 @@ from rekalman.foundation.errors import RekalError
 
 _COLUMNS = ("columns", "column_names", "collect_schema")
 """Attributes of which every library has one for a table of named columns."""
+
+_SOURCES = ("__arrow_c_stream__", "to_pandas", "collect")
+"""Ways to have the cells of a table, of which every library has one."""
 
 
 @runtime_checkable
@@ -87,20 +90,19 @@ def converted(data: Any, series: str | None = None) -> Converted | None:
 
 
 def _is_columnar(data: Any) -> bool:
-    kind = type(data)
-    if hasattr(kind, "coords") or not (
-        isinstance(data, ArrowTable | LazyTable) or hasattr(kind, "to_pandas")
-    ):
+    kind = type(data)  # asked of the class: attributes of a query may begin to run it
+    if not any(hasattr(kind, name) for name in _SOURCES) or hasattr(kind, "coords"):
         return False
     column = hasattr(kind, "name") and hasattr(kind, "to_pandas")
     return column or any(hasattr(kind, name) for name in _COLUMNS)
 
 
-def _is_labelled(data: Any) -> TypeGuard[Any]:
+def _is_labelled(data: Any) -> bool:
     """Whether this is a data set of xarray, or an array of it whose axes carry labels."""
-    if not isinstance(data, LabelledArray) or not hasattr(type(data), "coords"):
+    kind = type(data)
+    if not (hasattr(kind, "to_dataframe") and hasattr(kind, "coords")):
         return False
-    return not hasattr(data, "to_dataset") or len(data.indexes) > 0  # pyright: ignore[reportAttributeAccessIssue]
+    return not hasattr(kind, "to_dataset") or len(data.indexes) > 0
 
 
 def _of_columns(data: Any) -> Converted:
@@ -116,11 +118,10 @@ def _of_columns(data: Any) -> Converted:
         names = pd.Index(getattr(data, "column_names", data.columns))
         twice = names[names.duplicated()][0]
         raise RekalError(f"two columns are called '{twice}'") from None
-    if not isinstance(native, nw.DataFrame | nw.Series) and isinstance(data, ArrowTable):
+    if not isinstance(native, nw.DataFrame | nw.Series) and hasattr(data, "__arrow_c_stream__"):
         import pyarrow
 
-        stream: Any = data
-        native = nw.from_native(pyarrow.table(stream), eager_only=True)
+        native = nw.from_native(pyarrow.table(data), eager_only=True)
     if isinstance(native, nw.Series):
         return Converted(native.to_pandas(), native.implementation.value)
     if not isinstance(native, nw.DataFrame):  # a library that neither knows
