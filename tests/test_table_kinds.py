@@ -104,6 +104,20 @@ def test_a_column_of_such_a_name_that_holds_measurements_is_observed():
     assert data.names == ("unique_id", "y") and data.batch == 1
 
 
+def test_names_of_series_keep_their_zeros(tmp_path):
+    for names, expected in ((["007", "012"], None), ([7, 12], "int64"), (["n", "s"], None)):
+        table = long().assign(
+            unique_id=lambda t, n=names: t["unique_id"].map({"a": n[0], "b": n[1]})
+        )
+        table.to_csv(tmp_path / "long.csv", index=False)
+        data = Sequences.from_csv(tmp_path / "long.csv")
+        assert data.series_names == tuple(map(str, names))
+        assert data.frame_kind.series_type == expected
+    renamed = table.assign(unique_id="007").iloc[:N].rename(columns={"unique_id": "shop"})
+    renamed.to_csv(tmp_path / "long.csv", index=False)
+    assert Sequences.from_csv(tmp_path / "long.csv", series="shop").series_names == ("007",)
+
+
 @pytest.mark.parametrize("order", [["station", "month"], ["month", "station"]])
 def test_an_index_of_two_levels_holds_series_and_dates(order):
     table = long().rename(columns={"unique_id": "station", "ds": "month"}).set_index(order)

@@ -259,8 +259,12 @@ class Sequences(eqx.Module):
         from rekalman.data.tables.read import read_csv, sequences_of_files
 
         check_options(options, ("sep", "decimal", "pandas", "encoding"))
+        series = options.get("series") or options.get("default_series")
         return sequences_of_files(
-            cls.from_arrays, lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **options
+            cls.from_arrays,
+            lambda p: read_csv(p, sep, decimal, pandas, encoding, series),
+            path,
+            **options,
         )
 
     @classmethod

@@ -66,7 +66,7 @@ def split_series(
             raise RekalError(f"{where}: row {row} of the series column '{keys.name}' is missing.")
         if table.column(roles.series).content == "lists or records":
             raise RekalError(f"{where}: the series column '{keys.name}' holds lists or records.")
-        indices = table.frame.groupby(roles.series, sort=False).indices
+        indices = table.frame.groupby(roles.series, sort=False, observed=True).indices
         prefix = f"{label}/" if several else ""
         groups = {f"{prefix}{key}": indices[key] for key in keys.unique()}
     pieces = [

@@ -13,7 +13,7 @@ from rekalman.data.tables.table import Table
 from rekalman.data.time import timecolumn
 from rekalman.foundation.errors import RekalError
 
-_SERIES = ("unique_id", "series_id", "item_id", "series")
+USUAL_SERIES = ("unique_id", "series_id", "item_id", "series")
 """What the column that tells several series apart is called in long tables."""
 
 
@@ -99,11 +99,18 @@ def _series_of(table: Table, options: ReadOptions) -> str | None:
     if table.series in free:
         return table.series
     usual = options.get("default_series")
-    for name in _SERIES if usual is None else (usual, *_SERIES):
+    for name in USUAL_SERIES if usual is None else (usual, *USUAL_SERIES):
         called = next((each for each in free if each == name or each.lower() == name), None)
         cells = None if called is None else table.column(called).cells
-        if cells is None or pd.api.types.is_float_dtype(cells):
+        if cells is None or _are_measured(cells, called == "series"):
             continue
         if name == usual or cells.duplicated().any():
             return called
     return None
+
+
+def _are_measured(cells: pd.Series, any_number: bool) -> bool:
+    """Whether cells are numbers that count nothing: fractions, or all floating-point ones."""
+    if not pd.api.types.is_float_dtype(cells):
+        return False
+    return any_number or bool((cells.dropna() % 1 != 0).any())
