@@ -189,6 +189,13 @@ def test_periods_go_on_as_those_of_pandas(freq, first):
     pd.testing.assert_frame_equal(data.to_frame(), past)
 
 
+def test_periods_beside_arrays_stay_periods():
+    periods = pd.period_range("2020Q1", periods=N + 1, freq="Q")
+    data = Sequences.from_arrays(Y, times=periods[:N])
+    assert hand_made(data).forecast(data, 1).to_frame()["time"].tolist() == [periods[N]]
+    assert data.to_frame().index.equals(periods[:N])
+
+
 def test_days_of_polars_and_arrow_stay_days():
     days = pd.date_range("2024-02-20", periods=N).date
     table = pl.DataFrame({"day": list(days), "y": Y})

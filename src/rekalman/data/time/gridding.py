@@ -14,6 +14,7 @@ from rekalman.data.building import (
     shape_note,
 )
 from rekalman.data.padding import as_series, pad, padding_note
+from rekalman.data.tables.kind import FrameKind
 from rekalman.data.time.sampling import common_interval, regular_grid, steps_between, typical
 from rekalman.data.time.timeaxis import read_times
 from rekalman.foundation.arguments import real
@@ -99,6 +100,7 @@ def assemble(
         "time_zone": None if axis is None else axis.zone,
         "interval": interval,
         "notes": notes if axis is None else (*axis.notes, *notes),
+        "frame_kind": FrameKind(time_type=None if axis is None else axis.type),
     }
 
 
