@@ -29,7 +29,7 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_the_page_on_data_runs(capsys):
-    assert run("data.md") == 5
+    assert run("data.md") == 6
     printed = capsys.readouterr().out
     assert "2024-01-31" in printed and "Period('2025Q1', 'Q-DEC')" in printed
     assert "['unique_id', 'origin', 'horizon', 'ds', 'column', 'mean'" in printed

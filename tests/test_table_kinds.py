@@ -118,6 +118,29 @@ def test_names_of_series_keep_their_zeros(tmp_path):
     assert Sequences.from_csv(tmp_path / "long.csv", series="shop").series_names == ("007",)
 
 
+@given(
+    lengths=st.lists(st.integers(2, 9), min_size=1, max_size=4),
+    whole=st.booleans(),
+    kind=st.sampled_from(["pandas", "polars", "pyarrow"]),
+    draw=st.randoms(use_true_random=False),
+)
+def test_rows_of_several_series_may_be_mixed(lengths, whole, kind, draw):
+    names = [7 * i + 3 if whole else f"s{i}" for i in range(len(lengths))]
+    rows = [name for name, length in zip(names, lengths, strict=True) for _ in range(length)]
+    draw.shuffle(rows)
+    table = pd.DataFrame({"unique_id": rows})
+    place = table.groupby("unique_id").cumcount()
+    table = table.assign(
+        ds=MONTHS[0] + pd.to_timedelta(place, unit="D"), y=np.arange(len(rows)) / 7
+    )
+    data = Sequences.from_pandas(KINDS[kind](table), learnable=False)
+    parts = [part for _, part in table.groupby("unique_id", sort=False)]
+    expected = pd.concat(parts, ignore_index=True)
+    out = as_pandas(data.to_frame())
+    pd.testing.assert_frame_equal(out, expected, check_dtype=False)
+    assert data.lengths.tolist() == [len(part) for part in parts]
+
+
 @pytest.mark.parametrize("order", [["station", "month"], ["month", "station"]])
 def test_an_index_of_two_levels_holds_series_and_dates(order):
     table = long().rename(columns={"unique_id": "station", "ds": "month"}).set_index(order)

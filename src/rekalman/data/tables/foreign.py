@@ -175,7 +175,8 @@ def _level_of_series(index: pd.Index) -> str | None:
     if index.nlevels != 2 or None in index.names:
         return None
     dated = [_is_dated(index.get_level_values(i)) for i in (0, 1)]
-    return str(index.names[dated.index(False)]) if sum(dated) == 1 else None
+    name = str(index.names[dated.index(False)]) if sum(dated) == 1 else None
+    return None if name is None or timecolumn.means_time(name) else name
 
 
 def _is_dated(index: pd.Index | None) -> bool:

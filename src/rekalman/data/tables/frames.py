@@ -92,7 +92,7 @@ def _units(table: Table, roles: Roles, asked: Mapping[str, str | None]) -> dict[
     Raises:
         RekalError: the cells of a column carry another unit than its name.
     """
-    cells = {name: table.column(name).numbers.unit for name in roles.observed}
+    cells = {name: table.column(name).numbers.unit for name in (*roles.observed, *roles.inputs)}
     carried = {name: unit for name, unit in cells.items() if unit is not None}
     for name, unit in carried.items():
         said = table.units.get(name) or unit_of(name)
