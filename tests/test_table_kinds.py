@@ -376,6 +376,18 @@ def test_dates_and_names_that_disagree_are_named(table, message):
             Sequences.from_pandas(kind)
 
 
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ([0, 1, 1, 2], r"rows 2 and 3 have the same time stamp \(2023-02-28 00:00:00\)"),
+        ([0, 2, 1, 3], r"row 3 goes backwards \(2023-02-28 00:00:00 after 2023-03-31 00:00:00\)"),
+    ],
+)
+def test_dates_beside_arrays_are_named_as_dates(places, message):
+    with pytest.raises(RekalError, match=message):
+        Sequences.from_arrays(np.ones(4), times=MONTHS[places])
+
+
 def test_dates_that_are_nearly_regular_are_noted():
     data = Sequences.from_pandas(with_date(8, "2023-09-03"))
     assert data.notes[-1] == (

@@ -38,6 +38,10 @@ class TimeAxis:
     notes: tuple[str, ...] = ()
     type: str | None = None
 
+    def written(self, numbers: np.ndarray) -> pd.Index:
+        """Stamps as a person writes them."""
+        return stamps_of(numbers, self.kind, self.unit, self.origin, self.zone)
+
 
 def axis_of(
     stamps: Sequence[np.ndarray | pd.DatetimeIndex], unit: str | None, where: str
