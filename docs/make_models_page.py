@@ -37,8 +37,9 @@ def page() -> str:
     for each in about:
         lines += ["", f"## {each['name']}", "", f"{each['summary'].capitalize()}.", ""]
         trained = " or ".join(f"`{learner}`" for learner in each["learners"])
+        trained = f"trained by {trained}" if trained else "in closed form"
         filtered = f"filtered by `{each['filter']}`" if each["filter"] else "its own filter"
-        lines.append(f"Needs {each['needs']}; trained by {trained}; {filtered}.")
+        lines.append(f"Needs {each['needs']}; {trained}; {filtered}.")
         if each["options"]:
             lines += ["", "| option | default | range | what it is |", "|---|---|---|---|"]
         for one in each["options"]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rekalman import methods
+    from rekalman.comparison.result import Comparison
     from rekalman.core.beliefs import Particles, Path
     from rekalman.data import Sequences
     from rekalman.data.images import Frames
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from rekalman.simulation.models import simulate
     from rekalman.smoothers.simulation import simulation_smoother
     from rekalman.studies import STUDIES
+    from rekalman.verbs.compare import compare
     from rekalman.verbs.fit import fit
     from rekalman.verbs.forecast import forecast
 
@@ -91,6 +93,7 @@ __all__ = [
     "AdaptiveForecaster",
     "Backprop",
     "Backtest",
+    "Comparison",
     "ConvEncoder",
     "DenseEncoder",
     "Diagnostics",
@@ -135,6 +138,7 @@ __all__ = [
     "UnscentedKalman",
     "angle_residual",
     "autoregression",
+    "compare",
     "constant_acceleration",
     "constant_velocity",
     "distance",
@@ -230,6 +234,8 @@ _NAMES = {
     "fitting.stream": "Stream",
     "studies": "STUDIES",
     "verbs.fit": "fit",
+    "verbs.compare": "compare",
+    "comparison.result": "Comparison",
     "fitting.verbs": "filter smooth",
 }
 _MODULES = {

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rekalman.cli.compare import compare
 from rekalman.cli.fit import fit
 from rekalman.cli.forecast import forecast
 from rekalman.cli.identify import identify
@@ -58,7 +59,7 @@ app = typer.Typer(
 )
 """The command line as Typer has it."""
 
-for command in (fit, forecast, simulate, identify, report, study, models):
+for command in (fit, compare, forecast, simulate, identify, report, study, models):
     app.command()(command)
 
 

@@ -151,6 +151,32 @@ def crps_ensemble(
     return jnp.abs(centred).mean(-1) - pairs / (count * (count - 1 if fair else count))
 
 
+def energy_score(
+    y: Float[np.ndarray, "*lead obs"], ensemble: Float[np.ndarray, "members *lead obs"]
+) -> Float[np.ndarray, "*lead"]:
+    r"""Energy score of an ensemble of equally likely vectors; the lower the better.
+
+    $$
+    \mathrm{ES} = \frac{1}{M} \sum_i \lVert x_i - y \rVert
+    - \frac{1}{2 M^2} \sum_{i,j} \lVert x_i - x_j \rVert
+    $$
+
+    (Gneiting and Raftery 2007, eq. 22, with exponent 1); of one column it is the CRPS of the ensemble. With
+    $\lVert x_i - x_j \rVert^2 = \lVert x_i \rVert^2 + \lVert x_j \rVert^2 - 2 x_i' x_j$ of vectors about
+    their mean the pairs are one matrix product.
+
+    Args:
+        y: what was observed.
+        ensemble: possible values, on the first axis.
+    """
+    near = np.sqrt(((ensemble - y) ** 2).sum(-1)).mean(0)
+    x = np.moveaxis(ensemble, 0, -2)
+    x = x - x.mean(-2, keepdims=True)
+    square = (x**2).sum(-1)
+    distance = square[..., :, None] + square[..., None, :] - 2 * x @ np.swapaxes(x, -1, -2)
+    return near - 0.5 * np.sqrt(np.maximum(distance, 0.0)).mean((-1, -2))
+
+
 def interval_score(
     y: Float[Array, "*shape"],
     lower: Float[Array, "*#shape"],

@@ -191,3 +191,27 @@ def with_steps(data: "Sequences", interval: int | float) -> "Sequences":
     if data.dt is not None or not data.interval or abs(data.interval / interval - 1) < 1e-6:
         return data
     return dataclasses.replace(data, dt=np.full((data.batch, data.steps), data.interval))
+
+
+def beginnings(sequences: "Sequences", lengths: np.ndarray) -> "Sequences":
+    """The first steps of each series, the rest as padding: what was compiled for the whole serves again.
+
+    Args:
+        sequences: the series.
+        lengths: number of first steps of each series `(batch,)` that stay.
+    """
+    inside = np.arange(sequences.steps) < lengths[:, None]
+
+    def part(array: "AnyArray | None", fill: float | bool) -> "AnyArray | None":
+        if array is None:
+            return None
+        real = inside.reshape(*inside.shape, *[1] * (np.ndim(array) - 2))
+        return np.where(real, np.asarray(array), np.asarray(fill, np.asarray(array).dtype))
+
+    shorter = {name: part(array, fill) for name, (array, fill) in sequences.by_step().items()}
+    return dataclasses.replace(sequences, **shorter, lengths=lengths)
+
+
+def without_inputs(sequences: "Sequences") -> "Sequences":
+    """The same without its inputs."""
+    return dataclasses.replace(sequences, inputs=None, input_names=())

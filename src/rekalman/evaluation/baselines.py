@@ -86,6 +86,40 @@ def move_variance(
         learned: number of first steps of each series that count.
         lag: steps of a season; 1 is from one value to the next.
     """
+    squares, count = squared_moves(data, learned, lag)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return squares / count
+
+
+def squared_moves(
+    data: Sequences, learned: Int[AnyArray, " batch"], lag: int = 1
+) -> tuple[Float[np.ndarray, "batch obs"], Int[np.ndarray, "batch obs"]]:
+    """Sums of the squared moves of each series and column, by elapsed time and lag, and how many they are.
+
+    Args:
+        data: the series.
+        learned: number of first steps of each series that count.
+        lag: steps of a season; 1 is from one value to the next.
+    """
+    moved, elapsed = lagged_moves(data, learned, lag)
+    used = np.isfinite(moved)
+    squares = np.where(used, moved**2 / np.where(used, elapsed, 1.0), 0.0)
+    return squares.sum(1), used.sum(1)
+
+
+def lagged_moves(
+    data: Sequences, learned: Int[AnyArray, " batch"], lag: int = 1
+) -> tuple[Float[np.ndarray, "batch steps obs"], Float[np.ndarray, "batch steps obs"]]:
+    """What each value differs from the one a season before it, or from the last one of its column.
+
+    Args:
+        data: the series.
+        learned: number of first steps of each series that count.
+        lag: steps of a season; 1 is from one value to the next, however long that took.
+
+    Returns:
+        Differences, NaN where there is none; elapsed steps, or time for irregular series, in lags.
+    """
     if lag == 1:
         moved, elapsed = moves(data)
     else:
@@ -94,6 +128,4 @@ def move_variance(
         moved[:, lag:] = values[:, lag:] - values[:, :-lag]
     used = np.isfinite(moved) & (np.nan_to_num(elapsed) > 0)
     used &= (np.arange(data.steps) < np.asarray(learned)[:, None])[..., None]
-    squares = np.where(used, moved**2 / np.where(used, elapsed, 1.0), 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return squares.sum(1) / used.sum(1)
+    return np.where(used, moved, np.nan), elapsed

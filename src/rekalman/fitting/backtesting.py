@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from rekalman.core.metrics import crps_gaussian
-from rekalman.data import AnyArray, Sequences
+from rekalman.data import Sequences
+from rekalman.data.slicing import beginnings
 from rekalman.data.time.seasons import season_of
 from rekalman.evaluation.backtest import Backtest, HorizonScore
 from rekalman.evaluation.baselines import Naive, naive_forecasts
@@ -89,7 +89,7 @@ def backtest(
     lengths = np.asarray(data.lengths)
     training, _ = _kept(data, share)
     beyond = np.arange(data.steps) >= training[:, None]
-    beginning = _beginning(data, training)
+    beginning = beginnings(data, training)
     if data.dt is not None:
         period = None  # seasons are counted in equal steps
     elif period is None:
@@ -116,20 +116,6 @@ def backtest(
         ),
         period=period,
     )
-
-
-def _beginning(data: Sequences, retained: np.ndarray) -> Sequences:
-    """The first steps of each series, the rest as padding: what was compiled for the whole serves again."""
-    inside = np.arange(data.steps) < retained[:, None]
-
-    def cut(array: AnyArray | None, fill: float | bool) -> AnyArray | None:
-        if array is None:
-            return None
-        real = inside.reshape(*inside.shape, *[1] * (np.ndim(array) - 2))
-        return np.where(real, np.asarray(array), np.asarray(fill, np.asarray(array).dtype))
-
-    shorter = {name: cut(array, fill) for name, (array, fill) in data.by_step().items()}
-    return dataclasses.replace(data, **shorter, lengths=retained)
 
 
 Roll = Callable[[Sequences, tuple[int, ...], np.ndarray], Forecast]

@@ -157,6 +157,21 @@ def check_horizons(horizons: Any) -> tuple[int, ...]:
     return tuple(sorted({int(horizon) for horizon in several}))
 
 
+def each_origins(origins: Any, batch: int) -> list[Any]:
+    """The origins that are asked for in each series.
+
+    Raises:
+        RekalError: there are arrays for another number of series.
+    """
+    by_series = isinstance(origins, list) and any(isinstance(one, np.ndarray) for one in origins)
+    if by_series and len(origins) != batch:
+        raise RekalError(f"origins are given for {len(origins)} series, but there are {batch}")
+    every = origins if by_series else [origins]
+    if all(one is not None and np.size(one) == 0 for one in every):
+        raise RekalError("an empty list of origins is no step of a series")
+    return every if by_series else every * batch
+
+
 def check_origins(origins: Any, end: int, last: int) -> np.ndarray:
     """Steps of a series of length `end` to forecast from, by default all up to `last`.
 
@@ -178,9 +193,8 @@ def check_origins(origins: Any, end: int, last: int) -> np.ndarray:
     wanted = wanted.astype(int)
     steps = np.where(wanted < 0, wanted + end, wanted)
     outside = (steps < 0) | (steps >= end)
-    if len(wanted) == 0 or outside.any():
-        which = f"origin {wanted[outside][0]}" if outside.any() else "an empty list of origins"
-        raise RekalError(f"{which} is no step of a series of {end} steps")
+    if outside.any():
+        raise RekalError(f"origin {wanted[outside][0]} is no step of a series of {end} steps")
     return steps
 
 

@@ -19,7 +19,7 @@ from rekalman.core.filter import Belief, Filter
 from rekalman.core.trajectory import Trajectory
 from rekalman.forecasting.ahead import forecast_ahead
 from rekalman.forecasting.checks import steps_of
-from rekalman.forecasting.drive import Drive, check_horizons, check_origins
+from rekalman.forecasting.drive import Drive, check_horizons, check_origins, each_origins
 from rekalman.forecasting.labels import Labels
 from rekalman.forecasting.result import Forecast
 from rekalman.foundation.arguments import positive_time
@@ -58,9 +58,10 @@ def rolling_forecast(
             longest horizon.
         dt: time since the step before, `(steps,)` or `(batch, steps)`.
         lengths: number of real steps of each series `(batch,)`; default all.
-        origins: steps to forecast from, the same for every series; negative counts from its end.
-            Default: every step, for a model with inputs every step whose future inputs are known, with a
-            diffuse start every step from where it is known.
+        origins: steps to forecast from, the same for every series; negative counts from its end. A list with
+            an array of steps for each series, which may be empty, says it for each. Default: every step, for
+            a model with inputs every step whose future inputs are known, with a diffuse start every step from
+            where it is known.
         particles: push so many through the dynamics; default as many as were filtered.
         input_names: what the inputs are called in messages.
         step: length of the steps after the end of a series; default the median of its `dt`.
@@ -94,8 +95,8 @@ def rolling_forecast(
         step=step,
     )
     chosen_steps = [
-        check_origins(origins, int(end), drive.last_origin(i, int(end), steps_ahead[-1]))
-        for i, end in enumerate(ends)
+        check_origins(each, int(end), drive.last_origin(i, int(end), steps_ahead[-1]))
+        for i, (each, end) in enumerate(zip(each_origins(origins, batch), ends, strict=True))
     ]
     if origins is None and path.determined is not None:
         known = np.broadcast_to(path.determined.reshape(-1, steps), (batch, steps))

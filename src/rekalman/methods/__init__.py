@@ -5,6 +5,7 @@ and checks their options at once.
 """
 
 from rekalman.methods.base import Method
+from rekalman.methods.naive.base import NaiveMethod
 from rekalman.methods.options import Option, option, options_of
 from rekalman.methods.registry import get, names, register, unregister
 from rekalman.methods.request import TrainingRequest
@@ -17,6 +18,7 @@ from rekalman.methods.em_rnn import EMRNN
 from rekalman.methods.driven_rnn import DrivenRNN
 from rekalman.methods.rbf import RBF
 from rekalman.methods.linear import Linear
+from rekalman.methods.ridge_ar import RidgeAR
 from rekalman.methods.rkn import RKN
 from rekalman.methods.lstm import LSTM
 from rekalman.methods.gru import GRU
@@ -29,6 +31,10 @@ from rekalman.methods.structures.oscillator import Oscillator
 from rekalman.methods.structures.constant_velocity import ConstantVelocity
 from rekalman.methods.structures.constant_acceleration import ConstantAcceleration
 from rekalman.methods.structures.ar import AR
+from rekalman.methods.naive.naive import Naive
+from rekalman.methods.naive.drift import Drift
+from rekalman.methods.naive.mean import Mean
+from rekalman.methods.naive.seasonal_naive import SeasonalNaive
 
 # isort: on
 
@@ -42,15 +48,21 @@ __all__ = [
     "Adaptive",
     "ConstantAcceleration",
     "ConstantVelocity",
+    "Drift",
     "DrivenRNN",
     "Elman",
     "Linear",
     "LocalLevel",
     "LocalLinearTrend",
+    "Mean",
     "Method",
+    "Naive",
+    "NaiveMethod",
     "Option",
     "Oscillator",
+    "RidgeAR",
     "Seasonal",
+    "SeasonalNaive",
     "StateSpaceMethod",
     "StructureMethod",
     "TrainingRequest",

@@ -33,6 +33,8 @@ class Adaptive(Method):
     """
 
     summary: ClassVar[str] = "dynamics that drift, such as breathing; goes on learning in a stream"
+    dynamics: ClassVar[str] = "nonlinear"
+    cost: ClassVar[float] = 60.0
     needs: ClassVar[str] = "one series of a hundred samples or more"
     simulates: ClassVar[bool] = True
     missing: ClassVar[bool] = True

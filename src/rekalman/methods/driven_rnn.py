@@ -38,6 +38,8 @@ class DrivenRNN(StateSpaceMethod):
     """
 
     summary: ClassVar[str] = "simulation of a system from its inputs alone"
+    dynamics: ClassVar[str] = "nonlinear"
+    cost: ClassVar[float] = 40.0
     needs: ClassVar[str] = "inputs"
     learners: ClassVar[tuple[str | type, ...]] = ("SimulationError",)
     learner_defaults: ClassVar[dict[str, Any]] = {"iterations": 60, "tolerance": 1e-5}

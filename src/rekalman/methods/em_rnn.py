@@ -40,6 +40,8 @@ class EMRNN(StateSpaceMethod):
     """
 
     summary: ClassVar[str] = "nonlinear oscillations and noise, with states to look at"
+    dynamics: ClassVar[str] = "nonlinear"
+    cost: ClassVar[float] = 40.0
     needs: ClassVar[str] = "some hundred samples"
     learners: ClassVar[tuple[str | type, ...]] = ("EM",)
     learner_defaults: ClassVar[dict[str, Any]] = {"iterations": 150, "tolerance": 3e-4}

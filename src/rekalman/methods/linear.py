@@ -31,6 +31,7 @@ class Linear(StateSpaceMethod):
     """
 
     summary: ClassVar[str] = "linear dynamics of one or many columns, exact and fast"
+    cost: ClassVar[float] = 4.0
     needs: ClassVar[str] = "some fifty samples"
     intervals_from_data: ClassVar[bool] = True
     learners: ClassVar[tuple[str | type, ...]] = ("EM", "MaximumLikelihood")

@@ -36,6 +36,8 @@ class RBF(StateSpaceMethod):
     """
 
     summary: ClassVar[str] = "smooth nonlinear dynamics of few states, low noise"
+    dynamics: ClassVar[str] = "nonlinear"
+    cost: ClassVar[float] = 30.0
     needs: ClassVar[str] = "some hundred samples"
     learners: ClassVar[tuple[str | type, ...]] = ("EM",)
     learner_defaults: ClassVar[dict[str, Any]] = {

@@ -30,6 +30,9 @@ class RecurrentMethod(Method):
             them that are held out whole.
     """
 
+    dynamics: ClassVar[str] = "nonlinear"
+    hidden: ClassVar[bool] = False
+    cost: ClassVar[float] = 20.0
     needs: ClassVar[str] = "hundreds of samples or many series"
     simulates: ClassVar[bool] = True
     irregular: ClassVar[bool] = True

@@ -26,13 +26,13 @@ def register(name: str) -> Callable[[Kind], Kind]:
     Examples:
         >>> from dataclasses import dataclass
         >>> import rekalman
-        >>> @rekalman.methods.register("drift")
+        >>> @rekalman.methods.register("trend")
         ... @dataclass(frozen=True, kw_only=True)
-        ... class Drift(rekalman.methods.LocalLinearTrend):
+        ... class Trend(rekalman.methods.LocalLinearTrend):
         ...     summary = "a level with a slope, by another name"
-        >>> rekalman.methods.get("drift").summary
+        >>> rekalman.methods.get("trend").summary
         'a level with a slope, by another name'
-        >>> rekalman.methods.unregister("drift")
+        >>> rekalman.methods.unregister("trend")
     """
 
     def decorate(method: Kind) -> Kind:

@@ -7,27 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from rekalman.data import Sequences
-from rekalman.data.checks import check_learnable
 from rekalman.data.images import Frames
 from rekalman.data.numeric import holds_tables
 from rekalman.filters.choice import Filtering
-from rekalman.fitting.backtesting import check_backtest
 from rekalman.fitting.data import Data
 from rekalman.fitting.result import Fit
-from rekalman.foundation.arguments import seed_of
 from rekalman.foundation.errors import RekalError
-from rekalman.learners.gradient.checkpoints import check_checkpoints
 from rekalman.learners.protocol import Learner, Progress
 from rekalman.methods.base import Method
-from rekalman.methods.request import TrainingRequest
 from rekalman.methods.selection import select
+from rekalman.methods.train import fit_method
 from rekalman.models.base import StateSpaceModel
 from rekalman.models.parametric import ParametricModel
 from rekalman.models.structures.structures import Structure
 from rekalman.networks.network import Network
 from rekalman.numerics.compiled_functions import make_room
-from rekalman.training.judging import backtested, judged
-from rekalman.training.transform import TransformChoice
 
 
 def fit(
@@ -102,56 +96,18 @@ def fit(
         'local-level'
     """
     make_room()
-    data = read_data(data)
-    seed = seed_of(seed)
-    check_learnable(data, "the data")
-    method = select(model, options)
-    check_backtest(data, backtest)
-    choice = TransformChoice.of(
-        transform, method.default_transform, method.advises_transform, data, method.season
+    return fit_method(
+        read_data(data),
+        select(model, options),
+        learner=learner,
+        filtering=filtering,
+        scale=scale,
+        transform=transform,
+        checkpoint=checkpoint,
+        backtest=backtest,
+        seed=seed,
+        progress=progress,
     )
-
-    def train(
-        part: Sequences,
-        prefix: str = "",
-        checkpoint: str | Path | None = None,
-        advise: bool = True,
-    ) -> Any:
-        request = TrainingRequest(
-            data=part,
-            learner=learner,
-            filtering=filtering,
-            scale=scale,
-            transform=choice.transform(part),
-            checkpoint=checkpoint,
-            seed=seed,
-            progress=progress,
-            prefix=prefix,
-            advise=advise,
-        )
-        return train_on(method, request)
-
-    trained = judged(train(data, checkpoint=checkpoint), data, choice.advice(data))
-    if not backtest or trained.history.stopped == "interrupted":
-        return trained
-    again = lambda part: train(part, "backtest: ", advise=False)  # noqa: E731
-    return backtested(trained, data, again, backtest, method.season)
-
-
-def train_on(method: Method, request: TrainingRequest) -> Fit:
-    """What a method learns, not judged yet.
-
-    Raises:
-        RekalError: the data cannot be learned from, or what was asked for does not go with the method.
-    """
-    check_learnable(request.data, "the data")
-    if request.checkpoint is not None and not method.checkpoints:
-        raise RekalError(f"checkpoint is of no use to {method.phrase()}: leave it out")
-    method.check(request.data)
-    method.check_learner(request.learner)
-    if request.checkpoint is not None:
-        check_checkpoints(request.checkpoint)
-    return method.train(request)
 
 
 def read_data(data: Any) -> Sequences:

@@ -29,7 +29,7 @@ from rekalman.filters.kalman.shared import (
     without_padding,
     without_values_in_padding,
 )
-from rekalman.filters.kalman.solution import solve
+from rekalman.filters.kalman.solution import TRANSIENT, settles_early, solve
 from rekalman.filters.kalman.system import LinearSystem, at, linear_system
 from rekalman.numerics.precision import precision_of
 
@@ -114,8 +114,13 @@ def solved_together(
     compiled once.
     """
     system = _system(kalman, values, mask, inputs, dt, lengths)
-    parallel = kalman.parallel(values.shape[1])
-    return system, *solved(system, None if parallel else kalman.arithmetic)
+    if kalman.parallel(values.shape[1]):
+        return system, *solved(system, None)
+    if settles_early(system):
+        result, run = solved(system, kalman.arithmetic, TRANSIENT)
+        if int(result.worked) < TRANSIENT:
+            return system, result, run
+    return system, *solved(system, kalman.arithmetic)
 
 
 @eqx.filter_jit

@@ -57,15 +57,23 @@ class Gains(NamedTuple):
 Buffers = tuple[Array, ...]
 
 
-def gains(system: LinearSystem, form: Form = CovarianceForm) -> Gains:
-    """Run the covariance recursion until it has settled or the series ends."""
+def gains(system: LinearSystem, form: Form = CovarianceForm, most: int | None = None) -> Gains:
+    """Run the covariance recursion until it has settled or the series ends.
+
+    Args:
+        system: the model and the data.
+        form: how covariances are carried.
+        most: room for so many steps; where it has not settled in fewer, the gains are of no use. None makes
+            room for all.
+    """
     steps = system.y.shape[0]
+    room = steps if most is None else min(steps, most)
     Q = system.Q if form is CovarianceForm else jax.vmap(form.enter)(system.Q)
     tolerance = ROUNDING * jnp.finfo(system.P.dtype).eps
 
     def going(state: tuple[Array, ...]) -> Array:
         t, _, done = state[:3]
-        return (t < steps) & ~done
+        return (t < room) & ~done
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
         t, carry, _, *buffers = state
@@ -82,7 +90,7 @@ def gains(system: LinearSystem, form: Form = CovarianceForm) -> Gains:
         first = form.enter(system.P)
         new = form.update(first, at(system.C, 0), at(system.noise, 0))
         t, carry, phase = jnp.ones((), jnp.int32), new.carry, None
-        buffers = _recorded(_empty(system), 0, (first, *new))
+        buffers = _recorded(_empty(system, room), 0, (first, *new))
     state = (t, carry, jnp.asarray(False), *buffers)
     worked, _, _, *buffers = jax.lax.while_loop(going, step, state)
     where = jnp.minimum(jnp.arange(steps), worked - 1)
@@ -128,15 +136,14 @@ def diffuse_gains(
     shapes = ((n, d), (n, d), (d, p), (d, d), (n, n))
     own = tuple(jnp.zeros((steps, *shape), dtype) for shape in shapes)
     everything = jnp.ones(d, bool)
-    start = (RootForm.enter(system.P), system.basis, everything, _empty(system), own)
+    start = (RootForm.enter(system.P), system.basis, everything, _empty(system, steps), own)
     state = (jnp.ones((), jnp.int32), *updated(0, *start))
     t, S, _, unknown, buffers, own = jax.lax.while_loop(going, step, state)
     return t, recorded(S), buffers, DiffusePhase(*own, steps=t, unknown=unknown)
 
 
-def _empty(system: LinearSystem) -> Buffers:
-    steps, p, _ = system.y.shape
-    n = system.P.shape[0]
+def _empty(system: LinearSystem, steps: int) -> Buffers:
+    p, n = system.y.shape[1], system.P.shape[0]
     shapes = ((n, n), (n, n), (n, p), (p, p), (), ())
     return tuple(jnp.zeros((steps, *shape), system.P.dtype) for shape in shapes)
 

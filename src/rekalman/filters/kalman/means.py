@@ -37,7 +37,7 @@ def means(system: LinearSystem, result: Gains) -> Means:
     """Run the recursion of the means over the series."""
     J = jnp.eye(system.P.shape[0], dtype=system.P.dtype) - small(result.gain, system.C)
     closed = small(J, system.A)
-    pull = each(result.gain[result.where], system.y) + each(J[result.where], system.drift)
+    pull = _pull(system, result, J)
     first = each(J[:1], system.start[None])[0] + each(result.gain[:1], system.y[:1])[0]
 
     def step(x: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -56,6 +56,17 @@ def means(system: LinearSystem, result: Gains) -> Means:
     seen = each(small(C, A), posterior[:-1]) + each(C, drift)
     seen = jnp.concatenate([each(system.C[:1], system.start[None]), seen])
     return Means(prior, posterior, each(result.whitener[result.where], system.y - seen))
+
+
+def _pull(system: LinearSystem, result: Gains, J: Float[Array, "worked n n"]) -> Array:
+    """`K_t y_t + J_t a_t` of every step.
+
+    Of many states `J_t a_t = a_t - K_t C_t a_t`: a matrix `J` for every step would be all the work there is.
+    """
+    gain = result.gain[result.where]
+    if J.shape[1] <= UNROLLED:
+        return each(gain, system.y) + each(J[result.where], system.drift)
+    return each(gain, system.y - each(system.C, system.drift)) + system.drift
 
 
 def small(left: Float[Array, "t a b"], right: Float[Array, "s b c"]) -> Float[Array, "u a c"]:

@@ -1,0 +1,1 @@
+"""Comparison of methods by rolling-origin evaluation on one's own data."""

@@ -1,0 +1,1 @@
+"""Methods that learn next to nothing: what any model must beat."""
