@@ -162,6 +162,13 @@ def test_a_model_knows_the_column_of_the_series_it_was_trained_on(tmp_path):
     assert "shop" not in alone and alone["time"].tolist() == [pd.Timestamp("2025-01-31")]
 
 
+def test_columns_that_are_called_as_the_index_is_keep_their_names():
+    table = pl.DataFrame({"step": Y, "y": Y + 1})
+    assert Sequences.from_pandas(table).to_frame().columns == ["step of the row", "step", "y"]
+    several = Sequences.from_pandas([pl.DataFrame({"series": Y, "time": MONTHS})] * 2)
+    assert several.to_frame().columns == ["series of the row", "time", "series"]
+
+
 def test_names_that_a_forecast_has_itself_are_not_given_twice():
     table = long().rename(columns={"unique_id": "horizon"})
     data = Sequences.from_pandas(table, series="horizon")
@@ -266,6 +273,7 @@ def test_arrays_of_xarray():
     assert apart.to_frame()["flow"].dims == ("station", "time")
     ahead = hand_made(apart).forecast(array.to_dataset(), 2).to_frame(levels=0.9)
     assert ahead["mean"].dims == ("station", "time", "column")
+    assert hand_made(apart).filter(apart).to_frame()["state 1"].dims == ("station", "time")
     rolled = hand_made(apart).roll(apart, [1, 2]).to_frame()
     assert rolled["mean"].dims == ("station", "origin", "horizon", "column")
     one = array.sel(station="p")

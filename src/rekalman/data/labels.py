@@ -48,6 +48,8 @@ def to_frame(sequences: "Sequences") -> Any:
         frames[sequences.series_names[i] if sequences.series_names else str(i + 1)] = frame
     time = str(next(iter(frames.values())).index.name)
     if len(frames) == 1 and kind.series is None:
-        return kind.give(next(iter(frames.values())), time)
+        return kind.give(next(iter(frames.values())), time, (time,))
     names = kind.ids(pd.Index(list(frames)))
-    return kind.give(pd.concat(list(frames.values()), keys=names, names=[series]), time)
+    return kind.give(
+        pd.concat(list(frames.values()), keys=names, names=[series]), time, (series, time)
+    )

@@ -88,7 +88,8 @@ class Scored(eqx.Module):
         joined["series"] = kind.ids(pd.Series(joined["series"]))
         series, _ = kind.columns(self.data.time_name, joined.columns[1:])
         joined = joined.rename(columns={"series": series})
-        return kind.give(joined, str(joined.index.name), (series,))
+        time = str(joined.index.name)
+        return kind.give(joined, time, (series, time))
 
 
 class Predictions(Scored):

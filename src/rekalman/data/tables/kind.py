@@ -67,25 +67,27 @@ class FrameKind:
             return "series", "time"
         return self.series, time or "time"
 
-    def give(self, frame: pd.DataFrame, time: str, keys: Sequence[str] = ()) -> Any:
+    def give(self, frame: pd.DataFrame, time: str, keys: Sequence[str]) -> Any:
         """A result as the kind of table that came in.
 
         Args:
             frame: an index with names holds the time (and the series); libraries without an index get columns
                 of it.
             time: the column or level of the time stamps.
-            keys: the columns that tell the rows apart, besides the index; dimensions in xarray.
+            keys: the columns and levels that tell the rows apart; dimensions in xarray.
 
         Returns:
             A frame of pandas, polars or pyarrow, or a data set of xarray.
         """
         if self.library == "pandas":
             return frame
-        indexed = any(name is not None for name in frame.index.names)
+        levels = [name for name in frame.index.names if name is not None]
+        free = {name: f"{name} of the row" for name in levels if name in frame.columns}
+        if levels:
+            frame = frame.rename_axis(index=free).reset_index()
         if self.library == "xarray":
-            ordered = frame.set_index(list(keys), append=indexed) if keys else frame
-            return ordered.to_xarray()
-        return self._through_arrow(frame.reset_index() if indexed else frame, time)
+            return frame.set_index([free.get(name, name) for name in keys]).to_xarray()
+        return self._through_arrow(frame, free.get(time, time))
 
     def _through_arrow(self, frame: pd.DataFrame, time: str) -> Any:
         import narwhals as nw
