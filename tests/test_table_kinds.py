@@ -409,3 +409,15 @@ def test_a_model_knows_the_column_of_time_it_was_trained_on():
     table = pl.DataFrame({"cycle": np.arange(N) * 2, "y": Y})
     fit = hand_made(Sequences.from_pandas(table, time="cycle"))
     assert fit.forecast(table, 2).to_frame()["time"].to_list() == [2 * N, 2 * N + 2]
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_a_rolling_forecast_is_scored_against_the_same_table(kind):
+    table = long().drop(index=[5, 6])  # a gap, which is filled with missing rows
+    data = Sequences.from_pandas(table)
+    made = hand_made(data).roll(data, [1, 2])
+    values = np.where(data.mask, data.values, np.nan)
+    expected = made.score(values)
+    pd.testing.assert_frame_equal(made.score(KINDS[kind](table)), expected)
+    turned = pd.concat([table[table["unique_id"] == name] for name in ("b", "a")])
+    pd.testing.assert_frame_equal(made.score(KINDS[kind](turned)), expected)

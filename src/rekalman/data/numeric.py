@@ -77,6 +77,11 @@ def holds_tables(data: Any) -> bool:
     return is_table(data)
 
 
+def is_column(data: Any) -> bool:
+    """Whether this is one series of pandas or of another library, not a frame."""
+    return isinstance(tabular(data), pd.Series)
+
+
 def is_labelled(row: pd.Series) -> bool:
     """Whether the index of a series holds names, as a row of a frame does."""
     return len(row) > 0 and pd.api.types.infer_dtype(row.index, skipna=False) in ("string", "mixed")
