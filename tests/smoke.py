@@ -16,6 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pandas as pd
+import pyarrow
 
 import rekalman
 from rekalman.datasets.pendulum import pendulum
@@ -50,6 +51,8 @@ def reading(folder: Path) -> rekalman.Sequences:
         again = read(other)
         np.testing.assert_allclose(again.values, data.values)
         assert again.times is not None and again.names == ("sales",)
+    arrow = rekalman.Sequences.from_pandas(pyarrow.Table.from_pandas(table)).to_frame()
+    assert isinstance(arrow, pyarrow.Table) and arrow.column_names == ["month", "sales"]
     return data
 
 

@@ -336,5 +336,5 @@ def test_frames_are_learned_from_and_forecast():
     assert fit.filter(table).log_evidence.shape == (1, 60)
     with pytest.raises(RekalError, match="no column 'x'"):
         fit.forecast(table.rename(columns={"x": "z"}), 3)
-    with pytest.raises(RekalError, match="Sequences or frames, not from ndarray"):
+    with pytest.raises(RekalError, match="tables or Frames, not from ndarray"):
         read_data(table.to_numpy())

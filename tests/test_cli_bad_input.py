@@ -46,7 +46,10 @@ TABLES = {
         _stamps(lambda t: t.__setitem__(slice(20, 22), t[[21, 20]])),
         ["row 22", "goes backwards"],
     ),
-    "repeat": (_stamps(lambda t: t.__setitem__(20, t[19])), ["row 21", "repeats"]),
+    "repeat": (
+        _stamps(lambda t: t.__setitem__(20, t[19])),
+        ["rows 20 and 21 have the same time stamp"],
+    ),
     "irregular": (_stamps(lambda t: t.__setitem__(20, t[20] + 0.05)), ["irregular at row 21"]),
     "too many cells": ("t_s,y_mm\n1,2\n2,3,4\n", ["do not fit the columns"]),
     "no text": ("t_s,y_mm\n1,\0\n", ["not a text file"]),

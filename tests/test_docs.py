@@ -28,6 +28,13 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert "('x_mm',) ('mm',) 1.7% missing" in printed
 
 
+def test_the_page_on_data_runs(capsys):
+    assert run("data.md") == 6
+    printed = capsys.readouterr().out
+    assert "2024-01-31" in printed and "Period('2025Q1', 'Q-DEC')" in printed
+    assert "['unique_id', 'origin', 'horizon', 'ds', 'column', 'mean'" in printed
+
+
 def test_the_page_on_nonlinear_models_runs(capsys):
     assert run("nonlinear.md") == 3
     printed = capsys.readouterr().out

@@ -110,7 +110,7 @@ def test_a_network_knows_the_shape_of_what_it_tells(targets):
 
 
 def test_fit_and_filter_say_what_they_are_for():
-    with pytest.raises(RekalError, match=r"frames of pandas or Frames, not from list: make some"):
+    with pytest.raises(RekalError, match=r"Sequences, tables or Frames, not from list: make some"):
         read_data([1, 2])
     assert read_data(small_frames(2)).frame_shape == (3, 3, 1)
     with pytest.raises(RekalError, match=r"not with Network; .* as FilmNetwork.of\(network\)"):

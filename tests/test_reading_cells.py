@@ -6,6 +6,8 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rekalman import RekalError, Sequences
 from rekalman.data.padding import padding_note
@@ -108,6 +110,72 @@ def test_units_and_percent_signs_in_cells(tmp_path, unit):
         column(tmp_path, [cells[0], "3", *cells[2:]])
 
 
+@given(
+    numbers=st.lists(st.decimals(-(10**9), 10**9, places=2), min_size=2, max_size=20),
+    unit=st.sampled_from(["", " mm", "%", " EUR"]),
+    marks=st.sampled_from([(",", "."), (" ", "."), ("'", "."), (".", ",")]),
+)
+def test_what_is_written_with_thousands_is_what_pandas_reads(tmp_path, numbers, unit, marks):
+    cells = [
+        f"{n:,.2f}".translate(str.maketrans(dict(zip(",.", marks, strict=True)))) for n in numbers
+    ]
+    plain = tmp_path / "plain.csv"
+    plain.write_text("x;t\n" + "\n".join(f"{cell};{i}" for i, cell in enumerate(cells)))
+    expected = pd.read_csv(plain, sep=";", thousands=marks[0], decimal=marks[1])["x"]
+    path = tmp_path / "data.csv"
+    path.write_text("x;t\n" + "\n".join(f"{cell}{unit};{i}" for i, cell in enumerate(cells)))
+    data = Sequences.from_csv(path, time="t", decimal=marks[1], learnable=False)
+    np.testing.assert_array_equal(data.values[0, :, 0], expected)
+    assert data.units == (unit.strip() or None,)
+
+
+@pytest.mark.parametrize(
+    ("cells", "number", "unit"),
+    [
+        (["$1,234.50", "$2"], 1234.5, "$"),
+        (["-$1,234.50", "$2"], -1234.5, "$"),
+        (["$-1,234.50", "$2"], -1234.5, "$"),
+        (["USD 12.5", "USD 2"], 12.5, "USD"),
+        (["12.5 CHF", "2 CHF"], 12.5, "CHF"),
+        (["CHF 1'200.50", "CHF 2"], 1200.5, "CHF"),
+        (["\u00a51200", "\u00a52"], 1200, "\u00a5"),
+        (["1.234,50 \u20ac", "2,00 \u20ac"], 1234.5, "\u20ac"),
+        (["12,34,567.5", "2"], 1234567.5, None),
+        (["12 m\u00b2", "2 m\u00b2"], 12, "m\u00b2"),
+        (["1e3 kg/m3", "2 kg/m3"], 1000, "kg/m3"),
+        (["7 \u00b5g/m\u00b3", "2 \u00b5g/m\u00b3"], 7, "\u00b5g/m\u00b3"),
+    ],
+)
+def test_currencies_and_compound_units(cells, number, unit):
+    frame = pd.DataFrame({"t": np.arange(12), "x": [cells[0], *cells[1:] * 11]})
+    data = Sequences.from_pandas(frame, learnable=False)
+    assert data.values[0, :2, 0].tolist() == [number, 2] and data.units == (unit,)
+
+
+@pytest.mark.parametrize(
+    "cell", ["(1,234.50)", "1.2k", "5*", "5 [1]", "~5", "<5", "1/2", "5 00", "1,23,4", "#DIV/0!"]
+)
+def test_a_cell_that_no_notation_settles_is_refused_with_its_place(tmp_path, cell):
+    with pytest.raises(RekalError, match="row 3 of column 'x' holds '") as caught:
+        column(tmp_path, [*T[:2], cell, *T[3:]])
+    assert f"'{cell}', which is not a number" in str(caught.value)
+    assert str(caught.value).startswith(str(tmp_path / "data.csv"))
+
+
+def test_a_column_of_nothing_but_such_cells_is_named(tmp_path):
+    with pytest.raises(RekalError, match=r"no numeric column .*; row 1 of column 'x' holds '0.5k'"):
+        column(tmp_path, [f"{i}.5k" for i in range(N)])
+
+
+def test_a_column_whose_cells_and_name_disagree_is_refused(tmp_path):
+    cells = {"t": T, "x [mm]": [f"{i} cm" for i in range(N)]}
+    with pytest.raises(RekalError, match=r"'x \[mm\]' are in 'cm', but .* said to be in 'mm'"):
+        read(tmp_path, cells)
+    assert read(tmp_path, cells, units={"x [mm]": "cm"}).units == ("cm",)
+    same = {"t": T, "x (C)": [f"{i} \u00b0C" for i in range(N)]}
+    assert read(tmp_path, same).units == ("\u00b0C",)
+
+
 def test_names_that_begin_with_numbers_are_text(tmp_path):
     rooms = [f"{i}{'ABC'[i % 3]}" for i in range(N)]
     data = read(
@@ -115,8 +183,8 @@ def test_names_that_begin_with_numbers_are_text(tmp_path):
     )
     assert data.names == ("x",)
     assert data.notes[1:] == (
-        "Column 'room' holds text and was ignored.",
-        "Column 'what' holds text and was ignored.",
+        "Column 'room' holds text such as '0A' and was ignored.",
+        "Column 'what' holds text such as '0 foo' and was ignored.",
     )
 
 

@@ -80,7 +80,10 @@ def test_names_of_several_columns():
         ({"values": np.ones((3, 2)), "names": ["a", "a"]}, "different names"),
         ({"values": np.ones((3, 1)), "units": ["m", "s"]}, "units must be 1"),
         ({"values": [1.0, 2.0, 3.0], "times": [0.0, 1.0, 0.5]}, "row 3 goes backwards"),
-        ({"values": [1.0, 2.0, 3.0], "times": [0.0, 1.0, 1.0]}, "row 3 repeats"),
+        (
+            {"values": [1.0, 2.0, 3.0], "times": [0.0, 1.0, 1.0]},
+            "rows 2 and 3 have the same time",
+        ),
         ({"values": [1.0, 2.0, 3.0], "times": [0.0, np.nan, 1.0]}, "row 2 has no usable"),
         ({"values": np.ones(5), "times": [0, 1, 2, 3.5, 4.5]}, "irregular at row 4"),
         ({"values": np.ones(5), "times": [0, 1, 2, 3, 5000]}, "make two series"),

@@ -142,7 +142,9 @@ def test_series_column_in_any_order_of_rows(tmp_path):
     columns["t"] = with_cell(columns["t"], 6, "0.25")
     with pytest.raises(RekalError, match=r"series 'a': the time stamps are irregular at row 6"):
         Sequences.from_csv(write(tmp_path, columns), series="who")
-    with pytest.raises(RekalError, match=r"row 2 repeats .*name the column that separates"):
+    with pytest.raises(
+        RekalError, match=r"rows 1 and 2 have the same .*name the column that separates"
+    ):
         Sequences.from_csv(write(tmp_path, columns))
 
 
@@ -218,8 +220,9 @@ BAD_COLUMNS = [
     ({"t": T[:9], "x": X[:9]}, "9 samples are too few"),
     ({"t": [], "x": []}, "no rows"),
     ({"t": T[::-1], "x": X}, r"row 2 goes backwards \(1.0 after 1.1\)"),
-    ({"t": with_cell(T, 6, "0.4"), "x": X}, r"row 6 repeats \(0.4 after 0.4\)"),
-    ({"t": with_cell(T, 6, "0.1"), "x": X}, r"row 6 goes backwards \(0.1 after 0.4\)"),
+    ({"t": with_cell(T, 6, "0.4"), "x": X}, r"rows 5 and 6 have the same time stamp \(0.4\)"),
+    ({"t": with_cell(T, 6, "0.1"), "x": X}, r"rows 2 and 6 have the same time stamp \(0.1\)"),
+    ({"t": with_cell(T, 6, "0.11"), "x": X}, r"row 6 goes backwards \(0.11 after 0.4\)"),
     (
         {"t": with_cell(T, 6, "0.45"), "x": X},
         r"irregular at row 6 \(0.45 after 0.4.*interval of 0.1",

@@ -51,6 +51,7 @@ def open_for(
         columns=fit.labels.names,
         inputs=fit.input_names,
         series=series,
+        default_series=fit.labels.frame_kind.series,
         sep=delimiter(sep),
         decimal=decimal,
         encoding=encoding,

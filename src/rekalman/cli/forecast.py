@@ -84,6 +84,7 @@ def forecast(
 
     from rekalman.cli.data import open_model
     from rekalman.forecasting.drive import check_horizons
+    from rekalman.forecasting.tables import names_that_came_in
     from rekalman.numerics.compilation_cache import keep_compiled
 
     check_horizons(horizon)
@@ -101,12 +102,14 @@ def forecast(
         remark(note, quiet)
     levels = sorted(set(level or [0.9]))
     if rolling:
-        frame = _scores(fitted, data, horizon, intervals.value, quiet)
+        frame, names = _scores(fitted, data, horizon, intervals.value, quiet), {}
     else:
         inputs = _future(fitted, future_inputs, horizon, reading)
-        frame = tabulate(fitted.forecast(data, horizon, inputs, intervals=intervals.value), levels)
+        made = fitted.forecast(data, horizon, inputs, intervals=intervals.value)
+        frame = tabulate(made, levels)
+        names = names_that_came_in(made, frame)
     if out is not None:
-        write_frame(out, frame)
+        write_frame(out, frame.rename(columns=names))
     with after_writing([] if out is None else [out]):
         if json:
             names = list(frame.columns)
@@ -164,7 +167,9 @@ def _future(
 
 def tabulate(made: Forecast, levels: list[float]) -> pd.DataFrame:
     """A row for each series, step and column: time, mean, noise-free path and the intervals."""
-    return made.to_frame(levels).drop(columns=["origin", "horizon"])
+    from rekalman.forecasting.tables import tidy
+
+    return tidy(made, levels).drop(columns=["origin", "horizon"])
 
 
 def _scores(

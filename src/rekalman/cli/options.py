@@ -14,7 +14,10 @@ Model = Annotated[Path, typer.Argument(help="A model file that `rekalman fit` wr
 Series = Annotated[
     str | None,
     typer.Option(
-        metavar="COLUMN", help="Column that tells several series apart.", rich_help_panel=READING
+        metavar="COLUMN",
+        help="Column that tells several series apart; by default one called unique_id, series_id, item_id or "
+        "series.",
+        rich_help_panel=READING,
     ),
 ]
 Sep = Annotated[

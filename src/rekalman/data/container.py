@@ -12,6 +12,8 @@ from rekalman.data import labels, slicing
 from rekalman.data.building import describe
 from rekalman.data.facts import sequences_facts
 from rekalman.data.numeric import holds_tables
+from rekalman.data.tables.foreign import ForeignTable
+from rekalman.data.tables.kind import FrameKind
 from rekalman.data.tables.options import ReadOptions
 from rekalman.data.time.gridding import assemble
 from rekalman.foundation.facts import shown, shown_html
@@ -46,13 +48,14 @@ class Sequences(eqx.Module):
         input_names: names of the inputs.
         series_names: names of the series.
         time_name: what the time axis is called.
-        time_unit: unit of `times`, `dt` and `interval`: "s", "year", "business day", ...
+        time_unit: unit of `times`, `dt` and `interval`: "s", "year", "business day", "business month", ...
         time_kind: "step" (no stamps), "number" or "date".
         time_origin: ISO date that is zero of `times`, for dates; with its offset from UTC in a time zone.
         time_zone: name of the time zone of dates, or None. Days and longer units follow its clock, hours
             and shorter ones the time that goes by.
         interval: sampling interval (the median); None = unknown, one step.
         notes: what was assumed while reading, one sentence each.
+        frame_kind: the kind of table that the data came from; results come back as the same kind.
 
     Examples:
         >>> import numpy as np
@@ -84,6 +87,7 @@ class Sequences(eqx.Module):
     time_zone: str | None = eqx.field(static=True, default=None)
     interval: float | None = eqx.field(static=True, default=None)
     notes: tuple[str, ...] = eqx.field(static=True, default=())
+    frame_kind: FrameKind = eqx.field(static=True, default=FrameKind())
 
     def __repr__(self) -> str:
         return shown(self, sequences_facts)
@@ -194,20 +198,33 @@ class Sequences(eqx.Module):
     @classmethod
     def from_pandas(
         cls,
-        frames: "pd.DataFrame | pd.Series | Sequence[pd.DataFrame | pd.Series]",
+        frames: "pd.DataFrame | pd.Series | ForeignTable | Sequence[pd.DataFrame | pd.Series | ForeignTable]",
         **options: Unpack[ReadOptions],
     ) -> "Sequences":
         """Make sequences of one data frame, or of a list with a frame for each series.
 
-        An index of dates, time spans or rising numbers is the time, unless another column is.
+        An index of dates, periods, time spans or rising numbers is the time, unless another column is. In a
+        long table a column called `unique_id`, `series_id`, `item_id` or `series`, or the level beside the
+        dates of an index of two levels, tells the series apart.
 
         Args:
-            frames: a row for each step; a series of pandas is a frame of one column.
+            frames: a row for each step, as a frame or series of pandas or polars, a table of Arrow or another
+                that narwhals knows, or an array or data set of xarray. The second dimension of an array of
+                xarray holds columns, unless `series` names it; that of a data set tells the series apart.
             **options: which column is what, see `rekalman.data.tables.options.ReadOptions`.
 
         Raises:
             RekalError: what cannot be read, with row and column.
             TypeError: there is no such argument.
+
+        Examples:
+            >>> import pandas as pd
+            >>> import rekalman
+            >>> days = pd.date_range("2024-01-01", periods=3, freq="D")
+            >>> rows = {"unique_id": ["a"] * 3 + ["b"] * 3, "ds": [*days, *days], "y": [1, 2, 4, 3, 1, 0]}
+            >>> data = rekalman.Sequences.from_pandas(pd.DataFrame(rows), learnable=False)
+            >>> data.series_names, data.time_unit, data.values[1, :, 0].tolist()
+            (('a', 'b'), 'day', [3.0, 1.0, 0.0])
         """
         from rekalman.data.tables.frames import read_frames
 
@@ -242,8 +259,12 @@ class Sequences(eqx.Module):
         from rekalman.data.tables.read import read_csv, sequences_of_files
 
         check_options(options, ("sep", "decimal", "pandas", "encoding"))
+        series = options.get("series") or options.get("default_series")
         return sequences_of_files(
-            cls.from_arrays, lambda p: read_csv(p, sep, decimal, pandas, encoding), path, **options
+            cls.from_arrays,
+            lambda p: read_csv(p, sep, decimal, pandas, encoding, series),
+            path,
+            **options,
         )
 
     @classmethod
@@ -343,10 +364,12 @@ class Sequences(eqx.Module):
         """
         return labels.index(self, which, ahead)
 
-    def to_frame(self) -> "pd.DataFrame":
-        """Observations and inputs as a data frame, NaN where missing.
+    def to_frame(self) -> Any:
+        """Observations and inputs as a data frame of the kind that the data came from, NaN where missing.
 
         Returns:
-            A row for each real step, indexed by time, or by series and time if several.
+            A row for each real step, indexed by time, or by series and time if several. Libraries without an
+            index get columns of it, xarray dimensions. Periods come back as periods; the levels have the
+            names of the columns that came in.
         """
         return labels.to_frame(self)

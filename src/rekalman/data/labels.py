@@ -1,6 +1,6 @@
 """Time stamps for people: back from numbers to dates, and on into the future."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,18 +31,25 @@ def index(sequences: "Sequences", which: int = 0, ahead: int = 0) -> pd.Index:
     return result.rename(name if sequences.time_kind == "date" else name or "time")
 
 
-def to_frame(sequences: "Sequences") -> pd.DataFrame:
+def to_frame(sequences: "Sequences") -> Any:
     """See `Sequences.to_frame`."""
+    kind = sequences.frame_kind
+    series, time = kind.columns(sequences.time_name, (*sequences.names, *sequences.input_names))
     frames = {}
     for i in range(sequences.batch):
         length = int(sequences.lengths[i])
         seen = np.asarray(sequences.mask)[i, :length]
         values = np.where(seen, np.asarray(sequences.values)[i, :length], np.nan)
-        frame = pd.DataFrame(values, columns=list(sequences.names), index=index(sequences, i))
+        stamps = kind.stamps(index(sequences, i))
+        frame = pd.DataFrame(values, columns=list(sequences.names), index=stamps)
         if sequences.inputs is not None:
             driven = np.asarray(sequences.inputs)[i, :length]
             frame[list(sequences.input_names)] = driven
         frames[sequences.series_names[i] if sequences.series_names else str(i + 1)] = frame
-    if len(frames) == 1:
-        return next(iter(frames.values()))
-    return pd.concat(frames, names=["series"])
+    time = str(next(iter(frames.values())).index.name)
+    if len(frames) == 1 and kind.series is None:
+        return kind.give(next(iter(frames.values())), time, (time,))
+    names = kind.ids(pd.Index(list(frames)))
+    return kind.give(
+        pd.concat(list(frames.values()), keys=names, names=[series]), time, (series, time)
+    )

@@ -8,6 +8,7 @@ import equinox as eqx
 import numpy as np
 import pandas as pd
 
+from rekalman.data.tables.foreign import converted, is_table
 from rekalman.foundation.errors import RekalError
 
 _KINDS = {"c": "complex", "M": "dates", "m": "time spans", "U": "text", "S": "text"}
@@ -65,18 +66,20 @@ def numeric_array(data: Any, what: str) -> np.ndarray:
 
 def tabular(data: Any) -> pd.DataFrame | pd.Series | None:
     """A frame or a series of pandas, one made of a table of another library, or None for anything else."""
-    if isinstance(data, pd.DataFrame | pd.Series):
-        return data
-    if hasattr(data, "to_pandas") and (hasattr(data, "columns") or hasattr(data, "column_names")):
-        return data.to_pandas()
-    return None
+    table = converted(data)
+    return None if table is None else table.frame
 
 
 def holds_tables(data: Any) -> bool:
-    """Whether these are frames or series of pandas, one or a list with some among them."""
+    """Whether these are frames or series of any library, one or a list with some among them."""
     if isinstance(data, list | tuple):
-        return any(tabular(item) is not None for item in data)
-    return tabular(data) is not None
+        return any(is_table(item) for item in data)
+    return is_table(data)
+
+
+def is_column(data: Any) -> bool:
+    """Whether this is one series of pandas or of another library, not a frame."""
+    return isinstance(tabular(data), pd.Series)
 
 
 def is_labelled(row: pd.Series) -> bool:

@@ -9,27 +9,42 @@ _WORDS = (
     "m mm cm km um nm in ft kg g mg t N mN kN Nm Pa kPa hPa MPa bar mbar psi "
     "V mV uV kV A mA uA W kW MW J kJ kWh MWh C F K degC degF deg rad mrad "
     "Hz kHz MHz GHz rpm bpm mmHg dB lux lx ppm ppb pct percent l ml L mL "
-    "EUR USD GBP m/s km/h m2 m3 m3/s mol mmol"
+    "EUR USD GBP CHF JPY CNY INR KRW AUD CAD NZD SGD HKD SEK NOK DKK PLN CZK HUF RON TRY BRL MXN ZAR "
+    "m/s km/h mph m2 m3 cm2 cm3 mm2 km2 ha m3/s mol mmol ug mL dl kcal Wh GWh TWh kVA lb oz gal mi"
 )
 _KNOWN = frozenset(_WORDS.split())
 
+CURRENCIES = "\u20ac$\u00a3\u00a5\u20b9\u20a9\u20ba\u20bd\u20ab\u20b1\u0e3f"
+"""Signs of currencies: euro, dollar, pound, yen, rupee, won, lira, rouble, dong, peso and baht."""
+
 _SIGNS = frozenset(
-    [
-        "%",
-        "\u2030",
-        "\u00b0",
-        "\u00b0C",
-        "\u00b0F",
-        "\u20ac",
-        "$",
-        "\u00a3",
-        "\u00b5m",
-        "\u00b5s",
-        "\u03bcm",
-        "\u03bcs",
-    ]
+    [*CURRENCIES, "%", "\u2030", "\u00b0", "\u00b0C", "\u00b0F", "kr", "z\u0142", "K\u010d"]
 )
 """Signs that stand for a unit in a cell or in brackets, but not after an underscore."""
+
+_PLAIN = str.maketrans({"\u00b2": "2", "\u00b3": "3", "\u00b5": "u", "\u03bc": "u"})
+"""Superscripts and the Greek letter of millionths, as they are typed without them."""
+
+_SIGNS_OF = {
+    **{
+        "EUR": "\u20ac",
+        "USD": "$",
+        "GBP": "\u00a3",
+        "INR": "\u20b9",
+        "KRW": "\u20a9",
+        "TRY": "\u20ba",
+    },
+    **{
+        "C": "\u00b0C degC",
+        "F": "\u00b0F degF",
+        "deg": "\u00b0",
+        "pct": "% percent",
+        "L": "l",
+        "mL": "ml",
+    },
+}
+_SPOKEN = {sign: word for word, signs in _SIGNS_OF.items() for sign in signs.split()}
+"""Signs of units and the words for them."""
 
 _TIME_UNITS = {
     "year": "year",
@@ -66,8 +81,16 @@ def unit_of(name: str) -> str | None:
 
 
 def is_unit(text: str) -> bool:
-    """Whether `text` is a known unit or its sign, as cells carry one in `12 %` or `3.5 mm`."""
-    return text in _KNOWN or text in _SIGNS
+    """Whether `text` is a known unit or its sign, as cells carry one in `12 %`, `3.5 mm` or `7 kg/m3`."""
+    if text in _KNOWN or text in _SIGNS:
+        return True
+    parts = text.translate(_PLAIN).split("/")
+    return len(parts) <= 2 and all(part in _KNOWN for part in parts)
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two texts mean the same unit, such as `\u00b0C` and `C`, or `\u20ac` and `EUR`."""
+    return len({_SPOKEN.get(text, text.translate(_PLAIN)) for text in (one, other)}) == 1
 
 
 def stem_of(name: str) -> str:

@@ -76,14 +76,20 @@ class Scored(eqx.Module):
             return lines
         return [*lines, self.diagnose().summary()]
 
-    def _frames(self, columns: Callable[[int, int], dict[str, AnyArray]]) -> pd.DataFrame:
+    def _frames(self, columns: Callable[[int, int], dict[str, AnyArray]]) -> Any:
         """One row per series and step, of the columns of series `i` up to its length."""
-        frames = []
+        frames, kind = [], self.data.frame_kind
         for i in range(self.data.batch):
-            frame = pd.DataFrame(columns(i, int(self.data.lengths[i])), index=self.data.index(i))
+            stamps = kind.stamps(self.data.index(i))
+            frame = pd.DataFrame(columns(i, int(self.data.lengths[i])), index=stamps)
             frame.insert(0, "series", self.data.series_names[i] if self.data.series_names else i)
             frames.append(frame)
-        return pd.concat(frames)
+        joined = pd.concat(frames)
+        joined["series"] = kind.ids(pd.Series(joined["series"]))
+        series, _ = kind.columns(self.data.time_name, joined.columns[1:])
+        joined = joined.rename(columns={"series": series})
+        time = str(joined.index.name)
+        return kind.give(joined, time, (series, time))
 
 
 class Predictions(Scored):
@@ -156,8 +162,11 @@ class Predictions(Scored):
             return "\n".join(self._lines(f"{'estimated':<15} from frames"))
         return "\n".join(self._lines(f"{'predicted':<15} one step ahead"))
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per series and step: mean and standard deviation of each column one step ahead."""
+    def to_frame(self) -> Any:
+        """One row per series and step: mean and standard deviation of each column one step ahead.
+
+        It is of the kind of table that the data came from.
+        """
 
         def columns(i: int, steps: int) -> dict[str, AnyArray]:
             made = {}
@@ -246,8 +255,11 @@ class Posterior(Scored):
             self._lines(f"{self.kind:<15} {self.mean.shape[-1]} states, {self.precision}")
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per series and step: mean and standard deviation of each state variable."""
+    def to_frame(self) -> Any:
+        """One row per series and step: mean and standard deviation of each state variable.
+
+        It is of the kind of table that the data came from.
+        """
 
         def columns(i: int, steps: int) -> dict[str, AnyArray]:
             made = {f"{name} ({self.kind})": self.observed_mean[i, :steps, j]

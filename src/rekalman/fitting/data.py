@@ -19,6 +19,7 @@ from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
 from rekalman.data.scales.volume import log_volume
 from rekalman.data.slicing import with_steps
+from rekalman.data.tables.foreign import ForeignTable
 from rekalman.data.time.clocks import in_unit, ratio
 from rekalman.fitting.series_scales import multiplied, scale_factors
 from rekalman.fitting.trained import Parameter
@@ -26,7 +27,8 @@ from rekalman.forecasting import Labels
 from rekalman.forecasting.checks import check_steps
 from rekalman.foundation.errors import RekalError
 
-Data = Sequences | Frames | pd.DataFrame | pd.Series | list[pd.DataFrame] | list[pd.Series]
+Table = pd.DataFrame | pd.Series | ForeignTable
+Data = Sequences | Frames | Table | list[pd.DataFrame] | list[pd.Series] | list[ForeignTable]
 """What the methods of a trained model take: frames are read by the names of its columns."""
 
 Own = TypeVar("Own", bound="TakesData")
@@ -53,7 +55,7 @@ class TakesData(eqx.Module):
         return self.algorithm.continuous
 
     def read(self, data: Data) -> Sequences:
-        """The columns of the model from frames of pandas; `Sequences` stay as they are.
+        """The columns of the model from frames of any library; `Sequences` stay as they are.
 
         Args:
             data: `Sequences`, a frame with a row for each step, or a list with a frame for each series; for
@@ -70,13 +72,15 @@ class TakesData(eqx.Module):
             return data
         if not holds_tables(data):
             raise RekalError(
-                f"a trained model works on Sequences or frames, not on {type(data).__name__}: make some "
+                f"a trained model works on Sequences or tables, not on {type(data).__name__}: make some "
                 "with Sequences.from_arrays"
             )
         return Sequences.from_pandas(
             data,
             columns=self.labels.names,
             inputs=self.input_names,
+            default_time=self.labels.time_name,
+            default_series=self.labels.frame_kind.series,
             learnable=False,
             irregular=self.continuous and self.labels.time_kind != "step",
         )

@@ -15,6 +15,7 @@ from rekalman.core.serial import rebuilt
 from rekalman.data.scales.box_cox import BoxCox
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
+from rekalman.data.tables.kind import FrameKind
 from rekalman.fitting.files import KIND
 from rekalman.fitting.first_state import FirstState
 from rekalman.fitting.history_entries import read_history
@@ -155,6 +156,7 @@ def _labels(config: Entries) -> Labels:
         time_origin=config.take("time_origin", str, type(None)),
         interval=config.number("interval", above=0),
         time_zone=config.take("time_zone", str, type(None), default=None),  # older files have none
+        frame_kind=_frame_kind(config.take("frame_kind", dict, default={})),  # likewise
     )
     config.end()
     try:
@@ -165,6 +167,15 @@ def _labels(config: Entries) -> Labels:
             f"{labels.time_origin!r}, {labels.time_unit!r}, {labels.time_zone!r}"
         ) from None
     return labels
+
+
+def _frame_kind(stored: dict[str, Any]) -> FrameKind:
+    config = Entries(stored, "labels.frame_kind")
+    taken = {"library": config.take("library", str, default="pandas")}
+    for name in ("series", "series_type", "time_type"):
+        taken[name] = config.take(name, str, type(None), default=None)
+    config.end()
+    return FrameKind(**taken)
 
 
 def _scale_names(named: list[Any]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from rekalman.core.filter import Belief, Filter
 from rekalman.data.building import default_names
 from rekalman.data.numeric import numeric_array
 from rekalman.data.scales.standardiser import Standardiser
+from rekalman.data.tables.kind import FrameKind
 from rekalman.data.tables.named import Known, ordered
 from rekalman.data.time.sampling import typical
 from rekalman.fitting.samples import Films, Rows
@@ -97,7 +98,8 @@ class Stream:
         self._n_inputs = algorithm.n_inputs
         self._continuous, self._interval = algorithm.continuous, algorithm.interval or 1.0
         self._limited = algorithm.limited
-        self._standardiser, self._labels, self._stored = standardiser, labels, stored
+        self._standardiser, self._stored = standardiser, stored
+        self._labels = dataclasses.replace(labels, frame_kind=FrameKind())  # samples are no table
         self._input_names = default_names(input_names or None, self._n_inputs, "u", "input_names")
         shape = algorithm.frame_shape
         self._samples = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from rekalman.data.tables.kind import FrameKind
 from rekalman.data.time.timeaxis import stamps_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Labels:
         time_origin: ISO date that is zero of the stamps, for dates.
         time_zone: name of their time zone, or None.
         interval: sampling interval in `time_unit`.
+        frame_kind: the kind of table that the data came from.
     """
 
     names: tuple[str, ...]
@@ -40,6 +42,7 @@ class Labels:
     time_origin: str | None = None
     interval: int | float = 1.0
     time_zone: str | None = None
+    frame_kind: FrameKind = FrameKind()
 
     @classmethod
     def plain(cls, observations: int) -> Labels:
@@ -60,6 +63,7 @@ class Labels:
             time_origin=data.time_origin,
             time_zone=data.time_zone,
             interval=data.interval or 1.0,
+            frame_kind=data.frame_kind,
         )
 
     @property

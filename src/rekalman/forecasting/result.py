@@ -331,8 +331,12 @@ class Forecast(eqx.Module):
             targets = origins[:, None] + ahead * float(labels.interval)
         return dataclasses.replace(self, labels=labels, times=times, targets=targets)
 
-    def to_frame(self, levels: int | float | Sequence[int | float] | None = None) -> pd.DataFrame:
-        """A row for each origin, horizon and column: see `forecast.tables.to_frame`."""
+    def to_frame(self, levels: int | float | Sequence[int | float] | None = None) -> Any:
+        """A row for each origin, horizon and column: see `rekalman.forecasting.tables.to_frame`.
+
+        It is of the kind of table that the data came from: a frame of pandas, polars or pyarrow, or a data
+        set of xarray.
+        """
         from rekalman.forecasting.tables import to_frame
 
         return to_frame(self, levels)

@@ -9,7 +9,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from rekalman.core import metrics
-from rekalman.data.numeric import numeric_array
+from rekalman.data import Sequences
+from rekalman.data.numeric import holds_tables, is_column, numeric_array
 from rekalman.data.tables.named import Known, ordered
 from rekalman.foundation.errors import RekalError
 from rekalman.numerics.placing import AnyArray
@@ -28,8 +29,8 @@ def pair(
 
     Args:
         forecast: made on these data.
-        values: `(steps, obs)`, or `(batch, steps, obs)` for several series; NaN = missing. Columns of a frame
-            are found by name.
+        values: `(steps, obs)`, or `(batch, steps, obs)` for several series; NaN = missing. Tables are read as
+            those that were forecast.
         mask: True = observed, in the same form (False in the padding of ragged series).
 
     Returns:
@@ -39,6 +40,8 @@ def pair(
         RekalError: the values do not fit the forecast.
     """
     known = Known(time=forecast.labels.time_name)
+    if holds_tables(values) and not is_column(values):
+        values = _of_tables(forecast, values)
     numbers = numeric_array(ordered(values, forecast.names, "values", known), "values")
     seen = ~np.isnan(numbers)
     if mask is not None:
@@ -68,6 +71,24 @@ def pair(
     return np.where(observed, y[result], 0), observed
 
 
+def _of_tables(forecast: Forecast, tables: Any) -> Float[np.ndarray, "*batch steps obs"]:
+    """The columns of the forecast from tables, each series in its place, NaN where missing."""
+    labels = forecast.labels
+    data = Sequences.from_pandas(
+        tables,
+        columns=forecast.names,
+        default_time=labels.time_name,
+        default_series=labels.frame_kind.series,
+        irregular=forecast.times is not None and forecast.targets is not None,
+        learnable=False,
+        where="values",
+    )
+    if labels.series_names and set(labels.series_names) <= set(data.series_names):
+        data = data.take([data.series_names.index(name) for name in labels.series_names])
+    rows = np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)
+    return rows if len(rows) > 1 else rows[0]
+
+
 FIGURES = (
     "rmse", "rmse_mean", "log_score", "crps", "coverage_50", "coverage_90", "width_50", "width_90",
 )  # fmt: skip
@@ -78,7 +99,8 @@ def score(forecast: Forecast, values: Any, mask: Any = None, pooled: bool = Fals
 
     Args:
         forecast: made on these data.
-        values: `(steps, obs)` or `(batch, steps, obs)`, in the units of the forecast; NaN = missing.
+        values: `(steps, obs)` or `(batch, steps, obs)`, in the units of the forecast; NaN = missing; or the
+            tables that the forecast was made on.
         mask: True = observed; other entries are not scored.
         pooled: one row for each horizon over all series and columns instead of a row for each of them.
 

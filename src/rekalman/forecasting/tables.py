@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,10 +35,8 @@ def ends_of(level: int | float) -> tuple[str, str]:
     return f"lower_{100 * level:g}", f"upper_{100 * level:g}"
 
 
-def to_frame(
-    forecast: Forecast, levels: int | float | Sequence[int | float] | None = None
-) -> pd.DataFrame:
-    """A tidy table with a row for each origin, horizon and column.
+def to_frame(forecast: Forecast, levels: int | float | Sequence[int | float] | None = None) -> Any:
+    """A tidy table with a row for each origin, horizon and column, of the kind that the data came from.
 
         fit.forecast(data, 12).to_frame(levels=(0.5, 0.9))
 
@@ -47,33 +45,55 @@ def to_frame(
         levels: probabilities that central intervals hold, whose ends are wanted instead of quantiles.
 
     Returns:
-        The columns `series` (only if there are several), `origin` (step number), `horizon` (steps),
-        `time` (stamp of the step that is forecast, or its number), `column`, `mean`, `path` and the
-        quantiles `q05`, `q25`, `q50`, `q75`, `q95`, or for each level such as 0.9 the ends `lower_90` and
-        `upper_90` of its interval.
+        The columns `series` (only if there are several, or the data were a long table), `origin` (step
+        number), `horizon` (steps), `time` (stamp of the step that is forecast, or its number), `column`,
+        `mean`, `path` and the quantiles `q05`, `q25`, `q50`, `q75`, `q95`, or for each level such as 0.9 the
+        ends `lower_90` and `upper_90` of its interval. After a long table `series` and `time` have the names
+        of its columns. In a data set of xarray what tells the rows apart are dimensions.
 
     Raises:
         RekalError: a level is not between 0 and 1, or there is none.
     """
+    frame = tidy(forecast, levels)
+    names = names_that_came_in(forecast, frame)
+    rolling = len(forecast.origins) > len(np.unique(np.asarray(forecast.series)))
+    place = ("origin", "horizon") if rolling else (names["time"],)
+    frame = frame.rename(columns=names)
+    keys = [name for name in (names["series"], *place, "column") if name in frame.columns]
+    return forecast.labels.frame_kind.give(frame, names["time"], keys)
+
+
+def names_that_came_in(forecast: Forecast, frame: pd.DataFrame) -> dict[str, str]:
+    """What the columns `series` and `time` of a table of `tidy` are called after a long table."""
+    others = set(frame.columns) - {"series", "time"}
+    named = forecast.labels.frame_kind.columns(forecast.labels.time_name, others)
+    return dict(zip(("series", "time"), named, strict=True))
+
+
+def tidy(
+    forecast: Forecast, levels: int | float | Sequence[int | float] | None = None
+) -> pd.DataFrame:
+    """The table of `to_frame` as a frame of pandas, whose columns have always the same names."""
     shape = np.asarray(forecast.path).shape
     spread = lambda v, axis: np.broadcast_to(  # noqa: E731
         np.expand_dims(np.asarray(v), tuple(a for a in range(3) if a not in axis)), shape
     ).ravel()
     numbers = target_times(forecast)
     unique, place = np.unique(numbers, return_inverse=True)
-    series = np.asarray(forecast.series)
+    series, kind = np.asarray(forecast.series), forecast.labels.frame_kind
+    stamps = kind.stamps(forecast.labels.stamps(unique))
     table = {
         "origin": spread(forecast.origins, (0,)),
         "horizon": spread(forecast.horizons, (1,)),
-        "time": forecast.labels.stamps(unique)[spread(place.reshape(numbers.shape), (0, 1))],
+        "time": stamps[spread(place.reshape(numbers.shape), (0, 1))],
         "column": spread(np.array(forecast.names, dtype=object), (2,)),
         "mean": np.asarray(forecast.mean).ravel(),
         "path": np.asarray(forecast.path).ravel(),
         **_spread_columns(forecast, levels),
     }
-    if len(np.unique(series)) > 1:
+    if len(np.unique(series)) > 1 or kind.series is not None:
         named = np.array([forecast.labels.series(int(i)) for i in series], dtype=object)
-        table = {"series": spread(named, (0,)), **table}
+        table = {"series": kind.ids(pd.Series(spread(named, (0,)))), **table}
     return pd.DataFrame(table)
 
 

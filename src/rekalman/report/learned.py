@@ -12,7 +12,10 @@ from rekalman.report.style import text
 from rekalman.report.tables import NOTHING, number, pairs_table, percent, table
 
 MOST_MODES = 12
-WORDS = ("year", "quarter", "month", "week", "business day", "day", "hour", "minute", "second")
+WORDS = (
+    *("year", "quarter", "month", "business month", "week", "business day", "day", "hour"),
+    *("minute", "second"),
+)
 
 
 def period_steps(result: Identification | None) -> float | None:

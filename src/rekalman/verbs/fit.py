@@ -49,9 +49,9 @@ def fit(
     """Learn the dynamics under one or several noisy series.
 
     Args:
-        data: what was measured, as `Sequences`, or as a frame of pandas or a list of frames, which
-            `Sequences.from_pandas` reads; missing entries and ragged series are fine. `Frames` for networks
-            that watch films and tell their targets.
+        data: what was measured, as `Sequences`, or as a table of pandas, polars, Arrow or xarray or a list of
+            tables, which `Sequences.from_pandas` reads; missing entries and ragged series are fine. `Frames`
+            for networks that watch films and tell their targets.
         model: None compares a short list of methods that suit the data by forecasting their last quarter,
             trains the best on all of them and says why in `history.choice`. Or the name of a method, such as
             "em-rnn", "linear", "gru" or "local-level", of which `rekalman models` says what each is for; a
@@ -163,7 +163,7 @@ def _chosen(
 
 
 def read_data(data: Any) -> Sequences:
-    """The data as `Sequences`: frames are read by their names and time stamps.
+    """The data as `Sequences`: tables are read by their names and time stamps.
 
     Raises:
         RekalError: neither `Sequences` nor frames, or frames that cannot be read.
@@ -175,6 +175,6 @@ def read_data(data: Any) -> Sequences:
     if holds_tables(data):
         return Sequences.from_pandas(data)
     raise RekalError(
-        f"rekalman.fit learns from Sequences, frames of pandas or Frames, not from {type(data).__name__}: "
+        f"rekalman.fit learns from Sequences, tables or Frames, not from {type(data).__name__}: "
         "make some with Sequences.from_arrays or Frames.from_arrays"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rekalman.data.units import is_unit
+from rekalman.data.units import CURRENCIES, is_unit
 
 MISSING = ("-", "--", "---", "?", ".", "none", "missing", "NAN", "Nan", "na", "n.a.", "Null")
 """Missing markers besides those that pandas knows ('', NA, NaN, null, None, N/A, ...)."""
@@ -21,7 +21,8 @@ _DIGIT = re.compile(r"\d")
 _SPACES = " \u00a0\u2009\u202f"
 _APOSTROPHES = "'\u2019"
 _NUMBER = re.compile(
-    rf"(?P<before>[€$£]?)\s*(?P<number>[+-]?[\d.,{_SPACES}{_APOSTROPHES}]*\d[.,]?(?:[eE][+-]?\d+)?)"
+    rf"(?P<sign>[+-](?=\s*[^\s\d.,]))?\s*(?P<before>[{CURRENCIES}]|R\$|[A-Z]{{3}}(?=\s?[\d+-]))?\s*"
+    rf"(?P<number>[+-]?[\d.,{_SPACES}{_APOSTROPHES}]*\d[.,]?(?:[eE][+-]?\d+)?)"
     rf"\s*(?P<after>[^\s\d.,+-].*)?"
 )
 """A number in any notation, with a currency before it or a unit after it."""
@@ -93,6 +94,12 @@ def is_number(cell: str, decimal: str) -> bool:
     return not read_cells([cell], decimal).wrong[0]
 
 
+def bare(cell: str) -> str:
+    """The number of a cell without a unit or currency; the cell as it is where it is no number."""
+    match = _match(cell.strip())
+    return cell if match is None else _number(match).strip()
+
+
 def _plain(texts: list[str]) -> np.ndarray:
     """Numbers as computers write them, NaN for anything else."""
     cells = np.empty(len(texts), dtype=object)
@@ -107,11 +114,8 @@ def _in_one_notation(texts: list[str], decimal: str) -> tuple[np.ndarray, str | 
     if not any(match is not None and is_unit(_unit(match) or "%") for match in some):
         return plain, None, None
     matches = [_match(text) for text in texts]
-    numbers = ["" if match is None else match["number"] for match in matches]
-    units = [
-        "" if match is None else (match["before"] or match["after"] or "").strip()
-        for match in matches
-    ]
+    numbers = ["" if match is None else _number(match) for match in matches]
+    units = ["" if match is None else _unit(match) for match in matches]
     counts = Counter(unit for unit, number in zip(units, numbers, strict=True) if number)
     common, count = counts.most_common(1)[0]
     if common and (not is_unit(common) or count < 0.8 * len(texts)):
@@ -131,6 +135,11 @@ def _match(text: str) -> re.Match[str] | None:
     return _NUMBER.fullmatch(text.replace("\u2212", "-"))
 
 
+def _number(match: re.Match[str]) -> str:
+    """The number of a cell, with the sign that may stand before a currency."""
+    return (match["sign"] or "") + match["number"]
+
+
 def _unit(match: re.Match[str]) -> str:
     return (match["before"] or match["after"] or "").strip()
 
@@ -143,6 +152,8 @@ def _separators(numbers: list[str], decimal: str) -> tuple[tuple[str, str], str 
         most = Counter(c for number in numbers for c in number if c in others).most_common(1)[0][0]
         shown = "spaces" if most in _SPACES else "apostrophes"
         return (decimal, most), f"has {shown} between thousands, which were left out"
+    if decimal == "." and _with_commas(numbers):
+        return (",", "."), "has points between thousands and decimal commas, by which it was read"
     mark = "," if decimal == "." else "."
     marked = [number for number in numbers if mark in number]
     if not marked:
@@ -163,9 +174,17 @@ def _separators(numbers: list[str], decimal: str) -> tuple[tuple[str, str], str 
 
 
 def _grouped(number: str, decimal: str, thousands: str) -> bool:
-    """Whether a number has its thousands in groups of three, such as 1.234.567,8."""
+    """Whether a number has its thousands in groups of three, such as 1.234.567,8, or as in 12,34,567.8."""
     mark, group = re.escape(decimal), re.escape(thousands)
-    return bool(re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}({group}\d{{3}})+({mark}\d*)?", number))
+    threes = rf"[1-9]\d{{0,2}}({group}\d{{3}})+"
+    lakhs = rf"[1-9]\d?({group}\d{{2}})+{group}\d{{3}}"
+    return bool(re.fullmatch(rf"[+-]?({threes}|{lakhs})({mark}\d*)?", number))
+
+
+def _with_commas(numbers: list[str]) -> bool:
+    """Whether a number such as 1.234,5 shows the comma to be the decimal mark, and none contradicts it."""
+    shown = any("," in n and "." in n and _grouped(n, ",", ".") for n in numbers)
+    return shown and all("." not in n or _grouped(n, ",", ".") for n in numbers)
 
 
 def _translated(number: str, decimal: str, thousands: str) -> str:

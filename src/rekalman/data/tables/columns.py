@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from rekalman.data.tables.cells import CellNumbers, read_cells
+from rekalman.data.tables.cells import CellNumbers, bare, read_cells
 from rekalman.data.time.dates import Dates, read_dates
 from rekalman.foundation.errors import RekalError
 
@@ -83,13 +83,20 @@ class Column:
         nested = bool(first) and isinstance(first[0], list | tuple | dict | set | np.ndarray)
         return "lists or records" if nested else "text"
 
+    @property
+    def unread(self) -> tuple[int, str] | None:
+        """Row and text of the first cell, where it is a number with something else, such as `12 widgets`."""
+        texts = self.texts if self.content == "text" else []
+        row, cell = next(((i, cell) for i, cell in enumerate(texts) if cell is not None), (0, ""))
+        return (row + 1, shortened(cell)) if bare(cell) != cell else None
+
     @cached_property
     def is_text(self) -> bool:
         """True where some cells hold something but none a number, not even one with a comma."""
         if not self.numbers.wrong.any() or not np.isnan(self.numbers.values).all():
             return False
         cells = self.texts if self.content == "text" else []
-        return not any(c is not None and "," in c and _COMMA.fullmatch(c) for c in cells)
+        return not any(c is not None and "," in c and _COMMA.fullmatch(bare(c)) for c in cells)
 
     def checked(self, where: str) -> np.ndarray:
         """The numbers of the column, strictly.
@@ -139,12 +146,13 @@ def _is_number_like(column: pd.Series) -> bool:
 
 def _advice(numbers: CellNumbers, cell: str, row: int) -> str:
     """What would make a number of a cell, in brackets, or nothing."""
-    if _COMMA.fullmatch(cell):
+    if _COMMA.fullmatch(bare(cell)):
         return (
             " (if its decimal mark is a comma, say so (decimal=',' or --decimal ,); commas between thousands "
             "must be left out)"
         )
-    if row == 0 and numbers.wrong.sum() == 1 and len(cell) <= 20 and len(numbers.values) > 1:
+    alone = row == 0 and numbers.wrong.sum() == 1 and len(numbers.values) > 1
+    if alone and len(cell) <= 20 and not cell.lstrip("(<>~+-").strip()[:1].isdigit():
         return " (if this line holds units, write them into the header, as in 'x [mm]', or leave it out)"
     if numbers.unit is not None:
         return f" in '{numbers.unit}' like the others"

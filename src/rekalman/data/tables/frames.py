@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
 
 from rekalman.data.checks import check_learnable
-from rekalman.data.numeric import tabular
-from rekalman.data.tables.columns import known
+from rekalman.data.tables.intake import table_of
+from rekalman.data.tables.kind import FrameKind
 from rekalman.data.tables.options import ReadOptions, as_names, check_options
+from rekalman.data.tables.pieces import Piece, shared_axis, split_series
+from rekalman.data.tables.roles import Roles, assign_roles
 from rekalman.data.tables.table import Table
 from rekalman.data.time import timecolumn
-from rekalman.data.time.indices import with_index
-from rekalman.data.time.sampling import common_interval, regular_grid, steps_between
-from rekalman.data.time.timeaxis import axis_of
+from rekalman.data.units import same_unit, unit_of
 from rekalman.foundation.errors import RekalError
 
 if TYPE_CHECKING:
     from rekalman.data.container import Sequences
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which column of a table is what."""
-
-    observed: list[str]
-    inputs: list[str]
-    targets: list[str]
-    series: str | None
-    time: str | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One series of a table: its name, rows as the user counts them, stamps and their unit, columns."""
-
-    label: str
-    source: str
-    rows: np.ndarray
-    stamps: np.ndarray | pd.DatetimeIndex | None
-    time_unit: str | None
-    arrays: dict[str, np.ndarray]
 
 
 def read_frames(
@@ -61,8 +35,7 @@ def read_frames(
 
     Args:
         make: makes them, `Sequences.from_arrays`.
-        frames: one frame or series of pandas, table of another library or `Table`, or a list with one for
-            each series.
+        frames: one frame or series of any library or `Table`, or a list with one for each series.
         sources: what messages call each frame, such as its file.
         labels: what the series are called, one for each frame; default 1, 2, ...
         **options: which column is what.
@@ -76,8 +49,8 @@ def read_frames(
     """
     check_options(options)
     options = as_names(options)
-    single = isinstance(frames, Table) or tabular(frames) is not None
-    given: list[Any] = [frames] if single else list(frames)  # pyright: ignore[reportArgumentType]
+    single = not isinstance(frames, list | tuple)
+    given: list[Any] = [frames] if single else list(frames)
     if not given:
         raise RekalError("There is no table to read.")
     count = len(given)
@@ -85,7 +58,7 @@ def read_frames(
         sources = [f"table {i + 1}" for i in range(count)] if count > 1 else ["the table"]
     where = options.get("where") or (sources[0] if count == 1 else f"{sources[0]} and others")
     sources = [where] if count == 1 else sources
-    tables = [_table(item, source, options) for item, source in zip(given, sources, strict=True)]
+    tables = [table_of(item, source, options) for item, source in zip(given, sources, strict=True)]
     roles = assign_roles(tables[0], options)
     pieces, notes = [], []
     for i, table in enumerate(tables):
@@ -94,114 +67,41 @@ def read_frames(
         pieces += more
         prefix = "" if single or count == 1 else f"{table.source}: "
         notes += [prefix + note for note in (*table.notes, *remarks)]
-    units = {**tables[0].units, **_cell_units(tables[0], roles), **(options.get("units") or {})}
-    return _join(
-        make,
-        pieces,
-        dataclasses.replace(roles, notes=(*notes, *roles.notes)),
-        where,
-        units,
-        options,
+    units = _units(tables[0], roles, options.get("units") or {})
+    roles = dataclasses.replace(roles, notes=(*notes, *roles.notes))
+    sequences = _join(make, pieces, roles, where, units, options)
+    return dataclasses.replace(sequences, frame_kind=_kind(tables, roles))
+
+
+def _kind(tables: Sequence[Table], roles: Roles) -> FrameKind:
+    """What kind of table the first one is; the others are taken to be alike."""
+    first = tables[0]
+    series = None if roles.series is None else first.column(roles.series).cells.dtype
+    whole = len(tables) == 1 and series is not None and pd.api.types.is_integer_dtype(series)
+    return FrameKind(
+        library=first.library,
+        series=roles.series,
+        series_type=str(series) if whole else None,
+        time_type=None if roles.time is None else timecolumn.type_of(first, roles.time),
     )
 
 
-def assign_roles(table: Table, options: ReadOptions) -> Roles:
-    """Decide which column is what, by what was asked and by names and content.
+def _units(table: Table, roles: Roles, asked: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The units of columns: as asked for, as the cells carry, or as a line of the file gives.
 
     Raises:
-        RekalError: a column that was asked for is not there, one is asked for twice, or no
-            numeric column is left to observe.
+        RekalError: the cells of a column carry another unit than its name.
     """
-    names, where = table.names, table.source
-    notes: list[str] = []
-    inputs = [known(names, name, where) for name in options.get("inputs") or ()]
-    targets = [known(names, name, where) for name in options.get("targets") or ()]
-    asked = options.get("columns")
-    observed = [known(names, name, where) for name in asked or ()]
-    series, time = options.get("series"), options.get("time")
-    special = [known(names, name, where) for name in (series, time) if name is not None]
-    taken = [*inputs, *targets, *observed, *special]
-    twice = next((name for name, count in Counter(taken).items() if count > 1), None)
-    if twice is not None:
-        raise RekalError(f"{where}: column '{twice}' was asked for twice.")
-    used = set(taken)
-    free = [name for name in names if name not in used]
-    if series is not None:
-        key = table.column(series).cells
-        table = table.rows(key == key.iloc[0])
-    counters = {name for name in free if timecolumn.is_counter(table, name)}
-    free = [name for name in free if name not in counters]
-    if time is None and (time := timecolumn.find(table, free)) is not None:
-        free.remove(time)
-        notes.append(f"Column '{time}' was taken as time.")
-    if asked is None:
-        content = {name: table.column(name).content for name in free if table.column(name).is_text}
-        observed = [name for name in free if name not in content]
-        ignored = [(name, "counts rows") for name in names if name in counters]
-        ignored += [(name, f"holds {what}") for name, what in content.items()]
-        notes += [f"Column '{name}' {what} and was ignored." for name, what in ignored]
-    if not observed:
-        raise RekalError(f"{where}: there is no numeric column to learn from.")
-    return Roles(observed, inputs, targets, series, time, tuple(notes))
-
-
-def split_series(
-    table: Table, roles: Roles, label: str, several: bool, date_format: str | None = None
-) -> tuple[list[Piece], list[str]]:
-    """Read the columns of one table as numbers and take its series apart.
-
-    Returns:
-        The series, and notes on what was assumed of their cells.
-    """
-    where = table.source
-    wanted = [*roles.observed, *roles.inputs, *roles.targets]
-    special = [name for name in (roles.time, roles.series) if name is not None]
-    present = set(table.names)
-    for name in [*wanted, *special]:
-        if name not in present:
-            known(table.names, name, where)
-    arrays = {name: table.column(name).checked(where) for name in wanted}
-    assumed = [(name, table.column(name).numbers.note) for name in wanted]
-    notes = [f"Column '{name}' {note}." for name, note in assumed if note is not None]
-    for name in roles.inputs:
-        if np.isnan(arrays[name]).any():
-            row = int(np.argmax(np.isnan(arrays[name]))) + 1
+    cells = {name: table.column(name).numbers.unit for name in (*roles.observed, *roles.inputs)}
+    carried = {name: unit for name, unit in cells.items() if unit is not None}
+    for name, unit in carried.items():
+        said = table.units.get(name) or unit_of(name)
+        if name not in asked and said is not None and not same_unit(said, unit):
             raise RekalError(
-                f"{where}: row {row} of the input column '{name}' is missing; observations may be "
-                "missing but inputs may not, so fill them first."
+                f"{table.source}: the cells of column '{name}' are in '{unit}', but the column is said to be "
+                f"in '{said}'; make them one, or give units={{'{name}': '{unit}'}}."
             )
-    stamps = None if roles.time is None else timecolumn.read(table, roles.time, date_format)
-    if stamps is not None and stamps.note is not None:
-        notes.append(stamps.note)
-    groups = {label: np.arange(len(table.frame))}
-    if roles.series is not None:
-        keys = table.column(roles.series).cells
-        if keys.isna().any():
-            row = int(np.argmax(keys.isna().to_numpy())) + 1
-            raise RekalError(f"{where}: row {row} of the series column '{keys.name}' is missing.")
-        if table.column(roles.series).content == "lists or records":
-            raise RekalError(f"{where}: the series column '{keys.name}' holds lists or records.")
-        indices = table.frame.groupby(roles.series, sort=False).indices
-        prefix = f"{label}/" if several else ""
-        groups = {f"{prefix}{key}": indices[key] for key in keys.unique()}
-    pieces = [
-        Piece(
-            name,
-            where if roles.series is None else f"{where}, series '{name}'",
-            rows + 1,
-            None if stamps is None else stamps.values[rows],
-            None if stamps is None else stamps.unit,
-            {key: array[rows] for key, array in arrays.items()},
-        )
-        for name, rows in groups.items()
-    ]
-    return pieces, notes
-
-
-def _cell_units(table: Table, roles: Roles) -> dict[str, str]:
-    """The units that cells of the observed columns carry."""
-    units = {name: table.column(name).numbers.unit for name in roles.observed}
-    return {name: unit for name, unit in units.items() if unit is not None}
+    return {**table.units, **carried, **asked}
 
 
 def _join(
@@ -213,23 +113,8 @@ def _join(
     options: ReadOptions,
 ) -> Sequences:
     """Put the series on one time axis and into one container."""
-    axis = None
     irregular = options.get("irregular", False)
-    if roles.time is not None:
-        unit = units.get(roles.time) or _one_unit(pieces, roles.time, where)
-        stamps = [piece.stamps for piece in pieces if piece.stamps is not None]
-        axis = axis_of(stamps, unit, where)
-        intervals = []
-        for piece, time in zip(pieces, axis.times, strict=True):
-            details = (time, piece.source, piece.stamps, piece.rows.tolist())
-            if irregular:
-                steps_between(*details)
-            else:
-                intervals.append(regular_grid(*details, axis.unit).interval)
-        if not irregular:
-            common_interval(intervals, [piece.label for piece in pieces], where)
-    elif irregular:
-        raise RekalError(f"{where}: irregular sampling needs a time column.")
+    axis = shared_axis(pieces, roles.time, where, units, irregular)
 
     def stacked(names: list[str]) -> list[np.ndarray] | None:
         return [np.stack([p.arrays[n] for n in names], -1) for p in pieces] if names else None
@@ -258,56 +143,3 @@ def _join(
     if options.get("learnable", True):
         check_learnable(sequences, where)
     return sequences
-
-
-def _one_unit(pieces: list[Piece], column: str, where: str) -> str | None:
-    """The unit of the time stamps of all series.
-
-    Raises:
-        RekalError: two series have different units.
-    """
-    first = pieces[0].time_unit
-    other = next((piece for piece in pieces if piece.time_unit != first), None)
-    if other is not None:
-        raise RekalError(
-            f"{where}: the time column '{column}' is in {other.time_unit or 'no unit'} in {other.source} and "
-            f"in {first or 'no unit'} in {pieces[0].source}; give all series one unit."
-        )
-    return first
-
-
-def _table(item: Any, source: str, options: ReadOptions) -> Table:
-    """A table that has rows and columns of different names.
-
-    Raises:
-        RekalError: it has not.
-    """
-    given = item if isinstance(item, Table) else tabular(item)
-    if given is None:
-        raise RekalError(f"{source} must be a pandas DataFrame, not a {type(item).__name__}.")
-    if isinstance(given, pd.Series):
-        given = given.to_frame("y" if given.name is None else given.name)
-    table = given if isinstance(given, Table) else Table(given)
-    frame = table.frame.set_axis([str(name) for name in table.frame.columns], axis=1)
-    table = dataclasses.replace(table, frame=frame, _columns={})
-    if len(frame) == 0 or len(frame.columns) == 0:
-        raise RekalError(f"{source}: there are no rows in it.")
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise RekalError(f"{source}: two columns are called '{twice}'.")
-
-    def timed() -> bool:
-        asked = options.get("time") is not None
-        return asked or timecolumn.find(table, _free(table, options)) is not None
-
-    frame, notes = with_index(frame, source, timed, options.get("irregular", False))
-    return dataclasses.replace(
-        table, frame=frame, source=source, notes=(*table.notes, *notes), _columns={}
-    )
-
-
-def _free(table: Table, options: ReadOptions) -> list[str]:
-    """The columns that were not asked for as anything."""
-    roles = (options.get(name) or () for name in ("columns", "inputs", "targets"))
-    used = {options.get("series"), *(name for names in roles for name in names)}
-    return [name for name in table.names if name not in used]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from rekalman.data.numeric import tabular
+from rekalman.data.tables.foreign import converted
 from rekalman.data.tables.frames import read_frames
+from rekalman.data.tables.table import Table
 from rekalman.foundation.errors import RekalError
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def read_loose(
                 "values.to_numpy()."
             )
     whole = values if isinstance(values, list | tuple) else [values]
+    first = converted(whole[0])
     frames, roles = [_frame(item, "values") for item in whole], {}
     for what, more in (("inputs", inputs), ("targets", targets)):
         if more is None:
@@ -63,9 +66,11 @@ def read_loose(
                 raise RekalError(f"values and {what} both have a column '{twice[0]}'.")
             frames[i] = pd.concat([frame, new], axis=1)
         roles[what] = [str(name) for name in added[0].columns]
+    library, days = ("pandas", frozenset()) if first is None else (first.library, first.days)
+    tables = [Table(frame, library=library, days=days) for frame in frames]
     return read_frames(
         make,
-        frames if isinstance(values, list | tuple) else frames[0],
+        tables if isinstance(values, list | tuple) else tables[0],
         irregular=irregular,
         learnable=False,
         where="values",

@@ -11,12 +11,18 @@ class ReadOptions(TypedDict, total=False):
 
     Attributes:
         time: column of time stamps, numbers or dates. Default: a column called t, time,
-            date, year, timestamp, `t_s` and the like, or one that holds dates; said in the
+            date, ds, year, timestamp, `t_s` and the like, or one that holds dates; said in the
             notes. Without any, the samples are taken as regular.
+        default_time: column of time stamps where there is one of that name and `time` says nothing, such as
+            that of the training data.
         columns: observed columns. Default: every numeric column that is nothing else.
         inputs: columns of known inputs.
         targets: columns of what is wanted where that is not what is measured.
-        series: column whose value tells several series apart, in any order of rows.
+        series: column whose value tells several series apart, in any order of rows. Default: one called
+            unique_id, series_id, item_id or series, or the level beside the dates of an index of two levels;
+            said in the notes.
+        default_series: column that tells several series apart where there is one of that name and `series`
+            says nothing, such as that of the training data.
         units: unit of each observed column by name; default what the names say.
         irregular: accept any increasing stamps and keep the steps between them as `dt`.
         learnable: refuse what nothing can be learned from: fewer than 10 samples, a column
@@ -28,10 +34,12 @@ class ReadOptions(TypedDict, total=False):
     """
 
     time: str | None
+    default_time: str | None
     columns: Sequence[str] | None
     inputs: Sequence[str] | None
     targets: Sequence[str] | None
     series: str | None
+    default_series: str | None
     units: Mapping[str, str | None] | None
     irregular: bool
     learnable: bool
@@ -58,7 +66,7 @@ def check_options(given: Mapping[str, Any], more: Sequence[str] = ()) -> None:
 def as_names(given: Mapping[str, Any]) -> ReadOptions:
     """The same options with names of columns as text, and a single one as a list of one."""
     options: dict[str, Any] = dict(given)
-    for name in ("time", "series"):
+    for name in ("time", "series", "default_time", "default_series"):
         if options.get(name) is not None:
             options[name] = str(options[name])
     for name in ("columns", "inputs", "targets"):

@@ -16,6 +16,7 @@ from rekalman.data.tables.decoding import read_text, require_file
 from rekalman.data.tables.dialect import check_marks, layout, sniff
 from rekalman.data.tables.frames import read_frames
 from rekalman.data.tables.options import ReadOptions
+from rekalman.data.tables.roles import USUAL_SERIES
 from rekalman.data.tables.table import Table
 from rekalman.foundation.errors import RekalError
 
@@ -63,6 +64,7 @@ def read_csv(
     decimal: str = ".",
     pandas: Mapping[str, Any] | None = None,
     encoding: str | None = None,
+    series: str | None = None,
 ) -> Table:
     r"""Read a CSV file, all columns, text where there is text.
 
@@ -76,6 +78,8 @@ def read_csv(
         pandas: more arguments for `pandas.read_csv`. With one that says where header and rows are, such
             as `skiprows` or `comment`, the lines are left to pandas.
         encoding: encoding of the file; None = by its byte-order mark, UTF-8 or Latin-1.
+        series: the column that tells several series apart, where it has another name than usual: names such
+            as 007 keep their zeros.
 
     Returns:
         The table; a file without a header gets the columns y1, y2, ...
@@ -111,11 +115,24 @@ def read_csv(
         }
     if sep is not None:
         options["sep"] = sep
+    keys = [] if "dtype" in options else [*USUAL_SERIES, *([] if series is None else [series])]
+    options.setdefault("dtype", dict.fromkeys(keys, "object"))
     table = _parse(text, {"decimal": decimal, **options}, where)
+    for name in keys:
+        if name in table.columns and not table[name].astype(str).str.match(r"0\d").any():
+            table[name] = _plain(pd.Series(table[name]))
     unnamed = [name for name in table.columns if name.startswith("Unnamed: ")]
     empty = [name for name in unnamed if bool(table[name].isna().to_numpy().all())]
     table = table.drop(columns=empty) if len(empty) < len(table.columns) else table
     return Table(table, where, decimal, tuple(notes), units)
+
+
+def _plain(cells: pd.Series) -> pd.Series:
+    """Cells that were left as text as pandas reads them, numbers where all of them are."""
+    try:
+        return pd.Series(pd.to_numeric(cells))
+    except (ValueError, TypeError):
+        return cells.infer_objects()
 
 
 def _sniff_below(text: str, skiprows: Any, decimal: str) -> str:

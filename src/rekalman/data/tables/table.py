@@ -1,6 +1,6 @@
 """A table on its way to sequences: its columns, each parsed once, and what was assumed of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -18,6 +18,9 @@ class Table:
         decimal: the decimal mark of cells of text.
         notes: what was assumed while reading, one sentence each.
         units: units of columns that a line of the file gave.
+        library: where the table came from: "pandas", "polars", "pyarrow", "xarray", ...
+        days: columns of dates without a time of day, where the library has a type for them.
+        series: the column that tells several series apart, where the layout of the table says so.
     """
 
     frame: pd.DataFrame
@@ -25,6 +28,9 @@ class Table:
     decimal: str = "."
     notes: tuple[str, ...] = ()
     units: dict[str, str] = field(default_factory=dict)
+    library: str = "pandas"
+    days: frozenset[str] = frozenset()
+    series: str | None = None
     _columns: dict[str, Column] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -40,4 +46,4 @@ class Table:
 
     def rows(self, which: pd.Series) -> "Table":
         """The table with those rows alone."""
-        return Table(self.frame.loc[which], self.source, self.decimal, self.notes, self.units)
+        return replace(self, frame=self.frame.loc[which], _columns={})

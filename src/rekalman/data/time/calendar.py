@@ -16,7 +16,7 @@ import pandas as pd
 from rekalman.foundation.errors import RekalError
 
 _SECONDS = {"day": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-_MONTHS = {"month": 1, "year": 12}
+_MONTHS = {"month": 1, "year": 12, "business month": 1}
 
 
 def to_numbers(dates: Sequence[pd.DatetimeIndex]) -> tuple[list[np.ndarray], str, pd.Timestamp]:
@@ -26,7 +26,8 @@ def to_numbers(dates: Sequence[pd.DatetimeIndex]) -> tuple[list[np.ndarray], str
         dates: dates of each series without NaT, all of them without time zone or all in the same.
 
     Returns:
-        Numbers of each series; their unit: "year", "month", "business day", or the largest of
+        Numbers of each series; their unit: "year", "month", "business month" (the first or the last
+        business day of each), "business day", or the largest of
         "day", "h", "min", "s", "ms", "us" in which the median step is a whole number, or
         at least 1 (in a time zone "day" only where all dates have the same time of day);
         and the date that is zero, in the time zone of the dates.
@@ -55,8 +56,11 @@ def _count(
         [np.abs(_seconds(d[1:], origin) - _seconds(d[:-1], origin)) for d in dates]
     )
     interval = float(np.median(steps)) if len(steps) else 1.0
-    if days and interval >= 27.5 * 86400 and _same_place_in_month(everything):
+    same_place = interval >= 27.5 * 86400 and _same_place_in_month(everything)
+    if days and (same_place or (interval >= 27.5 * 86400 and _business_months(everything))):
         months = [np.asarray(12 * (d.year - origin.year) + d.month - origin.month) for d in dates]
+        if not same_place:
+            return [m.astype(float) for m in months], "business month"
         whole_years = all(np.all(m % 12 == 0) for m in months)
         per, unit = (12, "year") if whole_years else (1, "month")
         return [m.astype(float) / per for m in months], unit
@@ -118,6 +122,8 @@ def zone_of(dates: pd.DatetimeIndex) -> str | None:
 def _dates(numbers: np.ndarray, unit: str, origin: pd.Timestamp) -> pd.DatetimeIndex:
     if unit in _MONTHS:
         months = np.round(numbers * _MONTHS[unit]).astype(int)
+        if unit == "business month":
+            return _in_business_months(origin, months)
         dates = pd.DatetimeIndex([origin + pd.DateOffset(months=int(m)) for m in months])
         if origin.is_month_end and origin.day > 27:
             dates = dates + pd.offsets.MonthEnd(0)
@@ -151,6 +157,27 @@ def _business_days(dates: pd.DatetimeIndex) -> bool:
     """Over a week of dates, none on a weekend, all at the same time of day."""
     long_enough = np.ptp(dates.to_numpy()) > np.timedelta64(7, "D")
     return bool(long_enough and (dates.day_of_week < 5).all() and _same_clock(dates))
+
+
+def _business_months(dates: pd.DatetimeIndex) -> bool:
+    """All on the first business day of a month, or all on the last one, at the same time of day."""
+    first, last = _ends_of_months(dates.to_numpy().astype("datetime64[M]"))
+    days = dates.to_numpy().astype("datetime64[D]")
+    return bool(((days == first).all() or (days == last).all()) and _same_clock(dates))
+
+
+def _in_business_months(origin: pd.Timestamp, months: np.ndarray) -> pd.DatetimeIndex:
+    """The first or the last business day, which `origin` is, of months counted from its own."""
+    start = np.array([origin.to_datetime64()]).astype("datetime64[M]")
+    at_end = origin.normalize() == pd.Timestamp(_ends_of_months(start)[1][0])
+    first, last = _ends_of_months(start + months)
+    return pd.DatetimeIndex(last if at_end else first) + (origin - origin.normalize())
+
+
+def _ends_of_months(months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last business day of months."""
+    first = np.busday_offset(months.astype("datetime64[D]"), 0, roll="forward")
+    return first, np.busday_offset((months + 1).astype("datetime64[D]"), -1, roll="forward")
 
 
 def _same_clock(dates: pd.DatetimeIndex) -> bool:

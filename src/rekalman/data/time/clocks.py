@@ -26,6 +26,7 @@ _SIZES = {
 SECONDS = {name: size for size, names in _SIZES.items() for name in names.split()}
 """Lengths of the units of time by all their names; of months and years the mean."""
 SECONDS["business day"] = DAY
+SECONDS["business month"] = SECONDS["month"]
 
 
 def ratio(unit: str | None, other: str | None) -> float:

@@ -14,6 +14,7 @@ from rekalman.data.building import (
     shape_note,
 )
 from rekalman.data.padding import as_series, pad, padding_note
+from rekalman.data.tables.kind import FrameKind
 from rekalman.data.time.sampling import common_interval, regular_grid, steps_between, typical
 from rekalman.data.time.timeaxis import read_times
 from rekalman.foundation.arguments import real
@@ -70,7 +71,8 @@ def assemble(
     elif stamps is not None and irregular:
         steps, interval = irregular_steps(stamps, where)
     elif stamps is not None:
-        rows, interval, filled = grids(stamps, labels, where, unit)
+        shown = None if axis is None else [axis.written(time) for time in axis.times]
+        rows, interval, filled = grids(stamps, labels, where, unit, shown)
         notes += filled
         series = [place(item, r, np.nan) for item, r in zip(series, rows, strict=True)]
         seen = [place(item, r, False) for item, r in zip(seen, rows, strict=True)]
@@ -99,6 +101,7 @@ def assemble(
         "time_zone": None if axis is None else axis.zone,
         "interval": interval,
         "notes": notes if axis is None else (*axis.notes, *notes),
+        "frame_kind": FrameKind(time_type=None if axis is None else axis.type),
     }
 
 
@@ -115,7 +118,11 @@ def hold(item: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def grids(
-    times: Series, labels: Sequence[str] | None, where: str, unit: str | None
+    times: Series,
+    labels: Sequence[str] | None,
+    where: str,
+    unit: str | None,
+    shown: Sequence[Any] | None = None,
 ) -> tuple[list[np.ndarray], float, tuple[str, ...]]:
     """The regular grid of every series.
 
@@ -124,6 +131,7 @@ def grids(
         labels: what each series is called; default 1, 2, ...
         where: what the series belong to, the beginning of a message.
         unit: unit of the stamps.
+        shown: the stamps of each series as messages show them; default as numbers.
 
     Returns:
         The rows on the grid for each series, the common interval, and a note for each
@@ -131,9 +139,9 @@ def grids(
     """
     labels = [str(i + 1) for i in range(len(times))] if labels is None else labels
     result = []
-    for time, label in zip(times, labels, strict=True):
+    for i, (time, label) in enumerate(zip(times, labels, strict=True)):
         source = where if len(labels) == 1 else f"{where}, series '{label}'"
-        result.append(regular_grid(time, source, unit=unit))
+        result.append(regular_grid(time, source, None if shown is None else shown[i], unit=unit))
     interval = common_interval([grid.interval for grid in result], labels, where)
     notes = tuple(
         f"{grid.missing} missing rows were put into gaps of series '{label}'."

@@ -86,9 +86,14 @@ def steps_between(
     wrong = np.flatnonzero(differences <= 0)
     if len(wrong):
         i = int(wrong[0])
-        problem = "repeats" if differences[i] == 0 else "goes backwards"
+        same = np.flatnonzero(times[: i + 1] == times[i + 1])
+        if len(same):
+            raise RekalError(
+                f"{where}: rows {numbers[same[0]]} and {numbers[i + 1]} have the same time stamp "
+                f"({stamps[i + 1]}); leave one of them out, or name the column that separates several series."
+            )
         raise RekalError(
-            f"{where}: the time stamp of row {numbers[i + 1]} {problem} "
+            f"{where}: the time stamp of row {numbers[i + 1]} goes backwards "
             f"({stamps[i + 1]} after {stamps[i]}); stamps must increase from row to row, so sort "
             "the rows by time or name the column that separates several series."
         )
@@ -149,13 +154,21 @@ def regular_grid(
     return Grid(rows.astype(int), interval)
 
 
-def common_interval(intervals: Sequence[float | None], labels: Sequence[str], where: str) -> float:
+def common_interval(
+    intervals: Sequence[float | None],
+    labels: Sequence[str],
+    where: str,
+    unit: str | None = None,
+    steps: Sequence[str] | None = None,
+) -> float:
     """The one sampling interval of several series.
 
     Args:
         intervals: interval of each series, None where a series has a single sample.
         labels: what each series is called, for messages.
         where: what the series belong to, the beginning of an error message.
+        unit: unit of the intervals, for messages.
+        steps: a step of each series, such as "2024-01-01 to 2024-01-08", for messages.
 
     Returns:
         The median of the intervals.
@@ -163,14 +176,42 @@ def common_interval(intervals: Sequence[float | None], labels: Sequence[str], wh
     Raises:
         RekalError: two series are sampled at different intervals (more than 5 % apart).
     """
-    known = [(v, label) for v, label in zip(intervals, labels, strict=True) if v is not None]
+    known = [i for i, value in enumerate(intervals) if value is not None]
     if not known:
         return 1.0
-    median = typical(np.array([value for value, _ in known]))
-    for value, label in known:
-        if abs(value - median) > 0.05 * median:
-            raise RekalError(
-                f"{where}: series '{label}' has a sampling interval of {value:.6g} where others "
-                f"have {median:.6g}; all series must share one, so resample them first."
-            )
+    values = np.array([intervals[i] for i in known], dtype=float)
+    median = typical(values)
+    off = np.flatnonzero(np.abs(values - median) > 0.05 * median)
+    if len(off):
+        other = int(np.argmax(np.abs(values - values[off[0]])))
+        suffix = f" {unit}" if unit else ""
+        one, two = (
+            f"{intervals[i]:.6g}{suffix}" + (f" ({steps[i]})" if steps is not None else "")
+            for i in (known[off[0]], known[other])
+        )
+        raise RekalError(
+            f"{where}: series '{labels[known[off[0]]]}' has a sampling interval of {one} where series "
+            f"'{labels[known[other]]}' has {two}; all series must share one, so resample them first."
+        )
     return median
+
+
+def usual_step(times: np.ndarray, interval: float, stamps: Any) -> str:
+    """The two stamps of a step that is nearest to the sampling interval, for messages."""
+    i = int(np.argmin(np.abs(np.diff(times) - interval)))
+    return f"{stamps[i]} to {stamps[i + 1]}"
+
+
+def unequal_step(times: np.ndarray, interval: float) -> int | None:
+    """The step that is farthest from a whole number of sampling intervals, or None where all are equal.
+
+    Args:
+        times: stamps on a regular grid, jitter aside, shape (time,).
+        interval: the sampling interval.
+
+    Returns:
+        The place of the stamp before it.
+    """
+    ratio = np.diff(times) / interval
+    off = np.abs(ratio - np.round(ratio))
+    return None if len(off) == 0 or off.max() < 1e-6 else int(np.argmax(off))

@@ -22,6 +22,8 @@ NEAR = 0.85
 CALENDAR = {
     ("month", 1.0): 12,
     ("month", 3.0): 4,
+    ("business month", 1.0): 12,
+    ("business month", 3.0): 4,
     ("business day", 1.0): 5,
     ("day", 1.0): 7,
     ("h", 1.0): 24,
@@ -30,9 +32,9 @@ CALENDAR = {
 
 def season_of_year(data: Sequences) -> int | None:
     """Steps per year of monthly or quarterly dates, else None."""
-    if data.time_kind != "date" or data.time_unit != "month":
+    if data.time_kind != "date" or data.time_unit not in ("month", "business month"):
         return None
-    return CALENDAR.get(("month", data.interval or 0.0))
+    return CALENDAR.get((data.time_unit, data.interval or 0.0))
 
 
 def season_of(

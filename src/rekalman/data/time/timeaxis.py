@@ -27,6 +27,7 @@ class TimeAxis:
         origin: ISO date that is zero, with its offset from UTC where there is a time zone; None for numbers.
         zone: name of the time zone of dates, or None.
         notes: what was assumed, one sentence each.
+        type: of the stamps that were given, see `FrameKind.time_type`.
     """
 
     times: list[np.ndarray]
@@ -35,6 +36,11 @@ class TimeAxis:
     origin: str | None = None
     zone: str | None = None
     notes: tuple[str, ...] = ()
+    type: str | None = None
+
+    def written(self, numbers: np.ndarray) -> pd.Index:
+        """Stamps as a person writes them."""
+        return stamps_of(numbers, self.kind, self.unit, self.origin, self.zone)
 
 
 def axis_of(
@@ -107,7 +113,8 @@ def read_times(times: Any, unit: str | None) -> TimeAxis | None:
             "times are dates or time spans, which bring their unit: leave out time_unit."
         )
     axis = axis_of(result, "s", "times")
-    return dataclasses.replace(axis, notes=(*notes, *axis.notes))
+    kind = timecolumn.type_of(Table(items[0].rename("times").to_frame()), "times")
+    return dataclasses.replace(axis, notes=(*notes, *axis.notes), type=kind)
 
 
 def stamps_of(

@@ -1,6 +1,7 @@
 """The time column of a table: finding it, and reading numbers or dates from it."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,7 @@ from rekalman.data.time import dates as text_dates
 from rekalman.data.units import stem_of, time_unit_of
 from rekalman.foundation.errors import RekalError
 
-_WORDS = (
-    "t time times date dates datetime date_time timestamp timestamps time_stamp year month day hour"
-)
+_WORDS = "t time times date dates ds datetime date_time timestamp timestamps time_stamp year month day hour"
 _NAMES = frozenset(_WORDS.split())
 _AFFIX = re.compile(r"^(t|time|date)_|_(date|time|timestamp|datetime)$")
 _COUNTERS = frozenset(["", "rownames", "row", "row_names", "rowname", "index", "idx", "no", "step"])
@@ -94,7 +93,7 @@ def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
     numbers = column.numbers
     if date_format is None and not numbers.wrong.any():
         compact = None
-        if stem_of(str(name)).strip().lower() in _NAMES and not numbers.missing.any():
+        if means_time(name) and not numbers.missing.any():
             compact = text_dates.compact_dates(numbers.values)
         if compact is not None:
             note = f"Column '{name}' holds numbers such as {numbers.values[0]:.0f}, which were read as dates."
@@ -122,6 +121,23 @@ def read(table: Table, name: str, date_format: str | None = None) -> Stamps:
     )
 
 
+def means_time(name: str) -> bool:
+    """Whether a column is called as time is: t, time, date, ds and so on, with a unit or without."""
+    return stem_of(name).strip().lower() in _NAMES
+
+
+def type_of(table: Table, name: str) -> str | None:
+    """The type of time stamps, see `FrameKind.time_type`."""
+    kind = table.column(name).cells.dtype
+    if name in table.days:
+        return "day"
+    if isinstance(kind, pd.PeriodDtype):
+        return str(kind)
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        return f"datetime[{pd.DatetimeIndex(table.column(name).cells).unit}]"
+    return None
+
+
 def holds_dates(table: Table, name: str) -> bool:
     """True for dates, and for text of which most cells are dates, so that a wrong one is refused."""
     column = table.column(name)
@@ -138,7 +154,11 @@ def _is_dated(column: pd.Series) -> bool:
 
 def _as_index(column: pd.Series) -> pd.DatetimeIndex:
     if isinstance(column.dtype, pd.PeriodDtype):
-        return pd.DatetimeIndex(column.dt.to_timestamp())
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # periods of business days, which are read all the same
+            return pd.DatetimeIndex(column.dt.to_timestamp())
     return pd.DatetimeIndex(column)
 
 
