@@ -114,7 +114,8 @@ def evaluate(candidate: Candidate, task: Task, costs: bool = True) -> Evaluation
         if not scores.finite:
             raise RekalError("a forecast is not finite")
         assert learned is not None
-        update = learned.update_seconds(task.data.series(0)) if costs else None
+        timed = costs and candidate.group != "naive"  # whose updates are not worth the compilation
+        update = learned.update_seconds(task.data.series(0)) if timed else None
         size = learned.size() if costs else Size()
     except RekalError as error:
         return dataclasses.replace(result, failure=str(error), fit_seconds=fitting)

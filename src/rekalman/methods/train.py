@@ -58,6 +58,7 @@ def fit_method(
     from rekalman.fitting.backtesting import check_backtest
     from rekalman.foundation.arguments import seed_of
     from rekalman.methods.request import TrainingRequest
+    from rekalman.training.as_fit import with_first_state
     from rekalman.training.judging import backtested, judged
     from rekalman.training.transform import TransformChoice
 
@@ -88,7 +89,8 @@ def fit_method(
         )
         return train_on(method, request)
 
-    trained = judged(train(data, checkpoint=checkpoint), data, choice.advice(data))
+    trained = with_first_state(train(data, checkpoint=checkpoint), data)
+    trained = judged(trained, data, choice.advice(data))
     if not backtest or trained.history.stopped == "interrupted":
         return trained
     again = lambda part: train(part, "backtest: ", advise=False)  # noqa: E731

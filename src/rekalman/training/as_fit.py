@@ -47,7 +47,7 @@ def as_fit(
         kind: name of the method, or "own".
     """
     result, shift = trained.result, nats_of_scales(standardiser, data, diffuse)
-    fit = Fit(
+    return Fit(
         algorithm=trained.filtering.of(result.model, seed),
         standardiser=standardiser,
         history=History(
@@ -68,8 +68,18 @@ def as_fit(
         parameters=trained.parameters,
         uncertainty=trained.uncertainty,
     )
+
+
+def with_first_state(fit: Fit, data: Sequences) -> Fit:
+    """The same with the law of the first state of its training data, where the model starts diffuse.
+
+    Args:
+        fit: what was trained.
+        data: what it was trained on, in raw units.
+    """
     if not fit.algorithm.unknown:
         return fit
-    prepared = standardiser.rows(data).apply(data)
-    first = first_state(fit.algorithm, prepared, isinstance(standardiser, Panel))
+    scales = fit.standardiser
+    prepared = scales.rows(data).apply(data)
+    first = first_state(fit.algorithm, prepared, isinstance(scales, Panel))
     return dataclasses.replace(fit, first=first)
