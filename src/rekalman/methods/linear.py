@@ -51,7 +51,7 @@ class Linear(StateSpaceMethod):
     )
 
     states: int | None = option(
-        None, help="Number of states.", by_default="the number with the least BIC"
+        None, help="Number of states.", by_default="chosen by BIC and held-out data"
     )
 
     @classmethod
@@ -60,6 +60,14 @@ class Linear(StateSpaceMethod):
         from rekalman.methods.description import WEAK_PRIORS, Description, counted
 
         size, by = counted(fit.model.states, "state"), fit.algorithm.long_name
+        chosen = dict(fit.history.criteria)
+        if "lags" in chosen:
+            lags = counted(int(chosen["lags"]), "lag")
+            return Description(
+                "a linear model",
+                f"A vector autoregression of {lags} ({size}) by ridge regression, followed by {by}.",
+                (f'"{fit.kind}"',),
+            )
         return Description(
             "a linear model",
             f"{size}, trained on all data at once and followed by {by}.",
@@ -83,4 +91,6 @@ class Linear(StateSpaceMethod):
 
         learner = self.default_learner() if request.learner is None else request.learner
         following = self.filtering(request)
-        return train_linear(prepared, None, learner, self.states, following, report)
+        # An autoregression is learned by no learner, and without observation noise followed by no particles.
+        choosing = request.learner is None and following.kind == self.default_filter
+        return train_linear(prepared, None, learner, self.states, following, report, choosing)
