@@ -269,3 +269,22 @@ def test_many_states_settle_early_with_the_same_numbers(gap):
         many = kalman.run_batch(jnp.asarray(y)[None], jnp.asarray(mask))
         for name in ("mean", "cov", "prior_mean", "prior_cov", "log_evidence", "white"):
             np.testing.assert_allclose(getattr(many, name)[0], getattr(one, name), atol=1e-9)
+
+
+def test_many_states_are_smoothed_as_the_joint_law_says():
+    y, u, found, _ = driven_model(13)
+    y, u = y[:24], u[:24]
+    mask = np.random.default_rng(1).random(y.shape) > 0.4
+    with jax.enable_x64(True):
+        one = found.ridge
+        model = companion(
+            one.weights, one.intercept, one.cov, 13, y.mean(0), y.var(0), u.mean(0), 0.999, 1e-12
+        )  # fmt: skip
+        joint = JointGaussian(model, y, mask, u)
+        _, smoothed = rekalman.Kalman(model).smooth(
+            jnp.asarray(y), jnp.asarray(mask), jnp.asarray(u)
+        )
+    mean, cov = joint.given(24)
+    np.testing.assert_allclose(smoothed.mean, mean, atol=1e-6)
+    every = np.stack([cov[t, :, t] for t in range(24)])
+    np.testing.assert_allclose(smoothed.cov, every, atol=1e-6)
