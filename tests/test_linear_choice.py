@@ -94,3 +94,10 @@ def test_a_learner_that_was_asked_for_learns_a_state_space_model():
     data = Sequences.from_arrays(precise(200)[:, :1])
     fit = rekalman.fit(data, "linear", learner, progress=False)
     assert not fit.history.trials and fit.model.states <= 6
+
+
+def test_few_steps_say_nothing_against_a_state_space_model():
+    y = np.cumsum(np.random.default_rng(0).normal(size=(30, 1)), 0)
+    fit = rekalman.fit(Sequences.from_arrays(y), "linear", progress=False)
+    assert fit.history.trials[-1][0].startswith("autoregression")
+    assert not fit.history.criteria

@@ -144,7 +144,9 @@ def test_gaps_are_filtered_as_the_joint_law_says():
     mean, cov = joint.filtered()
     np.testing.assert_allclose(path.mean, mean, atol=1e-7)
     np.testing.assert_allclose(path.cov, cov, atol=1e-7)
-    assert float(path.log_evidence.sum()) == pytest.approx(joint.log_likelihood(), abs=1e-6)
+    assert float(np.asarray(path.log_evidence).sum()) == pytest.approx(
+        joint.log_likelihood(), abs=1e-6
+    )
 
 
 def test_an_explosive_autoregression_is_shrunk():

@@ -8,8 +8,9 @@ every series and judged by the log density of the rest, one step ahead.
    autoregression is.
 2. Unless the autoregression leads by `LEAD` nats per value, which EM has not been seen to make up, the best
    few orders are trained by EM and the one with the least BIC stands for them.
-3. The autoregression takes its place if it is better by `SURE` standard errors of the mean difference of
-   their log densities step by step (Diebold and Mariano 1995): among equals the one with fewer parameters.
+3. The autoregression takes its place if it is better by `SURE` standard error of the mean difference of their
+   log densities step by step (Diebold and Mariano 1995): among equals the one with fewer parameters, by the
+   rule of one standard error (Breiman et al. 1984).
 
 One column is quick: its orders are all trained.
 """
@@ -41,6 +42,8 @@ MOST_ORDER = 12  # states beyond which EM takes too long to be tried
 TRAINED = 3  # numbers of states that EM is tried with, of several columns
 LEAD = 0.15  # nats per value
 SURE = 1.0
+MANY, FEWEST = 50, 10
+"""Steps that judge, at least, for a lead to settle the matter, and for a comparison of any kind."""
 
 
 class LinearChoice(NamedTuple):
@@ -77,7 +80,8 @@ def choose_linear(prepared: Sequences, batch: Batch) -> LinearChoice:
     orders = ORDERS
     if prepared.observations > 1:
         best = screened(series, heads, _orders(prepared.observations))
-        if trials and best and trials[0][1] > best[0][1] + LEAD:
+        lead = trials[0][1] - best[0][1] if trials and best else 0.0
+        if lead > LEAD and hidden.sum() >= MANY:
             starts = [(f"{_states(states)}, subspace", score) for states, score in best]
             return LinearChoice(None, (*trials, *starts))
         orders = tuple(states for states, _ in best[:TRAINED]) or ORDERS
@@ -118,7 +122,7 @@ def _densities(model: LinearGaussian, batch: Batch) -> Float[np.ndarray, "batch 
 def _better(one: np.ndarray, other: np.ndarray, hidden: np.ndarray) -> bool:
     """Whether the first is surely better where the data were hidden."""
     gain = (one - other)[hidden]
-    return bool(gain.mean() > SURE * gain.std() / np.sqrt(max(1, len(gain))))
+    return len(gain) >= FEWEST and bool(gain.mean() > SURE * gain.std() / np.sqrt(len(gain)))
 
 
 def _states(count: int) -> str:
