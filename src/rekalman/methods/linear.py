@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Linear(StateSpaceMethod):
     r"""The model `x_t = A x_{t-1} + B u_t + c + w_t`, `y_t = C x_t + D u_t + d + v_t`.
 
-    Where neither a number of states nor a learner is given, a vector autoregression (`RidgeAR`) takes its place
-    if that predicts the last fifth of the data better; `fit.history.trials` has the scores of all candidates.
+    Where neither states nor a learner are given, a vector autoregression (`RidgeAR`) takes its place
+    if that predicts the last fifth of the data better; `fit.history.trials` has the scores of all.
 
     Examples:
         >>> import rekalman
