@@ -98,6 +98,7 @@ def test_rows_with_a_gap_are_left_out():
     seen[4, 1] = False
     whole, part = lagged([(y, u)], None, 2), lagged([(y, u)], [seen], 2)
     assert len(whole.targets) == 10 and len(part.targets) == 7
+    assert len(lagged([(y, u)], [seen], 2, gaps=True).targets) == 9
     two = lagged([(y, u), (y[:2], u[:2]), (y, u)], [seen, seen[:2], seen], 2)
     np.testing.assert_array_equal(two.targets, np.vstack([part.targets, part.targets]))
 
@@ -143,7 +144,9 @@ def test_gaps_are_filtered_as_the_joint_law_says():
     mean, cov = joint.filtered()
     np.testing.assert_allclose(path.mean, mean, atol=1e-7)
     np.testing.assert_allclose(path.cov, cov, atol=1e-7)
-    assert float(path.log_evidence.sum()) == pytest.approx(joint.log_likelihood(), abs=1e-6)
+    assert float(np.asarray(path.log_evidence).sum()) == pytest.approx(
+        joint.log_likelihood(), abs=1e-6
+    )
 
 
 def test_an_explosive_autoregression_is_shrunk():
@@ -234,7 +237,7 @@ def test_several_series_and_few_samples():
     one = rekalman.fit(Sequences.from_arrays([y[:100], y[100:160]]), "ridge-ar", progress=False)
     assert one.forecast(Sequences.from_arrays([y[:100], y[100:160]]), 2).mean.shape[0] == 2
     few = rekalman.fit(Sequences.from_arrays(y[:12]), "ridge-ar", progress=False)
-    assert few.model.states == 2
+    assert few.model.states <= 4
     nile = rekalman.load_example("nile")
     assert np.isfinite(rekalman.fit(nile, "ridge-ar", progress=False).forecast(nile, 5).std).all()
 
@@ -268,3 +271,22 @@ def test_many_states_settle_early_with_the_same_numbers(gap):
         many = kalman.run_batch(jnp.asarray(y)[None], jnp.asarray(mask))
         for name in ("mean", "cov", "prior_mean", "prior_cov", "log_evidence", "white"):
             np.testing.assert_allclose(getattr(many, name)[0], getattr(one, name), atol=1e-9)
+
+
+def test_many_states_are_smoothed_as_the_joint_law_says():
+    y, u, found, _ = driven_model(13)
+    y, u = y[:24], u[:24]
+    mask = np.random.default_rng(1).random(y.shape) > 0.4
+    with jax.enable_x64(True):
+        one = found.ridge
+        model = companion(
+            one.weights, one.intercept, one.cov, 13, y.mean(0), y.var(0), u.mean(0), 0.999, 1e-12
+        )  # fmt: skip
+        joint = JointGaussian(model, y, mask, u)
+        _, smoothed = rekalman.Kalman(model).smooth(
+            jnp.asarray(y), jnp.asarray(mask), jnp.asarray(u)
+        )
+    mean, cov = joint.given(24)
+    np.testing.assert_allclose(smoothed.mean, mean, atol=1e-6)
+    every = np.stack([cov[t, :, t] for t in range(24)])
+    np.testing.assert_allclose(smoothed.cov, every, atol=1e-6)

@@ -33,8 +33,8 @@ class History(eqx.Module):
     Attributes:
         log_likelihood: training log-likelihood per iteration, in nats of the raw units; none of a network,
             which is trained with steps hidden.
-        trials: (name of the start, held-out log-likelihood in nats per observed entry), best first;
-            empty when there was one start only.
+        trials: (name of the start or candidate, held-out log-likelihood in nats per observed entry), the one
+            that was kept first; empty when there was one only.
         stopped: a key of `REASONS`.
         seconds: wall time of the training.
         entries: number of observed entries trained on.
@@ -103,7 +103,7 @@ class History(eqx.Module):
             lines.append(f"linear part     {self.linear}; {self._worth()}")
         if self.trials:
             held = ", ".join(f"{name} {score:.3f}" for name, score in self.trials)
-            lines.append(f"starts          {held} (held-out nats per value, the best was kept)")
+            lines.append(f"starts          {held} (held-out nats per value, the first was kept)")
         if self.criteria:
             figures = ", ".join(
                 f"{name} {value:.2f}" if abs(value) >= 1 else f"{name} {value:.2g}"

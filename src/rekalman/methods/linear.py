@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class Linear(StateSpaceMethod):
     r"""The model `x_t = A x_{t-1} + B u_t + c + w_t`, `y_t = C x_t + D u_t + d + v_t`.
 
+    Where neither states nor a learner are given, a vector autoregression (`RidgeAR`) takes its place
+    if that predicts the last fifth of the data better; `fit.history.trials` has the scores of all.
+
     Examples:
         >>> import rekalman
         >>> rekalman.methods.Linear(states=4).options
@@ -52,7 +55,7 @@ class Linear(StateSpaceMethod):
     )
 
     states: int | None = option(
-        None, help="Number of states.", by_default="the number with the least BIC"
+        None, help="Number of states.", by_default="chosen by BIC and held-out data"
     )
 
     @classmethod
@@ -61,6 +64,14 @@ class Linear(StateSpaceMethod):
         from rekalman.methods.description import WEAK_PRIORS, Description, counted
 
         size, by = counted(fit.model.states, "state"), fit.algorithm.long_name
+        chosen = dict(fit.history.criteria)
+        if "lags" in chosen:
+            lags = counted(int(chosen["lags"]), "lag")
+            return Description(
+                "a linear model",
+                f"A vector autoregression of {lags} ({size}) by ridge regression, followed by {by}.",
+                (f'"{fit.kind}"',),
+            )
         return Description(
             "a linear model",
             f"{size}, trained on all data at once and followed by {by}.",
@@ -84,4 +95,6 @@ class Linear(StateSpaceMethod):
 
         learner = self.default_learner() if request.learner is None else request.learner
         following = self.filtering(request)
-        return train_linear(prepared, None, learner, self.states, following, report)
+        # An autoregression is learned by no learner, and without observation noise followed by no particles.
+        choosing = request.learner is None and following.kind == self.default_filter
+        return train_linear(prepared, None, learner, self.states, following, report, choosing)

@@ -37,12 +37,13 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from rekalman.filters.kalman.diffuse import moved_basis
 from rekalman.filters.kalman.forms import RootForm
 from rekalman.filters.kalman.gains import ROUNDING, Gains
 from rekalman.filters.kalman.means import Means, small
+from rekalman.filters.kalman.solution import MANY_STATES
 from rekalman.filters.kalman.system import LinearSystem, at
 from rekalman.models.roots import square_root, triangular
 from rekalman.smoothers.adjoint import LinearSmoothed, smooth_linear
@@ -109,13 +110,28 @@ def smooth_root(
     exact = variances == 0
     if basis is not None:
         exact = exact & (basis == 0).all(2)
-    root = jnp.where(exact[:, :, None], 0.0, square_root(whole.cov))
     return LinearSmoothed(
         mean=jnp.where(gains_only, x, whole.mean),
-        cov=jnp.where(gains_only, cov, small(root, root.mT)),
+        cov=jnp.where(gains_only, cov, _sound(whole.cov, exact)),
         lag=jnp.where(gains_only, lag, whole.lag),
         unknown=whole.unknown,
     )
+
+
+def _sound(
+    cov: Float[Array, "steps n n"], exact: Bool[Array, "steps n"]
+) -> Float[Array, "steps n n"]:
+    """Covariances of a difference without what rounding left of them.
+
+    Their roots say it best. Those of many states would take longer than all else; in double precision what is
+    known exactly and variances below zero are set to zero then.
+    """
+    n = cov.shape[-1]
+    if n < MANY_STATES or cov.dtype != jnp.float64:
+        root = jnp.where(exact[:, :, None], 0.0, square_root(cov))
+        return small(root, root.mT)
+    void = exact | (jnp.diagonal(cov, axis1=1, axis2=2) <= 0)
+    return jnp.where(void[:, :, None] | void[:, None, :], 0.0, cov)
 
 
 def row_squares(S: Float[Array, "steps n n"]) -> Float[Array, "steps n"]:

@@ -24,6 +24,7 @@ from rekalman.datasets.sysid import WARM_UP, Benchmark, Split, load_benchmark
 from rekalman.learners.batch import as_batch
 from rekalman.learners.driven.simulation_error import SimulationError
 from rekalman.learners.driven.simulation_starts import Kind, simulation_start
+from rekalman.methods import Linear
 from rekalman.simulation.free_run import free_run
 from rekalman.studies.base import Row, StudyOptions, StudyResult
 from rekalman.verbs.fit import fit
@@ -123,7 +124,8 @@ def trained(kind: Kind, split: Split, setting: Setting, seed: int) -> dict[str, 
 
 def one_step(split: Split) -> list[float]:
     """Scores of a linear model trained by EM, its number of states chosen by BIC."""
-    made = fit(split.train, "linear", progress=False)
+    method = Linear()
+    made = fit(split.train, method, method.default_learner(), progress=False)
     return errors(run_raw(made.model, made.standardiser.alone(split.test), split.test), split.test)
 
 

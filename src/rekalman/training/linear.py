@@ -25,6 +25,8 @@ from rekalman.learners.start.order import choose_order
 from rekalman.models.continuous import LinearContinuous
 from rekalman.models.linear import LinearGaussian
 from rekalman.numerics.precision import modelling_dtype
+from rekalman.training.linear_choice import choose_linear
+from rekalman.training.ridge_ar import train_ridge_ar
 
 
 def train_linear(
@@ -34,6 +36,7 @@ def train_linear(
     states: int | None,
     following: Filtering,
     report: Report | None,
+    choosing: bool = False,
 ) -> Trained:
     """Train a linear Gaussian model by EM, or by maximum likelihood, as one in continuous time is.
 
@@ -44,20 +47,28 @@ def train_linear(
         states: number of states of the subspace start, or None for the number with the least BIC.
         following: what filters the trained model.
         report: called after each iteration.
+        choosing: whether an autoregression may take the place of a state-space model, where no number of
+            states is given (`linear_choice.py`).
     """
 
     def notify(progress: Progress) -> None:
         if report is not None:
             report("training", progress)
 
+    trials: tuple[tuple[str, float], ...] = ()
     with jax.enable_x64(True):
         batch = as_batch(prepared, model)
         if model is not None:
             start = _in(jnp.float64, model)
         elif states is not None:
             start = linear_start(prepared, states)
+        elif choosing:
+            start, trials = choose_linear(prepared, batch)
         else:
             start = choose_order(batch).by_bic.model
+    if start is None:
+        return train_ridge_ar(prepared, None, None, following)._replace(trials=trials)
+    with jax.enable_x64(True):
         following.of(start)  # refused before the work, not after
         check_batch_memory(start.states, batch)
         if model is None and isinstance(learner, EM):
@@ -67,7 +78,7 @@ def train_linear(
         if isinstance(result, Estimate):
             uncertainty, starts = estimated(result, prepared.interval), result.starts
     result = replace(result, model=_in(modelling_dtype(), result.model))
-    return Trained(result, following, uncertainty=uncertainty, starts=starts)
+    return Trained(result, following, trials, uncertainty=uncertainty, starts=starts)
 
 
 def _safe(em: EM) -> EM:

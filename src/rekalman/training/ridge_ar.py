@@ -47,16 +47,7 @@ def train_ridge_ar(
     """
     since = time.perf_counter()
     series, observed = series_of(prepared)
-    tried = range(most_lags(series), 0, -1) if lags is None else (lags,)
-    most = next((each for each in tried if enough(series, observed, each)), None)
-    complete = most is not None
-    chosen = ridge_ar(
-        series,
-        observed if complete else None,
-        lags=lags,
-        most=most or tried[0],
-        penalty=penalty,
-    )
+    chosen, complete = chosen_autoregression(series, observed, lags, penalty)
     model = model_of(chosen, series)
     following.of(model)  # refused before the work, not after
     batch = as_batch(prepared, model)
@@ -72,7 +63,7 @@ def train_ridge_ar(
     return Trained(
         TrainResult(model, history),
         following,
-        trials=tuple((_lags(each), score) for each, score in held_out),
+        trials=tuple((lags_of(each), score) for each, score in held_out),
         criteria=(("lags", float(chosen.lags)), ("penalty", chosen.ridge.penalty)),
     )
 
@@ -84,6 +75,32 @@ def series_of(prepared: Sequences) -> tuple[list[Series], list[np.ndarray]]:
     mask = np.asarray(prepared.mask)
     series = as_series(np.asarray(prepared.values), mask, inputs, lengths)
     return series, [seen[:length] for seen, length in zip(mask, lengths, strict=True)]
+
+
+def chosen_autoregression(
+    series: list[Series],
+    observed: list[np.ndarray],
+    lags: int | None = None,
+    penalty: float | None = None,
+) -> tuple[RidgeAR, bool]:
+    """The regression, and whether all its rows were observed.
+
+    Args:
+        series: outputs and inputs of each series, gaps interpolated.
+        observed: True where an output was observed.
+        lags: their number, or None.
+        penalty: of the regression, or None.
+
+    Raises:
+        RekalError: there are too few windows.
+    """
+    tried = range(most_lags(series), 0, -1) if lags is None else (lags,)
+    most = next((each for each in tried if enough(series, observed, each)), None)
+    complete, most = most is not None, most or tried[0]
+    rows = lagged(series, observed, most, gaps=True).features
+    seen = observed if complete or len(rows) >= ROWS_PER_FEATURE * rows.shape[1] else None
+    chosen = ridge_ar(series, seen, gaps=not complete, lags=lags, most=most, penalty=penalty)
+    return chosen, complete
 
 
 def most_lags(series: list[Series]) -> int:
@@ -134,5 +151,6 @@ def _with_noise(model: LinearGaussian, path: GaussianPath) -> LinearGaussian:
         return eqx.tree_at(lambda m: m.Q, model, model.Q * scale)
 
 
-def _lags(count: int) -> str:
+def lags_of(count: int) -> str:
+    """So many lags, in words."""
     return f"{count} lag{'' if count == 1 else 's'}"

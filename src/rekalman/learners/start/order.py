@@ -41,6 +41,7 @@ class Order(NamedTuple):
         bic: Schwarz's criterion; smaller is better.
         held_out: log-likelihood of the held-out part per entry, in nats; larger is better.
         model: the model learned from all data.
+        blind: the model learned without the held-out part.
     """
 
     states: int
@@ -50,6 +51,7 @@ class Order(NamedTuple):
     bic: float
     held_out: float
     model: LinearGaussian
+    blind: LinearGaussian
 
 
 class Orders(NamedTuple):
@@ -77,7 +79,7 @@ class Orders(NamedTuple):
         import pandas as pd
 
         rows = [order._asdict() for order in self.candidates]
-        return pd.DataFrame(rows).drop(columns="model").set_index("states")
+        return pd.DataFrame(rows).drop(columns=["model", "blind"]).set_index("states")
 
     def summary(self) -> str:
         """The table as text; the best of each column is marked."""
@@ -158,6 +160,7 @@ def _candidate(batch: Batch, train: Batch, states: int, iterations: int) -> Orde
         bic=-2 * value + size * float(np.log(steps)),
         held_out=float(after - before) / entries,
         model=model,
+        blind=blind,
     )
 
 

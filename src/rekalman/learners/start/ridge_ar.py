@@ -17,7 +17,7 @@ uncorrelated, as those of an autoregression with lags enough are, this is a vali
 (Bergmeir, Hyndman and Koo 2018).
 
 The number of lags is the one whose model of the first rows predicts the last ones best: dynamics that drift
-make rows in between easier than those to come.
+make rows in between easier than those to come. There the errors of each output have a variance of their own.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def ridge_ar(
     series: Sequence[Series],
     observed: Sequence[np.ndarray] | None = None,
     *,
+    gaps: bool = False,
     lags: int | None = None,
     most: int = 12,
     penalty: float | None = None,
@@ -115,6 +116,7 @@ def ridge_ar(
         series: outputs `(steps, obs)` without gaps and inputs `(steps, inputs)` of each series, standardised.
         observed: True where an entry was observed, of each series; rows with another one are left out. None
             takes all.
+        gaps: whether rows are left out only where an entry of the target was not observed.
         lags: their number, or None for that under which the last rows are most likely.
         most: the largest number that is tried.
         penalty: of the coefficients of lag 1, as a share of the number of rows, or None for that under which
@@ -125,7 +127,7 @@ def ridge_ar(
     """
     inputs = series[0][1].shape[1]
     most = most if lags is None else lags
-    whole = lagged(series, observed, most)
+    whole = lagged(series, observed, most, gaps)
     if len(whole.targets) < 3:
         raise RekalError(
             f"an autoregression of {most} lags needs at least 3 windows of {most + 1} steps, of which the "
@@ -139,21 +141,31 @@ def ridge_ar(
             for each in range(1, most + 1)
         )
         lags = max(candidates, key=lambda pair: pair[1])[0]
-    rows = lagged(series, observed, lags)
+    rows = lagged(series, observed, lags, gaps)
     return RidgeAR(lags, ridge(rows, lags, penalties), candidates, len(rows.targets))
 
 
 def held_out(rows: Rows, lags: int, penalties: Sequence[float]) -> float:
-    """Log density of the last rows under a model of the others, in nats per value."""
+    """Log density of the last rows under a model of the others, in nats per value.
+
+    The variance of each output's errors is that of the last rows themselves: where they are calmer or wilder
+    than the others, coefficients are compared all the same.
+    """
     early = rows.subset(~rows.late)
     if len(early.targets) < 3 or not rows.late.any():
         return ridge(rows, lags, penalties).score
-    model = ridge(early, lags, penalties)
-    return log_score(model.errors(rows.subset(rows.late)), model.cov)
+    errors = ridge(early, lags, penalties).errors(rows.subset(rows.late))
+    variances = np.maximum((errors * errors).mean(0), np.finfo(float).tiny)
+    return -0.5 * float((np.log(2 * np.pi * variances) + 1).mean())
 
 
-def lagged(series: Sequence[Series], observed: Sequence[np.ndarray] | None, lags: int) -> Rows:
-    """The rows of a regression on so many lags, of all series."""
+def lagged(
+    series: Sequence[Series],
+    observed: Sequence[np.ndarray] | None,
+    lags: int,
+    gaps: bool = False,
+) -> Rows:
+    """The rows of a regression on so many lags, of all series (arguments as for `ridge_ar`)."""
     parts = []
     for i, (y, u) in enumerate(series):
         count = len(y) - lags
@@ -168,7 +180,7 @@ def lagged(series: Sequence[Series], observed: Sequence[np.ndarray] | None, lags
         complete = np.ones(count, bool)
         if observed is not None:
             seen = np.all(observed[i], axis=1)
-            for lag in range(lags + 1):
+            for lag in range(1 if gaps else lags + 1):
                 complete &= seen[lags - lag :][:count]
         parts.append(Rows(np.hstack(each), y[lags:], late).subset(complete))
     if not parts:
