@@ -31,7 +31,7 @@ IMAGE_NAME = '<img src=x onerror="window.injected=2">'
 
 def train(data: Sequences, **options) -> Fit:
     learner = EM(particles=20, iterations=3)
-    made = fit(data, learner=learner, states=2, restarts=1, progress=False, **options)
+    made = fit(data, "em-rnn", learner=learner, states=2, restarts=1, progress=False, **options)
     return dataclasses.replace(made, algorithm=dataclasses.replace(made.algorithm, particles=40))
 
 

@@ -75,6 +75,7 @@ def run_once(seed: int, setting: Setting) -> Outcome:
     )
     result = fit(
         train,
+        "em-rnn",
         learner=learner,
         states=setting.states,
         restarts=setting.restarts,
