@@ -46,7 +46,7 @@ def comparison_html(comparison: Comparison) -> str:
         page.figure(
             horizon_figure(c),
             f"<b>Scaled CRPS</b> by steps ahead, the lower the better. Bars are 90 % intervals of the "
-            f"difference from {text(c.reference)}, the best naive forecast (dashed).",
+            f"difference from {text(c.reference)}, {c.reference_is} (dashed).",
         )
     )
     page.heading("Forecasts and calibration")
