@@ -20,6 +20,7 @@ from rekalman.comparison.selection import candidates_of
 from rekalman.comparison.trained_methods import LearnedFit, TrainedMethod
 from rekalman.core.metrics import crps_gaussian, energy_score
 from rekalman.data.slicing import beginnings
+from rekalman.report.comparison import comparison_html
 
 NILE = rekalman.load_example("nile")
 NAIVE = ("naive", "drift", "mean")
@@ -114,6 +115,7 @@ def test_several_columns_and_series_are_averaged_in_their_own_units():
     pooled = np.average(own["scaled_crps"], weights=own["count"])
     assert pooled == pytest.approx(average["scaled_crps"], rel=1e-9)
     assert comparison.scores("naive").series.tolist() == [0] * 15 + [1] * 13
+    assert "the column 'y1' of the series '1', each" in comparison_html(comparison)
 
 
 def test_what_does_not_apply_says_why_and_the_rest_goes_on():
