@@ -10,6 +10,7 @@ import pytest
 import rekalman
 from rekalman.comparison.choice import choose
 from rekalman.comparison.shortlist import shortlist
+from rekalman.data.time.seasons import season_of
 
 NILE = rekalman.load_example("nile")
 
@@ -62,6 +63,14 @@ def test_a_budget_makes_the_list_shorter_and_leaves_the_naive_ones():
 def test_too_few_samples_are_not_compared():
     fit = rekalman.fit(noise(10), progress=False)
     assert fit.kind == "local-level" and "too few samples" in fit.history.choice
+
+
+def test_a_season_of_the_test_alone_is_not_on_the_list():
+    values = np.random.default_rng(0).normal(size=120)
+    values[90:] += 100 * np.sin(np.arange(30) * 2 * np.pi / 6)
+    data = rekalman.Sequences.from_arrays(values)
+    assert season_of(data) == 6
+    assert [each.name for each in choose(data, 1e-3).evaluations] == ["naive", "mean", "drift"]
 
 
 REFUSED = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,12 @@ from typer.testing import CliRunner
 
 import rekalman
 from rekalman.cli.app import app
+from rekalman.comparison import running
 from rekalman.comparison.selection import candidates_of
+from rekalman.comparison.trained_methods import LearnedFit, TrainedMethod
 from rekalman.core.metrics import crps_gaussian, energy_score
 from rekalman.data.slicing import beginnings
+from rekalman.report.comparison import comparison_html
 
 NILE = rekalman.load_example("nile")
 NAIVE = ("naive", "drift", "mean")
@@ -110,6 +115,7 @@ def test_several_columns_and_series_are_averaged_in_their_own_units():
     pooled = np.average(own["scaled_crps"], weights=own["count"])
     assert pooled == pytest.approx(average["scaled_crps"], rel=1e-9)
     assert comparison.scores("naive").series.tolist() == [0] * 15 + [1] * 13
+    assert "the column 'y1' of the series '1', each" in comparison_html(comparison)
 
 
 def test_what_does_not_apply_says_why_and_the_rest_goes_on():
@@ -137,6 +143,82 @@ def test_what_does_not_apply_says_why_and_the_rest_goes_on():
     assert "broken: it breaks" in comparison.summary()
 
 
+@pytest.mark.returns_nan("the forecasts of a candidate are NaN")
+def test_a_forecast_that_is_no_number_is_a_failure():
+    class Unknown(LearnedFit):
+        def roll(self, *given: Any) -> Any:
+            made = super().roll(*given)
+            return dataclasses.replace(made, means=np.asarray(made.means) * np.nan)
+
+    class Broken(TrainedMethod):
+        def learn(self, data: Any, seed: int, tick: Any) -> Any:
+            learned = super().learn(data, seed, tick)
+            return Unknown(learned.fit, learned.fitting)
+
+    broken = Broken(rekalman.methods.Mean(), "broken")
+    comparison = compared(models=["naive", broken], horizons=2)
+    assert comparison.failures == (("broken", "a forecast is not finite"),)
+
+
+def test_an_interrupted_training_is_not_judged_as_if_it_were_finished():
+    calls = []
+
+    def tick() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        TrainedMethod(rekalman.methods.Linear()).learn(NILE, 0, tick)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (BrokenProcessPool(), rekalman.RekalError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+)
+def test_what_ends_a_process_ends_the_comparison(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, raised: type[BaseException]
+):
+    class Pool(ThreadPoolExecutor):
+        waits = True
+
+        def __init__(self, jobs: int, **more: Any):
+            super().__init__(1)
+
+        def submit(self, *given: Any) -> Any:  # type: ignore[override]
+            result: Future[Any] = Future()
+            result.set_exception(error)
+            return result
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            Pool.waits &= not cancel_futures
+
+    monkeypatch.setattr(running, "ProcessPoolExecutor", Pool)
+    with pytest.raises(raised):
+        compared(jobs=2)
+    assert Pool.waits == (raised is rekalman.RekalError)
+
+
+def test_peers_forecast_each_series_by_its_own_model():
+    pytest.importorskip("statsforecast")
+    walks = [np.asarray(short(steps=n).values)[0] * n for n in (24, 24, 40)]
+    scores = []
+    for order in ([2, 0], [0, 2]):  # late forecasts are of the long series alone
+        data = rekalman.Sequences.from_arrays([walks[i] for i in order])
+        comparison = compared(data, ["AutoETS"], horizons=1, refit=4)
+        scores.append(comparison.scores("AutoETS").take(order.index(2)).width_50)
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-6)
+
+
+def test_a_method_alone_is_not_called_naive():
+    comparison = compared(models="local-level", horizons=1)
+    assert "nothing to compare it with" in comparison.verdict
+    assert "naive forecast was made" in comparison.summary()
+
+
 def test_processes_give_the_same_figures():
     data = rekalman.Sequences.from_arrays([np.asarray(short(i).values)[0] for i in range(3)])
     one, two = compared(data, horizons=2), compared(data, horizons=2, jobs=2)
@@ -154,6 +236,16 @@ def test_the_best_is_trained_on_everything():
         comparison.fit("AutoARIMA")
 
 
+def with_gap(start: int, stop: int, columns: int = 1) -> rekalman.Sequences:
+    """A random walk whose last column is not seen for a while."""
+    values = np.array(short(columns=columns).values)[0]
+    values[start:stop, -1] = np.nan
+    return rekalman.Sequences.from_arrays(values)
+
+
+IRREGULAR = rekalman.Sequences.from_arrays(
+    np.asarray(short().values)[0], times=np.arange(60) ** 1.1, irregular=True
+)
 REFUSED = {
     "leaves 1 origins": {"test": 1},
     "longer than the test of 10": {"test": 10, "horizons": 11},
@@ -168,6 +260,12 @@ REFUSED = {
     "jobs must be at least 1": {"jobs": 0},
     "there is no model": {"models": []},
     "a model to compare is": {"models": [3]},
+    r"compare Naive\(\)": {"models": [rekalman.methods.Naive]},
+    "but is inf": {"test": float("inf")},
+    "needs more samples to learn from": {"period": 75},
+    "the series are irregular": {"data": IRREGULAR, "period": 7},
+    "all values of the test are missing": {"data": with_gap(45, 60)},
+    "the data before the test: column 'y2' has no value": {"data": with_gap(0, 45, 2)},
 }
 
 

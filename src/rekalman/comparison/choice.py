@@ -53,10 +53,11 @@ def choose(
         seed: start of all randomness.
         report: told of each method: done, all, its name.
     """
-    season = None if data.dt is not None else season_of(data)
     try:
+        first = Plan.of(data, 1, TEST).first
+        training = beginnings(data, first)
+        season = None if data.dt is not None else season_of(training)
         plan = Plan.of(data, None, TEST, season=season)
-        training = beginnings(data, plan.first)
         check_learnable(training, "the data without their last quarter")
     except RekalError as error:
         return Choice(

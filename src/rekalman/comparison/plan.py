@@ -155,7 +155,8 @@ def _tested(lengths: np.ndarray, test: int | float) -> np.ndarray:
     Raises:
         RekalError: `test` is neither a share nor a number of samples.
     """
-    if isinstance(test, bool) or not isinstance(test, int | float | np.number) or not test > 0:
+    numeric = isinstance(test, int | float | np.number) and not isinstance(test, bool)
+    if not numeric or not 0 < test < np.inf:
         raise RekalError(
             f"test is a share of the data between 0 and 1 or a number of samples, but is {test!r}"
         )

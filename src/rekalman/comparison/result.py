@@ -101,6 +101,16 @@ class Comparison:
         return naive[0] if naive else self.names[-1]
 
     @property
+    def reference_is(self) -> str:
+        """What the reference is, in words."""
+        naive = self.evaluation(self.reference).group == "naive"
+        return (
+            "the best naive forecast"
+            if naive
+            else "the last of them, for no naive forecast was made"
+        )
+
+    @property
     def candidates_by_rank(self) -> tuple[Candidate, ...]:
         """The candidates behind `names`."""
         known = {each.name: each for each in self.candidates}
@@ -203,7 +213,7 @@ class Comparison:
         """
         import pandas as pd
 
-        groups = (by,) if isinstance(by, str) else tuple(by)
+        groups = (by,) if isinstance(by, str) else tuple(by or ())
         rows = []
         for name in self.names:
             about = {"method": name, "group": self.evaluation(name).group}

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from rekalman.comparison.candidate import Candidate
 from rekalman.comparison.evaluation import Evaluation, Task, evaluate, joined
 from rekalman.comparison.progress import Report
+from rekalman.foundation.errors import RekalError
 
 
 def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -61,7 +63,12 @@ def _one_by_one(
 def _spread(
     candidates: Sequence[Candidate], task: Task, jobs: int, report: Report | None
 ) -> tuple[list[Evaluation], list[str]]:
-    """The same in spawned processes; a candidate that learns each series by itself is split over them."""
+    """The same in spawned processes; a candidate that learns each series by itself is split over them.
+
+    Raises:
+        RekalError: a process ended by itself.
+        KeyboardInterrupt: Ctrl-C; what waits for its turn does not get it.
+    """
     every = np.arange(task.data.batch)
     parts: dict[int, list[tuple[np.ndarray, Evaluation]]] = {}
     unreached: set[int] = set()
@@ -75,15 +82,24 @@ def _spread(
             for which in np.array_split(every, split):
                 own = task if split == 1 else task.of_series(which)
                 waiting[pool.submit(_in_turn, candidate, own)] = i, which
-        for future in as_completed(waiting):
-            i, which = waiting[future]
-            result = future.result()
-            if result is None:
-                unreached.add(i)
-            else:
-                parts.setdefault(i, []).append((which, result))
-            if report is not None:
-                report(len(parts), len(candidates), candidates[i].name)
+        try:
+            for future in as_completed(waiting):
+                i, which = waiting[future]
+                result = future.result()
+                if result is None:
+                    unreached.add(i)
+                else:
+                    parts.setdefault(i, []).append((which, result))
+                if report is not None:
+                    report(len(parts), len(candidates), candidates[i].name)
+        except BrokenProcessPool as error:
+            raise RekalError(
+                "a process of the comparison ended by itself: memory may be short, or a script needs "
+                'if __name__ == "__main__": before it compares; jobs=1 works without processes'
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     evaluations = [
         joined(sorted(parts[i], key=lambda part: part[0][0]))
         for i in sorted(parts)

@@ -27,7 +27,8 @@ class Scores:
     Attributes:
         series: which series each origin belongs to, counted from 0.
         origin: the step after whose observation the forecast was made.
-        crps: continuous ranked probability score, in the unit of the column.
+        crps: continuous ranked probability score, in the unit of the column; infinite where a forecast is not
+            a number.
         log_score: log density of what came true, in nats; the higher the better.
         error: mean of the forecast minus what came true.
         pit: probability that the forecast gave to values below what came true.
@@ -79,7 +80,7 @@ class Scores:
         return cls(
             series=rows if series is None else np.asarray(series)[rows],
             origin=np.asarray(forecast.origins),
-            crps=where(forecast.crps(y)),
+            crps=where(np.nan_to_num(forecast.crps(y), nan=np.inf, posinf=np.inf)),
             log_score=where(forecast.log_score(y)),
             error=where(np.asarray(forecast.mean) - y),
             pit=where(forecast.cdf(y)),
@@ -110,7 +111,7 @@ class Scores:
     @property
     def finite(self) -> bool:
         """Whether every observed entry has a score."""
-        return bool((np.isfinite(self.crps) == np.isfinite(self.pit)).all())
+        return not (np.isinf(self.crps) | (np.isnan(self.crps) != np.isnan(self.pit))).any()
 
 
 def naive_scale(

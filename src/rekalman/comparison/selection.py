@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -43,7 +43,7 @@ def candidates_of(models: str | Sequence[Any] | None, season: int | None) -> lis
     elif isinstance(models, str):
         given = [each.strip() for each in models.split(",") if each.strip()]
     else:
-        given = [models] if isinstance(models, Method) else list(models)
+        given = list(models) if isinstance(models, Iterable) else [models]
     if not given:
         raise RekalError("there is no model to compare: name some, or leave models out")
     chosen: dict[str, Candidate] = {}
@@ -63,6 +63,8 @@ def _one(model: Any, season: int | None) -> Candidate:
     if isinstance(model, Method):
         return TrainedMethod(model)
     if not isinstance(model, str):
+        if isinstance(model, type):
+            raise RekalError(f"{model.__name__} is a class: compare {model.__name__}()")
         if isinstance(getattr(model, "name", None), str) and hasattr(model, "learn"):
             return model  # a candidate of one's own
         raise RekalError(

@@ -69,34 +69,34 @@ class StatsforecastModel:
             OutOfTime: from `tick`.
         """
         statsforecast = _library()
-        models = []
+        models: dict[str, list[Any]] = {}
         for series in data:
             values = np.asarray(series.values, np.float64)[0]
+            own = models[series.series_names[0]] = []
             for column in values.T:
                 tick()
                 model = getattr(statsforecast, self.name)(season_length=self.season)
-                models.append(_called(self.name, lambda: model.fit(column.copy())))  # noqa: B023
+                own.append(_called(self.name, lambda: model.fit(column.copy())))  # noqa: B023
         return LearnedStatsforecast(self.name, models)
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnedStatsforecast:
-    """Fitted models, column after column and series after series."""
+    """Fitted models: of each series, by its name, one for each column."""
 
     name: str
-    models: list[Any]
+    models: dict[str, list[Any]]
 
     def roll(self, data: Sequences, horizons: Sequence[int], origins: list[np.ndarray]) -> Forecast:
         """Forecasts from some steps, with the parameters that were fitted."""
-        at, obs = np.array(horizons) - 1, data.observations
+        at = np.array(horizons) - 1
         parts = []
-        for i, (series, steps) in enumerate(zip(data, origins, strict=True)):
+        for series, steps in zip(data, origins, strict=True):
+            models = self.models[series.series_names[0]]
             values = np.asarray(series.values, np.float64)[0]
             for t in steps:
                 past = values[: t + 1]
-                parts.append(
-                    [self._ahead(self.models[i * obs + k], past[:, k], at) for k in range(obs)]
-                )
+                parts.append([self._ahead(model, past[:, k], at) for k, model in enumerate(models)])
         most = max(len(means[0]) for row in parts for means, _ in row)
         repeated = lambda means: np.repeat(means, most // means.shape[-1], -1)  # noqa: E731
         means = np.array([[repeated(means) for means, _ in row] for row in parts])
@@ -126,8 +126,8 @@ class LearnedStatsforecast:
         """Seconds of one more forecast, which counts all samples again."""
         series = np.asarray(data.values, np.float64)[0]
         began = time.perf_counter()
-        for k in range(data.observations):
-            self._ahead(self.models[k], series[:, k], np.zeros(1, int))
+        for k, model in enumerate(self.models[data.series_names[0]]):
+            self._ahead(model, series[:, k], np.zeros(1, int))
         return time.perf_counter() - began
 
 

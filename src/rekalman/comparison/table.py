@@ -82,7 +82,7 @@ def legend(comparison: Comparison) -> str:
     lines = [
         f"Forecasts {ahead} steps ahead from {origins} origins at the end of each series; {trained}.",
         f"CRPS and MASE in units of the mean error of {unit} in the training data; the lower the better.",
-        f"skill: by how much the CRPS is below that of {comparison.reference}, the best naive forecast; "
+        f"skill: by how much the CRPS is below that of {comparison.reference}, {comparison.reference_is}; "
         "90 %: share of the values inside this interval.",
         f"{MARK} cannot be told from the best (model confidence set, 90 %). "
         "fit: wall time, with what had to be compiled.",

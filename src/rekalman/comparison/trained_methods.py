@@ -107,8 +107,12 @@ class TrainedMethod:
         Raises:
             RekalError: it cannot learn from the data.
             OutOfTime: from `tick`.
+            KeyboardInterrupt: Ctrl-C; what is half trained is not judged as if it were trained.
         """
-        return LearnedFit(self.fit(data, seed, lambda *_: tick()), self.fitting)
+        fit = self.fit(data, seed, lambda *_: tick())
+        if fit.history.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return LearnedFit(fit, self.fitting)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,8 @@ def verdict(comparison: Comparison) -> str:
 def _winner(c: Comparison) -> str:
     """The best and its gain over the best naive forecast."""
     if c.best == c.reference:
+        if c.evaluation(c.best).group != "naive":
+            return f"Only {c.best} has made forecasts: nothing to compare it with."
         return f"No method forecasts better than the naive one, {c.best}."
     d = c.difference(c.best, c.reference)
     skill = c.skill(c.best)
@@ -31,8 +33,8 @@ def _winner(c: Comparison) -> str:
         else "the interval holds zero: on this test it may be chance"
     )
     return (
-        f"{c.best} forecasts best: its CRPS is {_percent(skill)} below that of the best naive forecast, "
-        f"{c.reference} (90 % interval {_percent(skill - reach)} to {_percent(skill + reach)}; {sure})."
+        f"{c.best} forecasts best: its CRPS is {_percent(skill)} below that of {c.reference}, "
+        f"{c.reference_is} (90 % interval {_percent(skill - reach)} to {_percent(skill + reach)}; {sure})."
     )
 
 

@@ -46,7 +46,7 @@ def comparison_html(comparison: Comparison) -> str:
         page.figure(
             horizon_figure(c),
             f"<b>Scaled CRPS</b> by steps ahead, the lower the better. Bars are 90 % intervals of the "
-            f"difference from {text(c.reference)}, the best naive forecast (dashed).",
+            f"difference from {text(c.reference)}, {c.reference_is} (dashed).",
         )
     )
     page.heading("Forecasts and calibration")
@@ -61,7 +61,7 @@ def comparison_html(comparison: Comparison) -> str:
     page.add(
         page.figure(
             drawings,
-            "<b>Forecasts of the best three</b> at the end of the data, each made before its value came.",
+            f"<b>Forecasts of the best three</b> at the end of {_drawn(c)}, each made before its value came.",
             "ahead",
         )
     )
@@ -88,6 +88,15 @@ def comparison_html(comparison: Comparison) -> str:
     )
     page.add(page.figure(wins_figure(c), what))
     return page.render()
+
+
+def _drawn(c: Comparison) -> str:
+    """What the forecasts are drawn of: the first column of the first series."""
+    column = f"the column '{text(c.data.names[0])}'" if c.data.observations > 1 else "the data"
+    if c.data.batch == 1:
+        return column
+    series = f"the series '{text(c.data.series_names[0])}'"
+    return f"{column} of {series}" if c.data.observations > 1 else series
 
 
 def _scores(c: Comparison) -> str:

@@ -153,7 +153,9 @@ def _series_won(comparison: Comparison) -> go.Figure:
             for name in comparison.names
         ]
     )
-    won = np.bincount(table.argmin(0), minlength=len(comparison.names))
+    seen = np.isfinite(comparison.scores(comparison.best).crps).any((1, 2))
+    judged = np.bincount(series, seen) > 0
+    won = np.bincount(table[:, judged].argmin(0), minlength=len(comparison.names))
     names = [text(name) for name in comparison.names]
     figure = panels(1, 24 * len(names) + 40, legend=False)
     figure.add_trace(

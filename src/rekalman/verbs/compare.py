@@ -88,10 +88,19 @@ def compare(
     jobs = whole("jobs", jobs, 1, 256)
     deadline = None if budget is None else time.time() + real("budget", budget, above=0)
     if period is not None:
-        whole("period", period, 2)
+        period = whole("period", period, 2)
+        if data.dt is not None:
+            raise RekalError("period is a number of equal steps, but the series are irregular")
     season = period or _season(data, test)
     plan = Plan.of(data, horizons, test, refit, window, season)
     training = beginnings(data, plan.first)
+    check_learnable(training, "the data before the test")
+    _check_test(data, plan)
+    if period is not None and period >= plan.first.max():
+        raise RekalError(
+            f"a period of {period} steps needs more samples to learn from, but there are "
+            f"{int(plan.first.max())} before the test"
+        )
     every = in_order(candidates_of(models, season))
     able, unable = applicable(every, training)
     scale = naive_scale(data, plan.first, season)
@@ -114,6 +123,17 @@ def compare(
         name, reason = result.failures[0] if result.failures else (unreached[0], "no time was left")
         raise RekalError(f"no model could forecast these data; {name}: {reason}")
     return result
+
+
+def _check_test(data: Sequences, plan: Plan) -> None:
+    """Refuse a test in which nothing was observed.
+
+    Raises:
+        RekalError: all of its values are missing.
+    """
+    later = np.arange(data.steps) >= plan.first[:, None]
+    if not (np.asarray(data.mask) & later[..., None]).any():
+        raise RekalError("all values of the test are missing: take a larger one")
 
 
 def _season(data: Sequences, test: int | float) -> int | None:

@@ -175,6 +175,6 @@ def read_data(data: Any) -> Sequences:
     if holds_tables(data):
         return Sequences.from_pandas(data)
     raise RekalError(
-        f"rekalman.fit learns from Sequences, tables or Frames, not from {type(data).__name__}: "
+        f"rekalman learns from Sequences, tables or Frames, not from {type(data).__name__}: "
         "make some with Sequences.from_arrays or Frames.from_arrays"
     )

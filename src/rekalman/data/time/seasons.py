@@ -63,7 +63,8 @@ def season_of(
     moved = np.diff(values, axis=1)
     if not np.isfinite(moved).any():
         return None
-    moved = moved - np.nanmean(moved, axis=(0, 1))
+    count = np.isfinite(moved).sum((0, 1))
+    moved = moved - np.nansum(moved, axis=(0, 1)) / np.maximum(count, 1)
     lags = range(3, min(LONGEST, longest // 3) + 1)
     alike = [_alike(moved, lag) for lag in lags]
     best = max(alike, default=0.0)
