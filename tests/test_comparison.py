@@ -295,3 +295,39 @@ def test_the_beginning_of_series_has_the_shape_of_the_whole():
     part = beginnings(NILE, np.array([30]))
     assert part.steps == 100 and int(part.lengths[0]) == 30
     assert not np.asarray(part.mask)[0, 30:].any()
+
+
+def test_methods_of_one_name_are_told_apart_by_their_options():
+    methods = rekalman.methods
+    pair = [methods.RidgeAR(lags=1), methods.RidgeAR(lags=2)]
+    comparison = compared(models=["naive", *pair, "ridge-ar"], horizons=1)
+    assert {"ridge-ar (lags=1)", "ridge-ar (lags=2)", "ridge-ar"} <= set(comparison.names)
+    assert comparison.fit("ridge-ar (lags=2)", progress=False).model.states == 2
+    with pytest.raises(rekalman.RekalError, match=r"ridge-ar \(lags=1\) is among the models twice"):
+        compared(models=[pair[0], pair[0]])
+
+
+def test_any_error_of_a_candidate_is_said_in_its_row():
+    class Faulty:
+        name, group, cost, by_series = "faulty", "own", 0.0, False
+        dynamics, hidden = "", None
+
+        def check(self, data: Any) -> None:
+            pass
+
+        def learn(self, data: Any, seed: int, tick: Any) -> Any:
+            raise ValueError("a line\nand another")
+
+    comparison = compared(models=["naive", Faulty()])
+    assert comparison.failures == (("faulty", "it fails with ValueError: a line and another"),)
+
+
+def test_series_that_never_move_are_compared_on_a_shared_scale():
+    moving = np.asarray(short(1).values)[0]
+    data = rekalman.Sequences.from_arrays([moving, np.zeros_like(moving)])
+    with pytest.raises(rekalman.RekalError, match="shared"):
+        compared(data, horizons=1)
+    comparison = compared(data, scale="shared", horizons=1)
+    assert set(comparison.names) == set(NAIVE)
+    with pytest.raises(rekalman.RekalError, match="unknown scale 'share'"):
+        compared(scale="share")

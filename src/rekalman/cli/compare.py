@@ -68,6 +68,7 @@ def compare(
             rich_help_panel=EVALUATION,
         ),
     ] = None,
+    scale: fit_options.Scale = None,
     budget: Annotated[
         float | None,
         typer.Option(
@@ -139,6 +140,7 @@ def compare(
         refit=every,
         window=window,
         period=period,
+        scale=None if scale is None else scale.value,
         budget=budget,
         jobs=jobs,
         seed=seed,

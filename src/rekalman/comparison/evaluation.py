@@ -122,6 +122,10 @@ def evaluate(candidate: Candidate, task: Task, costs: bool = True) -> Evaluation
     except OutOfTime:
         failure = "the budget ended during its training"
         return dataclasses.replace(result, failure=failure, fit_seconds=fitting)
+    except Exception as error:  # of another library, say: its row says so, and the rest goes on
+        said = " ".join(str(error).split())
+        failure = f"it fails with {type(error).__name__}{f': {said:.150}' if said else ''}"
+        return dataclasses.replace(result, failure=failure, fit_seconds=fitting)
     return dataclasses.replace(
         result,
         scores=scores,

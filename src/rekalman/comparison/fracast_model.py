@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,8 +46,7 @@ class Fracast:
 
     def learn(self, data: Sequences, seed: int, tick: Tick) -> LearnedFracast:
         """Load the weights."""
-        import fracast
-
+        fracast: Any = import_module("fracast")
         return LearnedFracast(fracast.FracastModel.from_pretrained(weights="fp32"))
 
 

@@ -26,8 +26,8 @@ USUAL_HORIZON = 12
 """Steps ahead where there is no season."""
 MOST_ORIGINS = 2000
 """Forecasts are made from at most so many steps of all series together."""
-FEWEST_TRAINED = 5
-"""Samples of a series that a method learns from, at least."""
+FEWEST_TRAINED, FEWEST_WINDOW = 5, 10
+"""Samples of a series that a method learns from, and of a sliding window, at least."""
 
 
 class Fold(NamedTuple):
@@ -125,7 +125,7 @@ class Plan:
         if refit is not None:
             whole("refit", refit, 1)
         if window is not None:
-            whole("window", window, FEWEST_TRAINED, int(first.min()))
+            whole("window", window, FEWEST_WINDOW, int(first.min()))
         return cls(ahead, first, origins, refit, window)
 
     def folds(self) -> list[Fold]:

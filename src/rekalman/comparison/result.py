@@ -20,6 +20,7 @@ from rekalman.comparison.summary import averages, grouped, losses_by_origin, pit
 from rekalman.comparison.trained_methods import TrainedMethod
 from rekalman.comparison.verdict import verdict
 from rekalman.data import Sequences
+from rekalman.foundation.arguments import whole
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.facts import Facts, shown, shown_html
 from rekalman.foundation.suggest import choices
@@ -174,6 +175,7 @@ class Comparison:
         one, two = self.scores(name), self.scores(self.best if other is None else other)
         where: Any = slice(None)
         if horizon is not None:
+            horizon = whole("horizon", horizon)
             if horizon not in self.plan.horizons:
                 raise RekalError(f"the horizon {horizon} was not forecast")
             where = [self.plan.horizons.index(horizon)]
@@ -261,9 +263,10 @@ class Comparison:
         if name not in own:
             known = [each for each in self.names if each in own]
             raise RekalError(f"{name!r} is no method of rekalman: {choices(str(name), known)}")
-        method, transform = own[name].method, own[name].transform
+        chosen, method = own[name], own[name].method
         data = self.data if method.inputs or not self.data.n_inputs else without_inputs(self.data)
-        return fit_method(data, method, **{"seed": self.seed, "transform": transform, **options})
+        asked = {"seed": self.seed, "transform": chosen.transform, "scale": chosen.scale}
+        return fit_method(data, method, **{**asked, **options})
 
     @property
     def verdict(self) -> str:

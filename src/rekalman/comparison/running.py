@@ -91,7 +91,7 @@ def _spread(
                 else:
                     parts.setdefault(i, []).append((which, result))
                 if report is not None:
-                    report(len(parts), len(candidates), candidates[i].name)
+                    report(len({*parts, *unreached}), len(candidates), candidates[i].name)
         except BrokenProcessPool as error:
             raise RekalError(
                 "a process of the comparison ended by itself: memory may be short, or a script needs "

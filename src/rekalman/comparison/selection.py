@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +17,7 @@ from rekalman.methods.base import Method
 from rekalman.methods.options import options_of
 from rekalman.methods.plugins import load_plugins
 from rekalman.methods.registry import get, names
+from rekalman.training.scales import check_scale
 
 CHEAP = 5.0
 """A method that usually takes no more CPU seconds for a thousand samples is cheap."""
@@ -25,18 +27,23 @@ PEERS = {**dict.fromkeys(MODELS, "statsforecast"), "fracast": "fracast"}
 """Models of other libraries, and the package that each needs."""
 
 
-def candidates_of(models: str | Sequence[Any] | None, season: int | None) -> list[Candidate]:
+def candidates_of(
+    models: str | Sequence[Any] | None, season: int | None, scale: str | None = None
+) -> list[Candidate]:
     """The candidates that are meant.
 
     Args:
         models: names of methods, of models of other libraries or of sets (`SETS`), as a list or separated by
             commas, or methods with their options; None is "all".
         season: steps of a season, for the methods that need one; None = there is none.
+        scale: of several series, for the methods of rekalman, as for `rekalman.fit`.
 
     Raises:
-        RekalError: a name is unknown, its package is not installed, or two have the same name.
+        RekalError: a name or the scale is unknown, a package is not installed, or two candidates are the
+            same.
     """
     load_plugins()
+    check_scale(scale)
     given: Sequence[Any]
     if models is None:
         given = ["all"]
@@ -51,17 +58,29 @@ def candidates_of(models: str | Sequence[Any] | None, season: int | None) -> lis
         named = isinstance(each, str)
         for candidate in _set(each, season) if named and each in SETS else [_one(each, season)]:
             if candidate.name in chosen and not (named and each in SETS):
-                raise RekalError(
-                    f"{candidate.name} is among the models twice: give one of them another name"
-                )
+                raise RekalError(f"{candidate.name} is among the models twice: once is enough")
             chosen.setdefault(candidate.name, candidate)
-    return list(chosen.values())
+    return [_scaled(each, scale) for each in chosen.values()]
+
+
+def _scaled(candidate: Candidate, scale: str | None) -> Candidate:
+    """A method of rekalman with a scale of the series; others standardise for themselves."""
+    if scale is None or not isinstance(candidate, TrainedMethod):
+        return candidate
+    return dataclasses.replace(candidate, scale=scale)
+
+
+def _named(method: Method) -> str:
+    """The name of a method with the options that differ from their defaults."""
+    defaults = {name: each.default for name, each in options_of(type(method)).items()}
+    given = [f"{k}={v}" for k, v in method.options.items() if v != defaults[k]]
+    return f"{method.title()} ({', '.join(given)})" if given else method.title()
 
 
 def _one(model: Any, season: int | None) -> Candidate:
     """A candidate by its name, or a method with its options."""
     if isinstance(model, Method):
-        return TrainedMethod(model)
+        return TrainedMethod(model, _named(model))
     if not isinstance(model, str):
         if isinstance(model, type):
             raise RekalError(f"{model.__name__} is a class: compare {model.__name__}()")

@@ -38,11 +38,13 @@ class TrainedMethod:
         method: with its options.
         label: under which it is listed; empty = the name of the method.
         transform: of the observations, as for `rekalman.fit`; None = the default of the method.
+        scale: of several series, as for `rekalman.fit`; None = the default.
     """
 
     method: Method
     label: str = ""
     transform: str | float | None = None
+    scale: str | None = None
     by_series: bool = False
 
     @property
@@ -95,6 +97,7 @@ class TrainedMethod:
         request = TrainingRequest(
             data=data,
             transform=choice.transform(data),
+            scale=self.scale,
             seed=seed,
             progress=progress,
             advise=False,

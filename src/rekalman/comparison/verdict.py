@@ -32,9 +32,10 @@ def _winner(c: Comparison) -> str:
         if d.significant
         else "the interval holds zero: on this test it may be chance"
     )
+    low, high = _percent(skill - reach), _percent(min(skill + reach, 1.0))
     return (
         f"{c.best} forecasts best: its CRPS is {_percent(skill)} below that of {c.reference}, "
-        f"{c.reference_is} (90 % interval {_percent(skill - reach)} to {_percent(skill + reach)}; {sure})."
+        f"{c.reference_is} (90 % interval {low} to {high}; {sure})."
     )
 
 

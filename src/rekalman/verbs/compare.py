@@ -35,6 +35,7 @@ def compare(
     refit: int | None = None,
     window: int | None = None,
     period: int | None = None,
+    scale: str | None = None,
     budget: int | float | None = None,
     jobs: int = 1,
     seed: int = 0,
@@ -57,6 +58,7 @@ def compare(
         refit: steps between two trainings; None trains once, before the test.
         window: each training takes so many last samples; None takes all so far.
         period: steps of a season; default that of the calendar, or what repeats itself.
+        scale: of several series: "series" or "shared", as for `rekalman.fit`.
         budget: seconds of wall time; cheap methods come first, and what does not get its turn is listed.
             Naive forecasts always do. None = no limit.
         jobs: processes to work in. More than one are spawned, so that a script needs
@@ -67,8 +69,8 @@ def compare(
 
     Raises:
         RekalError: data that cannot be learned from, a test with less than two origins or less to learn from
-            than five samples, a horizon longer than the test, an unknown model, a budget that is not above 0,
-            or no method that can forecast these data.
+            than ten samples, five in each series, a horizon longer than the test, an unknown model, a budget
+            that is not above 0, or no method that can forecast these data.
 
     Examples:
         >>> import rekalman
@@ -101,10 +103,10 @@ def compare(
             f"a period of {period} steps needs more samples to learn from, but there are "
             f"{int(plan.first.max())} before the test"
         )
-    every = in_order(candidates_of(models, season))
+    every = in_order(candidates_of(models, season, scale))
     able, unable = applicable(every, training)
-    scale = naive_scale(data, plan.first, season)
-    task = Task(data, plan, scale, seed, deadline)
+    errors = naive_scale(data, plan.first, season)
+    task = Task(data, plan, errors, seed, deadline)
     with progress_bar(progress) as report:
         evaluations, unreached = run(able, task, jobs, report)
     refused = [Evaluation(each.name, each.group, failure=reason) for each, reason in unable]
@@ -112,7 +114,7 @@ def compare(
         data=data,
         plan=plan,
         season=season,
-        scale=scale,
+        scale=errors,
         candidates=tuple(every),
         evaluations=tuple(evaluations + refused),
         unreached=tuple(unreached),
