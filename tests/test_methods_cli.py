@@ -91,5 +91,5 @@ def test_an_option_is_given_once(here):
 
 
 def test_a_switch_and_a_name_are_read(here):
-    method = ("--set", "linear_observation=yes", "--set", "activation=tan")
+    method = ("--model", "em-rnn", "--set", "linear_observation=yes", "--set", "activation=tan")
     refused(call("fit", "y.csv", *method, "-q"), "unknown activation 'tan': did you mean 'tanh'")
