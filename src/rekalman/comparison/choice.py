@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rekalman.comparison.evaluation import Evaluation, Task, evaluate
-from rekalman.comparison.plan import Plan
+from rekalman.comparison.plan import Plan, season_before
 from rekalman.comparison.scores import naive_scale
 from rekalman.comparison.shortlist import BUDGET, shortlist
 from rekalman.comparison.summary import averages
@@ -16,7 +16,6 @@ from rekalman.comparison.trained_methods import TrainedMethod
 from rekalman.data import Sequences
 from rekalman.data.checks import check_learnable
 from rekalman.data.slicing import beginnings
-from rekalman.data.time.seasons import season_of
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.registry import get
 
@@ -54,15 +53,14 @@ def choose(
         report: told of each method: done, all, its name.
     """
     try:
-        first = Plan.of(data, 1, TEST).first
-        training = beginnings(data, first)
-        season = None if data.dt is not None else season_of(training)
+        season = season_before(data, TEST)
         plan = Plan.of(data, None, TEST, season=season)
+        training = beginnings(data, plan.first)
         check_learnable(training, "the data without their last quarter")
     except RekalError as error:
         return Choice(
             TrainedMethod(get("local-level" if data.observations == 1 else "naive")()),
-            f"there are too few samples to compare methods: {error}",
+            f"methods could not be compared: {error}",
         )
     candidates = shortlist(training, season, budget)
     task = Task(data, plan, naive_scale(data, plan.first, season), seed)

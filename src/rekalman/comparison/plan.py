@@ -16,6 +16,7 @@ from jaxtyping import Int
 
 from rekalman.data import Sequences
 from rekalman.data.slicing import beginnings, pieces
+from rekalman.data.time.seasons import season_of
 from rekalman.forecasting.checks import steps_of
 from rekalman.foundation.arguments import whole
 from rekalman.foundation.errors import RekalError
@@ -147,6 +148,22 @@ class Plan:
     def _fold(self, stops: np.ndarray, origins: list[np.ndarray]) -> Fold:
         starts = np.zeros_like(stops) if self.window is None else stops - self.window
         return Fold(starts, stops, origins)
+
+
+def season_before(data: Sequences, test: int | float) -> int | None:
+    """Steps of a season, as what comes before the test shows it; None where there is none.
+
+    Args:
+        data: the series.
+        test: share of each series, or number of its samples, that is forecast.
+    """
+    if data.dt is not None:
+        return None
+    try:
+        first = Plan.of(data, 1, test).first
+    except RekalError:  # refused again with the horizons that were asked for
+        return None
+    return season_of(data, np.asarray(beginnings(data, first).mask))
 
 
 def _tested(lengths: np.ndarray, test: int | float) -> np.ndarray:

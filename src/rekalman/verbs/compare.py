@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rekalman.comparison.evaluation import Evaluation, Task
-from rekalman.comparison.plan import TEST, Plan
+from rekalman.comparison.plan import TEST, Plan, season_before
 from rekalman.comparison.progress import progress_bar
 from rekalman.comparison.result import Comparison
 from rekalman.comparison.running import in_order, run
@@ -18,7 +18,6 @@ from rekalman.comparison.selection import applicable, candidates_of
 from rekalman.data import Sequences
 from rekalman.data.checks import check_learnable
 from rekalman.data.slicing import beginnings
-from rekalman.data.time.seasons import season_of
 from rekalman.fitting.data import Data
 from rekalman.foundation.arguments import real, seed_of, whole
 from rekalman.foundation.errors import RekalError
@@ -93,7 +92,7 @@ def compare(
         period = whole("period", period, 2)
         if data.dt is not None:
             raise RekalError("period is a number of equal steps, but the series are irregular")
-    season = period or _season(data, test)
+    season = period or season_before(data, test)
     plan = Plan.of(data, horizons, test, refit, window, season)
     training = beginnings(data, plan.first)
     check_learnable(training, "the data before the test")
@@ -136,14 +135,3 @@ def _check_test(data: Sequences, plan: Plan) -> None:
     later = np.arange(data.steps) >= plan.first[:, None]
     if not (np.asarray(data.mask) & later[..., None]).any():
         raise RekalError("all values of the test are missing: take a larger one")
-
-
-def _season(data: Sequences, test: int | float) -> int | None:
-    """Steps of a season, from what is learned from."""
-    if data.dt is not None:
-        return None
-    try:
-        first = Plan.of(data, 1, test).first
-    except RekalError:  # refused again with the horizons that were asked for
-        return None
-    return season_of(data, np.asarray(beginnings(data, first).mask))
