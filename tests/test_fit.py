@@ -7,7 +7,7 @@ import pytest
 
 import rekalman
 from rekalman.learners.em.em import EM
-from rekalman.training.network import rotate
+from rekalman.training.stochastic.network import rotate
 
 QUICK = EM(particles=30, iterations=8, average=3)
 

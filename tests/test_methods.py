@@ -27,7 +27,7 @@ BY_NAME = methods.names()
 
 def test_the_methods_are_listed_in_order():
     assert BY_NAME[:4] == ("em-rnn", "driven-rnn", "rbf", "linear")
-    assert len(BY_NAME) == 21 and set(MODELS) == set(METHODS)
+    assert len(BY_NAME) == 22 and set(MODELS) == set(METHODS)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -146,6 +146,8 @@ def test_options_survive_the_command_line(data: st.DataObject):
     drawn = {name: data.draw(values(each)) for name, each in methods.options_of(kind).items()}
     if kind is methods.Seasonal and drawn["period"] is not None:
         drawn["period"] = float(max(2, round(drawn["period"])))
+    if kind is methods.Combination:
+        drawn["members"] = data.draw(st.sampled_from(["linear, naive", "mean, seasonal(period=4)"]))
     made = kind(**drawn)
     texts = {name: each.text(drawn[name]) for name, each in methods.options_of(kind).items()}
     read = {

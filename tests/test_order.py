@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from naive import random_linear, simulate_linear
 from rekalman.data import Sequences
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import as_batch
-from rekalman.learners.start.order import choose_order, counted
+from rekalman.learners.start.order import Orders, choose_order, counted
 
 
 def test_finds_the_number_of_states():
@@ -27,6 +28,22 @@ def test_finds_the_number_of_states():
         frame["aic"], 2 * frame["parameters"] - 2 * frame["log_likelihood"], rtol=1e-12
     )
     assert result.summary().count("*") == 3
+
+
+def test_models_that_explode_are_left_out():
+    """A level in noise of which 56 samples were fitted by a state that grows by 3 % a step."""
+    with jax.enable_x64(True):
+        truth = random_linear(1, 1, 0, seed=1)
+        y = np.asarray(simulate_linear(truth, 60, seed=1)[0])
+        result = choose_order(as_batch(Sequences.from_arrays(y)), (1, 2), iterations=5)
+    calm, wild = result.candidates
+    model = eqx.tree_at(lambda m: m.A, wild.model, 1.03 * np.eye(2))
+    wild = wild._replace(model=model, bic=calm.bic - 10)
+    both = Orders((calm, wild))
+    assert wild.spectral_radius == pytest.approx(1.03) and both.by_bic is wild
+    assert both.bounded(60) is calm  # 1.03 ** 60 = 5.9
+    assert both.bounded(40) is wild  # 1.03 ** 40 = 3.3
+    assert Orders((wild,)).bounded(60) is wild
 
 
 def test_the_parameters_that_count():

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rekalman.comparison.combination import Remembered, combination_of
 from rekalman.comparison.evaluation import Evaluation, Task, evaluate
 from rekalman.comparison.plan import Plan, season_before
 from rekalman.comparison.scores import naive_scale
@@ -21,6 +22,10 @@ from rekalman.methods.registry import get
 
 TEST = 0.25
 """Share of each series that is forecast to choose a method."""
+CLOSE, MOST = 1.1, 4
+"""Methods whose CRPS is at most so many times that of the best are averaged, so many at most."""
+WORTH = 0.995
+"""The average is chosen where its CRPS is below so many times that of the best method."""
 
 
 class Choice(NamedTuple):
@@ -37,6 +42,28 @@ class Choice(NamedTuple):
     evaluations: tuple[Evaluation, ...] = ()
 
 
+class Result(NamedTuple):
+    """A method and what became of it.
+
+    Attributes:
+        candidate: the method.
+        evaluation: how it forecast.
+        score: mean CRPS in units of the naive scale; infinite where it failed.
+    """
+
+    candidate: TrainedMethod
+    evaluation: Evaluation
+    score: float
+
+    @classmethod
+    def of(cls, candidate: TrainedMethod, evaluation: Evaluation, task: Task) -> Result:
+        """A method with the score of its evaluation."""
+        scores = evaluation.scores
+        if scores is None or not np.isfinite(scores.crps).any():
+            return cls(candidate, evaluation, np.inf)
+        return cls(candidate, evaluation, averages(scores, task.scale)["scaled_crps"])
+
+
 def choose(
     data: Sequences,
     budget: float = BUDGET,
@@ -44,6 +71,8 @@ def choose(
     report: Callable[[int, int, str], None] | None = None,
 ) -> Choice:
     """Compare a short list of methods by rolling-origin evaluation, and take the best.
+
+    Where the average of the best and of those nearly as good is better still, it is a combination of them.
 
     Args:
         data: the series.
@@ -62,42 +91,58 @@ def choose(
             TrainedMethod(get("local-level" if data.observations == 1 else "naive")()),
             f"methods could not be compared: {error}",
         )
-    candidates = shortlist(training, season, budget)
+    candidates = [Remembered.of(each) for each in shortlist(training, season, budget)]
     task = Task(data, plan, naive_scale(data, plan.first, season), seed)
-    done = []
+    done: list[Result] = []
     for i, candidate in enumerate(candidates):
         if report is not None:
             report(i, len(candidates), candidate.name)
-        done.append((candidate, evaluate(candidate, task, costs=False)))
-    scored = [
-        (averages(each.scores, task.scale)["scaled_crps"], i)
-        for i, (_, each) in enumerate(done)
-        if each.scores is not None and np.isfinite(each.scores.crps).any()
-    ]
-    if not scored:
+        done.append(Result.of(candidate, evaluate(candidate, task, costs=False), task))
+    ranked = sorted((each for each in done if np.isfinite(each.score)), key=lambda each: each.score)
+    if not ranked:
         raise RekalError(
-            f"no method could forecast these data; {done[0][0].name}: {done[0][1].failure}"
+            f"no method could forecast these data; {done[0].candidate.name}: "
+            f"{done[0].evaluation.failure}"
         )
-    best, i = min(scored)
-    naive = [(score, done[j][0].name) for score, j in scored if done[j][0].group == "naive"]
-    evaluations = tuple(each for _, each in done)
-    return Choice(done[i][0], _reason(done[i][0], best, naive, len(done), plan), evaluations)
+    best = ranked[0]
+    by_name = {each.name: each for each in candidates}
+    close = [by_name[each.candidate.name] for each in close_to(best, ranked)]
+    combined = combination_of(close, training)
+    if combined is not None:
+        result = Result.of(combined, evaluate(combined, task, costs=False), task)
+        done.append(result)
+        if result.score < WORTH * best.score:
+            best = result
+    naive = [each for each in ranked if each.candidate.group == "naive"]
+    evaluations = tuple(each.evaluation for each in done)
+    return Choice(best.candidate, _reason(best, naive, len(done), plan), evaluations)
 
 
-def _reason(
-    chosen: TrainedMethod,
-    score: float,
-    naive: list[tuple[float, str]],
-    count: int,
-    plan: Plan,
-) -> str:
+def close_to(best: Result, ranked: list[Result]) -> list[Result]:
+    """The best and those that are nearly as good: one of each method, all with the transform of the best."""
+    chosen: list[Result] = []
+    for each in ranked:
+        candidate = each.candidate
+        if (
+            candidate.group != "naive"
+            and candidate.transform == best.candidate.transform
+            and each.score <= CLOSE * best.score
+            and candidate.method.name not in {one.candidate.method.name for one in chosen}
+        ):
+            chosen.append(each)
+    return chosen[:MOST]
+
+
+def _reason(chosen: Result, naive: list[Result], count: int, plan: Plan) -> str:
     """Why, in one sentence."""
     ahead = "1 step" if plan.horizons == (1,) else f"1 to {plan.horizons[-1]} steps"
     test = f"forecasting the last quarter of the data {ahead} ahead"
-    if chosen.group == "naive" or not naive:
-        return f"{chosen.name}, the best of {count} methods in {test}"
-    reference, name = min(naive)
+    name = chosen.candidate.name
+    if chosen.candidate.group == "naive" or not naive:
+        return f"{name}, the best of {count} methods in {test}"
+    reference = naive[0]
     return (
-        f"{chosen.name}, the best of {count} methods in {test}: CRPS {100 * (1 - score / reference):.0f} % "
-        f"below that of the best naive forecast, {name}"
+        f"{name}, the best of {count} methods in {test}: CRPS "
+        f"{100 * (1 - chosen.score / reference.score):.0f} % below that of the best naive forecast, "
+        f"{reference.candidate.name}"
     )

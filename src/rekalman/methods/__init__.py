@@ -19,10 +19,10 @@ from rekalman.methods.driven_rnn import DrivenRNN
 from rekalman.methods.rbf import RBF
 from rekalman.methods.linear import Linear
 from rekalman.methods.ridge_ar import RidgeAR
-from rekalman.methods.rkn import RKN
-from rekalman.methods.lstm import LSTM
-from rekalman.methods.gru import GRU
-from rekalman.methods.elman import Elman
+from rekalman.methods.networks.rkn import RKN
+from rekalman.methods.networks.lstm import LSTM
+from rekalman.methods.networks.gru import GRU
+from rekalman.methods.networks.elman import Elman
 from rekalman.methods.adaptive import Adaptive
 from rekalman.methods.structures.local_level import LocalLevel
 from rekalman.methods.structures.local_linear_trend import LocalLinearTrend
@@ -31,6 +31,7 @@ from rekalman.methods.structures.oscillator import Oscillator
 from rekalman.methods.structures.constant_velocity import ConstantVelocity
 from rekalman.methods.structures.constant_acceleration import ConstantAcceleration
 from rekalman.methods.structures.ar import AR
+from rekalman.methods.combination import Combination
 from rekalman.methods.naive.naive import Naive
 from rekalman.methods.naive.drift import Drift
 from rekalman.methods.naive.mean import Mean
@@ -46,6 +47,7 @@ __all__ = [
     "RBF",
     "RKN",
     "Adaptive",
+    "Combination",
     "ConstantAcceleration",
     "ConstantVelocity",
     "Drift",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rekalman.methods.description import Description
     from rekalman.methods.request import TrainingRequest
 
+STATES = 5
+"""Hidden units where nothing else is asked for."""
 MOST = 10_000
 """More than anybody has use for; beyond it is a slip that would fill the memory."""
 MOST_ITERATIONS = 10_000_000
@@ -31,7 +33,8 @@ ACTIVATIONS = ("tanh", "identity", "relu", "softplus", "sigmoid", "softsign", "s
 class EMRNN(StateSpaceMethod):
     r"""A network `x_t = A f(x_{t-1}) + B u_t + c + w_t`, `y_t = C f(x_t) + D u_t + d + v_t`.
 
-    Restarts are selected on held-out likelihood; the best is trained on everything.
+    Restarts, the fitted linear model among them, are selected on held-out likelihood; the best is trained on
+    everything. Of few data the noise is the one under which held-out data are likeliest.
 
     Examples:
         >>> import rekalman
@@ -49,9 +52,18 @@ class EMRNN(StateSpaceMethod):
         "MaximumLikelihood": "a network has no exact likelihood to maximise: train it by EM"
     }
     default_filter: ClassVar[str] = "particles"
+    default_transform: ClassVar[str] = "auto"
 
-    states: int = option(5, help="Number of hidden units, which are the states.")
-    restarts: int = option(3, help="Starts of which held-out likelihood selects one.", at_most=MOST)
+    states: int | None = option(
+        None,
+        help="Number of hidden units, which are the states.",
+        by_default="that of the linear model where it is the start, else 5",
+    )
+    restarts: int = option(
+        3,
+        help="Starts of which held-out data select one, the linear model among them; 1 = one random start.",
+        at_most=MOST,
+    )
     hold_out: int | float = option(
         0.2, help="Share of each series that selects the start.", above=0, below=1
     )
@@ -101,20 +113,31 @@ class EMRNN(StateSpaceMethod):
             RekalError: as for `EM.run`, or the filter cannot filter it.
         """
         from rekalman.data.scales.volume import log_volume
-        from rekalman.training.network import random_starts, train_network
+        from rekalman.training.stochastic.linear_start import linear_start
+        from rekalman.training.stochastic.network import random_starts, train_network
+
+        em = self.default_learner() if request.learner is None else request.learner
+        linear = None
+        if self.restarts > 1 and not em.freeze and not em.fixed:
+            linear = linear_start(
+                prepared,
+                self.states,
+                self.hold_out,
+                activation=self.activation,
+                linear_observation=self.linear_observation,
+            )
 
         def starts(batch: Any, key: Any) -> list[tuple[str, Any]]:
             return random_starts(
                 prepared,
                 batch,
-                self.states,
-                self.restarts,
+                self.states or STATES,
+                self.restarts - (linear is not None),
                 key,
                 activation=self.activation,
                 linear_observation=self.linear_observation,
             )
 
-        em = self.default_learner() if request.learner is None else request.learner
         return train_network(
             prepared,
             starts,
@@ -126,4 +149,5 @@ class EMRNN(StateSpaceMethod):
             seed=request.seed,
             report=report,
             advise=request.advise,
+            linear=linear,
         )

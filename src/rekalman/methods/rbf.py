@@ -120,7 +120,7 @@ class RBF(StateSpaceMethod):
 
         from rekalman.data.scales.volume import log_volume
         from rekalman.learners.start.rbf_start import rbf_starts
-        from rekalman.training.network import train_network
+        from rekalman.training.stochastic.network import train_network
 
         def starts(batch: Any, key: Any) -> Any:
             return rbf_starts(

@@ -39,6 +39,8 @@ EPISODES = 10
 CHOSEN = "rekalman.fit"
 OWN = ("linear", "ridge-ar")
 NETWORKS = ("em-rnn", "gru")
+FEW_COLUMNS = 5
+"""Series of fewer columns have rows of networks by themselves, too."""
 CLOSE = 1.01
 
 
@@ -111,7 +113,8 @@ def _series(folder: Path | None, quick: bool) -> Iterator[tuple[str, Sequences]]
 def _one(name: str, data: Sequences, options: StudyOptions) -> dict[str, Any]:
     """All candidates on one series."""
     peers = [each for each in PEERS if find_spec(PEERS[each]) is not None]
-    own = [*OWN, *([] if options.quick else NETWORKS)]
+    networks = NETWORKS if data.observations < FEW_COLUMNS and not options.quick else ()
+    own = [*OWN, *networks]
     chosen = Chosen()
     models = ["baselines", *own, *(peers[:1] if options.quick else peers), chosen]
     result = compare(data, models, seed=options.seed, progress=False)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+EXPLOSION = 4.0
+"""Factor by which a state may grow over the data."""
+
+
 class Order(NamedTuple):
     """One candidate.
 
@@ -53,6 +57,14 @@ class Order(NamedTuple):
     model: LinearGaussian
     blind: LinearGaussian
 
+    @property
+    def spectral_radius(self) -> float:
+        """Largest modulus of an eigenvalue of `A`, in either model."""
+        return max(
+            float(np.abs(np.linalg.eigvals(np.asarray(model.A))).max())
+            for model in (self.model, self.blind)
+        )
+
 
 class Orders(NamedTuple):
     """All candidates, by the number of states."""
@@ -68,6 +80,18 @@ class Orders(NamedTuple):
     def by_bic(self) -> Order:
         """The candidate with the least BIC."""
         return min(self.candidates, key=lambda order: order.bic)
+
+    def bounded(self, steps: int) -> Order:
+        """The candidate with the least BIC of those whose states do not explode; of all where each does.
+
+        Few samples give roots outside the unit circle by chance, whose forecasts run away.
+
+        Args:
+            steps: length of the longest series, over which a state may grow `EXPLOSION` times.
+        """
+        largest = EXPLOSION ** (1 / max(steps, 1))
+        calm = [each for each in self.candidates if each.spectral_radius <= largest]
+        return min(calm or self.candidates, key=lambda order: order.bic)
 
     @property
     def by_held_out(self) -> Order:

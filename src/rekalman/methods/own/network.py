@@ -56,7 +56,7 @@ class OwnNetwork(OwnModel):
             RekalError: as for `EM.run`, or the data have other columns than the model.
         """
         from rekalman.data.scales.volume import log_volume
-        from rekalman.training.network import train_network
+        from rekalman.training.stochastic.network import train_network
 
         named = self.by_name()
         em = named.default_learner() if request.learner is None else request.learner

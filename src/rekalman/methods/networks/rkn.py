@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rekalman.methods.recurrent import RecurrentMethod
+from rekalman.methods.networks.base import RecurrentMethod
 from rekalman.methods.registry import register
 
 if TYPE_CHECKING:

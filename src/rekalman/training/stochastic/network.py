@@ -18,10 +18,12 @@ from rekalman.fitting.trained import Trained
 from rekalman.learners.batch import Batch, as_batch, check_width
 from rekalman.learners.em.em import EM
 from rekalman.learners.em.restarts import Trial, hide_after, try_starts
+from rekalman.learners.protocol import Callback, TrainResult
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.models.activations import Activation
 from rekalman.models.rbf import RBFNetwork
 from rekalman.models.stochastic_rnn import StochasticRNN
+from rekalman.training.stochastic.selection import LinearStart, Selection, select, short
 from rekalman.training.warnings import network_warnings
 
 Starts = Callable[[Batch, PRNGKeyArray], Sequence[tuple[str, StochasticRNN | RBFNetwork]]]
@@ -42,6 +44,7 @@ def train_network(
     seed: int,
     report: Report | None,
     advise: bool,
+    linear: LinearStart | None = None,
 ) -> Trained:
     """Train a network by EM.
 
@@ -56,6 +59,7 @@ def train_network(
         seed: start of all randomness.
         report: called after each iteration.
         advise: whether held-out data are asked for what they say against the network.
+        linear: the linear model that a network must beat (`selection.py`), if there is one.
 
     Raises:
         RekalError: a network of one's own has other columns or inputs than the data, or the filter cannot
@@ -65,41 +69,60 @@ def train_network(
     """
     batch = as_batch(prepared)
     start_key, trial_key, run_key = jax.random.split(jax.random.key(seed), 3)
-    trials: tuple[tuple[str, float], ...] = ()
-    ranked: list[Trial] = []
-    interrupted: Trial | None = None
     starts = make_starts(batch, start_key)
-    best = starts[0][1]
-    check_width(best, prepared.observations, prepared.n_inputs)
-    following.of(best)  # refused before the work, not after
-    if len(starts) > 1:
-        iterations = min(trial_iterations, em.iterations)
-        trial = dataclasses.replace(em, iterations=iterations)
-        ranked = try_starts(trial, starts, batch, hold_out, trial_key, report, filtering=following)
-        best = ranked[0].result.model
-        judged = [
-            trial for trial in ranked if np.isfinite(trial.held_out)
-        ]  # Ctrl-C left one unjudged
-        trials = _in_raw_units(judged, batch, hold_out, volume)
-        interrupted = next((t for t in ranked if t.result.stopped == "interrupted"), None)
-    if interrupted is not None:
-        result = ranked[0].result.interrupted()
-    else:
-        each = None if report is None else lambda progress: report("training", progress)
-        try:
-            result = em.run(best, batch, key=run_key, callback=each)
-        except (
-            KeyboardInterrupt
-        ):  # before its first iteration: there is still what the trials learned
-            if not ranked:
-                raise
-            result = ranked[0].result.interrupted()
-    score = None if not trials else trials[0][1]
-    warnings: tuple[str, ...] = ()
+    check_width(starts[0][1], prepared.observations, prepared.n_inputs)
+    following.of(starts[0][1])  # refused before the work, not after
+    each = None if report is None else lambda progress: report("training", progress)
+    if linear is not None and short(batch, hold_out):
+        starts = []
+    elif linear is not None:
+        starts = [*starts, (f"{linear.name}, trained", linear.blind)]
+    elif len(starts) == 1:
+        result = em.run(starts[0][1], batch, key=run_key, callback=each)
+        warnings = network_warnings(prepared, hold_out, None, volume, None) if advise else ()
+        return Trained(result, following, (), warnings=warnings)
+    trial = dataclasses.replace(em, iterations=min(trial_iterations, em.iterations))
+    ranked = try_starts(trial, starts, batch, hold_out, trial_key, report, filtering=following)
+    interrupted = any(one.result.stopped == "interrupted" for one in ranked)
+    if interrupted:  # Ctrl-C left one unjudged
+        judged = [one for one in ranked if np.isfinite(one.held_out)]
+        trials = _in_raw_units([(t.name, t.held_out) for t in judged], batch, hold_out, volume)
+        return Trained(ranked[0].result.interrupted(), following, trials)
+    selection = select(
+        ranked, linear, em, batch, hold_out, following, jax.random.split(trial_key)[1]
+    )
+    result, noise = _finished(selection, em, batch, run_key, each, ranked), selection.noise
+    best, steps = selection.judged[0], max(1, int(hide_after(batch, hold_out)[1].sum()))
+    named = [
+        (one.name + str(noise if one is best else one.noise), one.one_step * steps)
+        for one in selection.judged
+    ]
+    trials = _in_raw_units(named, batch, hold_out, volume)
+    warnings = ()
     if advise:
-        judge = following.of(ranked[0].result.model, seed) if trials else None
-        warnings = network_warnings(prepared, hold_out, score, volume, judge)
+        judge = following.of(noise.of(best.model), seed)
+        warnings = network_warnings(prepared, hold_out, trials[0][1], volume, judge)
+    result = dataclasses.replace(result, model=noise.of(result.model))
     return Trained(result, following, trials, warnings=warnings)
+
+
+def _finished(
+    selection: Selection,
+    em: EM,
+    batch: Batch,
+    key: PRNGKeyArray,
+    callback: Callback | None,
+    ranked: list[Trial],
+) -> TrainResult:
+    """The selected network, trained on all data."""
+    if selection.result is not None:
+        return selection.result
+    if selection.iterations is not None:
+        em = dataclasses.replace(em, iterations=selection.iterations, warm_start=0)
+    try:
+        return em.run(selection.judged[0].model, batch, key=key, callback=callback)
+    except KeyboardInterrupt:  # before its first iteration: there is still what the trials learned
+        return ranked[0].result.interrupted()
 
 
 def random_starts(
@@ -168,10 +191,10 @@ def rotate(model: StochasticRNN, U: Float[Array, "states states"]) -> Stochastic
 
 
 def _in_raw_units(
-    ranked: list[Trial], batch: Batch, hold_out: float, volume: np.ndarray
+    scores: list[tuple[str, float]], batch: Batch, hold_out: float, volume: np.ndarray
 ) -> tuple[tuple[str, float], ...]:
     """Held-out log-likelihood per observed entry, in nats of the raw units."""
     counted = np.asarray(batch.mask) & hide_after(batch, hold_out)[1][..., None]
     total = float(volume[counted[:, : volume.shape[1]]].sum())
     entries = max(1, int(counted.sum()))
-    return tuple((trial.name, (trial.held_out - total) / entries) for trial in ranked)
+    return tuple((name, (score - total) / entries) for name, score in scores)

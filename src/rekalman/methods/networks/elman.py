@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from rekalman.methods.recurrent import HiddenUnitsMethod
+from rekalman.methods.networks.base import HiddenUnitsMethod
 from rekalman.methods.registry import register
 
 if TYPE_CHECKING:

@@ -1,0 +1,308 @@
+r"""Several filters as one: the average of what they say of the next observation.
+
+Members that are nearly equal on held-out data err in different ways, and the average of their forecasts is
+rarely worse than the best of them and often better (Bates and Granger 1969, Operational Research Quarterly).
+Their quantiles are averaged, not their densities, whose mixture would be wider than its members (Lichtendahl,
+Grushka-Cockayne and Winkler 2013, Management Science 59). Of Gaussians with means `m_i`, deviations `s_i` and
+correlations `R_i` that is the Gaussian
+
+    m = sum w_i m_i,   s = sum w_i s_i,   S = diag(s) (sum w_i R_i) diag(s);
+
+of other members the first two moments count. A member that knows nothing yet, with a variance beyond all
+data, has no say; where none knows anything the observation has the moments of standardised data, mean 0 and
+variance 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+
+from rekalman.core.distribution import Distribution
+from rekalman.core.filter import Filter
+from rekalman.core.gaussian import Gaussian
+from rekalman.core.serial import storable
+from rekalman.core.trajectory import Filtered
+from rekalman.foundation.errors import RekalError
+from rekalman.numerics.precision import in_own_precision
+
+KNOWN = 1e6
+"""Standard deviation of standardised data above which a member knows nothing."""
+AT_ONCE = 64
+"""Steps whose predictions are worked out at once."""
+
+
+def averaged(members: tuple[Distribution, ...], weights: Float[Array, " members"]) -> Gaussian:
+    """The Gaussian whose quantiles are the weighted means of those of the members.
+
+    Args:
+        members: distributions of the same vectors.
+        weights: one for each, above 0, with sum 1.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from rekalman.core.gaussian import DiagonalGaussian
+        >>> from rekalman.filters.combined import averaged
+        >>> narrow = DiagonalGaussian(jnp.zeros(1), jnp.ones(1))
+        >>> broad = DiagonalGaussian(jnp.ones(1), 9 * jnp.ones(1))
+        >>> both = averaged((narrow, broad), jnp.array([0.5, 0.5]))
+        >>> both.mean.tolist(), both.var.tolist()
+        ([0.5], [4.0])
+    """
+    mean = jnp.stack([each.mean for each in members])
+    std = jnp.stack([jnp.sqrt(each.var) for each in members])
+    known = std < KNOWN
+    share = jnp.where(known, weights.reshape(-1, *[1] * (mean.ndim - 1)), 0.0)
+    total = share.sum(0)
+    share = share / jnp.where(total > 0, total, 1.0)
+    mean = jnp.where(known, share * mean, 0.0).sum(0)
+    deviation = jnp.where(total > 0, jnp.where(known, share * std, 0.0).sum(0), 1.0)
+    if mean.shape[-1] == 1:
+        return Gaussian(mean, (deviation * deviation)[..., None])
+    pairs, correlation = 0.0, 0.0
+    for each, s, w in zip(members, std, weights, strict=True):
+        both = (s < KNOWN)[..., :, None] & (s < KNOWN)[..., None, :]
+        scale = jnp.where(s > 0, s, 1.0)
+        one = each.cov / (scale[..., :, None] * scale[..., None, :])
+        correlation = correlation + jnp.where(both, w * one, 0.0)
+        pairs = pairs + jnp.where(both, w, 0.0)
+    correlation = correlation / jnp.where(pairs > 0, pairs, 1.0)
+    same = jnp.eye(mean.shape[-1], dtype=bool)
+    correlation = jnp.where(same, 1.0, correlation)
+    return Gaussian(mean, deviation[..., :, None] * correlation * deviation[..., None, :])
+
+
+@storable
+class Combined(Filter):
+    """The average of several filters of the same columns.
+
+    Attributes:
+        members: the filters.
+        weights: of each, above 0, with sum 1.
+        observations: number of observed columns.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> import rekalman
+        >>> from rekalman.filters.combined import Combined
+        >>> one = np.eye(1)
+        >>> level = rekalman.Kalman(rekalman.LinearGaussian.create(A=one, C=one, Q=one, R=one))
+        >>> still = rekalman.Kalman(rekalman.LinearGaussian.create(A=0 * one, C=one, Q=one, R=one))
+        >>> both = Combined.of((level, still))
+        >>> belief, _ = both.update(both.init(), jnp.array([2.0]))
+        >>> float(both.observe(both.predict(belief)).mean[0])
+        0.5
+    """
+
+    members: tuple[Filter, ...]
+    weights: Float[Array, " members"]
+    observations: int = eqx.field(static=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    def __check_init__(self) -> None:
+        if not self.members or len(self.weights) != len(self.members):
+            raise RekalError(
+                "a combination has one weight for each of its members, and one at least"
+            )
+        for name in ("observations", "n_inputs", "interval", "continuous"):
+            first, *others = (getattr(each, name) for each in self.members)
+            if any(each != first for each in others):
+                raise RekalError(f"the members of a combination must have the same {name}")
+
+    @classmethod
+    def of(cls, members: tuple[Filter, ...], weights: Any = None) -> Combined:
+        """A combination; by default with equal weights.
+
+        Raises:
+            RekalError: a weight is not above 0, or the members do not go together.
+        """
+        given = np.ones(len(members)) if weights is None else np.asarray(weights, np.float64)
+        if not (given > 0).all():
+            raise RekalError("the weights of a combination must be above 0")
+        double = any(
+            eqx.is_array(leaf) and leaf.dtype == np.float64 for leaf in jax.tree.leaves(members)
+        )
+        dtype = np.float64 if double else np.float32
+        with jax.enable_x64(double):
+            return cls(members, jnp.asarray(given / given.sum(), dtype), members[0].observations)
+
+    @property
+    def long_name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What it is called in a sentence."""
+        return f"a combination of {len(self.members)} filters"
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of known inputs of each member."""
+        return self.members[0].n_inputs
+
+    @property
+    def continuous(self) -> bool:
+        """Whether series may be sampled at any times."""
+        return self.members[0].continuous
+
+    @property
+    def interval(self) -> float | None:
+        """Length of a step where none is given."""
+        return self.members[0].interval
+
+    @property
+    def limited(self) -> bool:
+        """Whether a member is defined for a number of steps only."""
+        return any(each.limited for each in self.members)
+
+    @property
+    def longest_horizon(self) -> int | None:
+        """That of the member that forecasts the least steps ahead."""
+        return min((h for each in self.members if (h := each.longest_horizon)), default=None)
+
+    def check_steps(self, steps: int) -> None:
+        """Refuse a series that is longer than a member is defined for."""
+        for each in self.members:
+            each.check_steps(steps)
+
+    def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:
+        """Refuse series whose beliefs no memory could hold."""
+        for each in self.members:
+            each.check_memory(series, steps, smoothing)
+
+    def suited(self) -> Combined:
+        """Each member in the precision that suits it."""
+        return Combined.of(tuple(each.suited() for each in self.members), self.weights)
+
+    def seeded(self, seed: int) -> Combined:
+        """Each member with another start of its randomness."""
+        members = tuple(each.seeded(seed) for each in self.members)
+        return Combined(members, self.weights, self.observations)
+
+    @property
+    def settings(self) -> tuple[tuple[str, int | str], ...]:
+        """The filter of each member."""
+        return tuple(
+            (f"filter {i + 1}", each.long_name or type(each).__name__)
+            for i, each in enumerate(self.members)
+        )
+
+    def size_lines(self) -> tuple[str, ...]:
+        """The members, a line each."""
+        return tuple(line for each in self.members for line in each.size_lines())
+
+    @in_own_precision
+    def init(self, key: PRNGKeyArray | None = None) -> tuple[Any, ...]:
+        """The beliefs of the members."""
+        return tuple(each.init(key) for each in self.members)
+
+    @in_own_precision
+    def predict(
+        self,
+        belief: tuple[Any, ...],
+        u: Float[Array, " input"] | None = None,
+        dt: Float[Array, ""] | None = None,
+    ) -> tuple[Any, ...]:
+        """One step of each member through time."""
+        pairs = zip(self.members, belief, strict=True)
+        return tuple(each.predict(one, u, dt) for each, one in pairs)
+
+    @in_own_precision
+    def update(
+        self, belief: tuple[Any, ...], y: Any, mask: Any = None, u: Any = None
+    ) -> tuple[tuple[Any, ...], Float[Array, ""]]:
+        """One observation enters the belief of each member; its log density is that of their average."""
+        y = jnp.asarray(y)
+        seen = ~jnp.isnan(y) if mask is None else jnp.asarray(mask) & ~jnp.isnan(y)
+        log_prob = self.observe(belief, u).log_prob(jnp.where(seen, y, jnp.nan))
+        pairs = zip(self.members, belief, strict=True)
+        after = tuple(each.update(one, jnp.where(seen, y, 0.0), seen, u)[0] for each, one in pairs)
+        return after, log_prob
+
+    @in_own_precision
+    def skip(self, belief: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The beliefs after a step with nothing observed."""
+        return tuple(each.skip(one) for each, one in zip(self.members, belief, strict=True))
+
+    @in_own_precision
+    def observe(self, belief: tuple[Any, ...], u: Float[Array, " input"] | None = None) -> Gaussian:
+        """The average of what the members say."""
+        pairs = zip(self.members, belief, strict=True)
+        return averaged(tuple(each.observe(one, u) for each, one in pairs), self.weights)
+
+    def moments(self, belief: tuple[Any, ...]) -> PyTree:
+        """What forecasts need of each belief."""
+        pairs = zip(self.members, belief, strict=True)
+        return tuple(each.moments(one) for each, one in pairs)
+
+    def restore(self, moments: PyTree, step: Array) -> tuple[Any, ...]:
+        """The beliefs whose moments these are."""
+        pairs = zip(self.members, moments, strict=True)
+        return tuple(each.restore(one, step) for each, one in pairs)
+
+    @in_own_precision
+    def run_batch(
+        self,
+        values: Float[Array, "batch steps obs"],
+        mask: Bool[Array, "batch steps obs"],
+        inputs: Float[Array, "batch steps input"] | None = None,
+        dt: Float[Array, "batch steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+        lengths: Int[Array, " batch"] | None = None,
+    ) -> Filtered:
+        """Filter several series: each member in its own way, then one step ahead from each belief.
+
+        The beliefs of the result are moments, as `restore` takes them.
+        """
+        batch = values.shape[0]
+        paths = [each.run_batch(values, mask, inputs, dt, key, lengths) for each in self.members]
+        moments = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape[1:])),
+            tuple(path.moments for path in paths),
+        )
+        return _one_step_ahead(self, moments, values, mask, inputs, dt)
+
+    @in_own_precision
+    def forecast(
+        self,
+        belief: tuple[Any, ...],
+        steps: int,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+        particles: int | None = None,
+    ) -> Distribution:
+        """The average of the forecasts of the members."""
+        pairs = zip(self.members, belief, strict=True)
+        ahead = tuple(each.forecast(one, steps, inputs, dt, key, particles) for each, one in pairs)
+        return averaged(ahead, self.weights)
+
+
+@eqx.filter_jit
+def _one_step_ahead(
+    combined: Combined,
+    moments: PyTree,
+    values: Array,
+    mask: Array,
+    inputs: Array | None,
+    dt: Array | None,
+) -> Filtered:
+    """The average of the predictions of every step, from the beliefs after the step before."""
+
+    def ahead(row: PyTree) -> Gaussian:
+        before, step, u, length = row
+        return combined.observe(combined.predict(combined.restore(before, step), u, length), u)
+
+    def series(row: PyTree) -> tuple[Distribution, Array]:
+        moments, values, mask, inputs, dt = row
+        before = jax.tree.map(lambda leaf: leaf[:-1], moments)
+        later = jax.tree.map(lambda leaf: leaf[1:], (inputs, dt))
+        rows = (before, jnp.arange(len(values) - 1), *later)
+        rest = jax.lax.map(ahead, rows, batch_size=AT_ONCE)
+        begin = combined.observe(combined.init(), None if inputs is None else inputs[0])
+        predicted = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), begin, rest)
+        return predicted, predicted.log_prob(jnp.where(mask, values, jnp.nan))
+
+    predicted, log_evidence = jax.lax.map(series, (moments, values, mask, inputs, dt))
+    return Filtered(moments, predicted, log_evidence)

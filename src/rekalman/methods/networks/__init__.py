@@ -1,0 +1,1 @@
+"""Recurrent networks on a linear part, each a method."""

@@ -1,0 +1,1 @@
+"""Training of stochastic networks: starts, their selection on held-out data, their noise."""
