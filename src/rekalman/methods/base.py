@@ -42,6 +42,7 @@ class Method(ABC):
         inputs: whether it takes known inputs.
         missing: whether it takes missing entries.
         films: whether it learns from films (`rekalman.Frames`), too.
+        multivariate: whether it takes several observed columns.
         learners: who trains it, as classes or as names of `learners.LEARNERS`, the default first.
         learner_defaults: settings of the default learner that differ from the learner's own.
         learner_settings: names of the settings that are of use to it; None = all of the default learner.
@@ -75,6 +76,7 @@ class Method(ABC):
     inputs: ClassVar[bool] = False
     missing: ClassVar[bool] = False
     films: ClassVar[bool] = False
+    multivariate: ClassVar[bool] = True
     learners: ClassVar[tuple[str | type, ...]] = ()
     learner_defaults: ClassVar[Mapping[str, Any]] = {}
     learner_settings: ClassVar[tuple[str, ...] | None] = None
