@@ -35,6 +35,7 @@ from rekalman.methods.naive.naive import Naive
 from rekalman.methods.naive.drift import Drift
 from rekalman.methods.naive.mean import Mean
 from rekalman.methods.naive.seasonal_naive import SeasonalNaive
+from rekalman.methods.naive.rls import RLS
 
 # isort: on
 
@@ -45,6 +46,7 @@ __all__ = [
     "LSTM",
     "RBF",
     "RKN",
+    "RLS",
     "Adaptive",
     "ConstantAcceleration",
     "ConstantVelocity",

@@ -53,7 +53,7 @@ class Method(ABC):
         checkpoints: whether the training continues from a folder of checkpoints.
         least_states: number of states at least where the options do not say it.
         intervals_from_data: whether the training data give the numbers of the model intervals.
-        baseline: whether it is a naive forecast, which any model must beat.
+        baseline: whether it is a simple forecast, which any model must beat.
         dynamics: "naive", "linear" or "nonlinear": what kind of dynamics it learns.
         hidden: whether what is observed is taken for a state behind noise.
         cost: CPU seconds that a training on a thousand samples of one column usually takes, compiled already;
