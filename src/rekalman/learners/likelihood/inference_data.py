@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import equinox as eqx
@@ -64,10 +65,10 @@ def inference_data(draws: Draws, data: Sequences | None, seed: int) -> Any:
         groups["log_likelihood"] = {joint: predicted.log_density}
         coords = {STEP: stamps(data, kept)}
         dims = {name: [STEP] for name in (*names, joint)}
-    arviz = import_module("arviz")
-    if hasattr(arviz, "InferenceData"):
-        return arviz.from_dict(**groups, coords=coords, dims=dims)
-    return arviz.from_dict(groups, coords=coords, dims=dims)
+    from_dict = import_module("arviz").from_dict
+    if "posterior" in signature(from_dict).parameters:  # before ArviZ 1.0
+        return from_dict(**groups, coords=coords, dims=dims)
+    return from_dict(groups, coords=coords, dims=dims)
 
 
 def stamps(data: Sequences, kept: Bool[np.ndarray, "batch steps"]) -> np.ndarray:
