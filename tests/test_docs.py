@@ -84,6 +84,19 @@ def test_the_page_on_extending_runs(capsys):
     assert "(3,)" in printed and "smoothing (1, 3, 1)" in printed
 
 
+def test_the_page_on_other_libraries_runs_with_sktime(capsys):
+    pytest.importorskip("sktime")
+    assert run("libraries.md", "RekalForecaster") == 1
+    assert "2023-01" in capsys.readouterr().out
+
+
+def test_the_page_on_other_libraries_runs_with_arviz(capsys):
+    pytest.importorskip("numpyro")
+    pytest.importorskip("arviz")
+    assert run("libraries.md", "arviz") == 1
+    assert "level variance" in capsys.readouterr().out
+
+
 def test_the_page_of_models_says_what_the_methods_declare(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(ROOT / "docs")
     from make_models_page import page
@@ -116,6 +129,7 @@ def test_the_commands_of_the_readme_are_the_ones_that_are_run():
                 "networks",
                 "rkn",
                 "rkn_figures",
+                "libraries",
             )
         ),
     ],

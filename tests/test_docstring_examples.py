@@ -38,6 +38,9 @@ WITHOUT = {
     "Codec": "what models are stored by; `storable` has the example",
 }
 
+NEEDS = {"adapters/sktime": "sktime"}
+"""Modules whose examples need a library that is optional."""
+
 
 def public() -> Iterator[tuple[str, object]]:
     """The public names, and the classes of the core."""
@@ -87,6 +90,9 @@ def test_examples_stand_in_a_section_that_the_site_shows_as_code():
 def test_examples_print_what_they_say(
     example: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    needed = NEEDS.get(example.name.partition(":")[0])
+    if needed is not None:
+        pytest.importorskip(needed)
     monkeypatch.chdir(tmp_path)  # some write files
     said: list[str] = []
     doctest.DocTestRunner(verbose=False).run(example, out=said.append)

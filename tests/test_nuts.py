@@ -37,8 +37,7 @@ def test_nile(data_root):
     assert all(value > 50 for value in result.ess.values())
     assert result.divergences < 8
     assert -640 < result.log_likelihood.mean() < -632.5
-    data = result.inference_data()
-    assert data.posterior["level variance"].shape == (2, 250)
+    assert result.to_inference_data().posterior["level variance"].shape == (2, 250)
     assert "r-hat" in result.summary()
     assert np.isfinite(np.asarray(result.structure.build().Q)).all()
 

@@ -63,7 +63,7 @@ class Candidate(Protocol):
 
     Attributes:
         name: under which it is listed.
-        group: "naive", "rekalman", "statsforecast" or "foundation model".
+        group: "naive", "baseline", "rekalman", "statsforecast" or "foundation model".
         cost: CPU seconds that it usually takes to learn from a thousand samples.
         by_series: whether it learns each series by itself, so that they can be spread over processes.
         dynamics: "naive", "linear" or "nonlinear", or empty where that depends on the data.

@@ -24,7 +24,7 @@ class Evaluation:
 
     Attributes:
         name: under which it is listed.
-        group: "naive", "rekalman", "statsforecast" or "foundation model".
+        group: "naive", "baseline", "rekalman", "statsforecast" or "foundation model".
         scores: of its forecasts; None where it failed.
         failure: why there are none, in a sentence; else empty.
         fit_seconds: wall time of its trainings.

@@ -125,7 +125,7 @@ def _set(name: str, season: int | None) -> list[Candidate]:
     groups = {
         "all": own + peers,
         "cheap": [each for each in own + peers if each.cost <= CHEAP],
-        "baselines": [each for each in own if each.group == "naive"],
+        "baselines": [each for each in own if each.group in ("naive", "baseline")],
         "rekalman": [each for each in own if each.group == "rekalman"],
         "statsforecast": [each for each in peers if each.group == "statsforecast"],
     }

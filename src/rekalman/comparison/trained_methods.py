@@ -54,8 +54,10 @@ class TrainedMethod:
 
     @property
     def group(self) -> str:
-        """Naive forecasts are what the others must beat."""
-        return "naive" if self.method.baseline else "rekalman"
+        """Naive forecasts are what the others must beat; a baseline that learns dynamics is none of them."""
+        if not self.method.baseline:
+            return "rekalman"
+        return "naive" if self.method.dynamics == "naive" else "baseline"
 
     @property
     def cost(self) -> float:

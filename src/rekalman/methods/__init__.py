@@ -36,6 +36,7 @@ from rekalman.methods.naive.naive import Naive
 from rekalman.methods.naive.drift import Drift
 from rekalman.methods.naive.mean import Mean
 from rekalman.methods.naive.seasonal_naive import SeasonalNaive
+from rekalman.methods.naive.rls import RLS
 
 # isort: on
 
@@ -46,6 +47,7 @@ __all__ = [
     "LSTM",
     "RBF",
     "RKN",
+    "RLS",
     "Adaptive",
     "Combination",
     "ConstantAcceleration",

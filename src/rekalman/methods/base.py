@@ -42,6 +42,7 @@ class Method(ABC):
         inputs: whether it takes known inputs.
         missing: whether it takes missing entries.
         films: whether it learns from films (`rekalman.Frames`), too.
+        multivariate: whether it takes several observed columns.
         learners: who trains it, as classes or as names of `learners.LEARNERS`, the default first.
         learner_defaults: settings of the default learner that differ from the learner's own.
         learner_settings: names of the settings that are of use to it; None = all of the default learner.
@@ -52,7 +53,7 @@ class Method(ABC):
         checkpoints: whether the training continues from a folder of checkpoints.
         least_states: number of states at least where the options do not say it.
         intervals_from_data: whether the training data give the numbers of the model intervals.
-        baseline: whether it is a naive forecast, which any model must beat.
+        baseline: whether it is a simple forecast, which any model must beat.
         dynamics: "naive", "linear" or "nonlinear": what kind of dynamics it learns.
         hidden: whether what is observed is taken for a state behind noise.
         cost: CPU seconds that a training on a thousand samples of one column usually takes, compiled already;
@@ -75,6 +76,7 @@ class Method(ABC):
     inputs: ClassVar[bool] = False
     missing: ClassVar[bool] = False
     films: ClassVar[bool] = False
+    multivariate: ClassVar[bool] = True
     learners: ClassVar[tuple[str | type, ...]] = ()
     learner_defaults: ClassVar[Mapping[str, Any]] = {}
     learner_settings: ClassVar[tuple[str, ...] | None] = None

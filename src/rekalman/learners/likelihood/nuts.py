@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -43,8 +43,14 @@ from rekalman.models.structures.components import TINY, raised
 from rekalman.models.structures.structures import Structure
 from rekalman.numerics.precision import modelling_dtype
 
-if TYPE_CHECKING:
-    from arviz import InferenceData
+STATISTICS = {
+    "lp": "potential_energy",
+    "energy": "energy",
+    "acceptance_rate": "accept_prob",
+    "n_steps": "num_steps",
+    "diverging": "diverging",
+}
+"""What ArviZ calls what NumPyro tells of a transition."""
 
 
 class Draws(TrainResult):
@@ -58,6 +64,9 @@ class Draws(TrainResult):
         vectors: the free parameters without bounds `(chains, draws, parameters)`.
         values: the parameters in natural units, same shape.
         divergences: number of transitions that diverged; more than a few: do not trust the draws.
+        statistics: of each transition `(chains, draws)`, under the names of ArviZ: "lp" (log posterior
+            density of the scaled parameters, but for a constant), "energy", "acceptance_rate", "n_steps" and
+            "diverging".
         parameters: how a structure is built of a vector.
     """
 
@@ -66,6 +75,7 @@ class Draws(TrainResult):
     vectors: Float[np.ndarray, "chains draws parameters"]
     values: Float[np.ndarray, "chains draws parameters"]
     divergences: int = eqx.field(static=True)
+    statistics: dict[str, np.ndarray]
     parameters: NamedParameters
 
     @property
@@ -96,12 +106,29 @@ class Draws(TrainResult):
 
         return self._diagnosed(ess)
 
-    def inference_data(self) -> InferenceData:
-        """The draws as ArviZ takes them, one variable for each parameter."""
-        from arviz import from_dict
+    def to_inference_data(self, data: Sequences | None = None, *, seed: int = 0) -> Any:
+        """The draws as ArviZ takes them: an `InferenceData`, from ArviZ 1.0 on a `DataTree`.
 
-        posterior = {name: self.values[..., i] for i, name in enumerate(self.names)}
-        return from_dict(posterior=posterior, sample_stats={"lp": self.log_likelihood})
+        Groups are `posterior`, a variable for each parameter in natural units, and `sample_stats`
+        (`statistics`). Where the data are given, also those of every step that has a predictive density: with
+        a diffuse start the first ones have none.
+
+        * `observed_data`: a variable for each column, NaN where missing.
+        * `log_likelihood`: of each step given those before, in nats; of one column under its name, of several
+          together as `joint`. `arviz.loo` of these leaves out the density of a step, while later steps still
+          know its value.
+        * `posterior_predictive`: a draw of each entry one step ahead, given those before.
+
+        Args:
+            data: the series that were learned from.
+            seed: of the draws one step ahead.
+
+        Raises:
+            RekalError: the data have other columns or inputs than the model.
+        """
+        from rekalman.learners.likelihood.inference_data import inference_data
+
+        return inference_data(self, data, seed)
 
     def summary(self) -> str:
         """The posterior as a table."""
@@ -220,13 +247,19 @@ class NUTS(eqx.Module):
             middle = (parameters.vector - center) / width
             scatter = 0.1 * jax.random.normal(scatter_key, (self.chains, middle.size), middle.dtype)
             begin = middle + scatter
-            sampler.run(run_key, init_params=begin[0] if self.chains == 1 else begin)
+            sampler.run(
+                run_key,
+                init_params=begin[0] if self.chains == 1 else begin,
+                extra_fields=tuple(STATISTICS.values()),
+            )
             vectors = center + width * sampler.get_samples(group_by_chain=True)
             flat = vectors.reshape(-1, middle.size)
             values = natural_values(parameters, flat).reshape(vectors.shape)
             scaled = (flat - center) / width
             log_likelihood = _log_likelihoods(parameters, scaled, center, width, groups, form)
-            fields = sampler.get_extra_fields()
+            fields = sampler.get_extra_fields(group_by_chain=True)
+            statistics = {name: np.asarray(fields[field]) for name, field in STATISTICS.items()}
+            statistics["lp"] = -statistics["lp"]  # NumPyro holds the potential energy
             likelihoods = np.asarray(log_likelihood)
             entries = int(np.asarray(batch.mask).sum())
             course = (likelihoods, "iterations", time.perf_counter() - began, entries)
@@ -239,7 +272,8 @@ class NUTS(eqx.Module):
                 names=parameters.names,
                 vectors=np.asarray(vectors),
                 values=np.asarray(values),
-                divergences=int(np.sum(np.asarray(fields["diverging"]))),
+                divergences=int(statistics["diverging"].sum()),
+                statistics=statistics,
                 parameters=parameters,
             )
             both = (outcome.model, outcome.structure)

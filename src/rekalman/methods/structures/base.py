@@ -37,6 +37,7 @@ class StructureMethod(StateSpaceMethod):
     """
 
     irregular: ClassVar[bool] = True
+    multivariate: ClassVar[bool] = False
     cost: ClassVar[float] = 0.5
     needs: ClassVar[str] = "one column"
     intervals_from_data: ClassVar[bool] = True

@@ -26,6 +26,7 @@ class ConstantAcceleration(StructureMethod):
 
     summary: ClassVar[str] = "tracking: a moving point whose acceleration wanders"
     needs: ClassVar[str] = "a column for each axis"
+    multivariate: ClassVar[bool] = True
 
     def structure(self, data: Sequences) -> Structure:
         """Position and its derivatives along each axis."""

@@ -1,0 +1,1 @@
+"""rekalman in the interfaces of other libraries."""
