@@ -77,6 +77,12 @@ def test_a_season_of_the_test_alone_is_not_on_the_list():
     assert [each.name for each in choose(data, 1e-3).evaluations] == ["naive", "mean", "drift"]
 
 
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_a_season_is_seen_at_any_scale(scale: float):
+    values = np.random.default_rng(0).normal(size=120) + 5 * np.sin(np.arange(120) * 2 * np.pi / 6)
+    assert season_of(rekalman.Sequences.from_arrays(scale * values)) == 6
+
+
 REFUSED = {
     "states belongs to a model": {"states": 3},
     "learner belongs to a model": {"learner": rekalman.EM()},

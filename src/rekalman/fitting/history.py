@@ -82,9 +82,9 @@ class History(eqx.Module):
         count = len(self.log_likelihood)
         if count:
             last = float(self.log_likelihood[-1])
+            after = f" after {count} iterations; {REASONS[self.stopped]}" if count > 1 else ""
             lines.append(
-                f"log-likelihood  {last:.1f} nats ({last / self.entries:.3f} per value) after "
-                f"{count} iterations; {REASONS[self.stopped]}"
+                f"log-likelihood  {last:.1f} nats ({last / self.entries:.3f} per value){after}"
             )
         if len(self.objective):
             lines.append(

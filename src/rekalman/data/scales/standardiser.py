@@ -62,11 +62,11 @@ class Standardiser(eqx.Module):
             RekalError: a column too large or too small for double precision, or one that varies in its last
                 digit alone; a value that has no transform.
         """
+        mask, names = np.asarray(sequences.mask), sequences.names
+        location, scale = _moments(np.asarray(sequences.values), mask, names)
         if transform is not None:
             sequences = transform.apply_to(sequences)
-        location, scale = _moments(
-            np.asarray(sequences.values), np.asarray(sequences.mask), sequences.names
-        )
+            location, scale = _moments(np.asarray(sequences.values), mask, names)
         if sequences.inputs is None:
             return cls(location, scale, transform=transform)
         real = np.broadcast_to(sequences.valid()[:, :, None], sequences.inputs.shape)

@@ -63,6 +63,8 @@ def season_of(
     moved = np.diff(values, axis=1)
     if not np.isfinite(moved).any():
         return None
+    largest = np.nanmax(np.abs(moved), axis=(0, 1), initial=0.0)  # whose square may be no number
+    moved = moved / np.where(largest > 0, largest, 1.0)
     count = np.isfinite(moved).sum((0, 1))
     moved = moved - np.nansum(moved, axis=(0, 1)) / np.maximum(count, 1)
     lags = range(3, min(LONGEST, longest // 3) + 1)

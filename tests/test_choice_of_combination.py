@@ -1,0 +1,84 @@
+"""Methods that are nearly equal are averaged, without training them again, where that is better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rekalman
+from rekalman.comparison import choice
+from rekalman.comparison.choice import Result, choose, close_to
+from rekalman.comparison.combination import Remembered, combination_of
+from rekalman.comparison.evaluation import Evaluation, Task, evaluate
+from rekalman.comparison.plan import Plan
+from rekalman.comparison.scores import naive_scale
+from rekalman.comparison.trained_methods import TrainedMethod
+from rekalman.core.metrics import crps_gaussian
+from rekalman.data.slicing import beginnings
+from rekalman.methods.combination import Combination
+from rekalman.methods.registry import get
+
+NILE = rekalman.load_example("nile")
+
+
+def method(name, transform=None, **options):
+    return TrainedMethod(get(name)(**options), transform=transform)
+
+
+def result(candidate, score):
+    return Result(candidate, Evaluation(candidate.name, candidate.group), score)
+
+
+def test_close_methods_are_one_of_each_with_the_transform_of_the_best():
+    best = result(method("linear"), 1.0)
+    ranked = [
+        best,
+        result(method("linear", states=2), 1.01),
+        result(method("naive"), 1.02),
+        result(method("ridge-ar", transform="log"), 1.03),
+        result(method("ridge-ar"), 1.05),
+        result(method("local-level"), 1.2),
+    ]
+    assert [each.candidate.name for each in close_to(best, ranked)] == ["linear", "ridge-ar"]
+
+
+def test_the_average_has_the_scores_of_averaged_forecasts():
+    plan = Plan.of(NILE, 3)
+    training = beginnings(NILE, plan.first)
+    task = Task(NILE, plan, naive_scale(NILE, plan.first, None))
+    members = [Remembered.of(method(name)) for name in ("ridge-ar", "local-level")]
+    forecasts = []
+    for each in members:
+        evaluate(each, task, costs=False)
+        forecasts.append(each.learned[0].roll(NILE, plan.horizons, plan.folds()[0].origins))
+    average = combination_of(members, training)
+    assert average is not None and average.name == "combination of ridge-ar and local-level"
+    assert isinstance(average.method, Combination)
+    assert average.method.members == "ridge-ar, local-level"
+    scores = evaluate(average, task, costs=False).scores
+    assert scores is not None
+    mean = np.mean([np.asarray(each.mean) for each in forecasts], 0)
+    std = np.mean([np.asarray(each.std) for each in forecasts], 0)
+    at = scores.origin[:, None] + np.array(plan.horizons)
+    y = np.asarray(NILE.values)[0]
+    known = at < len(y)
+    truth = y[np.minimum(at, len(y) - 1)]
+    expected = np.asarray(crps_gaussian(truth, mean, std**2))
+    np.testing.assert_allclose(scores.crps[known], expected[known], rtol=1e-5)
+
+
+def test_it_is_taken_where_it_is_better_only(monkeypatch):
+    single = choose(NILE, 2.0)
+    assert not isinstance(single.candidate.method, Combination) or "combination of" in single.reason
+    monkeypatch.setattr(choice, "WORTH", 10.0)
+    chosen = choose(NILE, 2.0).candidate
+    assert isinstance(chosen.method, Combination)
+    fit = chosen.fit(NILE, 0)
+    assert fit.kind == "combination" and len(fit.algorithm.members) == len(chosen.method.methods)
+    monkeypatch.setattr(choice, "WORTH", 0.0)
+    assert not isinstance(choose(NILE, 2.0).candidate.method, Combination)
+
+
+@pytest.mark.parametrize("names", [["linear"], []])
+def test_one_method_is_no_combination(names):
+    assert combination_of([Remembered.of(method(name)) for name in names], NILE) is None
