@@ -135,6 +135,10 @@ class GaussianFilter(ModelFilter, Smooths):
         """The belief itself: where nothing is observed, an update changes nothing."""
         return belief
 
+    def proper(self, belief: GaussianBelief) -> bool:
+        """Whether every direction of a diffuse start is known."""
+        return belief.basis is None or not np.asarray(belief.basis).any()
+
     def moments(self, belief: GaussianBelief) -> PyTree:
         """Mean and covariance, and a basis of what is unknown."""
         return belief.moments
