@@ -154,6 +154,10 @@ class GaussianFilter(ModelFilter, Smooths):
         """Moments of the state, and the mean of the observations that they give."""
         return gaussian_moments(self, path, inputs)
 
+    def state_mean(self, belief: GaussianBelief) -> Float[Array, " states"]:
+        """Mean of the state."""
+        return belief.mean
+
     def signal_band(
         self, path: GaussianPath, inputs: Float[Array, "steps input"] | None, tail: float
     ) -> Band:
