@@ -77,6 +77,14 @@ class EstimatesState(eqx.Module):
         """
 
     @abc.abstractmethod
+    def state_mean(self, belief: Any) -> Float[Array, " states"]:
+        """Mean of the state.
+
+        Args:
+            belief: of one step, before or after its observation.
+        """
+
+    @abc.abstractmethod
     def signal_band(
         self, path: Any, inputs: Float[Array, "steps input"] | None, tail: float
     ) -> Band:

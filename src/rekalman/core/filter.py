@@ -237,6 +237,10 @@ class Filter(eqx.Module):
         """Number of Gaussians that its predictive distribution is a mixture of."""
         return 1
 
+    def proper(self, belief: Belief) -> bool:
+        """Whether what follows has a density: not before every direction of a diffuse start is known."""
+        return True
+
     def moments(self, belief: Belief) -> PyTree:
         """What of a belief forecasts need; `restore` is the way back."""
         return belief

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from rekalman.core.beliefs import Path
+from rekalman.core.beliefs import Particles, Path
 from rekalman.core.capabilities import Band, Moments, Predictive, Smooths
 from rekalman.filters.finite import check_particles
 from rekalman.filters.model_filter import ModelFilter
@@ -42,6 +42,10 @@ class ParticleClouds(ModelFilter, Smooths):
     proposal: eqx.AbstractVar[Literal["bootstrap", "guided"]]
     threshold: eqx.AbstractVar[float]
     seed: eqx.AbstractVar[int]
+
+    def state_mean(self, belief: Particles) -> Float[Array, " states"]:
+        """Mean of the state."""
+        return belief.mean
 
     def suited(self) -> Any:
         """In single precision for very many particles, unless JAX is switched to double."""

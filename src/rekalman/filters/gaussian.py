@@ -135,6 +135,10 @@ class GaussianFilter(ModelFilter, Smooths):
         """The belief itself: where nothing is observed, an update changes nothing."""
         return belief
 
+    def proper(self, belief: GaussianBelief) -> bool:
+        """Whether every direction of a diffuse start is known."""
+        return belief.basis is None or not np.asarray(belief.basis).any()
+
     def moments(self, belief: GaussianBelief) -> PyTree:
         """Mean and covariance, and a basis of what is unknown."""
         return belief.moments
@@ -149,6 +153,10 @@ class GaussianFilter(ModelFilter, Smooths):
     ) -> Moments:
         """Moments of the state, and the mean of the observations that they give."""
         return gaussian_moments(self, path, inputs)
+
+    def state_mean(self, belief: GaussianBelief) -> Float[Array, " states"]:
+        """Mean of the state."""
+        return belief.mean
 
     def signal_band(
         self, path: GaussianPath, inputs: Float[Array, "steps input"] | None, tail: float

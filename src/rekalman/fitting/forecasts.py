@@ -15,6 +15,7 @@ import numpy as np
 from rekalman.core.trajectory import Trajectory
 from rekalman.data import Sequences
 from rekalman.fitting.data import Data, TakesData
+from rekalman.fitting.own_errors import USUAL_HORIZON, OwnErrors
 from rekalman.fitting.stream import Stream
 from rekalman.fitting.verbs import filter_paths
 from rekalman.forecasting import Forecast, forecast_from, rolling_forecast
@@ -22,6 +23,7 @@ from rekalman.forecasting.future import future_rows
 from rekalman.forecasting.running import check_intervals, known_errors, with_errors
 from rekalman.foundation.arguments import positive_time
 from rekalman.foundation.errors import RekalError
+from rekalman.foundation.suggest import choices
 from rekalman.numerics.precision import in_own_precision
 
 FAN_PARTICLES = (
@@ -169,15 +171,30 @@ class Forecasts(TakesData):
         return self._raw(made, data).label(data)
 
     @in_own_precision
-    def stream(self, series: str | None = None) -> Stream:
+    def stream(
+        self,
+        series: str | None = None,
+        *,
+        intervals: str = "model",
+        horizon: int | None = None,
+        history: Data | None = None,
+    ) -> Stream:
         """A belief that takes samples as they arrive (`update`) and forecasts (`forecast`).
 
         Args:
             series: which series they continue, for a model where each has a scale of its own.
+            intervals: "model", or "running", as for `forecast`: the stream remembers the errors of its own
+                forecasts, the last hundred of each horizon and column. Its intervals are those of `roll`.
+            horizon: for "running": so many steps ahead it remembers errors and can forecast; default 10,
+                or as far as the model forecasts.
+            history: for "running": one series, such as the training data, all of which lies before the first
+                sample: its errors are the first that are known. The belief does not go on from it. Before
+                any error is known, the intervals are those of the model.
 
         Raises:
             RekalError: no series is named where each has its scale, one that is not known, or one where all
-                share a scale.
+                share a scale; a horizon beyond that of the model; a horizon or a history without running
+                intervals, which frames, and models for a number of steps, do not have.
         """
         own = self.standardiser.named(series)
         return Stream(
@@ -187,7 +204,32 @@ class Forecasts(TakesData):
             self.seed,
             stored=functools.partial(_stored, self, series),
             input_names=self.input_names,
+            errors=self._own_errors(intervals, horizon, history, series),
         )
+
+    def _own_errors(
+        self, intervals: str, horizon: int | None, history: Data | None, series: str | None
+    ) -> OwnErrors | None:
+        """What a stream remembers of its own forecasts before its first sample."""
+        if not check_intervals(intervals, self.algorithm.binary):
+            for name, given in (("horizon", horizon), ("history", history)):
+                if given is not None:
+                    raise RekalError(
+                        f"{name} is for running intervals: ask for intervals='running'"
+                    )
+            return None
+        longest = self.algorithm.longest_horizon or USUAL_HORIZON
+        horizon = min(USUAL_HORIZON, longest) if horizon is None else horizon
+        start = OwnErrors.start(self.algorithm, horizon, self._key(1))
+        if history is None:
+            return start
+        data = _one_series(self.read(history), series)
+        past = self._roll(data, self.paths(data), range(1, start.by.horizon + 1), None)
+        end = np.array([int(data.lengths[0]) - 1])
+        last = known_errors(
+            past, np.asarray(data.values), np.asarray(data.mask), np.zeros(1, int), end
+        )
+        return dataclasses.replace(start, last=last[0])
 
     def _raw(self, made: Forecast, data: Sequences) -> Forecast:
         """A forecast of standardised data in raw units."""
@@ -196,6 +238,20 @@ class Forecasts(TakesData):
 
     def _key(self, stream: int) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), stream)
+
+
+def _one_series(data: Sequences, series: str | None) -> Sequences:
+    """The series of some data that a stream continues.
+
+    Raises:
+        RekalError: there are several of which none is named, or none is called as that which is.
+    """
+    names = data.series_names
+    if series is not None and series not in names:
+        raise RekalError(f"the history has no series '{series}': {choices(series, names)}")
+    if series is None and data.batch > 1:
+        raise RekalError(f"the history of a stream is one series, but there are {data.batch}")
+    return data.series(0 if series is None else names.index(series))
 
 
 def _errors(past: Forecast, data: Sequences, made: Forecast) -> np.ndarray:

@@ -96,7 +96,9 @@ def _stream(config: Entries, arrays: dict[str, np.ndarray]) -> Stream:
     own = _part(arrays, "stream.")
     step = config.count("step")
     series = config.take("series", str, type(None), default=None)
-    stream = _fit_of(config, arrays).stream(series)
+    horizon = config.take("horizon", int, type(None), default=None)  # of running intervals
+    running: dict[str, Any] = {"intervals": "running", "horizon": horizon}
+    stream = _fit_of(config, arrays).stream(series, **({} if horizon is None else running))
     stream.resume(step, own)
     return stream
 

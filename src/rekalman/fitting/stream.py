@@ -24,6 +24,7 @@ from rekalman.data.scales.standardiser import Standardiser
 from rekalman.data.tables.kind import FrameKind
 from rekalman.data.tables.named import Known, ordered
 from rekalman.data.time.sampling import typical
+from rekalman.fitting.own_errors import OwnErrors
 from rekalman.fitting.samples import Films, Rows
 from rekalman.forecasting import Forecast, Labels, forecast_from
 from rekalman.forecasting.present import present
@@ -37,6 +38,9 @@ Stored = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 STREAM = "stream"
 """Kind of the file of a stream."""
+
+ERRORS = "errors."
+"""What the names of the arrays of its own errors begin with in its file."""
 
 RECENT = 10_000
 """So many of the latest steps a forecast takes the median of."""
@@ -82,6 +86,7 @@ class Stream:
         seed: int = 0,
         stored: Callable[[], Stored] | None = None,
         input_names: Sequence[str] = (),
+        errors: OwnErrors | None = None,
     ) -> None:
         """Start before the first sample.
 
@@ -92,13 +97,14 @@ class Stream:
             seed: start of the randomness.
             stored: what a file of the trained model holds, so that the stream can be saved.
             input_names: names of the inputs; default u, or u1, u2, ...
+            errors: of its own forecasts, from which it takes its intervals; None = from the model.
         """
         self._algorithm = algorithm
         # Of an Equinox module, a property costs as much as an update: they are looked up once.
         self._n_inputs = algorithm.n_inputs
         self._continuous, self._interval = algorithm.continuous, algorithm.interval or 1.0
         self._limited = algorithm.limited
-        self._standardiser, self._stored = standardiser, stored
+        self._standardiser, self._stored, self._errors = standardiser, stored, errors
         self._labels = dataclasses.replace(labels, frame_kind=FrameKind())  # samples are no table
         self._input_names = default_names(input_names or None, self._n_inputs, "u", "input_names")
         shape = algorithm.frame_shape
@@ -155,8 +161,13 @@ class Stream:
             total = self.log_likelihood + float(gain) - float(volume)
             if not (bool(finite) and math.isfinite(total)):
                 raise RekalError(self._samples.refusal(y, self.step + 1))
+            length = self._interval if step is None else step
+            errors = self._errors
+            if errors is not None:
+                row = sample.values, sample.seen
+                errors = errors.after(*row, belief, self.step, inputs, length)
+            self._errors = errors
             if not first and self._continuous:
-                length = self._interval if step is None else step
                 self._elapsed += length
                 self._lengths.append(length)
             self.belief, self.log_likelihood, self.step = belief, total, self.step + 1
@@ -179,10 +190,12 @@ class Stream:
             the first sample.
 
         Raises:
-            RekalError: no sample was taken yet, or as for `Fit.forecast`.
+            RekalError: no sample was taken yet, more steps than errors are remembered for, or as for
+                `Fit.forecast`.
         """
         with self._lock:
             belief, at, elapsed = self.belief, self.step, self._elapsed
+            errors = self._errors
             usual = typical(np.array(self._lengths)) if self._lengths else None
         if at == 0:
             raise RekalError("a stream can forecast after its first sample")
@@ -203,6 +216,7 @@ class Stream:
                 input_names=self._input_names,
             )
         raw = self._raw(made)
+        raw = raw if errors is None else errors.law_of(raw)
         if not self._continuous:
             return dataclasses.replace(raw, labels=self._in_steps())
         length = self._interval if step is None else step
@@ -263,6 +277,10 @@ class Stream:
                 **(belief_arrays(self.belief) if self.step else {}),
             }
             step = self.step
+            errors = self._errors
+        if errors is not None:
+            mine |= {f"{ERRORS}{name}": array for name, array in errors.arrays().items()}
+            config = {**config, "horizon": errors.by.horizon}
         named = {f"{STREAM}.{name}": array for name, array in mine.items()}
         save_archive(
             path,
@@ -280,7 +298,8 @@ class Stream:
         Raises:
             RekalError: an array is missing, unknown, of another shape or another precision.
         """
-        left = dict(arrays)
+        own = {n.removeprefix(ERRORS): a for n, a in arrays.items() if n.startswith(ERRORS)}
+        left = {name: array for name, array in arrays.items() if not name.startswith(ERRORS)}
         try:
             total, elapsed = (float(left.pop(name)) for name in ("log_likelihood", "elapsed"))
             lengths = np.asarray(left.pop("lengths"), np.float64).tolist()
@@ -295,7 +314,15 @@ class Stream:
                 belief = belief_from(belief, left)
         elif left:
             raise RekalError(f"the stream has no array {min(left)!r}")
+        errors = self._errors
+        if errors is not None:
+            shapes = eqx.filter_eval_shape(self._algorithm.moments, belief)
+            with precision_of(self._algorithm):
+                errors = errors.restored(shapes, step, own)
+        elif own:
+            raise RekalError(f"the stream has no array {ERRORS + min(own)!r}")
         with self._lock:
+            self._errors = errors
             self.belief, self.step, self.log_likelihood = belief, step, total
             self._elapsed, self._lengths = elapsed, deque(lengths, maxlen=RECENT)
             self._diffuse = diffuse
@@ -348,6 +375,10 @@ def _facts(stream: Stream) -> Facts:
     rows = [("filter", type(algorithm).__name__), ("samples", str(stream.step))]
     if algorithm.frame_shape is None:  # the targets of frames are not known in a stream
         rows.append(("log-likelihood", nats(stream.log_likelihood)))
+    errors = stream._errors  # pyright: ignore[reportPrivateUsage]
+    if errors is not None:
+        reach = errors.by.horizon
+        rows.append(("intervals", f"from its last errors, up to {reach} steps ahead"))
     labels = stream._labels  # pyright: ignore[reportPrivateUsage]
     return Facts(f"Stream of {listed(labels.names, labels.units)}", tuple(rows))
 

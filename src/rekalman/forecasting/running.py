@@ -92,6 +92,25 @@ def known_errors(
     return result
 
 
+def no_errors(horizons: int, obs: int) -> Float[np.ndarray, "horizons memory obs"]:
+    """What stands for the errors before any is known: quantiles of the standard normal law."""
+    return np.tile(_normal_scores()[:, None], (horizons, 1, obs))
+
+
+def with_newest(
+    errors: Float[np.ndarray, "horizons memory obs"], newest: Float[np.ndarray, "horizons obs"]
+) -> Float[np.ndarray, "horizons memory obs"]:
+    """The last errors after one more step, the oldest first.
+
+    Args:
+        errors: before it.
+        newest: standardised error of each horizon and column at this step; NaN = none is known, so that those
+            of the column stay.
+    """
+    moved = np.concatenate([errors[:, 1:], newest[:, None]], axis=1)
+    return np.where(np.isfinite(newest)[:, None], moved, errors)
+
+
 def moments(forecast: Forecast) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each forecast, in the units in which it is a mixture."""
     means = np.asarray(forecast.means, np.float64)

@@ -1,15 +1,17 @@
-"""adaptive: networks whose readouts go on learning while data arrive, for series whose dynamics drift."""
+"""adaptive: readouts that go on learning while data arrive, for series whose dynamics drift."""
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.base import Method
 from rekalman.methods.em_rnn import MOST
 from rekalman.methods.options import option
-from rekalman.methods.registry import register
+from rekalman.methods.registry import get, register
+from rekalman.methods.train import train_on
 
 if TYPE_CHECKING:
     from rekalman.data import Sequences
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from rekalman.methods.description import Description
     from rekalman.methods.request import TrainingRequest
 
+NETWORKS = "em-rnn"
+"""Name of the method that trains networks by EM, over which the readouts are learned by default."""
+PARTICLES = 300
 MOST_STEPS = 200
 """Readouts of more horizons take longer than they are worth."""
 
@@ -24,7 +29,10 @@ MOST_STEPS = 200
 @register("adaptive")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adaptive(Method):
-    """Networks trained by EM, whose readouts are filtered online, so that they follow dynamics that drift.
+    """A trained filter, usually of networks, with readouts filtered online, which follow dynamics that drift.
+
+    What it is `over` is any other method: its filter stays as it was trained, and readouts of the mean of its
+    state, or of its forecasts where it estimates no state, learn online what its forecasts miss.
 
     Examples:
         >>> import rekalman
@@ -48,22 +56,72 @@ class Adaptive(Method):
         at_most=MOST,
         by_default="8, 12, 16 and 24, as far as the data carry them",
     )
-    particles: int = option(300, help="Particles that follow each network.", at_least=2)
+    particles: int | None = option(
+        None, help="Particles that follow each network.", at_least=2, by_default=str(PARTICLES)
+    )
     forgetting: float = option(
         0.998, help="Forgetting factor of the readouts beside 1.", above=0, at_most=1
     )
 
-    def default_learner(self, **settings: Any) -> Any:
-        """EM with full process noise and priors weak enough for precise sensors.
+    over: str = option(
+        NETWORKS,
+        help="The model whose filter the readouts are learned over, such as linear or gru.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.over != NETWORKS:
+            self.under()
+
+    @property
+    def followed_by(self) -> int:
+        """Number of particles that follow each network."""
+        return PARTICLES if self.particles is None else self.particles
+
+    def under(self) -> Method | None:
+        """The method whose filter the readouts are learned over; None = networks trained by EM.
 
         Raises:
-            RekalError: a setting is of no use to EM, or out of range.
+            RekalError: there is none of that name, it is adaptive itself, or has no such option.
         """
+        if self.over == NETWORKS:
+            return None
+        method = get(self.over)
+        if issubclass(method, Adaptive):
+            raise RekalError(
+                "the readouts of adaptive are learned over another model, such as linear: change over"
+            )
+        if self.particles is not None:
+            raise RekalError(
+                f"particles is of no use to adaptive over {self.over}: leave it out, or ask for a filter "
+                "with particles by filtering"
+            )
+        options: dict[str, Any] = {} if self.states is None else {"states": self.states}
+        return method(**options)
+
+    def default_learner(self, **settings: Any) -> Any:
+        """EM with full process noise and priors weak enough for precise sensors, or that of `over`.
+
+        Raises:
+            RekalError: a setting is of no use to it, or out of range.
+        """
+        under = self.under()
+        if under is not None:
+            return under.default_learner(**settings)
         from rekalman.learners.online.tracked import TRAINING
 
         usual = super().default_learner(**settings)
         asked = {name: getattr(usual, name) for name in (*self.learner_defaults, *settings)}
         return dataclasses.replace(TRAINING, **asked)
+
+    def check_learner(self, learner: Any) -> None:
+        """Refuse a learner that cannot train the networks, or the model that the readouts are over.
+
+        Raises:
+            RekalError: it cannot, or is none.
+        """
+        under = self.under()
+        super().check_learner(learner) if under is None else under.check_learner(learner)
 
     def check(self, data: Sequences) -> None:
         """Refuse several series, and what every method refuses.
@@ -76,6 +134,9 @@ class Adaptive(Method):
             raise RekalError(
                 f"the model adaptive follows one series, but there are {data.batch}: fit each by itself"
             )
+        under = self.under()
+        if under is not None:
+            under.check(data)
 
     @classmethod
     def describe(cls, fit: Fit) -> Description:
@@ -83,10 +144,17 @@ class Adaptive(Method):
         from rekalman.methods.description import Description
 
         algorithm: Any = fit.algorithm
+        size = f"{algorithm.size[0].upper()}{algorithm.size[1:]}"
+        asked = (f'"{fit.kind}"', f"horizon={algorithm.horizons}")
+        over, _ = algorithm.members[0].made_by
+        if over != NETWORKS:
+            facts = (("readouts over", over), ("horizons", algorithm.horizons))
+            asked = (*asked, f'over="{over}"')
+            return Description("an adaptive forecaster", f"{size}.", asked, facts)
         return Description(
             "an adaptive forecaster",
-            f"{algorithm.size[0].upper()}{algorithm.size[1:]}, after a training by expectation-maximisation.",
-            (f'"{fit.kind}"', f"horizon={algorithm.horizons}"),
+            f"{size}, after a training by expectation-maximisation.",
+            asked,
             (("networks", len(algorithm.members)), ("horizons", algorithm.horizons)),
         )
 
@@ -94,10 +162,16 @@ class Adaptive(Method):
         """Learn from one series.
 
         Raises:
-            RekalError: a filter was asked for, or as for `EM.run`.
+            RekalError: a filter was asked for that the networks do not have, or as for `EM.run` or `over`.
         """
         from rekalman.training.adaptive import train_adaptive
 
+        under = self.under()
+        if under is not None:
+            from rekalman.training.adaptive_over import train_adaptive_over
+
+            began = time.perf_counter()
+            return train_adaptive_over(self, train_on(under, request), request, began)
         if request.filtering is not None:
             raise RekalError("the adaptive forecaster is its own filter: leave filtering out")
         learner = self.default_learner() if request.learner is None else request.learner

@@ -16,6 +16,7 @@ from rekalman.data.scales.volume import log_volume
 from rekalman.filters.adaptive.belief import AdaptiveBelief, AdaptivePath
 from rekalman.filters.adaptive.filter import AdaptiveFilter
 from rekalman.filters.adaptive.member import Member
+from rekalman.filters.adaptive.online import OnlineForecaster
 from rekalman.filters.adaptive.readout import Readout
 from rekalman.fitting.history import History
 from rekalman.fitting.progress import progress_bar
@@ -62,7 +63,34 @@ def train_adaptive(method: Adaptive, request: TrainingRequest, em: EM, standardi
             model = train(z[real], mask[real], n, em, key, length=len(z), callback=each).model
             of_tracking = jax.random.fold_in(key, n)
             members.append(_member(model, z[real], mask[real], method, of_tracking, len(z)))
-    algorithm = _untaught(tuple(members), z, mask, method, request.seed)
+    return taught_fit(tuple(members), standardiser, z, mask, method, request, began)
+
+
+def taught_fit(
+    members: tuple[OnlineForecaster, ...],
+    standardiser: Any,
+    z: np.ndarray,
+    mask: np.ndarray,
+    method: Adaptive,
+    request: TrainingRequest,
+    began: float,
+    under: History | None = None,
+) -> Fit:
+    """The fit that is left of one causal pass through the series, which teaches the readouts.
+
+    Args:
+        members: forecasters whose readouts correct nothing yet.
+        standardiser: from raw to standardised units.
+        z: the series in standardised units `(steps, obs)`, padding included.
+        mask: True = observed.
+        method: the options.
+        request: the series, in raw units.
+        began: when the training did, by `time.perf_counter`.
+        under: how the filter was found of which the readouts are, or None.
+    """
+    data = request.data
+    volume = log_volume(standardiser.rows(data), data).sum(-1)[0]
+    algorithm = _untaught(members, z, mask, method, request.seed)
     with precision_of(algorithm):
         dtype = algorithm.square.dtype
         end, path = _pass(algorithm, jnp.asarray(z, dtype), jnp.asarray(mask))
@@ -73,10 +101,11 @@ def train_adaptive(method: Adaptive, request: TrainingRequest, em: EM, standardi
         standardiser=standardiser,
         history=History(
             log_likelihood=np.zeros(0),
-            trials=(),
-            stopped="iterations",
+            trials=() if under is None else under.trials,
+            stopped="iterations" if under is None else under.stopped,
             seconds=time.perf_counter() - began,
             entries=entries,
+            warnings=() if under is None else under.warnings,
             criteria=(("nats per value while it learned", float(evidence.sum() / entries)),),
         ),
         seed=request.seed,
@@ -90,7 +119,7 @@ def _member(
     model: StochasticRNN, z: np.ndarray, mask: np.ndarray, method: Adaptive, key: Any, length: int
 ) -> Member:
     """A network with readouts that correct nothing yet, and the scales of its features."""
-    tracked = track(model, z, mask, (1,), method.particles, key, length=length)
+    tracked = track(model, z, mask, (1,), method.followed_by, key, length=length)
     state, innovation = np.asarray(tracked.state), np.asarray(tracked.innovation)
     spread = innovation.std(0)
     with precision_of(model):
@@ -107,11 +136,15 @@ def _member(
 
 
 def _untaught(
-    members: tuple[Member, ...], z: np.ndarray, mask: np.ndarray, method: Adaptive, seed: int
+    members: tuple[OnlineForecaster, ...],
+    z: np.ndarray,
+    mask: np.ndarray,
+    method: Adaptive,
+    seed: int,
 ) -> AdaptiveFilter:
     """The filter before its pass through the training data, which finds the range by itself."""
     with precision_of(members):
-        dtype = members[0].model.A.dtype
+        dtype = members[0].dtype
         nothing = jnp.zeros((method.horizon, z.shape[1]), dtype)
         first = jnp.asarray(z[mask.argmax(0), np.arange(z.shape[1])], dtype)
         return AdaptiveFilter(
@@ -121,7 +154,7 @@ def _untaught(
             low=first,
             high=first,
             forgetting=(1.0, method.forgetting),
-            particles=method.particles,
+            particles=method.followed_by,
             seed=seed,
         )
 

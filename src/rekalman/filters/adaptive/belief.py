@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from rekalman.core.trajectory import OneStep, Predicted
-from rekalman.filters.adaptive.member import MemberBelief
 
 
 class Issued(eqx.Module):
@@ -39,7 +40,7 @@ class AdaptiveBelief(eqx.Module):
 
     Attributes:
         issued: the latest forecasts.
-        members: what each network knows; empty where only forecasts are made.
+        members: what each forecaster knows; empty where only forecasts are made.
         past: means issued at the last steps, the latest first.
         errors: of the forecasts.
         low: smallest value seen of each column.
@@ -48,7 +49,7 @@ class AdaptiveBelief(eqx.Module):
     """
 
     issued: Issued
-    members: tuple[MemberBelief, ...] = ()
+    members: tuple[Any, ...] = ()
     past: Float[Array, "horizons horizons obs"] | None = None
     errors: Errors | None = None
     low: Float[Array, " obs"] | None = None

@@ -1,8 +1,8 @@
-r"""The adaptive forecaster as a filter: several networks, whose readouts are learned while data arrive.
+r"""The adaptive forecaster as a filter: several forecasters, whose readouts are learned while data arrive.
 
-Each forecast is the mean over networks of several sizes and forgetting factors (`member.py`), each held
-within the range seen so far and a little more. Its distribution is Gaussian; the variance of horizon $h$ is
-the running mean square of the errors that are known by then,
+Each forecast is the mean over forgetting factors and over networks of several sizes (`member.py`), or over
+one other filter (`follower.py`), each held within the range seen so far and a little more. Its distribution
+is Gaussian; the variance of horizon $h$ is the running mean square of the errors that are known by then,
 
 $$v \leftarrow 0.98 v + 0.02 (e^2 + 10^{-4}),$$
 
@@ -30,7 +30,7 @@ from rekalman.filters.adaptive.belief import (
     Issued,
     variance,
 )
-from rekalman.filters.adaptive.member import Member
+from rekalman.filters.adaptive.online import OnlineForecaster
 from rekalman.foundation.arguments import whole
 from rekalman.foundation.errors import RekalError
 from rekalman.numerics.precision import in_own_precision
@@ -43,10 +43,10 @@ LEAST = 1e-4
 
 @storable
 class AdaptiveFilter(Filter):
-    """Networks that forecast together, and go on learning.
+    """Forecasters that forecast together, and go on learning.
 
     Attributes:
-        members: the trained networks.
+        members: trained networks, or another trained filter.
         square: running sum of squared errors as the training data left it, `(horizons, obs)`.
         weight: sum of its weights.
         low: smallest value of the training data, `(obs,)`.
@@ -58,7 +58,7 @@ class AdaptiveFilter(Filter):
         seed: where the randomness starts when `init` is given no key.
     """
 
-    members: tuple[Member, ...]
+    members: tuple[OnlineForecaster, ...]
     square: Float[Array, "horizons obs"]
     weight: Float[Array, "horizons obs"]
     low: Float[Array, " obs"]
@@ -71,7 +71,7 @@ class AdaptiveFilter(Filter):
 
     def __check_init__(self) -> None:
         if not len(self.members):
-            raise RekalError("an adaptive filter needs at least one network")
+            raise RekalError("an adaptive filter needs at least one forecaster")
         whole("particles", self.particles, 2)
 
     @property
@@ -91,19 +91,19 @@ class AdaptiveFilter(Filter):
 
     @property
     def size(self) -> str:
-        """The sizes of the networks in words."""
-        sizes = ", ".join(str(each.model.states) for each in self.members)
-        return f"networks of {sizes} states, readouts learned online for {self.horizons} horizons"
+        """What forecasts, in words."""
+        members = self.members[0].together(self.members)
+        return f"{members}, readouts learned online for {self.horizons} horizons"
 
     @property
     def parameters(self) -> int:
         """How many numbers were trained or are learned online."""
-        held = [(each.model, each.readouts.weights) for each in self.members]
+        held = [(each.trained, each.readouts.weights) for each in self.members]
         return sum(leaf.size for leaf in jax.tree.leaves(held) if eqx.is_array(leaf))
 
     def size_lines(self) -> tuple[str, ...]:
-        """The sizes of the networks in words."""
-        return (f"{'networks':<15} {self.size}",)
+        """What forecasts, in words."""
+        return (f"{'adaptive':<15} {self.size}",)
 
     def seeded(self, seed: int) -> AdaptiveFilter:
         """The same filter with other particles."""
@@ -119,7 +119,7 @@ class AdaptiveFilter(Filter):
         """The belief before the first row: readouts and errors as the training data left them."""
         key = jax.random.key(self.seed) if key is None else key
         keys = jax.random.split(key, len(self.members))
-        shape, dtype = self.square.shape, self.members[0].model.A.dtype
+        shape, dtype = self.square.shape, self.members[0].dtype
         square, weight, low, high = (
             jnp.asarray(each, dtype) for each in (self.square, self.weight, self.low, self.high)
         )

@@ -7,6 +7,8 @@ Kalman gain, which the state alone does not: it already carries that gain.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from rekalman.core.beliefs import Particles
 from rekalman.core.serial import storable
-from rekalman.filters.adaptive.readout import Readout, learn
+from rekalman.filters.adaptive.online import OnlineForecaster
+from rekalman.filters.adaptive.readout import Readout, learn_each
 from rekalman.filters.particle import ParticleFilter
 from rekalman.models.stochastic_rnn import StochasticRNN
 
@@ -43,7 +46,7 @@ class MemberBelief(eqx.Module):
 
 
 @storable
-class Member(eqx.Module):
+class Member(OnlineForecaster):
     """A trained network with its readouts.
 
     Attributes:
@@ -61,9 +64,18 @@ class Member(eqx.Module):
     readouts: Readout
 
     @property
-    def horizons(self) -> int:
-        """Number of horizons."""
-        return self.readouts.size.shape[1]
+    def trained(self) -> StochasticRNN:
+        """The network."""
+        return self.model
+
+    @property
+    def made_by(self) -> tuple[str, int | None]:
+        """EM, and the number of states."""
+        return "em-rnn", self.model.states
+
+    def together(self, others: Sequence[OnlineForecaster]) -> str:
+        """The numbers of states in words."""
+        return f"networks of {', '.join(str(each.made_by[1]) for each in others)} states"
 
     def filter(self, particles: int) -> ParticleFilter:
         """The filter of the state."""
@@ -97,18 +109,8 @@ class Member(eqx.Module):
         forgetting: tuple[float, ...],
         huber: float,
     ) -> tuple[MemberBelief, Float[Array, "factors horizons obs"]]:
-        """One row enters; also what is forecast from it, for each forgetting factor and horizon.
-
-        Args:
-            belief: before the row.
-            y: the row; anything where it was not seen.
-            seen: which entries were observed.
-            step: number of rows before it.
-            particles: how many follow the state.
-            forgetting: factors of the readouts.
-            huber: errors above so many times the usual size are held down.
-        """
-        model, ahead = self.model, jnp.arange(self.horizons)
+        """One row enters, see `OnlineForecaster.update`."""
+        model = self.model
         after, _ = self.filter(particles).update(belief.particles, y, seen)
         weights = jnp.exp(after.log_weights)
         state, hidden = weights @ after.x, weights @ model.f(after.x)
@@ -121,14 +123,9 @@ class Member(eqx.Module):
             return x, model.observation_mean(x[None])[0]
 
         own = jax.lax.scan(free, state, length=self.horizons)[1]
-        issued = belief.own[ahead, ahead]  # h steps ago, of this step
-        known = step >= ahead + 1
-
-        def each(factor: Array, readouts: Readout) -> Readout:
-            one = lambda r, phi, o, k: learn(r, phi, o, y, seen, k, factor, huber)  # noqa: E731
-            return jax.vmap(one)(readouts, belief.features, issued, known)
-
-        readouts = jax.vmap(each)(jnp.asarray(forgetting, y.dtype), belief.readouts)
+        readouts = learn_each(
+            belief.readouts, belief.features, belief.own, y, seen, step, forgetting, huber
+        )
         forecasts = own + jnp.einsum("p,lhpd->lhd", now, readouts.weights)
         made = MemberBelief(
             particles=after,

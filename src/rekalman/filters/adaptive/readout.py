@@ -26,8 +26,9 @@ nothing changes.
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from rekalman.core.serial import storable
 
@@ -95,3 +96,35 @@ def learn(
         cov=jnp.where(moved, 0.5 * (smaller + smaller.T), cov),
         size=jnp.where(moved, 0.99 * size_now + 0.01 * jnp.minimum(square, 9 * size_now), size),
     )
+
+
+def learn_each(
+    readouts: Readout,
+    features: Float[Array, "horizons features"],
+    own: Float[Array, "horizons horizons obs"],
+    z: Float[Array, " obs"],
+    seen: Bool[Array, " obs"],
+    step: Int[Array, ""],
+    forgetting: tuple[float, ...],
+    huber: float,
+) -> Readout:
+    """The errors of all forecasts of one step enter, for each forgetting factor and horizon.
+
+    Args:
+        readouts: before, with the axes of factors and horizons.
+        features: of the last steps, the latest first.
+        own: forecasts that were issued at the last steps, likewise, for each horizon.
+        z: what came.
+        seen: where it was observed.
+        step: number of steps before it.
+        forgetting: factors.
+        huber: `kappa`.
+    """
+    ahead = jnp.arange(features.shape[0])
+    issued, known = own[ahead, ahead], step >= ahead + 1  # h steps ago, of this step
+
+    def each(factor: Array, readouts: Readout) -> Readout:
+        one = lambda r, phi, o, k: learn(r, phi, o, z, seen, k, factor, huber)  # noqa: E731
+        return jax.vmap(one)(readouts, features, issued, known)
+
+    return jax.vmap(each)(jnp.asarray(forgetting, z.dtype), readouts)
