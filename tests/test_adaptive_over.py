@@ -93,6 +93,27 @@ def test_a_stream_is_a_run_and_sees_no_future_over_any_filter(name, tmp_path):
     np.testing.assert_array_equal(again.roll(data, 2).means, fit.roll(data, 2).means)
 
 
+def test_several_columns_with_padding_and_running_intervals():
+    y = np.concatenate([np.asarray(oscillation(300, k, 0.1).to_frame()[["y"]]) for k in (2, 3)], 1)
+    data = rekalman.Sequences.from_arrays(y, names=("a", "b"))
+    both = rekalman.Sequences.from_arrays([y[:200], np.zeros((300, 2))], names=("a", "b"))
+    method = Adaptive(over="ridge-ar", horizon=3)
+    padded, fit = (
+        rekalman.fit(each, method, progress=False) for each in (both.take([0]), data.window(0, 200))
+    )
+    rolled = fit.roll(data, [1, 2, 3])
+    np.testing.assert_allclose(padded.roll(data, [1, 2, 3]).mean, rolled.mean, rtol=1e-4, atol=1e-4)
+    stream = fit.stream(intervals="running")  # as far as there are readouts
+    for row in np.where(np.asarray(data.mask), np.asarray(data.values), np.nan)[0]:
+        stream.update(row)
+    ours, theirs = stream.forecast(3), fit.forecast(data, 3, intervals="running")
+    np.testing.assert_allclose(ours.quantile(0.9), theirs.quantile(0.9), rtol=2e-3, atol=2e-3)
+    with pytest.raises(
+        rekalman.RekalError, match="up to 3 steps ahead, not 4: fit it with horizon=4"
+    ):
+        fit.stream(intervals="running", horizon=4)
+
+
 def test_the_features_are_the_state_or_the_forecasts(data):
     one = np.eye(2)
     A = np.array([[0.9, 0.2], [-0.2, 0.9]])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_networks import small_network
 from test_running_intervals import drifting
-from test_streams import FITS, fit_of, level, samples
+from test_streams import FITS, fit_of, level, samples, state
 
 import rekalman
 from rekalman.forecasting.running import MEMORY, with_errors
@@ -186,6 +186,15 @@ def test_a_refused_sample_leaves_the_errors_as_they_were():
     assert "up to 10 steps ahead" in repr(stream)
 
 
+def test_a_sample_from_which_forecasts_are_beyond_all_numbers_is_refused():
+    one = np.eye(1)
+    fit = fit_of(rekalman.LinearGaussian.create(3 * one, one, one, one))
+    stream, before = fit.stream(intervals="running", horizon=800), fit.stream()
+    with pytest.raises(rekalman.RekalError, match="steps ahead is beyond the numbers of float"):
+        stream.update(12.0)
+    assert stream.step == 0 and state(stream) == state(before)
+
+
 def test_before_any_error_is_known_they_are_those_of_the_model():
     fit = fit_of(level())
     own, running = fit.stream(), fit.stream(intervals="running", horizon=2)
@@ -206,7 +215,8 @@ def test_transformed_data_keep_their_range():
 def test_refusals(tmp_path):
     fit = fit_of(level())
     two = rekalman.Sequences.from_arrays(10 + np.random.default_rng(0).normal(size=(2, 30, 1)))
-    camera = rekalman.film_fit(small_network())
+    camera, one = rekalman.film_fit(small_network()), np.eye(1)
+    steps = rekalman.LinearTimeVarying.create(one, np.ones((3, 1, 1)), one, one, varying=("C",))
     for call, sentence in (
         (lambda: fit.stream(intervals="runing"), "did you mean 'running'"),
         (lambda: fit.stream(horizon=3), "horizon is for running intervals"),
@@ -214,6 +224,7 @@ def test_refusals(tmp_path):
         (lambda: fit.stream(intervals="running", horizon=0), "horizon must be"),
         (lambda: fit.stream(intervals="running", history=two), "one series, but there are 2"),
         (lambda: camera.stream(intervals="running"), "never told its targets"),
+        (lambda: fit_of(steps).stream(intervals="running"), "for a number of steps only"),
     ):
         with pytest.raises(rekalman.RekalError, match=sentence):
             call()
