@@ -15,7 +15,13 @@ from rekalman.learners.online import tracked
 from rekalman.learners.online.tracked import TRAINING
 from rekalman.learners.protocol import Iterations, TrainResult
 from rekalman.learners.start.subspace import subspace_start
-from rekalman.studies import STUDIES, breathing, breathing_baselines, breathing_noise
+from rekalman.studies import (
+    STUDIES,
+    breathing,
+    breathing_ablations,
+    breathing_baselines,
+    breathing_noise,
+)
 from rekalman.studies.base import Row, StudyOptions
 from rekalman.studies.breathing_scores import HORIZONS, rmse_3d
 
@@ -82,6 +88,94 @@ def test_networks_are_causal_and_scored(record, monkeypatch):
         assert np.allclose(made(one), made(other), rtol=0, atol=1e-9)
 
 
+def naive_readout(phi, own, z, h, forgetting, ridge=10.0, huber=1.5):
+    """Forecasts `(time, obs)`: recursive least squares with Huber's weights, one step after the other."""
+    steps, p = phi.shape
+    weights, cov, size = np.zeros((p, z.shape[1])), np.eye(p) / ridge, None
+    issued = np.zeros_like(z)
+    for t in range(steps):
+        if t >= h:
+            x = phi[t - h]
+            r = z[t] - own[t - h] - x @ weights
+            square = r @ r
+            size = square if size is None else size
+            w = min(1.0, huber * np.sqrt(size / (square + 1e-12)))
+            gain = cov @ x / (forgetting / w + x @ cov @ x)
+            weights = weights + np.outer(gain, r)
+            cov = (cov - np.outer(gain, x @ cov)) / forgetting
+            size = 0.99 * size + 0.01 * min(square, 9 * size)
+        issued[t] = own[t] + phi[t] @ weights
+    return issued
+
+
+def small_forecaster(**options):
+    return AdaptiveForecaster(
+        (1, 3), 60, (90,), sizes=(3,), forgetting=(0.99,), em=SMALL, **options
+    )
+
+
+def test_the_readout_on_lags_is_a_naive_loop(record):
+    """Principal components of twelve lags and two differences, from the definitions alone."""
+    record = record[:150, [0, 3, 6]]
+    members = breathing_ablations.adaptive_members(
+        breathing_ablations.follow_lags, small_forecaster(margin=1e6), record
+    )
+    issued = np.full((150, 2, 3), np.nan)
+    for training, end in ((60, 90), (90, 150)):
+        location, scale = record[:training].mean(0), record[:training].std(0)
+        z = (record - location) / scale
+        lags = np.array([np.concatenate([z[max(t - j, 0)] for j in range(12)]) for t in range(150)])
+        centred = lags - lags[11:training].mean(0)
+        _, directions = np.linalg.eigh(centred[11:training].T @ centred[11:training])
+        state = centred @ directions[:, :-4:-1]
+        state = (state - state[:training].mean(0)) / state[:training].std(0)
+        change = np.array([z[t] - z[max(t - 1, 0)] for t in range(150)])
+        change = 0.3 * change / change[:training].std(0)
+        before = np.array([change[t - 1] if t else 0 * change[0] for t in range(150)])
+        phi = np.hstack([state, change, before, np.ones((150, 1))])
+        for j, h in enumerate((1, 3)):
+            made = naive_readout(phi[:end], z[:end], z[:end], h, 0.99) * scale + location
+            issued[training:end, j] = made[training:]
+    np.testing.assert_allclose(members[3, 0.99], issued, rtol=0, atol=2e-3 * record.std())
+    assert np.isnan(members[3, 0.99][:60]).all()
+
+
+def test_the_readout_on_a_linear_model_is_a_naive_loop(record):
+    """The Kalman filter, its innovations and its forecasts, from the definitions alone."""
+    record = record[:90, [0, 3, 6]]
+    forecaster = small_forecaster()
+    result = breathing_ablations.follow_linear(forecaster, record, 3, 60, 90)
+    z = (record - result.location) / result.scale
+    model = breathing_ablations.fit_linear(z[:60], 3, SMALL)
+    A, C, Q, R, c, d, m, P = (np.asarray(getattr(model, s), float) for s in "ACQRcdmP")
+    states, innovations, own = [], [], []
+    for t in range(90):
+        if t:
+            m, P = A @ m + c, A @ P @ A.T + Q
+        innovations.append(z[t] - C @ m - d)
+        gain = P @ C.T @ np.linalg.inv(C @ P @ C.T + R)
+        m, P = m + gain @ innovations[-1], P - gain @ C @ P
+        states.append(m)
+        third = A @ (A @ (A @ m + c) + c) + c
+        own.append([C @ (A @ m + c) + d, C @ third + d])
+    np.testing.assert_allclose(result.own, own, atol=1e-4)
+    phi = tracked.features(np.array(states), np.array(innovations), 60)
+    np.testing.assert_allclose(result.features, phi, atol=1e-3)
+
+
+def test_ablations_are_causal(record):
+    record = record[:200, [0, 3, 6]]
+    changed = record.copy()
+    changed[151:] += 20 * np.random.default_rng(0).normal(size=changed[151:].shape)
+    for make in (breathing_ablations.follow_lags, breathing_ablations.follow_linear):
+        one, other = (
+            breathing_ablations.adaptive_members(make, small_forecaster(), y)[3, 0.99]
+            for y in (record, changed)
+        )
+        assert np.allclose(one[60:151], other[60:151], rtol=0, atol=1e-6)
+        assert not np.allclose(one[151:], other[151:])
+
+
 def test_the_study_puts_rows_together(data_root, monkeypatch):
     """All of it but the training, which the test above has."""
     linear = {}
@@ -99,6 +193,7 @@ def test_the_study_puts_rows_together(data_root, monkeypatch):
 
     monkeypatch.setattr(breathing, "network_scores", quick_scores)
     monkeypatch.setattr(breathing, "linear_scores", quick_linear)
+    monkeypatch.setattr(breathing, "ablation_scores", lambda *a: {})
     monkeypatch.setattr(breathing, "noise_rows", lambda *a: ([], {}))
     said = []
     options = StudyOptions(

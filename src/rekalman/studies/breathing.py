@@ -24,6 +24,7 @@ from rekalman.forecasting import rolling_forecast
 from rekalman.learners.online.tracked import TRAINING
 from rekalman.studies import breathing_baselines as baselines
 from rekalman.studies.base import Row, StudyOptions, StudyResult
+from rekalman.studies.breathing_ablations import ablation_scores
 from rekalman.studies.breathing_noise import noise_rows
 from rekalman.studies.breathing_scores import HORIZONS, TRAIN, VALIDATED, make_rows, score
 
@@ -67,9 +68,11 @@ def run(options: StudyOptions) -> StudyResult:
     def add(system: str, seed: int, made: Scores) -> None:
         scores.setdefault(system, [[] for _ in range(seeds)])[seed].append(made)
 
+    plain = AdaptiveForecaster(HORIZONS, TRAIN, (VALIDATED,), sizes=sizes)
     for name, values in zip(names, records, strict=True):
         options.report(done, total, f"linear forecasters, {name}")
-        for system, made in linear_scores(values, seconds).items():
+        alike = linear_scores(values, seconds) | ablation_scores(plain, values, seconds)
+        for system, made in alike.items():  # nothing in them is random
             for i in range(seeds):
                 add(system, i, made)
         done += 1
