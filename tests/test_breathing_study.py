@@ -21,6 +21,7 @@ from rekalman.studies import (
     breathing_ablations,
     breathing_baselines,
     breathing_noise,
+    breathing_recurrent,
 )
 from rekalman.studies.base import Row, StudyOptions
 from rekalman.studies.breathing_scores import HORIZONS, rmse_3d
@@ -163,6 +164,79 @@ def test_the_readout_on_a_linear_model_is_a_naive_loop(record):
     np.testing.assert_allclose(result.features, phi, atol=1e-3)
 
 
+def naive_gru(network, inputs):
+    """The textbook equations, one sample and one step after the other."""
+    weights, across = np.asarray(network.cell.weight_ih), np.asarray(network.cell.weight_hh)
+    bias, last = np.asarray(network.cell.bias), np.asarray(network.cell.bias_n)
+    sigmoid = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731
+    n = len(last)
+    hidden, made = np.zeros(n), []
+    for x in inputs:
+        given, carried = weights @ x + bias, across @ hidden
+        r = sigmoid(given[:n] + carried[:n])
+        z = sigmoid(given[n : 2 * n] + carried[n : 2 * n])
+        new = np.tanh(given[2 * n :] + r * (carried[2 * n :] + last))
+        hidden = (1 - z) * new + z * hidden
+        row = hidden @ np.asarray(network.readout) + x @ np.asarray(network.direct)
+        made.append((row + np.asarray(network.offset)) * np.array(network.scale))
+    return np.array(made)
+
+
+TINY = breathing_recurrent.Training(
+    units=4, iterations=3, batch=2, segment=60, burn_in=10, copies=6
+)
+
+
+def test_what_a_recurrent_network_expects_is_a_naive_loop(record):
+    """Running moments, the GRU and the units of its forecasts, from the definitions alone."""
+    record = record[:330, [0, 3, 6]]
+    network = breathing_recurrent.train_network([record, record[::-1]], 0, TINY)
+    made = breathing_recurrent.expected_change(network, record)
+    z = record / record[:300].std(0)
+    centred = z - z[:300].mean(0)
+    direction = np.linalg.eigh(centred[:300].T @ centred[:300])[1][:, -1]
+    component = centred @ direction * np.sign(direction.sum())
+    for column in range(3):
+        rows, deviation = [], np.zeros(330)
+        for t in range(330):
+            row = []
+            for series in (component, z[:, column]):
+                weights = (1 - 1 / 200) ** np.arange(t, -1, -1)
+                mean = np.average(series[: t + 1], weights=weights)
+                square = np.average((series[: t + 1] - mean) ** 2, weights=weights)
+                deviation[t] = max(np.sqrt(square), 1e-3)
+                change = series[t] - series[max(t - 1, 0)]
+                row = [(series[t] - mean) / deviation[t], 4 * change / deviation[t], *row]
+            rows.append(np.clip(row, -6, 6))
+        expected = naive_gru(network, rows) * deviation[:, None] * record[:300, column].std()
+        np.testing.assert_allclose(made[:, :, column], expected, atol=2e-4 * np.abs(expected).max())
+
+
+def test_a_recurrent_network_learns_of_others_and_is_causal(record):
+    others = [record[:, [0, 3, 6]]]
+    small = TINY._replace(units=8, iterations=60, batch=8, rate=1e-2)
+    own = 0.7 * record[:400, [1, 4, 7]]
+    few, many = (
+        breathing_recurrent.train_network(others, 0, small._replace(iterations=n)) for n in (1, 60)
+    )
+
+    def error(network):
+        change = breathing_recurrent.expected_change(network, own)[300:390, 3]
+        return np.square(change - own[310:] + own[300:390]).mean()
+
+    assert error(many) < 0.9 * error(few)
+    changed = own.copy()
+    changed[351:] += 20 * np.random.default_rng(0).normal(size=changed[351:].shape)
+    make = lambda y: breathing_ablations.adaptive_mean(  # noqa: E731
+        breathing_recurrent.follow_lags_and(breathing_recurrent.expected_change(many, y)),
+        AdaptiveForecaster(HORIZONS, 300, (340,), sizes=(3,)),
+        y,
+    )
+    one, other = make(own), make(changed)
+    assert np.allclose(one[300:351], other[300:351], rtol=0, atol=1e-6)
+    assert not np.allclose(one[351:], other[351:])
+
+
 def test_ablations_are_causal(record):
     record = record[:200, [0, 3, 6]]
     changed = record.copy()
@@ -193,7 +267,9 @@ def test_the_study_puts_rows_together(data_root, monkeypatch):
 
     monkeypatch.setattr(breathing, "network_scores", quick_scores)
     monkeypatch.setattr(breathing, "linear_scores", quick_linear)
-    monkeypatch.setattr(breathing, "ablation_scores", lambda *a: {})
+    monkeypatch.setattr(breathing, "ablation_forecasts", lambda *a: {breathing.LINEAR: a[1]})
+    monkeypatch.setattr(breathing, "around", lambda *a: linear["no prediction"])
+    monkeypatch.setattr(breathing, "recurrent_scores", lambda *a: {})
     monkeypatch.setattr(breathing, "noise_rows", lambda *a: ([], {}))
     said = []
     options = StudyOptions(
@@ -202,7 +278,7 @@ def test_the_study_puts_rows_together(data_root, monkeypatch):
     result = STUDIES["breathing"].run(options)
     whole = json.loads(result.to_json())
     assert set(whole) == {"study", "rows", "seeds", "seconds", "config"}
-    assert whole["seeds"] == 2 and len(whole["rows"]) == 2 * 4 * len(HORIZONS)
+    assert whole["seeds"] == 2 and len(whole["rows"]) == 3 * 4 * len(HORIZONS)
     assert not any("published" in row for row in whole["rows"])
     assert whole["rows"][-1]["metric"] == "coverage_90" and 0.8 < whole["rows"][-1]["ours"] < 1
     assert said and all(done < total for done, total, _ in said)

@@ -24,8 +24,14 @@ from rekalman.forecasting import rolling_forecast
 from rekalman.learners.online.tracked import TRAINING
 from rekalman.studies import breathing_baselines as baselines
 from rekalman.studies.base import Row, StudyOptions, StudyResult
-from rekalman.studies.breathing_ablations import ablation_scores
+from rekalman.studies.breathing_ablations import LINEAR, ablation_forecasts, adaptive_mean
 from rekalman.studies.breathing_noise import noise_rows
+from rekalman.studies.breathing_recurrent import (
+    Training,
+    expected_change,
+    follow_lags_and,
+    train_network,
+)
 from rekalman.studies.breathing_scores import HORIZONS, TRAIN, VALIDATED, make_rows, score
 
 OWN = "this project's own causal reproduction (nothing causal is published)"
@@ -57,9 +63,14 @@ def run(options: StudyOptions) -> StudyResult:
     data = load_breathing(options.data)
     names = ("seq7",) if options.quick else data.series_names
     sizes = (8, 12) if options.quick else (8, 12, 16, 24)
-    chosen = [data.series(name) for name in names]
-    records = [np.asarray(one.values)[0, : int(np.asarray(one.lengths)[0])] for one in chosen]
-    total = len(records) * (seeds + 1) + 1
+    series = {name: data.series(name) for name in data.series_names}
+    whole = {
+        name: np.asarray(one.values)[0, : int(np.asarray(one.lengths)[0])]
+        for name, one in series.items()
+    }
+    records = [whole[name] for name in names]
+    linear: list[np.ndarray] = []
+    total = len(records) * (2 * seeds + 1) + 1
     done = 0
 
     scores: dict[str, list[list[Scores]]] = {}
@@ -71,7 +82,10 @@ def run(options: StudyOptions) -> StudyResult:
     plain = AdaptiveForecaster(HORIZONS, TRAIN, (VALIDATED,), sizes=sizes)
     for name, values in zip(names, records, strict=True):
         options.report(done, total, f"linear forecasters, {name}")
-        alike = linear_scores(values, seconds) | ablation_scores(plain, values, seconds)
+        forecasts = ablation_forecasts(plain, values, seconds)
+        alike = linear_scores(values, seconds)
+        alike |= {system: around(plain, mean, values) for system, mean in forecasts.items()}
+        linear.append(forecasts[LINEAR])
         for system, made in alike.items():  # nothing in them is random
             for i in range(seeds):
                 add(system, i, made)
@@ -87,6 +101,14 @@ def run(options: StudyOptions) -> StudyResult:
 
             for system, made in network_scores(forecaster, values, seconds, notify).items():
                 add(system, i, made)
+            done += 1
+
+        for k, (name, values) in enumerate(zip(names, records, strict=True)):
+            options.report(done, total, f"{name}, recurrent network of the others")
+            others = [other for own, other in whole.items() if own != name]
+            made = recurrent_scores(plain, values, others, linear[k], options, i, seconds)
+            for system, each in made.items():
+                add(system, i, each)
             done += 1
 
     rows: list[Row] = []
@@ -116,6 +138,7 @@ def run(options: StudyOptions) -> StudyResult:
             "particles_training": TRAINING.particles,
             "particles_filter": AdaptiveForecaster(HORIZONS, TRAIN).particles,
             "iterations": TRAINING.iterations,
+            "recurrent": Training()._asdict(),
             "quick": options.quick,
             "seed": options.seed,
             "ours": "RMSE and CRPS: mean over records; coverage: pooled; median over seeds",
@@ -135,8 +158,6 @@ def run(options: StudyOptions) -> StudyResult:
 def linear_scores(values: np.ndarray, seconds: dict[str, float]) -> dict[str, Scores]:
     """The baselines on one record; adds to `seconds` what each takes."""
     forecaster = AdaptiveForecaster(HORIZONS, TRAIN)
-    mask = np.ones(values.shape, bool)
-    wrap = lambda issued: score(forecaster.with_intervals(issued, values, mask), values)  # noqa: E731
     made = {
         "no prediction": _timed(seconds, "no prediction", baselines.no_prediction, values),
         "OLS": _timed(seconds, "OLS", baselines.least_squares, values),
@@ -145,7 +166,34 @@ def linear_scores(values: np.ndarray, seconds: dict[str, float]) -> dict[str, Sc
     made["RLS"], made["RLS, all settings averaged and clipped"] = _timed(
         seconds, "RLS", baselines.rls, values
     )
-    return {system: wrap(issued) for system, issued in made.items()}
+    return {system: around(forecaster, issued, values) for system, issued in made.items()}
+
+
+def recurrent_scores(
+    forecaster: AdaptiveForecaster,
+    values: np.ndarray,
+    others: list[np.ndarray],
+    linear: np.ndarray,
+    options: StudyOptions,
+    seed: int,
+    seconds: dict[str, float],
+) -> dict[str, Scores]:
+    """A recurrent network trained on the other records, alone, beside lags, and averaged with `linear`."""
+    training = Training(iterations=20, copies=30) if options.quick else Training()
+    network = _timed(seconds, "GRU", train_network, others, options.seed + seed, training)
+    change = expected_change(network, values)
+    beside = adaptive_mean(follow_lags_and(change), forecaster, values)
+    forecasts = {
+        "GRU of other records, no readout": values[:, None] + change,
+        "lags and GRU of other records adaptive": beside,
+        "linear model adaptive and lags with GRU adaptive, averaged": 0.5 * (linear + beside),
+    }
+    return {system: around(forecaster, mean, values) for system, mean in forecasts.items()}
+
+
+def around(forecaster: AdaptiveForecaster, mean: np.ndarray, values: np.ndarray) -> Scores:
+    """Scores of point forecasts of a complete record, with running intervals."""
+    return score(forecaster.with_intervals(mean, values, np.ones(values.shape, bool)), values)
 
 
 def network_scores(
@@ -158,11 +206,10 @@ def network_scores(
     mask = np.ones(values.shape, bool)
     whole = _timed(seconds, "EM networks", forecaster.run, values, mask, report)
     fixed = _timed(seconds, "fixed forecasts", own_intervals, whole, values, forecaster)
-    around = lambda mean: score(forecaster.with_intervals(mean, values, mask), values)  # noqa: E731
     return {
         "EM network fixed, its own intervals (overconfident)": score(fixed, values),
-        "EM network fixed, running intervals": around(fixed.mean),
-        "EM network adaptive, one network": around(whole.members[SINGLE]),
+        "EM network fixed, running intervals": around(forecaster, fixed.mean, values),
+        "EM network adaptive, one network": around(forecaster, whole.members[SINGLE], values),
         "EM network adaptive": score(whole.intervals, values),
     }
 

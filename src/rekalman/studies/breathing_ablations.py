@@ -28,39 +28,47 @@ from rekalman.learners.em.em import EM
 from rekalman.learners.online.tracked import features, moments
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.models.linear import LinearGaussian
-from rekalman.studies.breathing_scores import score
 
 LAGS = 12
 """Samples whose principal components stand in for a state: the window of the subspace start."""
+
+LINEAR, LAGS_ALONE = "linear model adaptive", "lags adaptive"
+BOTH = "linear model adaptive and lags adaptive, averaged"
+
+Make = Callable[[AdaptiveForecaster, np.ndarray, int, int, int], Followed]
+"""Given how to forecast, a record, a size, the number of training steps and the end: a `Follow`."""
 
 Issued = dict[tuple[int, float], np.ndarray]
 """Forecasts of each (size, forgetting)."""
 
 
-def ablation_scores(
+def ablation_forecasts(
     forecaster: AdaptiveForecaster, values: np.ndarray, seconds: dict[str, float]
-) -> dict[str, dict[str, np.ndarray]]:
-    """The readout without a network on one record; adds to `seconds` what each takes."""
-    mask = np.ones(values.shape, bool)
-    scores = {}
-    for system, make in (("linear model adaptive", follow_linear), ("lags adaptive", follow_lags)):
+) -> dict[str, np.ndarray]:
+    """Forecasts of the readout without a network on one record; adds to `seconds` what each takes."""
+    forecasts = {}
+    for system, make in ((LINEAR, follow_linear), (LAGS_ALONE, follow_lags)):
         began = time.perf_counter()
-        members = adaptive_members(make, forecaster, values)
+        forecasts[system] = adaptive_mean(make, forecaster, values)
         seconds[system] = seconds.get(system, 0.0) + time.perf_counter() - began
-        mean = np.mean(list(members.values()), axis=0)
-        scores[system] = score(forecaster.with_intervals(mean, values, mask), values)
-    return scores
+    forecasts[BOTH] = 0.5 * (forecasts[LINEAR] + forecasts[LAGS_ALONE])
+    return forecasts
+
+
+def adaptive_mean(make: Make, forecaster: AdaptiveForecaster, values: np.ndarray) -> np.ndarray:
+    """Equal-weight mean `(time, horizons, obs)` of the readouts on a model."""
+    return np.mean(list(adaptive_members(make, forecaster, values).values()), axis=0)
 
 
 def adaptive_members(
-    make: Callable[[AdaptiveForecaster, np.ndarray, int, int, int], Followed],
+    make: Make,
     forecaster: AdaptiveForecaster,
     values: np.ndarray,
 ) -> Issued:
     """Forecasts `(time, horizons, obs)` of the readouts on a model, for each (size, forgetting).
 
     Args:
-        make: `follow_linear` or `follow_lags`.
+        make: `follow_linear`, `follow_lags` or another.
         forecaster: everything but the model.
         values: a complete record `(time, obs)`.
     """
