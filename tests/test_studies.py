@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +111,35 @@ def test_a_linear_model_forecasts_as_a_naive_recursion():
                 errors[h].append(float((C @ ahead + d - y[t + h])[0]) * scale)
     naive = [np.sqrt(np.mean(np.square(errors[h]))) for h in (1, 5, 10)]
     np.testing.assert_allclose(linear.rmse, naive, rtol=1e-4)
+
+
+def test_the_page_shows_the_recorded_figures():
+    """The ratios of docs/synthetic.md and README.md are those of results/em-rnn-synthetic.json."""
+    root = Path(__file__).parents[1]
+    whole = json.loads((root / "results" / "em-rnn-synthetic.json").read_text())
+    ratios = {
+        (row["system"], row["horizon"]): row
+        for row in whole["rows"]
+        if row["metric"] == "rmse_ratio"
+    }
+    page, readme = ((root / name).read_text() for name in ("docs/synthetic.md", "README.md"))
+    for h in (1, 5, 10):
+        path, mean, linear, true = (
+            ratios[system, h]
+            for system in (
+                "em-rnn",
+                "em-rnn, predictive mean",
+                "linear, 2 states",
+                "true system, predictive mean",
+            )
+        )
+        cells = (f"{row['ours']:.3f} ({row['worst']:.3f})" for row in (path, mean, linear, true))
+        assert f"| {h} | {' | '.join(cells)} |" in page
+        gaps = ratios["em-rnn, 30 % missing", h]
+        cells = (f"{row['ours']:.3f} | {row['worst']:.3f}" for row in (path, gaps))
+        assert f"| {h} | {path['published']:.3f} | {' | '.join(cells)} |" in page
+        cells = (f"{row['ours']:.3f}" for row in (path, mean, linear))
+        assert f"| {h} | {path['published']:.3f} | {' | '.join(cells)} |" in readme
 
 
 def test_results_are_json_and_a_published_figure_needs_its_source():
