@@ -22,6 +22,7 @@ from rekalman.studies import (
     breathing_baselines,
     breathing_noise,
     breathing_recurrent,
+    breathing_recurrent_training,
 )
 from rekalman.studies.base import Row, StudyOptions
 from rekalman.studies.breathing_scores import HORIZONS, rmse_3d
@@ -182,7 +183,7 @@ def naive_gru(network, inputs):
     return np.array(made)
 
 
-TINY = breathing_recurrent.Training(
+TINY = breathing_recurrent_training.Training(
     units=4, iterations=3, batch=2, segment=60, burn_in=10, copies=6
 )
 
@@ -190,7 +191,7 @@ TINY = breathing_recurrent.Training(
 def test_what_a_recurrent_network_expects_is_a_naive_loop(record):
     """Running moments, the GRU and the units of its forecasts, from the definitions alone."""
     record = record[:330, [0, 3, 6]]
-    network = breathing_recurrent.train_network([record, record[::-1]], 0, TINY)
+    network = breathing_recurrent_training.train_network([record, record[::-1]], 0, TINY)
     made = breathing_recurrent.expected_change(network, record)
     z = record / record[:300].std(0)
     centred = z - z[:300].mean(0)
@@ -212,12 +213,26 @@ def test_what_a_recurrent_network_expects_is_a_naive_loop(record):
         np.testing.assert_allclose(made[:, :, column], expected, atol=2e-4 * np.abs(expected).max())
 
 
+def test_networks_of_a_seed_are_averaged(record):
+    record = record[:330, [0, 3, 6]]
+    mean = breathing_recurrent_training.mean_change([record], record, 1, TINY)
+    each = [
+        breathing_recurrent.expected_change(
+            breathing_recurrent_training.train_network([record], draw, TINY), record
+        )
+        for draw in (2, 3)
+    ]
+    np.testing.assert_allclose(mean, (each[0] + each[1]) / 2)
+    assert not np.allclose(each[0], each[1])
+
+
 def test_a_recurrent_network_learns_of_others_and_is_causal(record):
     others = [record[:, [0, 3, 6]]]
     small = TINY._replace(units=8, iterations=60, batch=8, rate=1e-2)
     own = 0.7 * record[:400, [1, 4, 7]]
     few, many = (
-        breathing_recurrent.train_network(others, 0, small._replace(iterations=n)) for n in (1, 60)
+        breathing_recurrent_training.train_network(others, 0, small._replace(iterations=n))
+        for n in (1, 60)
     )
 
     def error(network):

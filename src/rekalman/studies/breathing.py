@@ -26,12 +26,8 @@ from rekalman.studies import breathing_baselines as baselines
 from rekalman.studies.base import Row, StudyOptions, StudyResult
 from rekalman.studies.breathing_ablations import LINEAR, ablation_forecasts, adaptive_mean
 from rekalman.studies.breathing_noise import noise_rows
-from rekalman.studies.breathing_recurrent import (
-    Training,
-    expected_change,
-    follow_lags_and,
-    train_network,
-)
+from rekalman.studies.breathing_recurrent import follow_lags_and
+from rekalman.studies.breathing_recurrent_training import Training, mean_change
 from rekalman.studies.breathing_scores import HORIZONS, TRAIN, VALIDATED, make_rows, score
 
 OWN = "this project's own causal reproduction (nothing causal is published)"
@@ -104,7 +100,7 @@ def run(options: StudyOptions) -> StudyResult:
             done += 1
 
         for k, (name, values) in enumerate(zip(names, records, strict=True)):
-            options.report(done, total, f"{name}, recurrent network of the others")
+            options.report(done, total, f"{name}, recurrent networks of the others")
             others = [other for own, other in whole.items() if own != name]
             made = recurrent_scores(plain, values, others, linear[k], options, i, seconds)
             for system, each in made.items():
@@ -178,15 +174,14 @@ def recurrent_scores(
     seed: int,
     seconds: dict[str, float],
 ) -> dict[str, Scores]:
-    """A recurrent network trained on the other records, alone, beside lags, and averaged with `linear`."""
+    """Networks trained on the other records, alone, beside lags, and averaged with `linear`."""
     training = Training(iterations=20, copies=30) if options.quick else Training()
-    network = _timed(seconds, "GRU", train_network, others, options.seed + seed, training)
-    change = expected_change(network, values)
+    change = _timed(seconds, "GRU", mean_change, others, values, options.seed + seed, training)
     beside = adaptive_mean(follow_lags_and(change), forecaster, values)
     forecasts = {
-        "GRU of other records, no readout": values[:, None] + change,
-        "lags and GRU of other records adaptive": beside,
-        "linear model adaptive and lags with GRU adaptive, averaged": 0.5 * (linear + beside),
+        "GRUs of other records, no readout": values[:, None] + change,
+        "lags and GRUs of other records adaptive": beside,
+        "linear model adaptive and lags with GRUs adaptive, averaged": 0.5 * (linear + beside),
     }
     return {system: around(forecaster, mean, values) for system, mean in forecasts.items()}
 
