@@ -21,6 +21,7 @@ from rekalman.studies import (
     breathing_ablations,
     breathing_baselines,
     breathing_noise,
+    breathing_pooled,
     breathing_recurrent,
     breathing_recurrent_training,
 )
@@ -211,6 +212,34 @@ def test_what_a_recurrent_network_expects_is_a_naive_loop(record):
             rows.append(np.clip(row, -6, 6))
         expected = naive_gru(network, rows) * deviation[:, None] * record[:300, column].std()
         np.testing.assert_allclose(made[:, :, column], expected, atol=2e-4 * np.abs(expected).max())
+
+
+def test_the_pooled_autoregression_is_a_naive_loop(record, monkeypatch):
+    """Weights of ordinary ridge regression; each forecast is a sum over the steps back."""
+    monkeypatch.setattr(breathing_pooled, "LAGS", (0, 1, 4))
+    record = record[:330, [0, 3, 6]]
+    weights = breathing_pooled.pooled_weights([record], 0)
+    made = breathing_pooled.pooled_change([record], record, 0)
+    z = record / record[:300].std(0)
+    component = breathing_recurrent.leading(z)
+    inputs, deviation = breathing_recurrent.network_inputs(z[:, 1], component)
+    for t in (0, 3, 200):
+        rows = [inputs[max(t - lag, 0)] for lag in (0, 1, 4)]
+        change = sum(row @ weights[4 * j : 4 * j + 4] for j, row in enumerate(rows))
+        expected = change * deviation[t] * record[:300, 1].std()
+        np.testing.assert_allclose(made[t, :, 1], expected, rtol=1e-5, atol=1e-9)
+    rng = np.random.default_rng(0)
+    design, moved = [], []
+    for _ in range(breathing_pooled.COPIES):
+        rng.integers(1)
+        x, y = breathing_recurrent_training.altered_copy(record, rng)
+        for t in range(100, len(x) - 21):
+            design.append(np.concatenate([x[t - lag] for lag in (0, 1, 4)]))
+            moved.append(np.clip(y[t], -6, 6))
+    penalty = np.sqrt(breathing_pooled.RIDGE * breathing_pooled.COPIES) * np.eye(12)
+    stacked = np.vstack([np.array(design), penalty])
+    fitted = np.linalg.lstsq(stacked, np.vstack([np.array(moved), np.zeros((12, 5))]))[0]
+    np.testing.assert_allclose(weights, fitted, rtol=1e-4, atol=1e-5)
 
 
 def test_networks_of_a_seed_are_averaged(record):

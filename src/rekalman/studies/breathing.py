@@ -26,6 +26,7 @@ from rekalman.studies import breathing_baselines as baselines
 from rekalman.studies.base import Row, StudyOptions, StudyResult
 from rekalman.studies.breathing_ablations import LINEAR, ablation_forecasts, adaptive_mean
 from rekalman.studies.breathing_noise import noise_rows
+from rekalman.studies.breathing_pooled import pooled_change
 from rekalman.studies.breathing_recurrent import follow_lags_and
 from rekalman.studies.breathing_recurrent_training import Training, mean_change
 from rekalman.studies.breathing_scores import HORIZONS, TRAIN, VALIDATED, make_rows, score
@@ -174,13 +175,17 @@ def recurrent_scores(
     seed: int,
     seconds: dict[str, float],
 ) -> dict[str, Scores]:
-    """Networks trained on the other records, alone, beside lags, and averaged with `linear`."""
+    """Networks trained on the other records, alone, beside lags, and averaged with `linear`; a control."""
     training = Training(iterations=20, copies=30) if options.quick else Training()
     change = _timed(seconds, "GRU", mean_change, others, values, options.seed + seed, training)
     beside = adaptive_mean(follow_lags_and(change), forecaster, values)
+    pooled = pooled_change(others, values, options.seed + seed)
     forecasts = {
         "GRUs of other records, no readout": values[:, None] + change,
         "lags and GRUs of other records adaptive": beside,
+        "lags and linear autoregression of other records adaptive": adaptive_mean(
+            follow_lags_and(pooled), forecaster, values
+        ),
         "linear model adaptive and lags with GRUs adaptive, averaged": 0.5 * (linear + beside),
     }
     return {system: around(forecaster, mean, values) for system, mean in forecasts.items()}

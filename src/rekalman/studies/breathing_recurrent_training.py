@@ -74,7 +74,9 @@ def train_network(records: Sequence[np.ndarray], seed: int, training: Training) 
     """Train on whole records `(time, obs)`."""
     rng = np.random.default_rng(seed)
     furthest = max(HORIZONS)
-    copies = [_copy(records[int(rng.integers(len(records)))], rng) for _ in range(training.copies)]
+    copies = [
+        altered_copy(records[int(rng.integers(len(records)))], rng) for _ in range(training.copies)
+    ]
     copies = [c for c in copies if len(c[0]) > training.segment + furthest + SETTLED + 1]
     room = np.array([len(x) - training.segment - furthest - SETTLED for x, _ in copies], float)
     settled = np.concatenate([y[SETTLED:] for _, y in copies])
@@ -108,7 +110,7 @@ def _loss(network: ChangeNetwork, x: Array, y: Array, burn_in: int) -> Array:
     return optax.losses.huber_loss(error, delta=2.0).mean()
 
 
-def _copy(record: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def altered_copy(record: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One column or mixture of columns of a record, slower or faster: inputs and targets."""
     z = standardised(record) * rng.choice([-1.0, 1.0])
     z = _stretched(z, np.exp(rng.uniform(np.log(0.75), np.log(1.35))))
