@@ -12,6 +12,7 @@ from rekalman.data import Sequences
 from rekalman.evaluation.intervals import running_intervals
 from rekalman.filters.adaptive.readout import Readout, learn
 from rekalman.fitting.adaptive import AdaptiveForecaster
+from rekalman.fitting.readout_members import held_in_range
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.online.tracked import TRAINING
 from rekalman.report import report_html
@@ -100,7 +101,7 @@ def adaptive_without_type_checks(**changed):
 def test_what_was_not_seen_yet_holds_no_forecast_back():
     forecasts = np.array([[[3.0]], [[3.0]], [[3.0]]])
     values, seen = np.array([[0.0], [1.0], [2.0]]), np.array([[False], [True], [True]])
-    held = FORECASTER._clip(forecasts, values, seen)
+    held = held_in_range(forecasts, values, seen, FORECASTER.margin)
     np.testing.assert_allclose(held[:, 0, 0], [3.0, 1.0, 2.05])
 
 

@@ -25,10 +25,10 @@ import numpy as np
 
 from rekalman.data.numeric import numeric_array
 from rekalman.evaluation.intervals import LEVELS, RunningIntervals, running_intervals
+from rekalman.fitting.readout_members import Followed, held_in_range, readout_members
 from rekalman.foundation.arguments import whole
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.em import EM
-from rekalman.learners.online.readout import readout_forecasts
 from rekalman.learners.online.tracked import (
     SIZES,
     TRAINING,
@@ -164,11 +164,16 @@ class AdaptiveForecaster:
         members, networks = {}, {}
         for n in sizes:
             forecasts, networks[n] = self._members(values, seen, n, report)
-            members.update({(n, lam): self._clip(f, values, seen) for lam, f in forecasts.items()})
+            for lam, issued in forecasts.items():
+                members[n, lam] = held_in_range(issued, values, seen, self.margin)
         mean = np.mean(list(members.values()), axis=0)
         return AdaptiveRun(
             self.horizons, members, networks, self.with_intervals(mean, values, seen)
         )
+
+    def training_times(self, steps: int) -> list[int]:
+        """When models are trained for a series of so many steps."""
+        return [t for t in (self.warmup, *self.refit) if t < steps]
 
     def with_intervals(
         self, mean: np.ndarray, values: np.ndarray, mask: np.ndarray
@@ -184,11 +189,10 @@ class AdaptiveForecaster:
         self, values: np.ndarray, mask: np.ndarray, n: int, report: Callable[[str], None] | None
     ) -> tuple[dict[float, np.ndarray], list[Network]]:
         """Forecasts of one size for each forgetting factor, and the networks."""
-        shape = (len(values), len(self.horizons), values.shape[1])
-        issued = {lam: np.full(shape, np.nan) for lam in self.forgetting}
-        networks = []
-        times = [t for t in (self.warmup, *self.refit) if t < len(values)]
-        for t0, end in zip(times, [*times[1:], len(values)], strict=True):
+        networks: list[Network] = []
+        times = self.training_times(len(values))
+
+        def follow(t0: int, end: int) -> Followed:
             if report is not None:
                 report(f"{n} states, {t0} steps")
             network = fit_network(values[:t0], mask[:t0], n, self.em, self.seed, times[-1])
@@ -198,23 +202,8 @@ class AdaptiveForecaster:
             tracked = track(
                 network.model, z, mask[:end], self.horizons, self.particles, key, length=len(values)
             )
-            phi = features(tracked, t0)
-            # After a refit the readout is replayed over all that is past by then.
-            for lam in self.forgetting:
-                forecasts = readout_forecasts(
-                    phi, tracked.own, z.astype(phi.dtype), mask[:end], self.horizons, forgetting=lam
-                )
-                whole = forecasts.astype(np.float64) * network.scale + network.location
-                issued[lam][t0:end] = whole[t0:]
+            phi = features(np.asarray(tracked.state), np.asarray(tracked.innovation), t0)
+            return Followed(phi, np.asarray(tracked.own), network.location, network.scale)
+
+        issued = readout_members(follow, values, mask, times, self.horizons, self.forgetting)
         return issued, networks
-
-    def _clip(self, forecasts: np.ndarray, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Hold each forecast within the range seen by the time it is issued, and a little more.
-
-        Where a column has not been seen yet there is no range, and its forecasts stay as they are.
-        """
-        low = np.minimum.accumulate(np.where(mask, values, np.inf))[:, None]
-        high = np.maximum.accumulate(np.where(mask, values, -np.inf))[:, None]
-        reach = self.margin * np.where(np.isfinite(high - low), high - low, 0.0)
-        seen = np.isfinite(low)
-        return np.where(seen, np.clip(forecasts, low - reach, high + reach), forecasts)

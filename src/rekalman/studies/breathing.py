@@ -24,7 +24,11 @@ from rekalman.forecasting import rolling_forecast
 from rekalman.learners.online.tracked import TRAINING
 from rekalman.studies import breathing_baselines as baselines
 from rekalman.studies.base import Row, StudyOptions, StudyResult
+from rekalman.studies.breathing_ablations import LINEAR, ablation_forecasts, adaptive_mean
 from rekalman.studies.breathing_noise import noise_rows
+from rekalman.studies.breathing_pooled import pooled_change
+from rekalman.studies.breathing_recurrent import follow_lags_and
+from rekalman.studies.breathing_recurrent_training import Training, mean_change
 from rekalman.studies.breathing_scores import HORIZONS, TRAIN, VALIDATED, make_rows, score
 
 OWN = "this project's own causal reproduction (nothing causal is published)"
@@ -56,9 +60,14 @@ def run(options: StudyOptions) -> StudyResult:
     data = load_breathing(options.data)
     names = ("seq7",) if options.quick else data.series_names
     sizes = (8, 12) if options.quick else (8, 12, 16, 24)
-    chosen = [data.series(name) for name in names]
-    records = [np.asarray(one.values)[0, : int(np.asarray(one.lengths)[0])] for one in chosen]
-    total = len(records) * (seeds + 1) + 1
+    series = {name: data.series(name) for name in data.series_names}
+    whole = {
+        name: np.asarray(one.values)[0, : int(np.asarray(one.lengths)[0])]
+        for name, one in series.items()
+    }
+    records = [whole[name] for name in names]
+    linear: list[np.ndarray] = []
+    total = len(records) * (2 * seeds + 1) + 1
     done = 0
 
     scores: dict[str, list[list[Scores]]] = {}
@@ -67,9 +76,14 @@ def run(options: StudyOptions) -> StudyResult:
     def add(system: str, seed: int, made: Scores) -> None:
         scores.setdefault(system, [[] for _ in range(seeds)])[seed].append(made)
 
+    plain = AdaptiveForecaster(HORIZONS, TRAIN, (VALIDATED,), sizes=sizes)
     for name, values in zip(names, records, strict=True):
         options.report(done, total, f"linear forecasters, {name}")
-        for system, made in linear_scores(values, seconds).items():
+        forecasts = ablation_forecasts(plain, values, seconds)
+        alike = linear_scores(values, seconds)
+        alike |= {system: around(plain, mean, values) for system, mean in forecasts.items()}
+        linear.append(forecasts[LINEAR])
+        for system, made in alike.items():  # nothing in them is random
             for i in range(seeds):
                 add(system, i, made)
         done += 1
@@ -84,6 +98,14 @@ def run(options: StudyOptions) -> StudyResult:
 
             for system, made in network_scores(forecaster, values, seconds, notify).items():
                 add(system, i, made)
+            done += 1
+
+        for k, (name, values) in enumerate(zip(names, records, strict=True)):
+            options.report(done, total, f"{name}, recurrent networks of the others")
+            others = [other for own, other in whole.items() if own != name]
+            made = recurrent_scores(plain, values, others, linear[k], options, i, seconds)
+            for system, each in made.items():
+                add(system, i, each)
             done += 1
 
     rows: list[Row] = []
@@ -113,6 +135,7 @@ def run(options: StudyOptions) -> StudyResult:
             "particles_training": TRAINING.particles,
             "particles_filter": AdaptiveForecaster(HORIZONS, TRAIN).particles,
             "iterations": TRAINING.iterations,
+            "recurrent": Training()._asdict(),
             "quick": options.quick,
             "seed": options.seed,
             "ours": "RMSE and CRPS: mean over records; coverage: pooled; median over seeds",
@@ -132,8 +155,6 @@ def run(options: StudyOptions) -> StudyResult:
 def linear_scores(values: np.ndarray, seconds: dict[str, float]) -> dict[str, Scores]:
     """The baselines on one record; adds to `seconds` what each takes."""
     forecaster = AdaptiveForecaster(HORIZONS, TRAIN)
-    mask = np.ones(values.shape, bool)
-    wrap = lambda issued: score(forecaster.with_intervals(issued, values, mask), values)  # noqa: E731
     made = {
         "no prediction": _timed(seconds, "no prediction", baselines.no_prediction, values),
         "OLS": _timed(seconds, "OLS", baselines.least_squares, values),
@@ -142,7 +163,37 @@ def linear_scores(values: np.ndarray, seconds: dict[str, float]) -> dict[str, Sc
     made["RLS"], made["RLS, all settings averaged and clipped"] = _timed(
         seconds, "RLS", baselines.rls, values
     )
-    return {system: wrap(issued) for system, issued in made.items()}
+    return {system: around(forecaster, issued, values) for system, issued in made.items()}
+
+
+def recurrent_scores(
+    forecaster: AdaptiveForecaster,
+    values: np.ndarray,
+    others: list[np.ndarray],
+    linear: np.ndarray,
+    options: StudyOptions,
+    seed: int,
+    seconds: dict[str, float],
+) -> dict[str, Scores]:
+    """Networks trained on the other records, alone, beside lags, and averaged with `linear`; a control."""
+    training = Training(iterations=20, copies=30) if options.quick else Training()
+    change = _timed(seconds, "GRU", mean_change, others, values, options.seed + seed, training)
+    beside = adaptive_mean(follow_lags_and(change), forecaster, values)
+    pooled = pooled_change(others, values, options.seed + seed)
+    forecasts = {
+        "GRUs of other records, no readout": values[:, None] + change,
+        "lags and GRUs of other records adaptive": beside,
+        "lags and linear autoregression of other records adaptive": adaptive_mean(
+            follow_lags_and(pooled), forecaster, values
+        ),
+        "linear model adaptive and lags with GRUs adaptive, averaged": 0.5 * (linear + beside),
+    }
+    return {system: around(forecaster, mean, values) for system, mean in forecasts.items()}
+
+
+def around(forecaster: AdaptiveForecaster, mean: np.ndarray, values: np.ndarray) -> Scores:
+    """Scores of point forecasts of a complete record, with running intervals."""
+    return score(forecaster.with_intervals(mean, values, np.ones(values.shape, bool)), values)
 
 
 def network_scores(
@@ -155,11 +206,10 @@ def network_scores(
     mask = np.ones(values.shape, bool)
     whole = _timed(seconds, "EM networks", forecaster.run, values, mask, report)
     fixed = _timed(seconds, "fixed forecasts", own_intervals, whole, values, forecaster)
-    around = lambda mean: score(forecaster.with_intervals(mean, values, mask), values)  # noqa: E731
     return {
         "EM network fixed, its own intervals (overconfident)": score(fixed, values),
-        "EM network fixed, running intervals": around(fixed.mean),
-        "EM network adaptive, one network": around(whole.members[SINGLE]),
+        "EM network fixed, running intervals": around(forecaster, fixed.mean, values),
+        "EM network adaptive, one network": around(forecaster, whole.members[SINGLE], values),
         "EM network adaptive": score(whole.intervals, values),
     }
 

@@ -14,12 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekalman.filters.particle import Proposal
+from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.em import EM
 from rekalman.learners.online.tracked import TRAINING, Network, fit_network, track, train
 from rekalman.models.stochastic_rnn import StochasticRNN
 from rekalman.studies.base import Row
 
 STATES = 12
+DRAWS = 5
+"""Draws of particles that are tried at most."""
 
 
 def noise_rows(
@@ -56,10 +59,10 @@ def noise_rows(
             process_noise="full",
             strength=TRAINING.strength,
         )
-        model = train(z, mask, STATES, em, key, start=start).model
-        figures[f"{name}, {proposal} EM, {proposal} filter"] = _figures(
-            model, precise, z, proposal, seed
-        )
+        model, failed = _trained(z, em, seed, start)
+        system = f"{name}, {proposal} EM, {proposal} filter"
+        figures[system] = _figures(model, precise, z, proposal, seed)
+        figures[system]["failed_draws"] = failed
     names = ("noise_sd_mm", "effective_sample_size", "log_likelihood")
     rows = [
         Row(
@@ -74,6 +77,25 @@ def noise_rows(
         for name in names
     ]
     return rows, figures
+
+
+def _trained(z: np.ndarray, em: EM, seed: int, start: StochasticRNN) -> tuple[StochasticRNN, int]:
+    """The network that EM makes of a start, and how many draws of particles failed before.
+
+    Where hardly a blind particle survives, EM can end in covariances that are none: then another draw is
+    taken, and the result says so.
+
+    Raises:
+        RekalError: all draws fail.
+    """
+    mask = np.ones(z.shape, bool)
+    for draw in range(DRAWS - 1):
+        try:
+            return train(z, mask, STATES, em, jax.random.key(seed + draw), start=start).model, draw
+        except RekalError:
+            continue
+    last = jax.random.key(seed + DRAWS - 1)
+    return train(z, mask, STATES, em, last, start=start).model, DRAWS - 1
 
 
 def _figures(

@@ -1,9 +1,14 @@
-"""Section 4.1 of the EM paper over many seeds, complete and with 30 % of the entries missing."""
+"""Section 4.1 of the EM paper over many seeds, complete and with 30 % of the entries missing.
+
+Beside the network by the paper's forecast: the mean of its predictive distribution, and a linear model with
+as many states as the true system has.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -13,8 +18,10 @@ from rekalman.studies.oscillation import (
     PAPER,
     PAPER_TRAINED,
     PAPER_TRUE,
+    LinearOutcome,
     Outcome,
     Setting,
+    run_linear,
     run_once,
 )
 
@@ -27,18 +34,26 @@ def run(options: StudyOptions) -> StudyResult:
     gappy = complete._replace(missing=0.3)
     rows: list[Row] = []
     figures: dict[str, dict[str, list]] = {}
-    for part, (system, setting) in enumerate(
-        (("em-rnn", complete), ("em-rnn, 30 % missing", gappy))
-    ):
-        outcomes = []
+    for part, (gaps, setting) in enumerate((("", complete), (", 30 % missing", gappy))):
+        outcomes: list[Outcome] = []
+        linear: list[LinearOutcome] = []
         for i in range(seeds):
-            options.report(part * seeds + i, 2 * seeds, f"{system}, seed {options.seed + i}")
-            outcomes.append(run_once(options.seed + i, setting))
-        rows.extend(make_rows(system, outcomes))
-        figures[system] = {
-            name: [np.asarray(getattr(o, name)).tolist() for o in outcomes]
-            for name in ("ratio", "trained", "true", "coverage", "log_likelihood")
-        }
+            seed = options.seed + i
+            options.report(part * seeds + i, 2 * seeds, f"em-rnn{gaps}, seed {seed}")
+            outcomes.append(run_once(seed, setting))
+            linear.append(run_linear(seed, setting))
+        rows.extend(make_rows(f"em-rnn{gaps}", outcomes))
+        rows.extend(mean_rows(f"em-rnn, predictive mean{gaps}", outcomes, lambda o: o.mean))
+        rows.extend(linear_rows(f"linear, 2 states{gaps}", linear, outcomes))
+        if not gaps:  # it is not trained
+            rows.extend(mean_rows("true system, predictive mean", outcomes, lambda o: o.true_mean))
+        figures[f"em-rnn{gaps}"] = _per_seed(
+            outcomes,
+            ("ratio", "trained", "true", "mean", "true_mean", "coverage", "log_likelihood"),
+        )
+        figures[f"linear, 2 states{gaps}"] = _per_seed(
+            linear, ("rmse", "coverage", "log_likelihood")
+        )
     return StudyResult(
         study="em-rnn-synthetic",
         rows=tuple(rows),
@@ -49,24 +64,52 @@ def run(options: StudyOptions) -> StudyResult:
 
 
 def make_rows(system: str, outcomes: list[Outcome]) -> list[Row]:
-    """RMSE, its ratio to the true system's, and coverage, by horizon."""
+    """The network by the paper's forecast: RMSE, its ratio to the true system's, and coverage, by horizon."""
     complete = "missing" not in system
     rows = []
     for j, h in enumerate(HORIZONS):
-        reference = (PAPER_TRAINED[h], PAPER) if complete else (None, None)
-        ratio = (PAPER_TRAINED[h] / PAPER_TRUE[h], PAPER) if complete else (None, None)
-        rows.append(_row(system, "rmse", h, outcomes, lambda o, j=j: o.trained[j],
-                         lambda o, j=j: o.true[j], *reference))  # fmt: skip
-        rows.append(_row(system, "rmse_ratio", h, outcomes, lambda o, j=j: o.ratio[j],
-                         lambda o: 1.0, *ratio))  # fmt: skip
+        published = PAPER_TRAINED[h] if complete else None
+        relative = PAPER_TRAINED[h] / PAPER_TRUE[h] if complete else None
+        trained = [o.trained[j] for o in outcomes]
+        rows.append(_row(system, "rmse", h, trained, _true(outcomes, j), published))
+        rows.append(_row(system, "rmse_ratio", h, [o.ratio[j] for o in outcomes], 1.0, relative))
     for j, h in enumerate(HORIZONS):
         rows.append(coverage_row(system, h, np.array([o.coverage[j] for o in outcomes]),
                                  np.array([o.true_coverage[j] for o in outcomes])))  # fmt: skip
-    rows.append(
-        _row(system, "log_likelihood", None, outcomes, lambda o: o.log_likelihood,
-             lambda o: o.true_log_likelihood, better="higher")
-    )  # fmt: skip
-    rows.append(_row(system, "seconds", None, outcomes, lambda o: o.seconds, None))
+    likelihood = [o.log_likelihood for o in outcomes]
+    best = float(np.median([o.true_log_likelihood for o in outcomes]))
+    rows.append(_row(system, "log_likelihood", None, likelihood, best, better="higher"))
+    rows.append(_row(system, "seconds", None, [o.seconds for o in outcomes], None))
+    return rows
+
+
+def mean_rows(
+    system: str, outcomes: list[Outcome], rmse: Callable[[Outcome], np.ndarray]
+) -> list[Row]:
+    """RMSE of a predictive mean, and its ratio to that of the paper's forecast by the true system."""
+    rows = []
+    for j, h in enumerate(HORIZONS):
+        values = [rmse(o)[j] for o in outcomes]
+        rows.append(_row(system, "rmse", h, values, _true(outcomes, j)))
+        ratios = [rmse(o)[j] / o.true[j] for o in outcomes]
+        rows.append(_row(system, "rmse_ratio", h, ratios, 1.0))
+    return rows
+
+
+def linear_rows(system: str, linear: list[LinearOutcome], outcomes: list[Outcome]) -> list[Row]:
+    """A linear model: the rows of the network, beside the same true system."""
+    rows = []
+    for j, h in enumerate(HORIZONS):
+        rows.append(_row(system, "rmse", h, [each.rmse[j] for each in linear], _true(outcomes, j)))
+        ratios = [each.rmse[j] / o.true[j] for each, o in zip(linear, outcomes, strict=True)]
+        rows.append(_row(system, "rmse_ratio", h, ratios, 1.0))
+    for j, h in enumerate(HORIZONS):
+        rows.append(coverage_row(system, h, np.array([each.coverage[j] for each in linear]),
+                                 np.array([o.true_coverage[j] for o in outcomes])))  # fmt: skip
+    likelihood = [each.log_likelihood for each in linear]
+    best = float(np.median([o.true_log_likelihood for o in outcomes]))
+    rows.append(_row(system, "log_likelihood", None, likelihood, best, better="higher"))
+    rows.append(_row(system, "seconds", None, [each.seconds for each in linear], None))
     return rows
 
 
@@ -84,18 +127,27 @@ def coverage_row(system: str, horizon: int, ours: np.ndarray, oracle: np.ndarray
     )
 
 
+def _true(outcomes: list[Outcome], j: int) -> float:
+    """Median RMSE of the paper's forecast by the true system."""
+    return float(np.median([o.true[j] for o in outcomes]))
+
+
+def _per_seed(
+    outcomes: Sequence[Outcome] | Sequence[LinearOutcome], names: Sequence[str]
+) -> dict[str, list]:
+    return {name: [np.asarray(getattr(o, name)).tolist() for o in outcomes] for name in names}
+
+
 def _row(
     system: str,
     metric: str,
     horizon: int | None,
-    outcomes: list[Outcome],
-    ours: Callable[[Outcome], float],
-    oracle: Callable[[Outcome], float] | None,
+    ours: Sequence[float],
+    oracle: float | None,
     published: float | None = None,
-    source: str | None = None,
-    better: str = "lower",
+    better: Literal["lower", "higher"] = "lower",
 ) -> Row:
-    values = np.array([ours(o) for o in outcomes])
+    values = np.array(ours)
     return Row(
         system=system,
         metric=metric,
@@ -104,7 +156,7 @@ def _row(
         worst=float(values.max() if better == "lower" else values.min()),
         spread=float(np.ptp(values)),
         published=published,
-        source=source,
-        oracle=None if oracle is None else float(np.median([oracle(o) for o in outcomes])),
-        better="lower" if better == "lower" else "higher",
+        source=None if published is None else PAPER,
+        oracle=oracle,
+        better=better,
     )

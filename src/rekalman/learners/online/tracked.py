@@ -172,16 +172,15 @@ def track(
     return Tracked(*(jnp.asarray(np.asarray(leaf)[:steps]) for leaf in tracked))
 
 
-def features(tracked: Tracked, training: int) -> np.ndarray:
+def features(state: np.ndarray, innovation: np.ndarray, training: int) -> np.ndarray:
     """`[state; 0.3 e_t; 0.3 e_{t-1}; 1]`, standardised over the first `training` steps.
 
     Shape `(time, states + 2 obs + 1)`.
     """
-    state, e = np.asarray(tracked.state), np.asarray(tracked.innovation)
     centred = state - state[:training].mean(0)
     scaled = centred / np.maximum(state[:training].std(0), 1e-9)
-    spread = e[:training].std(0)
-    e = INNOVATION_SHARE * e / np.where(spread > 0, spread, 1.0)
+    spread = innovation[:training].std(0)
+    e = INNOVATION_SHARE * innovation / np.where(spread > 0, spread, 1.0)
     before = np.concatenate([np.zeros_like(e[:1]), e[:-1]])
     return np.concatenate([scaled, e, before, np.ones_like(e[:, :1])], 1)
 
