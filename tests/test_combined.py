@@ -11,6 +11,7 @@ from rekalman.core.filter import Filter
 from rekalman.core.gaussian import DiagonalGaussian, Gaussian
 from rekalman.data import Sequences
 from rekalman.filters.combined import Combined, averaged
+from rekalman.forecasting import rolling_forecast
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.members import read_methods, written
 
@@ -68,6 +69,42 @@ def test_a_member_that_knows_nothing_has_no_say():
     np.testing.assert_allclose(both.mean, [1.0, 0.0])
     np.testing.assert_allclose(both.var, [4.0, 1.0])
     assert np.isfinite(both.log_prob(jnp.zeros(2)))
+
+
+def test_a_column_that_is_not_known_yet_leaves_a_positive_definite_covariance():
+    pairs = np.array([[1.0, 0.9, 0.9], [0.9, 1.0, 0.9], [0.9, 0.9, 1.0]])
+    late = np.array([[1.0, -0.9, 0.0], [-0.9, 1.0, 0.0], [0.0, 0.0, 1e20]])
+    members = tuple(Gaussian(jnp.zeros(3), jnp.asarray(cov)) for cov in (pairs, late))
+    both = averaged(members, jnp.array([0.5, 0.5]))
+    assert np.linalg.eigvalsh(np.asarray(both.cov)).min() > 0
+    assert np.isfinite(both.log_prob(jnp.ones(3)))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_members_of_two_precisions(turned):
+    network = rekalman.StochasticRNN.init(2, 1, key=jax.random.key(0), inputs=1)
+    with jax.enable_x64(True):
+        one = np.eye(1)
+        model = rekalman.LinearGaussian.create(A=0.9 * one, C=one, Q=one, R=one, B=one)
+        linear = rekalman.Kalman(model)
+    members = (linear, rekalman.ExtendedKalman(network))
+    both = Combined.of(members[::-1] if turned else members)
+    values, mask = gappy(20, 1)
+    u = jnp.ones((1, 20, 1))
+    path = both.run_batch(values[None], mask[None], u)
+    assert np.isfinite(path.log_evidence).all()
+    ahead = rolling_forecast(
+        both, path, 3, jax.random.key(0), inputs=np.ones((1, 20, 1)), origins=[5, 9]
+    )
+    assert np.isfinite(ahead.mean).all()
+
+
+def test_adaptive_forecasters_are_no_members():
+    rng = np.random.default_rng(0)
+    data = Sequences.from_arrays(rng.normal(size=(120, 1)))
+    with pytest.raises(RekalError, match="does not go on from its moments"):
+        members = "adaptive(over=local-level, horizon=3), local-level"
+        rekalman.fit(data, "combination", members=members, progress=False)
 
 
 @pytest.mark.parametrize("obs", [1, 3])

@@ -52,6 +52,12 @@ def test_the_network_is_the_linear_model(activation, linear_observation):
     assert np.allclose(network.Q, np.diag(np.diagonal(network.Q)))
 
 
+def test_correlated_noise_stays_correlated():
+    R = np.array([[1.0, 0.9], [0.9, 1.0]])
+    model = rekalman.LinearGaussian.create(A=0.8 * np.eye(2), C=np.eye(2), Q=0.2 * np.eye(2), R=R)
+    assert np.allclose(near_linear(model, np.eye(2)).R, R, atol=1e-4)
+
+
 def test_bent_activations_have_no_linear_start():
     assert slope_at_zero("erf") == pytest.approx(2 / np.sqrt(np.pi), abs=1e-3)
     assert [slope_at_zero(name) for name in ("relu", "softplus", "sigmoid")] == [None] * 3

@@ -121,6 +121,9 @@ class RekalForecaster(BaseForecaster):
         """
         self._cur_y, self._cur_X = y, X
         options = dict(self.options or {})
+        for name in ("data", "model", "seed", "progress"):
+            if name in options:
+                raise RekalError(f"{name} is no option of the model: leave it out of options")
         self.fit_: Fit = fit(
             sequences_of(y, X), self.model, seed=self.seed, progress=False, **options
         )
@@ -137,6 +140,8 @@ class RekalForecaster(BaseForecaster):
             update_params: whether the model is trained again, on all rows.
         """
         y = _joined(self._cur_y, y)
+        if self._cur_X is None and X is not None:
+            raise RekalError("the model was trained without inputs: leave X out of update")
         X = None if self._cur_X is None else _joined(self._cur_X, X)
         if update_params:
             return self._fit(y, X, None)

@@ -58,7 +58,7 @@ def sequences_of(y: pd.DataFrame, X: pd.DataFrame | None = None) -> Sequences:
 def _numbers(index: pd.Index) -> Int[np.ndarray, " rows"] | None:
     """Periods and whole numbers as numbers whose unit is a step; None for other stamps."""
     if isinstance(index, pd.PeriodIndex):
-        return index.asi8
+        return (index.asi8 - index.asi8[0]) // index.freq.n
     return index.to_numpy() if pd.api.types.is_integer_dtype(index) else None
 
 

@@ -119,18 +119,24 @@ def choose(
 
 
 def close_to(best: Result, ranked: list[Result]) -> list[Result]:
-    """The best and those that are nearly as good: one of each method, all with the transform of the best."""
+    """The methods that are nearly as good as the best: one of each, all with its transform, no naive one."""
     chosen: list[Result] = []
     for each in ranked:
         candidate = each.candidate
         if (
             candidate.group != "naive"
-            and candidate.transform == best.candidate.transform
+            and transform_of(candidate) == transform_of(best.candidate)
             and each.score <= CLOSE * best.score
             and candidate.method.name not in {one.candidate.method.name for one in chosen}
         ):
             chosen.append(each)
     return chosen[:MOST]
+
+
+def transform_of(candidate: TrainedMethod) -> str | float:
+    """What its observations pass through, the default of the method spelled out."""
+    usual = candidate.method.default_transform
+    return usual if candidate.transform is None else candidate.transform
 
 
 def _reason(chosen: Result, naive: list[Result], count: int, plan: Plan) -> str:

@@ -61,10 +61,12 @@ def combination_of(candidates: Sequence[Remembered], data: Sequences) -> Average
     if len(candidates) < 2:
         return None
     first, labels = candidates[0], [each.method.title() for each in candidates]
+    usual = first.method.default_transform
+    transform = usual if first.transform is None else first.transform
     try:
         method = Combination(members=", ".join(written(each.method) for each in candidates))
         trained = TrainedMethod(
-            method, f"combination of {', '.join(labels[:-1])} and {labels[-1]}", first.transform
+            method, f"combination of {', '.join(labels[:-1])} and {labels[-1]}", transform
         )
         trained.check(data)
         fits = [each.learned[0].fit for each in candidates]

@@ -212,6 +212,11 @@ class Filter(eqx.Module):
         return True
 
     @property
+    def resumes(self) -> bool:
+        """Whether a belief that `restore` gives can be predicted and updated, and not only forecast from."""
+        return True
+
+    @property
     def settings(self) -> tuple[tuple[str, int | str], ...]:
         """What a report says of the filter: names and values."""
         return (("filter", self.long_name or type(self).__name__),)

@@ -64,14 +64,13 @@ def averaged(members: tuple[Distribution, ...], weights: Float[Array, " members"
     deviation = jnp.where(total > 0, jnp.where(known, share * std, 0.0).sum(0), 1.0)
     if mean.shape[-1] == 1:
         return Gaussian(mean, (deviation * deviation)[..., None])
-    pairs, correlation = 0.0, 0.0
+    correlation, apart = 0.0, jnp.eye(mean.shape[-1], dtype=mean.dtype)
     for each, s, w in zip(members, std, weights, strict=True):
         both = (s < KNOWN)[..., :, None] & (s < KNOWN)[..., None, :]
         scale = jnp.where(s > 0, s, 1.0)
         one = each.cov / (scale[..., :, None] * scale[..., None, :])
-        correlation = correlation + jnp.where(both, w * one, 0.0)
-        pairs = pairs + jnp.where(both, w, 0.0)
-    correlation = correlation / jnp.where(pairs > 0, pairs, 1.0)
+        # What a member does not know it takes for uncorrelated: a mean of correlation matrices is one.
+        correlation = correlation + w * jnp.where(both, one, apart)
     same = jnp.eye(mean.shape[-1], dtype=bool)
     correlation = jnp.where(same, 1.0, correlation)
     return Gaussian(mean, deviation[..., :, None] * correlation * deviation[..., None, :])
@@ -113,6 +112,12 @@ class Combined(Filter):
             first, *others = (getattr(each, name) for each in self.members)
             if any(each != first for each in others):
                 raise RekalError(f"the members of a combination must have the same {name}")
+        for each in self.members:
+            if not each.resumes:
+                raise RekalError(
+                    f"{each.long_name or type(each).__name__} cannot be a member of a combination: it does "
+                    "not go on from its moments"
+                )
 
     @classmethod
     def of(cls, members: tuple[Filter, ...], weights: Any = None) -> Combined:
@@ -206,7 +211,7 @@ class Combined(Filter):
     ) -> tuple[Any, ...]:
         """One step of each member through time."""
         pairs = zip(self.members, belief, strict=True)
-        return tuple(each.predict(one, u, dt) for each, one in pairs)
+        return tuple(each.predict(one, _in(each, u), _in(each, dt)) for each, one in pairs)
 
     @in_own_precision
     def update(
@@ -217,7 +222,8 @@ class Combined(Filter):
         seen = ~jnp.isnan(y) if mask is None else jnp.asarray(mask) & ~jnp.isnan(y)
         log_prob = self.observe(belief, u).log_prob(jnp.where(seen, y, jnp.nan))
         pairs = zip(self.members, belief, strict=True)
-        after = tuple(each.update(one, jnp.where(seen, y, 0.0), seen, u)[0] for each, one in pairs)
+        y = jnp.where(seen, y, 0.0)
+        after = tuple(each.update(one, _in(each, y), seen, _in(each, u))[0] for each, one in pairs)
         return after, log_prob
 
     @in_own_precision
@@ -229,7 +235,7 @@ class Combined(Filter):
     def observe(self, belief: tuple[Any, ...], u: Float[Array, " input"] | None = None) -> Gaussian:
         """The average of what the members say."""
         pairs = zip(self.members, belief, strict=True)
-        return averaged(tuple(each.observe(one, u) for each, one in pairs), self.weights)
+        return averaged(tuple(each.observe(one, _in(each, u)) for each, one in pairs), self.weights)
 
     def moments(self, belief: tuple[Any, ...]) -> PyTree:
         """What forecasts need of each belief."""
@@ -256,7 +262,10 @@ class Combined(Filter):
         The beliefs of the result are moments, as `restore` takes them.
         """
         batch = values.shape[0]
-        paths = [each.run_batch(values, mask, inputs, dt, key, lengths) for each in self.members]
+        paths = [
+            each.run_batch(_in(each, values), mask, _in(each, inputs), _in(each, dt), key, lengths)
+            for each in self.members
+        ]
         moments = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape[1:])),
             tuple(path.moments for path in paths),
@@ -275,8 +284,20 @@ class Combined(Filter):
     ) -> Distribution:
         """The average of the forecasts of the members."""
         pairs = zip(self.members, belief, strict=True)
-        ahead = tuple(each.forecast(one, steps, inputs, dt, key, particles) for each, one in pairs)
+        ahead = tuple(
+            each.forecast(one, steps, _in(each, inputs), _in(each, dt), key, particles)
+            for each, one in pairs
+        )
         return averaged(ahead, self.weights)
+
+
+def _in(member: Filter, array: Any) -> Any:
+    """An array in the precision of a member."""
+    if array is None:
+        return None
+    leaves = [leaf for leaf in jax.tree.leaves(member) if eqx.is_inexact_array(leaf)]
+    double = not leaves or any(leaf.dtype == np.float64 for leaf in leaves)
+    return jnp.asarray(array, jnp.result_type(float) if double else jnp.float32)
 
 
 @eqx.filter_jit

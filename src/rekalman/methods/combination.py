@@ -59,6 +59,12 @@ class Combination(Method):
         return read_methods(self.members)
 
     @property
+    def default_transform(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the members where all agree, else none."""
+        usual = {each.default_transform for each in self.methods}
+        return usual.pop() if len(usual) == 1 else "none"
+
+    @property
     def season(self) -> float | None:
         """That of the first member that has one."""
         return next((each.season for each in self.methods if each.season is not None), None)
@@ -91,6 +97,7 @@ class Combination(Method):
         Raises:
             RekalError: a member cannot learn from the data, a filter was asked for, or the members have
                 different scales.
+            KeyboardInterrupt: Ctrl-C, whatever was trained by then.
         """
         from rekalman.methods.train import train_on
         from rekalman.training.combination import combine
@@ -103,4 +110,6 @@ class Combination(Method):
         for each in self.methods:
             prefix = f"{request.prefix}{each.title()}: "
             fits.append(train_on(each, dataclasses.replace(request, prefix=prefix)))
+            if fits[-1].history.stopped == "interrupted":
+                raise KeyboardInterrupt  # an average of what is half trained is no average
         return combine(fits, request.data)

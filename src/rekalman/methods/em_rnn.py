@@ -86,7 +86,8 @@ class EMRNN(StateSpaceMethod):
         )
 
         size = counted(fit.model.states, "hidden unit")
-        starts = (("starts", max(1, len(fit.history.trials))),)
+        whole = [name for name, _ in fit.history.trials if "whole training" not in name]
+        starts = (("starts", max(1, len(whole))),)
         return Description(
             "a recurrent network",
             f"{size}, trained by expectation-maximisation.",

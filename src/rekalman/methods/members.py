@@ -15,12 +15,18 @@ ONE = re.compile(r"\s*([\w-]+)\s*(?:\(([^()]*)\))?\s*(?:,|$)")
 def written(method: Method) -> str:
     """A method as text, with the options that differ from their defaults.
 
+    Raises:
+        RekalError: an option is a function, or the method is a combination itself.
+
     Examples:
         >>> import rekalman
         >>> from rekalman.methods.members import written
         >>> written(rekalman.methods.get("seasonal")(period=12)), written(rekalman.methods.Linear())
         ('seasonal(period=12)', 'linear')
     """
+    for name, value in method.options.items():
+        if callable(value) or name == "members":
+            raise RekalError(f"{name} of {method.title()} cannot be written as text")
     given = [
         f"{name}={option.text(method.options[name])}"
         for name, option in options_of(type(method)).items()

@@ -61,6 +61,7 @@ STUDIES: dict[str, Study] = {
             summary="what rekalman.fit chooses beside AutoARIMA, AutoETS and others on 18 real series",
             module="rekalman.studies.compare",
             needs_data=True,
+            has_reduced=True,
         ),
         Study(
             name="pendulum",

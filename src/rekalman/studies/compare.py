@@ -74,9 +74,9 @@ class Chosen:
 
 
 def run(options: StudyOptions) -> StudyResult:
-    """Every series (Nile and Lake Huron, cheap models, if quick)."""
+    """Every series (Nile and Lake Huron, cheap models, if quick; the classic ones alone, if reduced)."""
     began = time.perf_counter()
-    series = list(_series(options.data, options.quick))
+    series = list(_series(options.data, options.quick, options.reduced))
     results = []
     for done, (name, data) in enumerate(series):
         options.report(done, len(series), name)
@@ -88,6 +88,7 @@ def run(options: StudyOptions) -> StudyResult:
         seconds=time.perf_counter() - began,
         config={
             "quick": options.quick,
+            "reduced": options.reduced,
             "seed": options.seed,
             "test": 0.25,
             "others": [each for each in PEERS if find_spec(PEERS[each]) is not None],
@@ -96,7 +97,7 @@ def run(options: StudyOptions) -> StudyResult:
     )
 
 
-def _series(folder: Path | None, quick: bool) -> Iterator[tuple[str, Sequences]]:
+def _series(folder: Path | None, quick: bool, reduced: bool) -> Iterator[tuple[str, Sequences]]:
     """The series by their names, short ones first.
 
     Raises:
@@ -107,6 +108,8 @@ def _series(folder: Path | None, quick: bool) -> Iterator[tuple[str, Sequences]]
         yield from ((name, load_classic(name, classic)) for name in ("Nile", "LakeHuron"))
         return
     yield from ((name, load_classic(name, classic)) for name in NAMES)
+    if reduced:
+        return
     records = load_breathing(None if folder is None else folder / "breathing", hz=HZ)
     yield from ((f"breathing {i + 1}", one) for i, one in enumerate(records))
     arm = None if folder is None else folder / "pam_robot"

@@ -46,6 +46,7 @@ def combine(fits: Sequence[Fit], data: Sequences, weights: Sequence[float] | Non
         stopped="converged",
         seconds=sum(each.history.seconds for each in fits),
         entries=int(np.asarray(data.mask).sum()),
+        warnings=tuple(f"{fit.kind}: {each}" for fit in fits for each in fit.history.warnings),
     )
     return Fit(
         algorithm=algorithm,
@@ -73,5 +74,5 @@ def _equal(one: Any, other: Any) -> bool:
     if one is None or other is None:
         return one is other
     return np.shape(one) == np.shape(other) and bool(
-        np.allclose(np.asarray(one), np.asarray(other))
+        np.allclose(np.asarray(one), np.asarray(other), rtol=1e-9, atol=0.0)
     )

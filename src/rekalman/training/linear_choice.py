@@ -86,7 +86,7 @@ def choose_linear(prepared: Sequences, batch: Batch) -> LinearChoice:
             return LinearChoice(None, (*trials, *starts))
         orders = tuple(states for states, _ in best[:TRAINED]) or ORDERS
     trained = choose_order(batch, orders, hold_out=HOLD_OUT)
-    chosen = trained.bounded(max(heads))
+    chosen = trained.bounded(int(np.asarray(batch.valid).sum(1).max()))
     others = sorted(trained.candidates, key=lambda each: (each is not chosen, -each.held_out))
     held = [(_states(each.states), each.held_out) for each in others]
     if ridge is not None and _better(ridge[1], _densities(chosen.blind, batch), hidden):

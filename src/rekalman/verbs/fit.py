@@ -79,7 +79,7 @@ def fit(
             own, all series alike; none where none is clearly likelier, or a value is 0 or less), or "none".
             Forecasts, scores, likelihoods and simulations are in raw units all the same; parameters and
             states are those of the transformed data, and so are those that a model of your own begins with.
-            Default: "auto" for "rkn", "lstm", "gru" and "elman", "none" for all others.
+            Default: "auto" for "em-rnn", "rkn", "lstm", "gru" and "elman", "none" for all others.
         checkpoint: folder for a checkpoint after each epoch of a recurrent network; the same call
             continues from there.
         backtest: share of the end of each series, 0.2 say, that is predicted by one more model, trained in

@@ -171,6 +171,11 @@ class AdaptiveFilter(Filter):
         rows, masks, _ = observation_row(self.observations, 0, dtype, y, mask, u)
         return _learn(self, belief, rows[0], masks[0])
 
+    @property
+    def resumes(self) -> bool:
+        """Not from forecasts that were issued."""
+        return False
+
     def restore(self, moments: Issued, step: Array) -> AdaptiveBelief:
         """A belief from which forecasts are made; it cannot go on."""
         return AdaptiveBelief(issued=moments)

@@ -93,7 +93,7 @@ def near_linear(
         "D": block("D"),
         "d": block("d"),
         "Q": np.diag(np.maximum(noise[0], FLOOR * scale**2)),
-        "R": np.diag(np.maximum(noise[1], FLOOR * spread)),
+        "R": block("R") + np.diag(np.maximum(FLOOR * spread - noise[1], 0.0)),
         "m": T @ block("m"),
         "P": T @ block("P") @ T.T + FLOOR * scale**2 * np.eye(len(T)),
     }

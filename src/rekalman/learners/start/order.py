@@ -198,5 +198,7 @@ def _trained(batch: Batch, states: int, iterations: int) -> tuple[LinearGaussian
         lengths=np.asarray(batch.valid).sum(1),
     )
     trained = linear_em(start, batch, iterations=iterations, tolerance=1e-7, strength=SAFEGUARD)
+    if trained.stopped == "interrupted":
+        raise KeyboardInterrupt
     model = cast(LinearGaussian, trained.model)
     return model, float(linear_em(model, batch, iterations=1).log_likelihood[0])

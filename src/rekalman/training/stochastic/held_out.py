@@ -105,7 +105,8 @@ class HeldOut(NamedTuple):
             leads: steps ahead; those for which there are less than two values are left out.
             factors: of the noise that are tried.
         """
-        mask, hidden = np.asarray(batch.mask), hide_after(batch, share)[1]
+        mask = np.asarray(batch.mask)
+        hidden = hide_after(batch, share)[1] & mask.any(-1)
         place = np.cumsum(hidden, 1)
         judged = [(lead, hidden & (place % lead == 0)) for lead in leads]
         chosen = tuple(
@@ -125,6 +126,8 @@ class HeldOut(NamedTuple):
     ) -> tuple[Float[np.ndarray, " values"], ...]:
         """Log densities of the steps that are judged, in nats, by lead."""
         made = noise.of(model)
+        if not self.steps:
+            return tuple(np.zeros(0) for _ in self.leads)
         return tuple(
             np.asarray(
                 log_evidence(made, self.filtering, self.batch._replace(mask=lead.mask), self.key),
@@ -135,20 +138,22 @@ class HeldOut(NamedTuple):
 
     def score(self, model: Any, noise: Noise = UNSCALED) -> float:
         """Mean log density over the leads, and the log prior of the factors."""
+        if not self.steps:
+            return -np.inf
         prior = -0.5 * float(np.sum(np.log(noise) ** 2)) / max(self.steps, 1)
         score = float(np.mean([each.mean() for each in self.densities(model, noise)])) + prior
         return score if np.isfinite(score) else -np.inf
 
     def common_noise(self, model: Any) -> Noise:
         """The one factor of all noise under which the data are likeliest."""
-        if len(self.factors) == 1:
-            return Noise()
+        if len(self.factors) == 1 or not self.steps:
+            return UNSCALED
         return max((Noise(f, f) for f in self.factors), key=lambda noise: self.score(model, noise))
 
     def noise(self, model: Any) -> Noise:
         """The factors of the noise under which the data are likeliest."""
         best = self.common_noise(model)
-        for _ in range(ROUNDS if len(self.factors) > 1 else 0):
+        for _ in range(ROUNDS if len(self.factors) > 1 and self.steps else 0):
             state = [best._replace(state=f) for f in self.factors]
             best = max(state, key=lambda noise: self.score(model, noise))
             observation = [best._replace(observation=f) for f in self.factors]

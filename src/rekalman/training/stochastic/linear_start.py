@@ -48,7 +48,9 @@ def linear_start(
         with jax.enable_x64(True):
             batch = as_batch(prepared)
             orders = (states,) if states is not None else _orders(prepared, batch, hold_out)
-            chosen = choose_order(batch, orders, hold_out=hold_out).bounded(batch.values.shape[1])
+            chosen = choose_order(batch, orders, hold_out=hold_out).bounded(
+                int(np.asarray(batch.valid).sum(1).max())
+            )
             moments = [_second_moment(model, batch) for model in (chosen.blind, chosen.model)]
     except RekalError:
         return None

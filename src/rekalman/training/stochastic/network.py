@@ -17,8 +17,8 @@ from rekalman.fitting.progress import Report
 from rekalman.fitting.trained import Trained
 from rekalman.learners.batch import Batch, as_batch, check_width
 from rekalman.learners.em.em import EM
-from rekalman.learners.em.restarts import Trial, hide_after, try_starts
-from rekalman.learners.protocol import Callback, TrainResult
+from rekalman.learners.em.restarts import Trial, hide_after, log_evidence, try_starts
+from rekalman.learners.protocol import Callback, Iterations, TrainResult
 from rekalman.learners.start.subspace import subspace_start
 from rekalman.models.activations import Activation
 from rekalman.models.rbf import RBFNetwork
@@ -82,47 +82,54 @@ def train_network(
         warnings = network_warnings(prepared, hold_out, None, volume, None) if advise else ()
         return Trained(result, following, (), warnings=warnings)
     trial = dataclasses.replace(em, iterations=min(trial_iterations, em.iterations))
-    ranked = try_starts(trial, starts, batch, hold_out, trial_key, report, filtering=following)
-    interrupted = any(one.result.stopped == "interrupted" for one in ranked)
-    if interrupted:  # Ctrl-C left one unjudged
-        judged = [one for one in ranked if np.isfinite(one.held_out)]
+    ranked: list[Trial] = []
+    try:
+        ranked = try_starts(trial, starts, batch, hold_out, trial_key, report, filtering=following)
+        if any(one.result.stopped == "interrupted" for one in ranked):
+            raise KeyboardInterrupt
+        select_key = jax.random.split(trial_key)[1]
+        selection = select(ranked, linear, em, batch, hold_out, following, select_key)
+    except KeyboardInterrupt:
+        if linear is None and not ranked:
+            raise
+        judged = [one for one in ranked if np.isfinite(one.held_out)]  # Ctrl-C left one unjudged
         trials = _in_raw_units([(t.name, t.held_out) for t in judged], batch, hold_out, volume)
-        return Trained(ranked[0].result.interrupted(), following, trials)
-    selection = select(
-        ranked, linear, em, batch, hold_out, following, jax.random.split(trial_key)[1]
-    )
-    result, noise = _finished(selection, em, batch, run_key, each, ranked), selection.noise
-    best, steps = selection.judged[0], max(1, int(hide_after(batch, hold_out)[1].sum()))
-    named = [
-        (one.name + str(noise if one is best else one.noise), one.one_step * steps)
-        for one in selection.judged
-    ]
+        learned = ranked[0].result if linear is None else linear.result
+        return Trained(learned.interrupted(), following, trials)
+    noise = selection.noise
+    result = _finished(selection, em, batch, run_key, each)
+    best, hidden = selection.judged[0], hide_after(batch, hold_out)[1]
+    steps = int((hidden & np.asarray(batch.mask).any(-1)).sum())
+    named = [(one.name + str(one.noise), one.one_step * steps) for one in selection.judged if steps]
     trials = _in_raw_units(named, batch, hold_out, volume)
     warnings = ()
-    if advise:
+    if advise and trials:
         judge = following.of(noise.of(best.model), seed)
         warnings = network_warnings(prepared, hold_out, trials[0][1], volume, judge)
     result = dataclasses.replace(result, model=noise.of(result.model))
+    if selection.result is not None:  # whose likelihood is that of the linear model
+        value = log_evidence(result.model, following, batch, run_key).sum()
+        entries = result.history.entries
+        history = Iterations.by_likelihood(np.array([float(value)]), "converged", entries=entries)
+        result = TrainResult(result.model, history)
     return Trained(result, following, trials, warnings=warnings)
 
 
 def _finished(
-    selection: Selection,
-    em: EM,
-    batch: Batch,
-    key: PRNGKeyArray,
-    callback: Callback | None,
-    ranked: list[Trial],
+    selection: Selection, em: EM, batch: Batch, key: PRNGKeyArray, callback: Callback | None
 ) -> TrainResult:
     """The selected network, trained on all data."""
     if selection.result is not None:
         return selection.result
-    if selection.iterations is not None:
-        em = dataclasses.replace(em, iterations=selection.iterations, warm_start=0)
+    model = selection.judged[0].model
+    iterations = em.iterations if selection.iterations is None else selection.iterations
     try:
-        return em.run(selection.judged[0].model, batch, key=key, callback=callback)
-    except KeyboardInterrupt:  # before its first iteration: there is still what the trials learned
-        return ranked[0].result.interrupted()
+        go_on = dataclasses.replace(em, iterations=iterations, warm_start=0)
+        return go_on.run(model, batch, key=key, callback=callback)
+    except KeyboardInterrupt:  # before its first iteration: there is still what was selected
+        entries = int(np.asarray(batch.mask).sum())
+        history = Iterations.by_likelihood(np.zeros(0), "interrupted", entries=entries)
+        return TrainResult(model, history)
 
 
 def random_starts(

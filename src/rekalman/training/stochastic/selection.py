@@ -101,7 +101,8 @@ def few(batch: Batch) -> bool:
 
 def short(batch: Batch, share: float) -> bool:
     """Whether the held-out data are too few to prefer a network to the linear model."""
-    return int(hide_after(batch, share)[1].sum()) < FEWEST
+    observed = np.asarray(batch.mask).any(-1)
+    return int((hide_after(batch, share)[1] & observed).sum()) < FEWEST
 
 
 def select(
@@ -123,6 +124,9 @@ def select(
         share: of each series, at its end, that was held out.
         filtering: what filters them.
         key: randomness.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
     """
     scarce = few(batch)
     leads, factors = (LEADS, FACTORS) if scarce else ((1,), (1.0,))
@@ -143,11 +147,23 @@ def select(
             least = linear.final_prediction_error(int(np.asarray(batch.mask).sum()))
             noise = held_out.noise(start.model)
             noise = noise.at_least(least) if len(factors) > 1 else noise
-            return Selection((start, *networks), noise, 0, linear.result)
+            return Selection((scored(held_out, start, noise), *networks), noise, 0, linear.result)
         networks.append(start)
     best = networks[0]
     iterations = None if not scarce or best is whole else min(REFRESHED, em.iterations)
-    return Selection(tuple(networks), held_out.noise(best.model), iterations, None)
+    noise = held_out.noise(best.model)
+    return Selection((scored(held_out, best, noise), *networks[1:]), noise, iterations, None)
+
+
+def scored(held_out: HeldOut, judged: Judged, noise: Noise) -> Judged:
+    """The same with the noise that it gets in the end."""
+    densities = held_out.densities(judged.model, noise)
+    return judged._replace(
+        noise=noise,
+        score=held_out.score(judged.model, noise),
+        densities=np.concatenate(densities),
+        one_step=_mean(densities[0]),
+    )
 
 
 def judge(held_out: HeldOut, name: str, model: Any) -> Judged:
@@ -160,8 +176,12 @@ def judge(held_out: HeldOut, name: str, model: Any) -> Judged:
         noise,
         held_out.score(model, noise),
         np.concatenate(densities),
-        float(densities[0].mean()) if len(densities[0]) else -np.inf,
+        _mean(densities[0]),
     )
+
+
+def _mean(densities: Float[np.ndarray, " values"]) -> float:
+    return float(densities.mean()) if len(densities) else -np.inf
 
 
 def surely_better(one: Judged, other: Judged, steps: int) -> bool:
@@ -195,4 +215,6 @@ def _trained_on(
         return None
     longer = dataclasses.replace(em, iterations=left, warm_start=0)
     result = longer.run(best.model, hide_after(batch, share)[0], key=key)
+    if result.stopped == "interrupted":
+        raise KeyboardInterrupt
     return judge(held_out, f"{best.name}, whole training", result.model)
