@@ -142,7 +142,7 @@ def _row(
     system: str,
     metric: str,
     horizon: int | None,
-    ours: Sequence[float],
+    ours: Sequence[float | np.floating],
     oracle: float | None,
     published: float | None = None,
     better: Literal["lower", "higher"] = "lower",
