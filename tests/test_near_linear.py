@@ -109,8 +109,10 @@ def test_noise_that_is_too_small_is_enlarged_and_never_reduced():
     held_out = HeldOut.of(batch_of(y), 0.2, Filtering("kalman"), jax.random.key(0))
     one = np.eye(1)
     flat = lambda R: rekalman.LinearGaussian.create(A=0 * one, C=one, Q=1e-6 * one, R=R * one)  # noqa: E731
-    assert held_out.noise(flat(0.25)).observation in FACTORS[3:6]  # a quarter of the variance of y
-    assert held_out.noise(flat(4.0)) == Noise(1.0, 1.0)
+    assert (
+        held_out.noise(flat(0.25), Noise()).observation in FACTORS[3:6]
+    )  # a quarter of the variance of y
+    assert held_out.noise(flat(4.0), Noise()) == Noise(1.0, 1.0)
     scaled = Noise(2.0, 3.0).of(flat(0.5))
     assert float(scaled.R[0, 0]) == pytest.approx(1.5) and float(scaled.Q[0, 0]) == pytest.approx(
         2e-6

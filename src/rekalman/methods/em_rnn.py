@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 STATES = 5
 """Hidden units where nothing else is asked for."""
+UNTRAINED = (
+    "the linear model is the best start and stays as it is, so that the given learner has no effect: "
+    "restarts=1 trains one network from a random start"
+)
 MOST = 10_000
 """More than anybody has use for; beyond it is a slip that would fill the memory."""
 MOST_ITERATIONS = 10_000_000
@@ -139,7 +143,7 @@ class EMRNN(StateSpaceMethod):
                 linear_observation=self.linear_observation,
             )
 
-        return train_network(
+        trained = train_network(
             prepared,
             starts,
             em,
@@ -152,3 +156,8 @@ class EMRNN(StateSpaceMethod):
             advise=request.advise,
             linear=linear,
         )
+        if linear is None or request.learner is None or not trained.trials:
+            return trained
+        if not trained.trials[0][0].startswith(linear.name) or "trained" in trained.trials[0][0]:
+            return trained
+        return trained._replace(warnings=(*trained.warnings, UNTRAINED))

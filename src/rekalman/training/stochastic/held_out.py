@@ -121,9 +121,7 @@ class HeldOut(NamedTuple):
         """Number of steps that are held out."""
         return int(self.leads[0].judged.sum())
 
-    def densities(
-        self, model: Any, noise: Noise = UNSCALED
-    ) -> tuple[Float[np.ndarray, " values"], ...]:
+    def densities(self, model: Any, noise: Noise = UNSCALED) -> tuple[Float[np.ndarray, " _"], ...]:
         """Log densities of the steps that are judged, in nats, by lead."""
         made = noise.of(model)
         if not self.steps:
@@ -138,24 +136,45 @@ class HeldOut(NamedTuple):
 
     def score(self, model: Any, noise: Noise = UNSCALED) -> float:
         """Mean log density over the leads, and the log prior of the factors."""
+        return self.score_of(self.densities(model, noise), noise)
+
+    def score_of(self, densities: tuple[Float[np.ndarray, " _"], ...], noise: Noise) -> float:
+        """The score of log densities that are known already.
+
+        Args:
+            densities: by lead.
+            noise: under which they were worked out.
+        """
         if not self.steps:
             return -np.inf
-        prior = -0.5 * float(np.sum(np.log(noise) ** 2)) / max(self.steps, 1)
-        score = float(np.mean([each.mean() for each in self.densities(model, noise)])) + prior
+        prior = -0.5 * float(np.sum(np.log(noise) ** 2)) / self.steps
+        score = float(np.mean([each.mean() for each in densities])) + prior
         return score if np.isfinite(score) else -np.inf
 
     def common_noise(self, model: Any) -> Noise:
         """The one factor of all noise under which the data are likeliest."""
-        if len(self.factors) == 1 or not self.steps:
-            return UNSCALED
-        return max((Noise(f, f) for f in self.factors), key=lambda noise: self.score(model, noise))
+        return self._likeliest(model, [Noise(f, f) for f in self.factors], {})
 
-    def noise(self, model: Any) -> Noise:
-        """The factors of the noise under which the data are likeliest."""
-        best = self.common_noise(model)
-        for _ in range(ROUNDS if len(self.factors) > 1 and self.steps else 0):
+    def noise(self, model: Any, start: Noise) -> Noise:
+        """The factors of the noise under which the data are likeliest.
+
+        Args:
+            model: the network.
+            start: where the search begins (`common_noise`).
+        """
+        best, scores = start, {}
+        for _ in range(ROUNDS):
             state = [best._replace(state=f) for f in self.factors]
-            best = max(state, key=lambda noise: self.score(model, noise))
+            best = self._likeliest(model, state, scores)
             observation = [best._replace(observation=f) for f in self.factors]
-            best = max(observation, key=lambda noise: self.score(model, noise))
+            best = self._likeliest(model, observation, scores)
         return best
+
+    def _likeliest(self, model: Any, tried: list[Noise], scores: dict[Noise, float]) -> Noise:
+        """The best of some factors; scores that are known already are not worked out again."""
+        if len(tried) == 1 or not self.steps:
+            return tried[0]
+        for noise in tried:
+            if noise not in scores:
+                scores[noise] = self.score(model, noise)
+        return max(tried, key=scores.__getitem__)

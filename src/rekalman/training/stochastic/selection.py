@@ -145,36 +145,34 @@ def select(
         start = judge(held_out, linear.name, linear.blind)
         if not networks or not surely_better(networks[0], start, held_out.steps):
             least = linear.final_prediction_error(int(np.asarray(batch.mask).sum()))
-            noise = held_out.noise(start.model)
+            noise = held_out.noise(start.model, start.noise)
             noise = noise.at_least(least) if len(factors) > 1 else noise
-            return Selection((scored(held_out, start, noise), *networks), noise, 0, linear.result)
+            start = judge(held_out, start.name, start.model, noise)
+            return Selection((start, *networks), noise, 0, linear.result)
         networks.append(start)
     best = networks[0]
     iterations = None if not scarce or best is whole else min(REFRESHED, em.iterations)
-    noise = held_out.noise(best.model)
-    return Selection((scored(held_out, best, noise), *networks[1:]), noise, iterations, None)
+    noise = held_out.noise(best.model, best.noise)
+    best = judge(held_out, best.name, best.model, noise)
+    return Selection((best, *networks[1:]), noise, iterations, None)
 
 
-def scored(held_out: HeldOut, judged: Judged, noise: Noise) -> Judged:
-    """The same with the noise that it gets in the end."""
-    densities = held_out.densities(judged.model, noise)
-    return judged._replace(
-        noise=noise,
-        score=held_out.score(judged.model, noise),
-        densities=np.concatenate(densities),
-        one_step=_mean(densities[0]),
-    )
+def judge(held_out: HeldOut, name: str, model: Any, noise: Noise | None = None) -> Judged:
+    """What a network is worth on held-out data.
 
-
-def judge(held_out: HeldOut, name: str, model: Any) -> Judged:
-    """What a network is worth on held-out data."""
-    noise = held_out.common_noise(model)
-    densities = held_out.densities(model, noise)
+    Args:
+        held_out: the data.
+        name: what the network is called.
+        model: the network.
+        noise: factors of its noise; None = the one factor of all under which the data are likeliest.
+    """
+    chosen = held_out.common_noise(model) if noise is None else noise
+    densities = held_out.densities(model, chosen)
     return Judged(
         name,
         model,
-        noise,
-        held_out.score(model, noise),
+        chosen,
+        held_out.score_of(densities, chosen),
         np.concatenate(densities),
         _mean(densities[0]),
     )
