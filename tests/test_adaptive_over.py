@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rekalman
-from rekalman.filters.adaptive.follower import Follower, look_along, looked_at
+from rekalman.filters.adaptive.follower import Follower, feature_horizons, features_of_series
 from rekalman.filters.kalman.filter import Kalman
 from rekalman.methods import Adaptive
 from rekalman.report import report_html
@@ -121,15 +121,15 @@ def test_the_features_are_the_state_or_the_forecasts(data):
     with jax.enable_x64(True):
         y = jnp.asarray(np.asarray(data.values)[0, :40] / 5)
         mask = jnp.ones(y.shape, bool).at[7].set(False)
-        seen = look_along(kalman, y, mask, 3)
+        seen = features_of_series(kalman, y, mask, 3)
         path = kalman.run(y, mask)
-    np.testing.assert_allclose(seen.looked, path.mean, rtol=1e-9)
+    np.testing.assert_allclose(seen.raw_features, path.mean, rtol=1e-9)
     expected = np.where(mask, y - path.prior_mean[:, :1], 0.0)
     np.testing.assert_allclose(seen.innovation, expected, rtol=1e-9, atol=1e-12)
     ahead = np.array([np.linalg.matrix_power(A, h)[:1] for h in (1, 2, 3)])
     np.testing.assert_allclose(seen.own, np.einsum("hdi,ti->thd", ahead, path.mean), rtol=1e-9)
     for horizons in (1, 5, 200):
-        places = looked_at(horizons)
+        places = feature_horizons(horizons)
         assert places[0] == 0 and places[-1] == horizons - 1 and len(places) <= 8
 
 

@@ -100,7 +100,7 @@ class RekalForecaster(BaseForecaster):
         self.intervals = intervals
         self.seed = seed
         super().__init__()
-        self._y = self._X = None  # where it is told to remember the data as well (`set_config`)
+        self._y = self._X = None  # where the configuration asks to remember the data (`set_config`)
         method: Any = get(model) if isinstance(model, str) and model in method_names() else model
         if isinstance(method, Method) or (isinstance(method, type) and issubclass(method, Method)):
             self.set_tags(

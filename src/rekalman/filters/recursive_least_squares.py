@@ -222,12 +222,12 @@ class RecursiveLeastSquares(Filter):
         log_prob = self.observe(belief, None).log_prob(jnp.where(seen, y, jnp.nan))
         whole = seen.all()
         learned = self._learn(belief, y)
-        kept = jax.tree.map(
+        conditioned = jax.tree.map(
             lambda new, old: jnp.where(whole & (belief.run >= self.lags), new, old), learned, belief
         )
         mean, cov = self._seen(belief, y, seen)
         run = jnp.where(whole, jnp.minimum(belief.run + 1, self.lags), 0)
-        return kept._replace(mean=mean, cov=cov, run=run), log_prob
+        return conditioned._replace(mean=mean, cov=cov, run=run), log_prob
 
     def _learn(self, belief: LeastSquaresBelief, y: Float[Array, " obs"]) -> LeastSquaresBelief:
         """The weights and the noise after an observation whose lags are in the window."""

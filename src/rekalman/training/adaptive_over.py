@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rekalman.core.filter import Filter
-from rekalman.filters.adaptive.follower import Follower, Seen, look_along
+from rekalman.filters.adaptive.follower import Follower, RowFeatures, features_of_series
 from rekalman.filters.adaptive.readout import Readout
 from rekalman.fitting.result import Fit
 from rekalman.numerics.precision import precision_of
@@ -42,7 +42,7 @@ def train_adaptive_over(
     with precision_of(algorithm):
         rows = jnp.asarray(z[:length], jnp.result_type(float)), jnp.asarray(mask[:length])
         key = jax.random.key(request.seed)
-        seen = jax.tree.map(np.asarray, _looked(algorithm, *rows, method.horizon, key))
+        seen = jax.tree.map(np.asarray, _features(algorithm, *rows, method.horizon, key))
         follower = _follower(algorithm, seen, mask[:length], method, under.kind)
     return taught_fit(
         (follower,), under.standardiser, z, mask, method, request, began, under.history
@@ -50,25 +50,25 @@ def train_adaptive_over(
 
 
 @eqx.filter_jit
-def _looked(algorithm: Filter, values: Any, mask: Any, horizons: int, key: Any) -> Seen:
-    return look_along(algorithm, values, mask, horizons, key)
+def _features(algorithm: Filter, values: Any, mask: Any, horizons: int, key: Any) -> RowFeatures:
+    return features_of_series(algorithm, values, mask, horizons, key)
 
 
 def _follower(
-    algorithm: Filter, seen: Seen, mask: np.ndarray, method: Adaptive, title: str
+    algorithm: Filter, seen: RowFeatures, mask: np.ndarray, method: Adaptive, title: str
 ) -> Follower:
     """The filter with readouts that correct nothing yet, and the scales of its features."""
-    looked = np.asarray(seen.looked, np.float64)
-    spread = looked.std(0)
+    raw_features = np.asarray(seen.raw_features, np.float64)
+    spread = raw_features.std(0)
     floor = LEAST * max(float(spread.max()), 1e-9)
     innovation = np.where(mask, np.asarray(seen.innovation, np.float64), np.nan)
     error = np.sqrt(np.nanmean(innovation**2, 0))
-    features, obs = looked.shape[1] + 2 * mask.shape[1] + 1, mask.shape[1]
+    features, obs = raw_features.shape[1] + 2 * mask.shape[1] + 1, mask.shape[1]
     dtype = jnp.result_type(float)
     readouts = Readout.start(features, obs, RIDGE, (2, method.horizon))
     return Follower(
         filter=algorithm,
-        location=jnp.asarray(looked.mean(0), dtype),
+        location=jnp.asarray(raw_features.mean(0), dtype),
         scale=jnp.asarray(np.maximum(spread, floor), dtype),
         innovation_scale=jnp.asarray(np.where(error > 0, error, 1.0), dtype),
         readouts=jax.tree.map(lambda leaf: leaf.astype(dtype), readouts),

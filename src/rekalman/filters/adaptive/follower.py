@@ -24,7 +24,7 @@ from rekalman.filters.adaptive.member import INNOVATION_SHARE
 from rekalman.filters.adaptive.online import OnlineForecaster
 from rekalman.filters.adaptive.readout import Readout, learn_each
 
-LOOKS = 8
+FEATURE_HORIZONS = 8
 """So many horizons, at most, of whose forecasts the features are made."""
 
 
@@ -46,16 +46,16 @@ class FollowerBelief(eqx.Module):
     readouts: Readout
 
 
-class Seen(eqx.Module):
+class RowFeatures(eqx.Module):
     """What a filter makes of a row.
 
     Attributes:
-        looked: features that are not standardised yet.
+        raw_features: features that are not standardised yet.
         innovation: observation minus its one-step forecast.
         own: forecasts for all horizons.
     """
 
-    looked: Float[Array, "*steps looks"]
+    raw_features: Float[Array, "*steps raw"]
     innovation: Float[Array, "*steps obs"]
     own: Float[Array, "*steps horizons obs"]
 
@@ -74,8 +74,8 @@ class Follower(OnlineForecaster):
     """
 
     filter: Filter
-    location: Float[Array, " looks"]
-    scale: Float[Array, " looks"]
+    location: Float[Array, " raw"]
+    scale: Float[Array, " raw"]
     innovation_scale: Float[Array, " obs"]
     readouts: Readout
     method: str = eqx.field(static=True)
@@ -120,14 +120,14 @@ class Follower(OnlineForecaster):
         huber: float,
     ) -> tuple[FollowerBelief, Float[Array, "factors horizons obs"]]:
         """One row enters, see `OnlineForecaster.update`."""
-        after, made = look(self.filter, belief.belief, y, seen, self.horizons)
+        after, made = features_of_row(self.filter, belief.belief, y, seen, self.horizons)
         made = jax.tree.map(lambda leaf: leaf.astype(self.dtype), made)
         recent = [
             INNOVATION_SHARE * e / self.innovation_scale
             for e in (made.innovation, belief.innovation)
         ]
         now = jnp.concatenate(
-            [(made.looked - self.location) / self.scale, *recent, jnp.ones(1, self.dtype)]
+            [(made.raw_features - self.location) / self.scale, *recent, jnp.ones(1, self.dtype)]
         )
         readouts = learn_each(
             belief.readouts, belief.features, belief.own, y, seen, step, forgetting, huber
@@ -142,13 +142,13 @@ class Follower(OnlineForecaster):
         return known, made.own + jnp.einsum("p,lhpd->lhd", now, readouts.weights)
 
 
-def look(
+def features_of_row(
     filter: Filter,
     belief: Belief,
     y: Float[Array, " obs"],
     seen: Bool[Array, " obs"],
     horizons: int,
-) -> tuple[Belief, Seen]:
+) -> tuple[Belief, RowFeatures]:
     """A row enters a filter; the belief after it, and what the readouts are to see of it.
 
     Args:
@@ -163,28 +163,28 @@ def look(
     own = filter.noise_free(after, horizons)
     own = filter.forecast(after, horizons).mean if own is None else own
     if isinstance(filter, EstimatesState):
-        return after, Seen(filter.state_mean(after), innovation, own)
-    return after, Seen(own[looked_at(horizons)].reshape(-1), innovation, own)
+        return after, RowFeatures(filter.state_mean(after), innovation, own)
+    return after, RowFeatures(own[feature_horizons(horizons)].reshape(-1), innovation, own)
 
 
-def look_along(
+def features_of_series(
     filter: Filter,
     values: Float[Array, "steps obs"],
     mask: Bool[Array, "steps obs"],
     horizons: int,
     key: PRNGKeyArray | None = None,
-) -> Seen:
+) -> RowFeatures:
     """What the readouts are to see of a series, step by step."""
 
-    def step(belief: Belief, row: Any) -> tuple[Belief, Seen]:
+    def step(belief: Belief, row: Any) -> tuple[Belief, RowFeatures]:
         y, seen = row
-        return look(filter, filter.predict(belief), y, seen, horizons)
+        return features_of_row(filter, filter.predict(belief), y, seen, horizons)
 
-    first, head = look(filter, filter.init(key), values[0], mask[0], horizons)
+    first, head = features_of_row(filter, filter.init(key), values[0], mask[0], horizons)
     _, rest = jax.lax.scan(step, first, (values[1:], mask[1:]))
     return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), head, rest)
 
 
-def looked_at(horizons: int) -> np.ndarray:
+def feature_horizons(horizons: int) -> np.ndarray:
     """Places of the horizons of whose forecasts the features are made: few, spread by their ratios."""
-    return np.unique(np.geomspace(1, horizons, LOOKS).round().astype(int)) - 1
+    return np.unique(np.geomspace(1, horizons, FEATURE_HORIZONS).round().astype(int)) - 1

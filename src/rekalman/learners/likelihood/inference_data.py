@@ -37,9 +37,9 @@ class Predictions(NamedTuple):
         var: of each entry.
     """
 
-    log_density: Float[np.ndarray, "chains draws kept"]
-    mean: Float[np.ndarray, "chains draws kept obs"]
-    var: Float[np.ndarray, "chains draws kept obs"]
+    log_density: Float[np.ndarray, "chains draws used"]
+    mean: Float[np.ndarray, "chains draws used obs"]
+    var: Float[np.ndarray, "chains draws used obs"]
 
 
 def inference_data(draws: Draws, data: Sequences | None, seed: int) -> Any:
@@ -54,16 +54,16 @@ def inference_data(draws: Draws, data: Sequences | None, seed: int) -> Any:
     }
     coords, dims = {}, {}
     if data is not None:
-        kept, predicted = predictions(draws, data)
+        used, predicted = predictions(draws, data)
         names = tuple(f"observed {name}" if name in draws.names else name for name in data.names)
-        values = np.where(np.asarray(data.mask), np.asarray(data.values, float), np.nan)[kept]
+        values = np.where(np.asarray(data.mask), np.asarray(data.values, float), np.nan)[used]
         noise = np.random.default_rng(seed).normal(size=predicted.mean.shape)
         drawn = predicted.mean + np.sqrt(predicted.var) * noise
         joint = names[0] if len(names) == 1 else "joint"
         groups["observed_data"] = {name: values[:, k] for k, name in enumerate(names)}
         groups["posterior_predictive"] = {name: drawn[..., k] for k, name in enumerate(names)}
         groups["log_likelihood"] = {joint: predicted.log_density}
-        coords = {STEP: stamps(data, kept)}
+        coords = {STEP: stamps(data, used)}
         dims = {name: [STEP] for name in (*names, joint)}
     from_dict = import_module("arviz").from_dict
     if "posterior" in signature(from_dict).parameters:  # before ArviZ 1.0
@@ -71,12 +71,12 @@ def inference_data(draws: Draws, data: Sequences | None, seed: int) -> Any:
     return from_dict(groups, coords=coords, dims=dims)
 
 
-def stamps(data: Sequences, kept: Bool[np.ndarray, "batch steps"]) -> np.ndarray:
+def stamps(data: Sequences, used: Bool[np.ndarray, "batch steps"]) -> np.ndarray:
     """Time stamps of some steps, of several series with their names."""
     parts = []
     for i in range(data.batch):
         length = int(data.lengths[i])
-        own = np.asarray(data.index(i))[kept[i, :length]]
+        own = np.asarray(data.index(i))[used[i, :length]]
         several = data.batch > 1
         parts.append([f"{data.series_names[i]}: {each}" for each in own] if several else own)
     return np.concatenate(parts)
@@ -112,15 +112,15 @@ def predictions(
         if algorithm.unknown and known is not None:
             before[:, 0] = False
             before[:, 1:] = np.broadcast_to(known, before.shape)[:, :-1]
-        kept = np.asarray(batch.mask).any(-1) & before
+        used = np.asarray(batch.mask).any(-1) & before
         vectors = jnp.asarray(draws.vectors.reshape(-1, size))
         density, mean, var = _predictions(parameters, vectors, batch, form)
-    shape = (chains, number, int(kept.sum()))
-    kept_of = lambda leaf: np.asarray(leaf)[:, kept]  # noqa: E731
-    return kept[:, : data.steps], Predictions(
-        kept_of(density).reshape(shape),
-        kept_of(mean).reshape(*shape, -1),
-        kept_of(var).reshape(*shape, -1),
+    shape = (chains, number, int(used.sum()))
+    used_of = lambda leaf: np.asarray(leaf)[:, used]  # noqa: E731
+    return used[:, : data.steps], Predictions(
+        used_of(density).reshape(shape),
+        used_of(mean).reshape(*shape, -1),
+        used_of(var).reshape(*shape, -1),
     )
 
 
