@@ -11,7 +11,16 @@ from naive import random_linear, simulate_linear
 from rekalman.data import Sequences
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.batch import as_batch
-from rekalman.learners.start.order import Orders, choose_order, counted
+from rekalman.learners.em.linear_em import linear_em
+from rekalman.learners.em.priors import SAFEGUARD
+from rekalman.learners.start.n4sid import n4sid
+from rekalman.learners.start.order import (
+    Orders,
+    choose_order,
+    counted,
+    leading_states,
+    with_idle_states,
+)
 
 
 def test_finds_the_number_of_states():
@@ -63,3 +72,25 @@ def test_what_is_refused():
         choose_order(batch, (1,), hold_out=1.0)
     with pytest.raises(RekalError, match="9 states need more data"):
         choose_order(batch, (9,))
+
+
+def test_idle_states_change_nothing_that_is_learned():
+    with jax.enable_x64(True):
+        y, mask, u = simulate_linear(random_linear(2, 2, 1, seed=4), 60, seed=4)
+        data = Sequences.from_arrays(np.where(mask, y, np.nan)[None], inputs=u[None])
+        batch = as_batch(data, None)
+        start = n4sid(
+            np.asarray(batch.values), np.asarray(batch.mask), 2, inputs=np.asarray(u)[None]
+        )
+        alone = linear_em(start, batch, iterations=30, tolerance=0, strength=SAFEGUARD)
+        among = linear_em(
+            with_idle_states(start, 5), batch, iterations=30, tolerance=0, strength=SAFEGUARD
+        )
+    np.testing.assert_allclose(among.log_likelihood, alone.log_likelihood, rtol=1e-10)
+    learned = leading_states(among.model, 2)
+    for name in "ABcCDdQRmP":
+        block = np.asarray(getattr(alone.model, name))
+        np.testing.assert_allclose(np.asarray(getattr(learned, name)), block, atol=1e-9)
+    assert not np.asarray(among.model.A)[2:].any()
+    assert not np.asarray(among.model.A)[:2, 2:].any()
+    assert not np.asarray(among.model.C)[:, 2:].any()

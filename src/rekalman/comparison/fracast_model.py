@@ -30,7 +30,7 @@ class Fracast:
 
     name: str = "fracast"
     group: str = "foundation model"
-    cost: float = 4.0
+    cost: float = 20.0  # the import of PyTorch, and a pass through the network for each origin
     by_series: bool = True
     dynamics: str = "nonlinear"
     hidden: bool | None = None

@@ -158,10 +158,10 @@ def no_priors(model: LinearGaussian) -> Priors:
 
     def flat(rows: int, features: int) -> RegressionPrior:
         return RegressionPrior(
-            mean=jnp.zeros((rows, features), dtype),
-            precision=jnp.zeros(features, dtype),
-            noise=jnp.zeros((rows, rows), dtype),
-            noise_weight=jnp.zeros((), dtype),
+            mean=placed(np.zeros((rows, features)), dtype),
+            precision=placed(np.zeros(features), dtype),
+            noise=placed(np.zeros((rows, rows)), dtype),
+            noise_weight=placed(0.0, dtype),
         )
 
     return Priors(flat(n, n + k + 1), flat(p, n + k + 1), flat(n, 1))

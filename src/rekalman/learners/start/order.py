@@ -7,6 +7,10 @@ the offsets `p`. The first state is none of them: it does not gain precision wit
 
 The held-out likelihood is that of the last part of every series given all before it, under parameters
 learned without it, so that it needs no count at all.
+
+EM is compiled once for all numbers of states: a model of fewer states than the largest is trained among idle
+ones, white noise that neither the other states nor the outputs depend on. Their smoothed moments with all
+else are zero, so that no iteration couples them, and the rest learns what it would without them.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -25,6 +30,7 @@ from rekalman.learners.em.restarts import hide_after
 from rekalman.learners.likelihood.likelihood import in_double
 from rekalman.learners.start.n4sid import n4sid
 from rekalman.models.linear import LinearGaussian
+from rekalman.numerics.placing import placed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +160,7 @@ def choose_order(
             if report is not None:
                 report(count)
             try:
-                result.append(_candidate(batch, train, count, iterations))
+                result.append(_candidate(batch, train, count, max(states), iterations))
             except RekalError as why:
                 refused = why
     if not result:
@@ -168,10 +174,11 @@ def counted(states: int, obs: int, inputs: int) -> int:
     return states * obs + noise + (states + obs) * inputs + obs
 
 
-def _candidate(batch: Batch, train: Batch, states: int, iterations: int) -> Order:
-    model, value = _trained(batch, states, iterations)
-    blind, before = _trained(train, states, iterations)
-    after = linear_em(blind, batch, iterations=1).log_likelihood[0]
+def _candidate(batch: Batch, train: Batch, states: int, padded: int, iterations: int) -> Order:
+    """A candidate, trained among idle states up to `padded`."""
+    model, value = _trained(batch, states, padded, iterations)
+    blind, before = _trained(train, states, padded, iterations)
+    after = _log_likelihood(blind, batch, padded)
     entries = max(1, int(batch.mask.sum()) - int(train.mask.sum()))
     inputs = 0 if batch.inputs is None else batch.inputs.shape[-1]
     size = counted(states, batch.values.shape[-1], inputs)
@@ -188,7 +195,9 @@ def _candidate(batch: Batch, train: Batch, states: int, iterations: int) -> Orde
     )
 
 
-def _trained(batch: Batch, states: int, iterations: int) -> tuple[LinearGaussian, float]:
+def _trained(
+    batch: Batch, states: int, padded: int, iterations: int
+) -> tuple[LinearGaussian, float]:
     """A model of so many states and its log-likelihood."""
     start = n4sid(
         np.asarray(batch.values),
@@ -197,8 +206,65 @@ def _trained(batch: Batch, states: int, iterations: int) -> tuple[LinearGaussian
         inputs=None if batch.inputs is None else np.asarray(batch.inputs),
         lengths=np.asarray(batch.valid).sum(1),
     )
-    trained = linear_em(start, batch, iterations=iterations, tolerance=1e-7, strength=SAFEGUARD)
+    trained = linear_em(
+        with_idle_states(start, padded),
+        batch,
+        iterations=iterations,
+        tolerance=1e-7,
+        strength=SAFEGUARD,
+    )
     if trained.stopped == "interrupted":
         raise KeyboardInterrupt
-    model = cast(LinearGaussian, trained.model)
-    return model, float(linear_em(model, batch, iterations=1).log_likelihood[0])
+    model = leading_states(cast(LinearGaussian, trained.model), states)
+    return model, _log_likelihood(model, batch, padded)
+
+
+def _log_likelihood(model: LinearGaussian, batch: Batch, padded: int) -> float:
+    """By the E-step, which is compiled already."""
+    return float(linear_em(with_idle_states(model, padded), batch, iterations=1).log_likelihood[0])
+
+
+def with_idle_states(model: LinearGaussian, states: int) -> LinearGaussian:
+    """The same law of the outputs, with white noise nothing depends on as further states.
+
+    Args:
+        model: with a given start.
+        states: their number with the idle ones.
+    """
+    more, idle = states - model.states, (0, states - model.states)
+
+    def cov(V: np.ndarray) -> np.ndarray:
+        padded = np.pad(V, (idle, idle))
+        padded[model.states :, model.states :] = np.eye(more)
+        return padded
+
+    return _with_blocks(
+        model,
+        A=np.pad(model.A, (idle, idle)),
+        B=np.pad(model.B, (idle, (0, 0))),
+        c=np.pad(model.c, idle),
+        C=np.pad(model.C, ((0, 0), idle)),
+        Q=cov(np.asarray(model.Q)),
+        m=np.pad(model.m, idle),
+        P=cov(np.asarray(model.P)),
+    )
+
+
+def leading_states(model: LinearGaussian, states: int) -> LinearGaussian:
+    """The first states of a model in which nothing depends on the others."""
+    A, B, c, C, Q, m, P = (
+        np.asarray(getattr(model, name)) for name in ("A", "B", "c", "C", "Q", "m", "P")
+    )
+    n = states
+    return _with_blocks(
+        model, A=A[:n, :n], B=B[:n], c=c[:n], C=C[:, :n], Q=Q[:n, :n], m=m[:n], P=P[:n, :n]
+    )
+
+
+def _with_blocks(model: LinearGaussian, **blocks: np.ndarray) -> LinearGaussian:
+    """A model with other blocks; NumPy makes them, which compiles nothing for their shapes."""
+    return eqx.tree_at(
+        lambda each: tuple(getattr(each, name) for name in blocks),
+        model,
+        tuple(placed(block, model.A.dtype) for block in blocks.values()),
+    )
