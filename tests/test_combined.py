@@ -169,6 +169,23 @@ def test_it_is_saved_and_combines_with_a_network(tmp_path):
     np.testing.assert_array_equal(again.forecast(data, 3).mean, fit.forecast(data, 3).mean)
 
 
+def test_a_method_that_is_named_again_starts_from_another_seed(monkeypatch):
+    from rekalman.methods import train
+
+    seeds, real = [], train.train_on
+
+    def recording(method, request):
+        if not isinstance(method, rekalman.methods.Combination):
+            seeds.append((method.title(), request.seed))
+        return real(method, request)
+
+    monkeypatch.setattr(train, "train_on", recording)
+    members = "ridge-ar, local-level, ridge-ar, ridge-ar(lags=2)"
+    nile = rekalman.load_example("nile")
+    rekalman.fit(nile, "combination", members=members, seed=5, progress=False)
+    assert seeds == [("ridge-ar", 5), ("local-level", 5), ("ridge-ar", 6), ("ridge-ar", 5)]
+
+
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(RekalError, match="same observations"):
         Combined.of((kalman(0.9), kalman(0.9, 2)))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class Combination(Method):
     """Several methods, each trained by itself, whose quantiles are averaged (`filters/combined.py`).
 
+    A method that is named again starts from another seed, so that "em-rnn, em-rnn, em-rnn" is the average of
+    three trainings of it.
+
     Examples:
         >>> import rekalman
         >>> method = rekalman.methods.Combination(members="linear, seasonal(period=12)")
@@ -107,9 +110,13 @@ class Combination(Method):
                 "the members of a combination have filters of their own: leave filtering out"
             )
         fits = []
-        for each in self.methods:
-            prefix = f"{request.prefix}{each.title()}: "
-            fits.append(train_on(each, dataclasses.replace(request, prefix=prefix)))
+        for i, each in enumerate(self.methods):
+            own = dataclasses.replace(
+                request,
+                prefix=f"{request.prefix}{each.title()}: ",
+                seed=request.seed + self.methods[:i].count(each),
+            )
+            fits.append(train_on(each, own))
             if fits[-1].history.stopped == "interrupted":
                 raise KeyboardInterrupt  # an average of what is half trained is no average
         return combine(fits, request.data)
