@@ -7,7 +7,7 @@ import pytest
 
 import rekalman
 from rekalman.comparison import choice
-from rekalman.comparison.choice import Result, choose, close_to
+from rekalman.comparison.choice import Result, choose, close_to, weights_of
 from rekalman.comparison.combination import Remembered, combination_of
 from rekalman.comparison.evaluation import Evaluation, Task, evaluate
 from rekalman.comparison.plan import Plan
@@ -37,9 +37,20 @@ def test_close_methods_are_one_of_each_with_the_transform_of_the_best():
         result(method("naive"), 1.02),
         result(method("ridge-ar", transform="log"), 1.03),
         result(method("ridge-ar"), 1.05),
-        result(method("local-level"), 1.2),
+        result(method("local-level"), 1.6),
     ]
-    assert [each.candidate.name for each in close_to(best, ranked)] == ["linear", "ridge-ar"]
+    close = close_to(best, ranked)
+    assert [each.candidate.name for each in close] == ["linear", "naive", "ridge-ar"]
+    driven = close_to(best, ranked, driven=True)
+    assert [each.candidate.name for each in driven] == ["linear", "ridge-ar"]
+
+
+def test_weights_fall_with_the_score():
+    scores = (1.0, 1.1, 1.5)
+    weights = weights_of([result(method("linear"), score) for score in scores])
+    expected = np.array(scores) ** -10.0
+    np.testing.assert_allclose(weights, expected / expected.sum())
+    assert weights_of([result(method("linear"), 0.0), result(method("mean"), 0.0)]) == [0.5, 0.5]
 
 
 def test_the_average_has_the_scores_of_averaged_forecasts():
@@ -51,14 +62,16 @@ def test_the_average_has_the_scores_of_averaged_forecasts():
     for each in members:
         evaluate(each, task, costs=False)
         forecasts.append(each.learned[0].roll(NILE, plan.horizons, plan.folds()[0].origins))
-    average = combination_of(members, training)
-    assert average is not None and average.name == "combination of ridge-ar and local-level"
+    average = combination_of(members, [0.7, 0.3], training)
+    assert average is not None
+    assert average.name == "combination of ridge-ar (70 %) and local-level (30 %)"
     assert isinstance(average.method, Combination)
     assert average.method.members == "ridge-ar, local-level"
     scores = evaluate(average, task, costs=False).scores
     assert scores is not None
-    mean = np.mean([np.asarray(each.mean) for each in forecasts], 0)
-    std = np.mean([np.asarray(each.std) for each in forecasts], 0)
+    weights = [0.7, 0.3]
+    mean = np.average([np.asarray(each.mean) for each in forecasts], 0, weights)
+    std = np.average([np.asarray(each.std) for each in forecasts], 0, weights)
     at = scores.origin[:, None] + np.array(plan.horizons)
     y = np.asarray(NILE.values)[0]
     known = at < len(y)
@@ -79,4 +92,4 @@ def test_it_is_taken_where_it_is_better_only(monkeypatch):
 
 @pytest.mark.parametrize("names", [["linear"], []])
 def test_one_method_is_no_combination(names):
-    assert combination_of([Remembered.of(method(name)) for name in names], NILE) is None
+    assert combination_of([Remembered.of(method(name)) for name in names], [1.0], NILE) is None

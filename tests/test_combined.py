@@ -199,6 +199,30 @@ def test_what_does_not_go_together_is_refused():
         rekalman.methods.Combination(members="lineer, naive")
     with pytest.raises(RekalError, match="no list of methods"):
         rekalman.methods.Combination(members="linear; naive")
+    for weights in ("0.5", "1, 0", "1, -1", "1, x", "1, inf", "1, 1, 1"):
+        with pytest.raises(RekalError, match="as many weights above 0"):
+            rekalman.methods.Combination(members="linear, naive", weights=weights)
+
+
+def test_members_have_names_and_weights_and_explain_the_combination(tmp_path):
+    nile = rekalman.load_example("nile")
+    members = "naive, ridge-ar(lags=2)"
+    fit = rekalman.fit(nile, "combination", members=members, weights="3, 1", progress=False)
+    heavy, light = fit.members
+    assert (heavy.name, heavy.weight) == ("naive", 0.75)
+    assert (light.name, light.fit.kind) == ("ridge-ar(lags=2)", "ridge-ar")
+    alone = rekalman.fit(nile, "ridge-ar", lags=2, progress=False)
+    np.testing.assert_allclose(light.fit.forecast(nile, 3).mean, alone.forecast(nile, 3).mean)
+    mixed = 0.75 * heavy.fit.forecast(nile, 3).mean + 0.25 * light.fit.forecast(nile, 3).mean
+    np.testing.assert_allclose(fit.forecast(nile, 3).mean, mixed, rtol=1e-6)
+    found = fit.identify()
+    assert "dynamics of ridge-ar(lags=2), which has 25 % of the weight" in found.warnings[0]
+    np.testing.assert_allclose(found.spectral_radius, alone.identify().spectral_radius)
+    assert "25 %" in fit.summary()
+    fit.save(tmp_path / "both.rekalman")
+    loaded = rekalman.load(tmp_path / "both.rekalman")
+    assert [each[:2] for each in loaded.members] == [each[:2] for each in fit.members]
+    assert alone.members == ()
 
 
 def test_methods_as_text_and_back():

@@ -22,10 +22,12 @@ from rekalman.methods.registry import get
 
 TEST = 0.25
 """Share of each series that is forecast to choose a method."""
-CLOSE, MOST = 1.1, 4
+CLOSE, MOST = 1.5, 5
 """Methods whose CRPS is at most so many times that of the best are averaged, so many at most."""
-WORTH = 0.995
-"""The average is chosen where its CRPS is below so many times that of the best method."""
+POWER = 10
+"""Their weights are this power of the inverse of their CRPS."""
+WORTH = 1.05
+"""The average is chosen unless its CRPS is so many times that of the best method."""
 
 
 class Choice(NamedTuple):
@@ -70,9 +72,10 @@ def choose(
     seed: int = 0,
     report: Callable[[int, int, str], None] | None = None,
 ) -> Choice:
-    """Compare a short list of methods by rolling-origin evaluation, and take the best.
+    """Compare a short list of methods by rolling-origin evaluation, and combine the best.
 
-    Where the average of the best and of those nearly as good is better still, it is a combination of them.
+    A quarter of the data seldom tells which method is the best: the forecast is an average of those that came
+    near it, with weights that fall fast with their CRPS, unless that is clearly worse than the best alone.
 
     Args:
         data: the series.
@@ -106,8 +109,10 @@ def choose(
         )
     best = ranked[0]
     by_name = {each.name: each for each in candidates}
-    close = [by_name[each.candidate.name] for each in close_to(best, ranked)]
-    combined = combination_of(close, training)
+    close = close_to(best, ranked, data.n_inputs > 0)
+    members = [by_name[each.candidate.name] for each in close]
+    combined = combination_of(members, weights_of(close), training)
+    alone = best.candidate.name
     if combined is not None:
         result = Result.of(combined, evaluate(combined, task, costs=False), task)
         done.append(result)
@@ -115,22 +120,36 @@ def choose(
             best = result
     naive = [each for each in ranked if each.candidate.group == "naive"]
     evaluations = tuple(each.evaluation for each in done)
-    return Choice(best.candidate, _reason(best, naive, len(done), plan), evaluations)
+    reason = _reason(best, alone, naive, len(candidates), plan)
+    return Choice(best.candidate, reason, evaluations)
 
 
-def close_to(best: Result, ranked: list[Result]) -> list[Result]:
-    """The methods that are nearly as good as the best: one of each, all with its transform, no naive one."""
+def close_to(best: Result, ranked: list[Result], driven: bool = False) -> list[Result]:
+    """The methods that come near the best: one of each, all with its transform.
+
+    Args:
+        best: the first of them.
+        ranked: all, by their scores.
+        driven: whether the data have inputs, which either all take or none.
+    """
     chosen: list[Result] = []
     for each in ranked:
         candidate = each.candidate
         if (
-            candidate.group != "naive"
-            and transform_of(candidate) == transform_of(best.candidate)
+            transform_of(candidate) == transform_of(best.candidate)
+            and (not driven or candidate.method.inputs == best.candidate.method.inputs)
             and each.score <= CLOSE * best.score
             and candidate.method.name not in {one.candidate.method.name for one in chosen}
         ):
             chosen.append(each)
     return chosen[:MOST]
+
+
+def weights_of(results: list[Result]) -> list[float]:
+    """What each counts in their average."""
+    least = results[0].score if results else 0.0
+    powers = [(least / each.score) ** POWER if each.score else 1.0 for each in results]
+    return [each / sum(powers) for each in powers]
 
 
 def transform_of(candidate: TrainedMethod) -> str | float:
@@ -139,16 +158,27 @@ def transform_of(candidate: TrainedMethod) -> str | float:
     return usual if candidate.transform is None else candidate.transform
 
 
-def _reason(chosen: Result, naive: list[Result], count: int, plan: Plan) -> str:
-    """Why, in one sentence."""
+def _reason(chosen: Result, alone: str, naive: list[Result], count: int, plan: Plan) -> str:
+    """Why, in one sentence.
+
+    Args:
+        chosen: what is taken.
+        alone: the best method by itself.
+        naive: naive forecasts, the best first.
+        count: of methods that were compared.
+        plan: what was forecast.
+    """
     ahead = "1 step" if plan.horizons == (1,) else f"1 to {plan.horizons[-1]} steps"
     test = f"forecasting the last quarter of the data {ahead} ahead"
     name = chosen.candidate.name
+    best = f"the best of {count} methods in {test}"
+    if name != alone:
+        best += f" with weights by their CRPS ({alone} was the best alone)"
     if chosen.candidate.group == "naive" or not naive:
-        return f"{name}, the best of {count} methods in {test}"
+        return f"{name}, {best}"
     reference = naive[0]
     return (
-        f"{name}, the best of {count} methods in {test}: CRPS "
+        f"{name}, {best}: CRPS "
         f"{100 * (1 - chosen.score / reference.score):.0f} % below that of the best naive forecast, "
         f"{reference.candidate.name}"
     )

@@ -51,26 +51,36 @@ class Average(TrainedMethod):
         return self.average
 
 
-def combination_of(candidates: Sequence[Remembered], data: Sequences) -> Average | None:
+def combination_of(
+    candidates: Sequence[Remembered], weights: Sequence[float], data: Sequences
+) -> Average | None:
     """The average of some methods; None where there are less than two, or they do not go together.
 
     Args:
         candidates: methods with the same transform, trained on the data.
+        weights: of each, with sum 1.
         data: in raw units.
     """
     if len(candidates) < 2:
         return None
-    first, labels = candidates[0], [each.method.title() for each in candidates]
+    first = candidates[0]
     usual = first.method.default_transform
     transform = usual if first.transform is None else first.transform
+    labels = [
+        f"{each.method.title()} ({100 * weight:.0f} %)"
+        for each, weight in zip(candidates, weights, strict=True)
+    ]
     try:
-        method = Combination(members=", ".join(written(each.method) for each in candidates))
+        names = [written(each.method) for each in candidates]
+        method = Combination(
+            members=", ".join(names), weights=", ".join(f"{each:.3f}" for each in weights)
+        )
         trained = TrainedMethod(
             method, f"combination of {', '.join(labels[:-1])} and {labels[-1]}", transform
         )
         trained.check(data)
         fits = [each.learned[0].fit for each in candidates]
-        fit = combine(fits, trained.fitting(data))
+        fit = combine(fits, trained.fitting(data), method.shares, names)
     except RekalError:
         return None
     return Average(

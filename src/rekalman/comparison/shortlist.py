@@ -55,7 +55,7 @@ def shortlist(data: Sequences, season: int | None, budget: float = BUDGET) -> li
 
 def _suitable(data: Sequences, season: int | None, total: int) -> list[Method]:
     """Methods by what the data are like: columns, inputs, a season, length."""
-    names = ["naive", "mean", "ridge-ar", "linear"]
+    names = ["naive", "mean", "ridge-ar", "linear", "rls"]
     if data.n_inputs:
         return [get(name)() for name in (*names, "driven-rnn")]
     names += ["local-level"]
@@ -83,7 +83,7 @@ def _label(method: Method, transform: str | None) -> str:
 
 def _transforms(method: Method, data: Sequences, season: int | None) -> list[str | None]:
     """As it is, and where a power of positive columns is clearly likelier transformed as well."""
-    if method.baseline or method.default_transform != "none":
+    if method.dynamics == "naive" or method.default_transform != "none":
         return [None]
     if transform_named("auto", data, positive_columns(data), season) is None:
         return [None]

@@ -84,6 +84,7 @@ class Combined(Filter):
         members: the filters.
         weights: of each, above 0, with sum 1.
         observations: number of observed columns.
+        names: what the members are called.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -102,12 +103,15 @@ class Combined(Filter):
     members: tuple[Filter, ...]
     weights: Float[Array, " members"]
     observations: int = eqx.field(static=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+    names: tuple[str, ...] = eqx.field(static=True, default=())
 
     def __check_init__(self) -> None:
         if not self.members or len(self.weights) != len(self.members):
             raise RekalError(
                 "a combination has one weight for each of its members, and one at least"
             )
+        if len(self.names) not in (0, len(self.members)):
+            raise RekalError("a combination has a name for each of its members, or none")
         for name in ("observations", "n_inputs", "interval", "continuous"):
             first, *others = (getattr(each, name) for each in self.members)
             if any(each != first for each in others):
@@ -120,7 +124,9 @@ class Combined(Filter):
                 )
 
     @classmethod
-    def of(cls, members: tuple[Filter, ...], weights: Any = None) -> Combined:
+    def of(
+        cls, members: tuple[Filter, ...], weights: Any = None, names: tuple[str, ...] = ()
+    ) -> Combined:
         """A combination; by default with equal weights.
 
         Raises:
@@ -134,7 +140,8 @@ class Combined(Filter):
         )
         dtype = np.float64 if double else np.float32
         with jax.enable_x64(double):
-            return cls(members, jnp.asarray(given / given.sum(), dtype), members[0].observations)
+            shares = jnp.asarray(given / given.sum(), dtype)
+            return cls(members, shares, members[0].observations, names)
 
     @property
     def long_name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -178,12 +185,12 @@ class Combined(Filter):
 
     def suited(self) -> Combined:
         """Each member in the precision that suits it."""
-        return Combined.of(tuple(each.suited() for each in self.members), self.weights)
+        return Combined.of(tuple(each.suited() for each in self.members), self.weights, self.names)
 
     def seeded(self, seed: int) -> Combined:
         """Each member with another start of its randomness."""
         members = tuple(each.seeded(seed) for each in self.members)
-        return Combined(members, self.weights, self.observations)
+        return Combined(members, self.weights, self.observations, self.names)
 
     @property
     def settings(self) -> tuple[tuple[str, int | str], ...]:

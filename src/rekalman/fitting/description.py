@@ -10,6 +10,7 @@ import numpy as np
 from rekalman.data import Sequences
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
+from rekalman.fitting.members import explaining, share
 from rekalman.forecasting import Labels
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.printable import printable_line
@@ -35,6 +36,11 @@ def identification(fit: Fit, prepared: Sequences | None, series: str | None) -> 
         prepared: the training data in standardised units, for intervals, or None.
         series: in whose units, where each has a scale of its own.
     """
+    member = None if fit.has_model else explaining(fit)
+    if member is not None:
+        result = identification(member.fit, prepared, series)
+        note = f"These are the dynamics of {share(member)}."
+        return dataclasses.replace(result, warnings=(note, *result.warnings))
     sure, notes = fit.uncertainty, ()
     model = fit.model
     if prepared is not None and sure is None:
@@ -96,7 +102,7 @@ def summary_lines(fit: Fit, data: Any = None) -> list[str]:
         lines += _scale_lines(fit.standardiser, fit.labels)
         lines += [f"parameters      {UNIT_OF_PANEL}"] if fit.parameters else []
     lines += [f"{each.name:<{width}} {each}" for each in fit.parameters]
-    if not fit.has_model:
+    if not fit.has_model and explaining(fit) is None:
         return lines
     if fit.algorithm.limited:
         return [

@@ -26,6 +26,7 @@ from rekalman.fitting.files import stored_fit
 from rekalman.fitting.first_state import FirstState
 from rekalman.fitting.forecasts import Forecasts
 from rekalman.fitting.history import History
+from rekalman.fitting.members import Member, members_of
 from rekalman.fitting.trained import Parameter
 from rekalman.fitting.verbs import filtered, one_step, smooth
 from rekalman.forecasting import Labels
@@ -110,6 +111,11 @@ class Fit(Forecasts):
     def has_model(self) -> bool:
         """Whether there is a state-space model."""
         return isinstance(self.algorithm, ModelFilter)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Of a combination, each member with its weight and as a fit by itself, the heaviest first."""
+        return members_of(self)
 
     def seeded(self, seed: int) -> Fit:
         """The same fit with another start of its randomness."""
@@ -300,8 +306,9 @@ class Fit(Forecasts):
     def identify(self, data: Data | None = None, *, series: str | None = None) -> Identification:
         """The learned dynamics in numbers, in the units of the data.
 
-        What was learned by maximum likelihood has 95 % intervals. A linear model learned by EM has them where
-        the data are given: two runs of the filter for each parameter.
+        Of a combination they are those of its heaviest member with a state-space model (`members`). What was
+        learned by maximum likelihood has 95 % intervals. A linear model learned by EM has them where the data
+        are given: two runs of the filter for each parameter.
 
         Args:
             data: what a linear model was trained on.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.base import Method
-from rekalman.methods.members import read_methods
+from rekalman.methods.members import read_methods, written
 from rekalman.methods.options import option
 from rekalman.methods.registry import register
 
@@ -45,6 +46,9 @@ class Combination(Method):
         "linear, ridge-ar",
         help="Methods whose forecasts are averaged, such as 'linear, seasonal(period=12)'.",
     )
+    weights: str | None = option(
+        None, help="Weight of each member, such as '0.7, 0.3'.", by_default="equal weights"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,11 +59,29 @@ class Combination(Method):
         for each in self.methods:
             if isinstance(each, type(self)):
                 raise RekalError("a combination cannot be a member of another: name its members")
+        if self.weights is not None and len(self.shares or ()) != len(self.methods):
+            raise RekalError(
+                f"a combination of {len(self.methods)} members needs as many weights above 0, separated by "
+                f"commas, but they are {self.weights!r}"
+            )
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """The members with their options."""
         return read_methods(self.members)
+
+    @property
+    def shares(self) -> tuple[float, ...] | None:
+        """The weights as numbers with sum 1; None where all are equal, or what was given is none."""
+        if self.weights is None:
+            return None
+        try:
+            given = [float(each) for each in self.weights.split(",")]
+        except ValueError:
+            return None
+        if not all(0 < each < math.inf for each in given):
+            return None
+        return tuple(each / sum(given) for each in given)
 
     @property
     def default_transform(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -87,11 +109,17 @@ class Combination(Method):
         """What a report says of a fit of this method."""
         from rekalman.methods.description import Description
 
-        names = ", ".join(str(name) for _, name in fit.algorithm.settings)
+        combined: Any = fit.algorithm
+        weights = [float(each) for each in combined.weights]
+        pairs = zip(combined.names, weights, strict=True)
+        shares = ", ".join(f"{name} ({100 * weight:.0f} %)" for name, weight in pairs)
+        given = [f'"{fit.kind}"', f'members="{", ".join(combined.names)}"']
+        if len(set(weights)) > 1:
+            given.append(f'weights="{", ".join(f"{each:.4g}" for each in weights)}"')
         return Description(
             "a combination of methods",
-            f"The quantiles of these filters are averaged: {names}.",
-            (f'"{fit.kind}"',),
+            f"The quantiles of their forecasts are averaged: {shares}.",
+            tuple(given),
         )
 
     def train(self, request: TrainingRequest) -> Fit:
@@ -119,4 +147,4 @@ class Combination(Method):
             fits.append(train_on(each, own))
             if fits[-1].history.stopped == "interrupted":
                 raise KeyboardInterrupt  # an average of what is half trained is no average
-        return combine(fits, request.data)
+        return combine(fits, request.data, self.shares, [written(each) for each in self.methods])

@@ -62,6 +62,7 @@ STUDIES: dict[str, Study] = {
             module="rekalman.studies.compare",
             needs_data=True,
             has_reduced=True,
+            takes_known=True,
         ),
         Study(
             name="pendulum",

@@ -11,6 +11,9 @@ AutoARIMA, AutoETS, AutoTheta and AutoCES of statsforecast, each column by itsel
 `naive_ratio` as a share of that of the best naive forecast; `coverage_90` the share of the test inside its 90
 % intervals. `best or within 1 %` counts the series whose `crps_ratio` is at most 1.01. All of them, and
 methods of rekalman by their names, are in `config`.
+
+An earlier run (`--known`) spares what does not change with rekalman: figures of other libraries and of the
+baselines are taken over for the series that it holds, with the same samples, season and horizons.
 """
 
 from __future__ import annotations
@@ -26,13 +29,16 @@ import numpy as np
 
 from rekalman.comparison.candidate import Tick
 from rekalman.comparison.choice import choose
+from rekalman.comparison.result import Comparison
 from rekalman.comparison.selection import PEERS
 from rekalman.comparison.trained_methods import LearnedFit
 from rekalman.data import Sequences
 from rekalman.datasets.breathing import load_breathing
 from rekalman.datasets.classic_series import NAMES, load_classic
 from rekalman.datasets.pneumatic_arm import TRAIN, load_pneumatic_arm
+from rekalman.foundation.errors import RekalError
 from rekalman.studies.base import Row, StudyOptions, StudyResult
+from rekalman.studies.known import Known
 from rekalman.verbs.compare import compare
 
 HZ = 3.33
@@ -118,35 +124,67 @@ def _series(folder: Path | None, quick: bool, reduced: bool) -> Iterator[tuple[s
 
 def _one(name: str, data: Sequences, options: StudyOptions) -> dict[str, Any]:
     """All candidates on one series."""
-    long = int(np.asarray(data.mask).sum()) > LONG
-    peers = [
-        each for each in PEERS if find_spec(PEERS[each]) is not None and not (long and each == SLOW)
-    ]
     networks = NETWORKS if data.observations < FEW_COLUMNS and not options.quick else ()
-    own = [*OWN, *networks]
-    chosen = Chosen()
-    models = ["baselines", *own, *(peers[:1] if options.quick else peers), chosen]
-    result = compare(data, models, seed=options.seed, progress=False)
-    return {
+    own, chosen = [*OWN, *networks], Chosen()
+    before = None if options.known is None else _before(options.known, name)
+    others = [] if before is not None else ["baselines", *_peers(data, options.quick)]
+    result = compare(data, [*others, *own, chosen], seed=options.seed, progress=False)
+    made = {
         "series": name,
         "columns": data.observations,
         "samples": int(np.asarray(data.lengths).sum()),
         "season": result.season,
-        "horizons": result.plan.horizons,
+        "horizons": list(result.plan.horizons),
         "chosen": chosen.reasons[-1],
-        "methods": {
-            each: {
-                key: result.average(each)[key]
-                for key in ("scaled_crps", "mase", "coverage_90", "count")
-            }
-            | {
-                "group": result.evaluation(each).group,
-                "seconds": result.evaluation(each).fit_seconds,
-            }
-            for each in result.names
-        },
-        "confidence_set": result.equals,
+        "methods": {each: figures_of(result, each) for each in result.names},
+        "confidence_set": result.equals if before is None else None,
         "failed": dict(result.failures),
+    }
+    if options.known is None or before is None:
+        return made
+    for key in ("columns", "samples", "season", "horizons"):
+        if before.get(key) != made[key]:
+            raise RekalError(
+                f"{options.known.path}: its {key} of {name} was {before.get(key)}, but is {made[key]} now: "
+                "run all anew."
+            )
+    taken = {each: row for each, row in before["methods"].items() if row["group"] != "rekalman"}
+    failed = {each: why for each, why in before["failed"].items() if each in PEERS}
+    return made | {"methods": made["methods"] | taken, "failed": made["failed"] | failed}
+
+
+def _peers(data: Sequences, quick: bool) -> list[str]:
+    """The models of other libraries that a series is given to."""
+    long = int(np.asarray(data.mask).sum()) > LONG
+    able = [
+        each for each in PEERS if find_spec(PEERS[each]) is not None and not (long and each == SLOW)
+    ]
+    return able[:1] if quick else able
+
+
+def _before(known: Known, name: str) -> dict[str, Any] | None:
+    """What an earlier run told of a series, or None.
+
+    Raises:
+        RekalError: the earlier run is of another kind.
+    """
+    match known.config.get("series"):
+        case list(every) if all(
+            isinstance(each, dict) and {"series", "methods", "failed"} <= each.keys()
+            for each in every
+        ):
+            return next((each for each in every if each["series"] == name), None)
+        case _:
+            raise RekalError(f"{known.path}: it lacks the figures of every series.")
+
+
+def figures_of(result: Comparison, name: str) -> dict[str, Any]:
+    """What is told of a method on a series."""
+    average, evaluation = result.average(name), result.evaluation(name)
+    return {
+        **{key: average[key] for key in ("scaled_crps", "mase", "coverage_90", "count")},
+        "group": evaluation.group,
+        "seconds": evaluation.fit_seconds,
     }
 
 

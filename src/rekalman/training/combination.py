@@ -21,13 +21,19 @@ from rekalman.training.as_fit import nats_of_scales
 NAME = "combination"
 
 
-def combine(fits: Sequence[Fit], data: Sequences, weights: Sequence[float] | None = None) -> Fit:
+def combine(
+    fits: Sequence[Fit],
+    data: Sequences,
+    weights: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
+) -> Fit:
     """One fit that forecasts the average of several.
 
     Args:
         fits: of different methods, trained on the same data with the same scales and transform.
         data: what they were trained on, in raw units.
         weights: of each, above 0; default equal.
+        names: each method with its options as text (`methods/members.py`); default their kinds.
 
     Raises:
         RekalError: their scales differ, or their filters do not go together.
@@ -37,7 +43,8 @@ def combine(fits: Sequence[Fit], data: Sequences, weights: Sequence[float] | Non
         raise RekalError(
             "the members of a combination must have the same scales and transform of the data"
         )
-    algorithm = Combined.of(tuple(each.algorithm for each in fits), weights)
+    names = [each.kind for each in fits] if names is None else names
+    algorithm = Combined.of(tuple(each.algorithm for each in fits), weights, tuple(names))
     path = filter_paths(algorithm, first.prepare(data), jax.random.key(first.seed))
     value = float(np.asarray(path.log_evidence, np.float64).sum())
     history = History(
