@@ -307,3 +307,14 @@ class TestThinning:
 )  # fmt: skip
 def test_numbers_are_written_for_people(value, written):
     assert number(value) == written
+
+
+def test_a_combination_shows_the_dynamics_of_its_heaviest_linear_member():
+    nile = load_example("nile")
+    members = "naive, ridge-ar(lags=2)"
+    page = report_html(
+        fit(nile, "combination", members=members, weights="3, 1", progress=False), nile
+    )
+    assert "What follows is ridge-ar(lags=2) alone, which has 25 % of the weight" in page
+    assert "What was learned" in page
+    assert 'members="naive, ridge-ar(lags=2)", weights="0.75, 0.25"' in page.replace("&quot;", '"')

@@ -201,8 +201,11 @@ class Combined(Filter):
         )
 
     def size_lines(self) -> tuple[str, ...]:
-        """The members, a line each."""
-        return tuple(line for each in self.members for line in each.size_lines())
+        """The members and their weights, then what each has to say."""
+        pairs = zip(self.names, self.weights.tolist(), strict=False)
+        shares = ", ".join(f"{name} ({100 * weight:.0f} %)" for name, weight in pairs)
+        rest = tuple(line for each in self.members for line in each.size_lines())
+        return (f"{'members':<16}{shares}", *rest) if shares else rest
 
     @in_own_precision
     def init(self, key: PRNGKeyArray | None = None) -> tuple[Any, ...]:

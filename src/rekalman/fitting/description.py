@@ -10,7 +10,7 @@ import numpy as np
 from rekalman.data import Sequences
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
-from rekalman.fitting.members import explaining, share
+from rekalman.fitting.members import explaining, weight_of
 from rekalman.forecasting import Labels
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.printable import printable_line
@@ -39,7 +39,7 @@ def identification(fit: Fit, prepared: Sequences | None, series: str | None) -> 
     member = None if fit.has_model else explaining(fit)
     if member is not None:
         result = identification(member.fit, prepared, series)
-        note = f"These are the dynamics of {share(member)}."
+        note = f"These are the dynamics of {member.name}, {weight_of(member)}."
         return dataclasses.replace(result, warnings=(note, *result.warnings))
     sure, notes = fit.uncertainty, ()
     model = fit.model

@@ -55,6 +55,6 @@ def _explains(algorithm: Filter) -> bool:
     return isinstance(algorithm, ModelFilter) and not algorithm.model.diffuse
 
 
-def share(member: Member) -> str:
-    """What a member is in a sentence."""
-    return f"{member.name}, which has {100 * member.weight:.0f} % of the weight of the combination"
+def weight_of(member: Member) -> str:
+    """What a member counts, in a sentence."""
+    return f"which has {100 * member.weight:.0f} % of the weight of the combination"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rekalman.data import Sequences
+from rekalman.fitting.members import explaining, weight_of
 from rekalman.fitting.result import Fit
 from rekalman.foundation.files import write_whole
 from rekalman.numerics.precision import precision_of
@@ -22,9 +23,10 @@ from rekalman.report.sections import (
     add_settings,
 )
 from rekalman.report.sections_backtest import add_backtest
-from rekalman.report.sections_data import add_data, add_heading, view
+from rekalman.report.sections_data import View, add_data, add_heading, view
 from rekalman.report.sections_epochs import add_epochs
 from rekalman.report.sections_response import add_responses
+from rekalman.report.style import text
 
 __all__ = ["report_html", "write_report"]
 
@@ -51,10 +53,13 @@ def _page(fit: Fit, data: Sequences, held_out: Sequences | None) -> Page:
     add_heading(page, fit, data)
     add_backtest(page, fit)
     add_data(page, seen)
+    member = explaining(fit)
     if fit.has_model:
-        add_learned(page, seen)
-        add_dynamics(page, seen)
-        add_responses(page, seen)
+        _add_model(page, seen)
+    elif member is not None:
+        page.heading("The dynamics of a member")
+        page.add(f"<p>What follows is {text(member.name)} alone, {text(weight_of(member))}.</p>")
+        _add_model(page, view(member.fit, data))
     add_calibration(page, seen, held_out)
     if len(fit.history.held_out):
         add_epochs(page, fit)
@@ -62,6 +67,13 @@ def _page(fit: Fit, data: Sequences, held_out: Sequences | None) -> Page:
         add_learning(page, fit)
     add_settings(page, fit)
     return page
+
+
+def _add_model(page: Page, seen: View) -> None:
+    """What a state-space model learned."""
+    add_learned(page, seen)
+    add_dynamics(page, seen)
+    add_responses(page, seen)
 
 
 def write_report(

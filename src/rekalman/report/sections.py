@@ -177,6 +177,9 @@ def add_learning(page: Page, fit: Fit) -> None:
     )
     add_warnings(page, history)
     table = starts_table(fit)
+    if count == 1:
+        page.add(table)
+        return
     figure = page.figure(likelihood_figure(fit), "<b>Log-likelihood over the iterations.</b>")
     page.add(f'<div class="row tall">{figure}<div>{table}</div></div>')
 
