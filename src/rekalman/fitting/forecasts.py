@@ -203,8 +203,9 @@ class Forecasts(TakesData):
             horizon: for "running": so many steps ahead it remembers errors and can forecast; default 10,
                 or as far as the model forecasts.
             history: for "running": one series, such as the training data, all of which lies before the first
-                sample: its errors are the first that are known. The belief does not go on from it. Before
-                any error is known, the intervals are those of the model.
+                sample: its errors are the first that are known, of a short one those of short horizons. The
+                belief does not go on from it. Before any error is known, the intervals are those of the
+                model.
 
         Raises:
             RekalError: no series is named where each has its scale, one that is not known, or one where all
@@ -244,9 +245,16 @@ class Forecasts(TakesData):
     def _errors_at_end(
         self, data: Sequences, horizon: int
     ) -> Float[np.ndarray, "horizons memory obs"]:
-        """The errors that are known at the end of a series, up to some steps ahead."""
+        """The errors that are known at the end of a series, up to some steps ahead.
+
+        Forecasts of steps beyond the end have none: any inputs will do for them, here the last ones.
+        """
         path, ahead, end = self.paths(data), range(1, horizon + 1), int(data.lengths[0])
-        roll = functools.partial(self._roll, data, path, ahead)
+        inputs = self.prepare(data).inputs
+        after = None
+        if inputs is not None:
+            after = np.repeat(np.asarray(inputs)[:, end - 1 : end], horizon, axis=1)
+        roll = functools.partial(self._roll, data, path, ahead, future_inputs=after)
         where = np.zeros(1, int), np.array([end - 1])
         return known_before(roll, data, path, ahead, *where)[0]
 
