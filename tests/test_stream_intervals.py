@@ -105,6 +105,23 @@ def test_the_errors_of_what_went_before_are_known_from_the_start():
         assert (np.abs(spread[0] / spread[1][:3] - 1) > 0.01).any()
 
 
+@pytest.mark.parametrize("steps", [1, 2, 4, 9, 150])
+def test_a_history_with_inputs_may_be_shorter_than_the_horizon(steps):
+    rng = np.random.default_rng(5)
+    u, y = rng.normal(size=(200, 1)), np.array(gappy(200, 5).values)[0]
+    y[1:] += 2 * u[:-1]
+    data = rekalman.Sequences.from_arrays(y, inputs=u)
+    fit = rekalman.fit(data.window(0, 120), "ridge-ar", lags=1, progress=False)
+    known = fit.stream(intervals="running", horizon=5, history=data.window(0, steps))
+    stream = fit.stream(intervals="running", horizon=5)
+    start = stream._errors.last
+    for t in range(steps):
+        stream.update(y[t], u[t])
+    np.testing.assert_allclose(known._errors.last, stream._errors.last, rtol=1e-3, atol=1e-3)
+    changed = (known._errors.last != start).any((1, 2))
+    assert changed.tolist() == [h < steps for h in range(1, 6)]
+
+
 def test_steps_of_any_length_are_those_that_came():
     rng = np.random.default_rng(3)
     times = np.cumsum(rng.uniform(0.5, 1.5, 90))

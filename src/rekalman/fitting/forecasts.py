@@ -11,19 +11,20 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from rekalman.core.trajectory import Trajectory
 from rekalman.data import Sequences
 from rekalman.fitting.data import Data, TakesData
 from rekalman.fitting.own_errors import USUAL_HORIZON, OwnErrors
+from rekalman.fitting.past_errors import errors_of, known_before, one_series
 from rekalman.fitting.stream import Stream
 from rekalman.fitting.verbs import filter_paths
 from rekalman.forecasting import Forecast, forecast_from, rolling_forecast
 from rekalman.forecasting.future import future_rows
-from rekalman.forecasting.running import check_intervals, known_errors, with_errors
+from rekalman.forecasting.running import check_intervals, with_errors
 from rekalman.foundation.arguments import positive_time
 from rekalman.foundation.errors import RekalError
-from rekalman.foundation.suggest import choices
 from rekalman.numerics.precision import in_own_precision
 
 FAN_PARTICLES = (
@@ -89,11 +90,15 @@ class Forecasts(TakesData):
         same = scales is self.standardiser
         able = self if same else dataclasses.replace(self, standardiser=scales)
         path = able.paths(data)
-        made = able._forecast(data, path, horizon, future_inputs, dt)
+        step = data.interval if dt is None else positive_time(dt, "dt")
+        if dt is not None and not self.continuous:
+            raise RekalError("the model runs in equal steps: leave dt out")
+        length = self._label_step(data, step)
+        future = able.standardiser.apply_inputs(future_rows(future_inputs, data, length))
+        made = able._forecast(data, path, horizon, future, step).label(data, length)
         if not check_intervals(intervals, self.algorithm.binary):
             return made
-        past = able._roll(data, path, made.horizons, None)
-        return with_errors(made, _errors(past, data, made))
+        return with_errors(made, able._errors_at(made, data, path, future))
 
     def _forecast(
         self,
@@ -101,25 +106,21 @@ class Forecasts(TakesData):
         path: Trajectory,
         horizon: int,
         future_inputs: Any,
-        dt: int | float | None,
+        step: float | None,
     ) -> Forecast:
-        """Forecast from the end of filtered series."""
-        step = data.interval if dt is None else positive_time(dt, "dt")
-        if dt is not None and not self.continuous:
-            raise RekalError("the model runs in equal steps: leave dt out")
-        length = self._label_step(data, step)
+        """Forecast from the end of filtered series; the inputs are standardised."""
         made = forecast_from(
             self.algorithm,
             path,
             horizon,
             self._key(1),
-            future_inputs=self.standardiser.apply_inputs(future_rows(future_inputs, data, length)),
+            future_inputs=future_inputs,
             lengths=data.lengths,
             dt=self._model_step(data, step),
             particles=FAN_PARTICLES,
             input_names=data.input_names,
         )
-        return self._raw(made, data).label(data, length)
+        return self._raw(made, data)
 
     @in_own_precision
     def roll(
@@ -148,13 +149,26 @@ class Forecasts(TakesData):
         made = self._roll(data, path, horizons, origins)
         if not check_intervals(intervals, self.algorithm.binary):
             return made
-        past = made if origins is None else self._roll(data, path, horizons, None)
-        return with_errors(made, _errors(past, data, made))
+        if origins is None:  # every origin whose errors are known at another is among them
+            return with_errors(made, errors_of(made, data, made.series, made.origins))
+        return with_errors(made, self._errors_at(made, data, path))
+
+    def _errors_at(
+        self, made: Forecast, data: Sequences, path: Trajectory, future_inputs: Any = None
+    ) -> Float[np.ndarray, "origins horizons memory obs"]:
+        """The errors that were known where forecasts were made."""
+        roll = functools.partial(self._roll, data, path, made.horizons, future_inputs=future_inputs)
+        return known_before(roll, data, path, made.horizons, made.series, made.origins)
 
     def _roll(
-        self, data: Sequences, path: Trajectory, horizons: int | Sequence[int], origins: Any
+        self,
+        data: Sequences,
+        path: Trajectory,
+        horizons: int | Sequence[int],
+        origins: Any,
+        future_inputs: Any = None,
     ) -> Forecast:
-        """Forecast from steps of filtered series."""
+        """Forecast from steps of filtered series; the inputs after their end are standardised."""
         prepared = self.prepare(data)
         made = rolling_forecast(
             self.algorithm,
@@ -162,6 +176,7 @@ class Forecasts(TakesData):
             horizons,
             self._key(1),
             inputs=prepared.inputs,
+            future_inputs=future_inputs,
             dt=prepared.dt if self.continuous else None,
             lengths=data.lengths,
             origins=origins,
@@ -188,8 +203,9 @@ class Forecasts(TakesData):
             horizon: for "running": so many steps ahead it remembers errors and can forecast; default 10,
                 or as far as the model forecasts.
             history: for "running": one series, such as the training data, all of which lies before the first
-                sample: its errors are the first that are known. The belief does not go on from it. Before
-                any error is known, the intervals are those of the model.
+                sample: its errors are the first that are known, of a short one those of short horizons. The
+                belief does not go on from it. Before any error is known, the intervals are those of the
+                model.
 
         Raises:
             RekalError: no series is named where each has its scale, one that is not known, or one where all
@@ -223,13 +239,24 @@ class Forecasts(TakesData):
         start = OwnErrors.start(self.algorithm, horizon, self._key(1))
         if history is None:
             return start
-        data = _one_series(self.read(history), series)
-        past = self._roll(data, self.paths(data), range(1, start.by.horizon + 1), None)
-        end = np.array([int(data.lengths[0]) - 1])
-        last = known_errors(
-            past, np.asarray(data.values), np.asarray(data.mask), np.zeros(1, int), end
-        )
-        return dataclasses.replace(start, last=last[0])
+        last = self._errors_at_end(one_series(self.read(history), series), start.by.horizon)
+        return dataclasses.replace(start, last=last)
+
+    def _errors_at_end(
+        self, data: Sequences, horizon: int
+    ) -> Float[np.ndarray, "horizons memory obs"]:
+        """The errors that are known at the end of a series, up to some steps ahead.
+
+        Forecasts of steps beyond the end have none: any inputs will do for them, here the last ones.
+        """
+        path, ahead, end = self.paths(data), range(1, horizon + 1), int(data.lengths[0])
+        inputs = self.prepare(data).inputs
+        after = None
+        if inputs is not None:
+            after = np.repeat(np.asarray(inputs)[:, end - 1 : end], horizon, axis=1)
+        roll = functools.partial(self._roll, data, path, ahead, future_inputs=after)
+        where = np.zeros(1, int), np.array([end - 1])
+        return known_before(roll, data, path, ahead, *where)[0]
 
     def _raw(self, made: Forecast, data: Sequences) -> Forecast:
         """A forecast of standardised data in raw units."""
@@ -238,26 +265,6 @@ class Forecasts(TakesData):
 
     def _key(self, stream: int) -> Any:
         return jax.random.fold_in(jax.random.key(self.seed), stream)
-
-
-def _one_series(data: Sequences, series: str | None) -> Sequences:
-    """The series of some data that a stream continues.
-
-    Raises:
-        RekalError: there are several of which none is named, or none is called as that which is.
-    """
-    names = data.series_names
-    if series is not None and series not in names:
-        raise RekalError(f"the history has no series '{series}': {choices(series, names)}")
-    if series is None and data.batch > 1:
-        raise RekalError(f"the history of a stream is one series, but there are {data.batch}")
-    return data.series(0 if series is None else names.index(series))
-
-
-def _errors(past: Forecast, data: Sequences, made: Forecast) -> np.ndarray:
-    """Errors of past forecasts that are known where some forecasts were made."""
-    where = np.asarray(made.series), np.asarray(made.origins)
-    return known_errors(past, np.asarray(data.values), np.asarray(data.mask), *where)
 
 
 def _stored(fit: Forecasts, series: str | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

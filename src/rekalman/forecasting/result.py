@@ -247,6 +247,26 @@ class Forecast(eqx.Module):
             return values
         return self._finite(self.transform.invert(values), "draw")
 
+    def to_inference_data(self, draws: int = 1000, *, seed: int = 0) -> Any:
+        """Joint draws (`samples`) as ArviZ takes them: an `InferenceData`, from ArviZ 1.0 on a `DataTree`.
+
+        * `predictions`: a variable for each column, in its unit, with the dimensions `chain` (one), `draw`,
+          `series` and `horizon`. Where there are several origins of a series, `origin` takes the place of
+          `series`: numbers of steps, of several series with their names.
+        * `predictions_constant_data`: the `time` stamp of each step that is forecast, of dates with a time
+          zone in UTC, and the step `origin` of each series after which it was made.
+
+        Args:
+            draws: how many.
+            seed: start of their randomness.
+
+        Raises:
+            RekalError: ArviZ is not installed, `draws` is no whole number above 0, or as for `mean`.
+        """
+        from rekalman.forecasting.inference_data import inference_data
+
+        return inference_data(self, draws, seed)
+
     def score(self, values: Any, mask: Any = None, pooled: bool = False) -> pd.DataFrame:
         """How good the forecasts were, by horizon and column: see `forecast.scores.score`."""
         from rekalman.forecasting.scores import score

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import equinox as eqx
@@ -17,6 +15,7 @@ from rekalman.core.trajectory import Filtered
 from rekalman.data import Sequences
 from rekalman.filters.kalman.filter import FormName, Kalman
 from rekalman.filters.kalman.forms import RootForm
+from rekalman.foundation.arviz_groups import arviz_groups
 from rekalman.learners.batch import Batch, as_batch
 from rekalman.learners.likelihood.likelihood import in_double
 from rekalman.learners.likelihood.named_parameters import NamedParameters
@@ -65,10 +64,7 @@ def inference_data(draws: Draws, data: Sequences | None, seed: int) -> Any:
         groups["log_likelihood"] = {joint: predicted.log_density}
         coords = {STEP: stamps(data, used)}
         dims = {name: [STEP] for name in (*names, joint)}
-    from_dict = import_module("arviz").from_dict
-    if "posterior" in signature(from_dict).parameters:  # before ArviZ 1.0
-        return from_dict(**groups, coords=coords, dims=dims)
-    return from_dict(groups, coords=coords, dims=dims)
+    return arviz_groups(groups, coords, dims)
 
 
 def stamps(data: Sequences, used: Bool[np.ndarray, "batch steps"]) -> np.ndarray:
