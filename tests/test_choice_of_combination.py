@@ -90,6 +90,17 @@ def test_it_is_taken_where_it_is_better_only(monkeypatch):
     assert not isinstance(choose(NILE, 2.0).candidate.method, Combination)
 
 
+def test_members_with_other_scales_are_left_out():
+    rng = np.random.default_rng(0)
+    noise = np.cumsum(rng.normal(size=(3, 60)), 1) * np.array([1.0, 2.0, 5.0])[:, None]
+    data = rekalman.Sequences.from_arrays(list(noise + rng.normal(size=noise.shape)))
+    chosen = choose(data, 2.0).candidate
+    assert isinstance(chosen.method, Combination)
+    fit = chosen.fit(data, 0)
+    assert [each.fit.kind for each in fit.members]
+    assert np.isfinite(np.asarray(fit.forecast(data, 2).mean)).all()
+
+
 @pytest.mark.parametrize("names", [["linear"], []])
 def test_one_method_is_no_combination(names):
     assert combination_of([Remembered.of(method(name)) for name in names], [1.0], NILE) is None

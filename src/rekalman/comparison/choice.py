@@ -19,6 +19,7 @@ from rekalman.data.checks import check_learnable
 from rekalman.data.slicing import beginnings
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.registry import get
+from rekalman.training.combination import same_scales
 
 TEST = 0.25
 """Share of each series that is forecast to choose a method."""
@@ -109,7 +110,12 @@ def choose(
         )
     best = ranked[0]
     by_name = {each.name: each for each in candidates}
-    close = close_to(best, ranked, data.n_inputs > 0)
+    scales = by_name[best.candidate.name].scales
+    close = [
+        each
+        for each in close_to(best, ranked, data.n_inputs > 0)
+        if same_scales(scales, by_name[each.candidate.name].scales)
+    ]
     members = [by_name[each.candidate.name] for each in close]
     combined = combination_of(members, weights_of(close), training)
     alone = best.candidate.name

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from rekalman.comparison.candidate import Tick
 from rekalman.comparison.trained_methods import LearnedFit, TrainedMethod
 from rekalman.data import Sequences
+from rekalman.data.scales.panel import Panel
+from rekalman.data.scales.standardiser import Standardiser
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.combination import Combination
 from rekalman.methods.members import written
@@ -28,6 +30,11 @@ class Remembered(TrainedMethod):
     def of(cls, method: TrainedMethod) -> Remembered:
         """The same method."""
         return cls(**{f.name: getattr(method, f.name) for f in dataclasses.fields(method)})
+
+    @property
+    def scales(self) -> Standardiser | Panel:
+        """Those of what it learned last; members of a combination have the same."""
+        return self.learned[0].fit.standardiser
 
     def learn(self, data: Sequences, seed: int, tick: Tick) -> LearnedFit:
         """Train the method."""
