@@ -13,6 +13,7 @@ from rekalman.data import Sequences
 from rekalman.learners.batch import as_batch
 from rekalman.learners.start.n4sid import n4sid
 from rekalman.learners.start.screening import screened, settled_gain, settled_score
+from rekalman.training import linear_choice
 from rekalman.training.linear_choice import choose_linear
 
 
@@ -63,6 +64,24 @@ def chosen(y: np.ndarray):
     data = Sequences.from_arrays((y - y.mean(0)) / y.std(0))
     with jax.enable_x64(True):
         return choose_linear(data, as_batch(data))
+
+
+def test_of_many_series_some_are_chosen_by(monkeypatch):
+    monkeypatch.setattr(linear_choice, "ENOUGH", 700)
+    lengths = np.array([100, 300, 200, 400, 300, 100])
+    assert linear_choice._enough(lengths).tolist() == [0, 2, 5]
+    assert linear_choice._enough(lengths[:3]) is None
+    y = noisy()
+    noise = np.random.default_rng(5).normal(size=(200, 2))
+    every = [y[:200], noise, y[200:], noise, y[100:300]]
+    with jax.enable_x64(True):
+        monkeypatch.setattr(linear_choice, "_enough", lambda lengths: np.array([0, 2, 4]))
+        data = Sequences.from_arrays(every)
+        some = choose_linear(data, as_batch(data))
+        monkeypatch.setattr(linear_choice, "_enough", lambda lengths: None)
+        data = Sequences.from_arrays(every[::2])
+        alone = choose_linear(data, as_batch(data))
+    assert some.trials == alone.trials
 
 
 def test_noise_leaves_few_states():

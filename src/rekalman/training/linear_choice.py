@@ -12,15 +12,17 @@ every series and judged by the log density of the rest, one step ahead.
    log densities step by step (Diebold and Mariano 1995): among equals the one with fewer parameters, by the
    rule of one standard error (Breiman et al. 1984).
 
-One column is quick: its orders are all trained.
+One column is quick: its orders are all trained. Of many series some are enough to choose by, spread evenly
+over all; what is chosen is then trained on all of them.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from rekalman.data import Sequences
 from rekalman.filters.kalman.batch import filter_batch
@@ -46,11 +48,16 @@ MANY, FEWEST = 50, 10
 """Steps that judge, at least, for a lead to settle the matter, and for a comparison of any kind."""
 
 
+ENOUGH = 20_000
+"""Samples of several series that are enough to choose by."""
+
+
 class LinearChoice(NamedTuple):
     """What was chosen.
 
     Attributes:
-        start: the state-space model that was, learned from all data; None where an autoregression is better.
+        start: the state-space model that was, learned from the data it was chosen by; None where an
+            autoregression is better.
         trials: candidates and their scores in nats per value of standardised data, first the chosen one.
     """
 
@@ -68,6 +75,9 @@ def choose_linear(prepared: Sequences, batch: Batch) -> LinearChoice:
     Raises:
         RekalError: there are too few data for any.
     """
+    if (which := _enough(np.asarray(prepared.lengths))) is not None:
+        prepared = prepared.take(which)
+        batch = jax.tree.map(lambda leaf: placed(np.asarray(leaf)[which]), batch)
     train, hidden = hide_after(batch, HOLD_OUT)
     entries = np.asarray(batch.mask) & hidden[..., None]
     series, observed = series_of(prepared)
@@ -92,6 +102,15 @@ def choose_linear(prepared: Sequences, batch: Batch) -> LinearChoice:
     if ridge is not None and _better(ridge[1], _densities(chosen.blind, batch), hidden):
         return LinearChoice(None, (*trials, *held))
     return LinearChoice(chosen.model, (*held, *trials))
+
+
+def _enough(lengths: Int[np.ndarray, " batch"]) -> Int[np.ndarray, " some"] | None:
+    """Series to choose by, evenly spread over all; None where all are needed."""
+    total = int(lengths.sum())
+    if len(lengths) == 1 or total <= ENOUGH:
+        return None
+    count = max(1, int(len(lengths) * ENOUGH / total))
+    return np.linspace(0, len(lengths) - 1, count).round().astype(int)
 
 
 def _orders(columns: int) -> tuple[int, ...]:
