@@ -186,6 +186,18 @@ def test_a_method_that_is_named_again_starts_from_another_seed(monkeypatch):
     assert seeds == [("ridge-ar", 5), ("local-level", 5), ("ridge-ar", 6), ("ridge-ar", 5)]
 
 
+def test_many_members_do_not_wait_for_each_other():
+    """In one program the loops of these five hung for ever on two cores."""
+    rng = np.random.default_rng(0)
+    season = np.tile(rng.normal(size=12), 9)
+    data = rekalman.Sequences.from_arrays(3 * season + 0.3 * rng.normal(size=108))
+    members = "seasonal(period=12), ridge-ar, seasonal-naive(period=12), rls, linear(states=4)"
+    fit = rekalman.fit(data, "combination", members=members, progress=False)
+    each = [one.fit.forecast(data, 3).mean for one in fit.members]
+    np.testing.assert_allclose(fit.forecast(data, 3).mean, np.mean(each, 0), rtol=1e-5)
+    assert np.isfinite(fit.filter(data).log_likelihood)
+
+
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(RekalError, match="same observations"):
         Combined.of((kalman(0.9), kalman(0.9, 2)))

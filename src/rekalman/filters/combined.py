@@ -272,15 +272,17 @@ class Combined(Filter):
         The beliefs of the result are moments, as `restore` takes them.
         """
         batch = values.shape[0]
-        paths = [
-            each.run_batch(_in(each, values), mask, _in(each, inputs), _in(each, dt), key, lengths)
-            for each in self.members
-        ]
-        moments = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape[1:])),
-            tuple(path.moments for path in paths),
-        )
-        return _one_step_ahead(self, moments, values, mask, inputs, dt)
+        moments, ahead = [], []
+        for each in self.members:
+            y, u, lengths_of_steps = (_in(each, array) for array in (values, inputs, dt))
+            path = each.run_batch(y, mask, u, lengths_of_steps, key, lengths)
+            own = jax.tree.map(
+                lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape[1:])), path.moments
+            )
+            moments.append(own)
+            ahead.append(_one_step_ahead(each, own, u, lengths_of_steps))
+        predicted, log_evidence = _scored(tuple(ahead), self.weights, values, mask)
+        return Filtered(tuple(moments), predicted, log_evidence)
 
     @in_own_precision
     def forecast(
@@ -312,28 +314,37 @@ def _in(member: Filter, array: Any) -> Any:
 
 @eqx.filter_jit
 def _one_step_ahead(
-    combined: Combined,
-    moments: PyTree,
-    values: Array,
-    mask: Array,
-    inputs: Array | None,
-    dt: Array | None,
-) -> Filtered:
-    """The average of the predictions of every step, from the beliefs after the step before."""
+    member: Filter, moments: PyTree, inputs: Array | None, dt: Array | None
+) -> Gaussian:
+    """Moments of what a member predicts of every step, from the beliefs after the step before.
+
+    Each member is a program of its own: XLA runs what does not depend on each other at once, and the loops of
+    several members inside of one loop have been seen to wait for each other's threads for ever (JAX 0.10, two
+    cores).
+    """
 
     def ahead(row: PyTree) -> Gaussian:
         before, step, u, length = row
-        return combined.observe(combined.predict(combined.restore(before, step), u, length), u)
+        says = member.observe(member.predict(member.restore(before, step), u, length), u)
+        return Gaussian(says.mean, says.cov)
 
-    def series(row: PyTree) -> tuple[Distribution, Array]:
-        moments, values, mask, inputs, dt = row
+    def series(row: PyTree) -> Gaussian:
+        moments, inputs, dt = row
+        steps = jax.tree.leaves(moments)[0].shape[0]
         before = jax.tree.map(lambda leaf: leaf[:-1], moments)
         later = jax.tree.map(lambda leaf: leaf[1:], (inputs, dt))
-        rows = (before, jnp.arange(len(values) - 1), *later)
-        rest = jax.lax.map(ahead, rows, batch_size=AT_ONCE)
-        begin = combined.observe(combined.init(), None if inputs is None else inputs[0])
-        predicted = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), begin, rest)
-        return predicted, predicted.log_prob(jnp.where(mask, values, jnp.nan))
+        rest = jax.lax.map(ahead, (before, jnp.arange(steps - 1), *later), batch_size=AT_ONCE)
+        says = member.observe(member.init(), None if inputs is None else inputs[0])
+        begin = Gaussian(says.mean, says.cov)
+        return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), begin, rest)
 
-    predicted, log_evidence = jax.lax.map(series, (moments, values, mask, inputs, dt))
-    return Filtered(moments, predicted, log_evidence)
+    return jax.lax.map(series, (moments, inputs, dt))
+
+
+@eqx.filter_jit
+def _scored(
+    ahead: tuple[Gaussian, ...], weights: Array, values: Array, mask: Array
+) -> tuple[Gaussian, Array]:
+    """The average of predictions, and its log density at what came."""
+    predicted = averaged(ahead, weights)
+    return predicted, predicted.log_prob(jnp.where(mask, values, jnp.nan))
