@@ -148,6 +148,7 @@ def test_options_survive_the_command_line(data: st.DataObject):
         drawn["period"] = float(max(2, round(drawn["period"])))
     if kind is methods.Combination:
         drawn["members"] = data.draw(st.sampled_from(["linear, naive", "mean, seasonal(period=4)"]))
+        drawn["weights"] = data.draw(st.sampled_from([None, "3, 1", "0.5,0.25"]))
     if kind is methods.Adaptive:  # of another model there may be no such options
         drawn["over"] = data.draw(st.sampled_from([each for each in BY_NAME if each != "adaptive"]))
         if drawn["over"] != "em-rnn":
