@@ -17,6 +17,7 @@ from rekalman.core.metrics import crps_gaussian
 from rekalman.data.slicing import beginnings
 from rekalman.methods.combination import Combination
 from rekalman.methods.registry import get
+from rekalman.training.combination import same_scales
 
 NILE = rekalman.load_example("nile")
 
@@ -97,7 +98,10 @@ def test_members_with_other_scales_are_left_out():
     chosen = choose(data, 2.0).candidate
     assert isinstance(chosen.method, Combination)
     fit = chosen.fit(data, 0)
-    assert [each.fit.kind for each in fit.members]
+    kinds = {each.fit.kind for each in fit.members}
+    assert len(kinds) > 1
+    alone = [rekalman.fit(data, kind, progress=False) for kind in kinds]
+    assert all(same_scales(fit.standardiser, each.standardiser) for each in alone)
     assert np.isfinite(np.asarray(fit.forecast(data, 2).mean)).all()
 
 

@@ -28,7 +28,7 @@ Model = Annotated[
     typer.Option(
         metavar="NAME",
         help="One of " + ", ".join(names()) + "; rekalman models says more.",
-        show_default="the best of a short list, by forecasting the last quarter of the data",
+        show_default="an average of the best of a short list, by forecasting the last quarter of the data",
         rich_help_panel=MODEL,
     ),
 ]

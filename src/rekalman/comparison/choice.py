@@ -1,4 +1,4 @@
-"""The method that a fit takes where none is named: the best of a short list on the end of the data."""
+"""What a fit takes where no method is named: an average of the best of a short list."""
 
 from __future__ import annotations
 

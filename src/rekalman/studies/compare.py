@@ -163,7 +163,7 @@ def _peers(data: Sequences, quick: bool) -> list[str]:
 
 
 def _before(known: Known, name: str) -> dict[str, Any] | None:
-    """What an earlier run told of a series, or None.
+    """What an earlier run has of a series, or None.
 
     Raises:
         RekalError: the earlier run is of another kind.
@@ -179,7 +179,7 @@ def _before(known: Known, name: str) -> dict[str, Any] | None:
 
 
 def figures_of(result: Comparison, name: str) -> dict[str, Any]:
-    """What is told of a method on a series."""
+    """The scores of a method on a series, its group and the seconds that it took."""
     average, evaluation = result.average(name), result.evaluation(name)
     return {
         **{key: average[key] for key in ("scaled_crps", "mase", "coverage_90", "count")},

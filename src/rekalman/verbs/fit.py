@@ -53,7 +53,8 @@ def fit(
             tables, which `Sequences.from_pandas` reads; missing entries and ragged series are fine. `Frames`
             for networks that watch films and tell their targets.
         model: None compares a short list of methods that suit the data by forecasting their last quarter,
-            trains the best on all of them and says why in `history.choice`. Or the name of a method, such as
+            trains those near the best on all of them, averages their forecasts and says why in
+            `history.choice`. Or the name of a method, such as
             "em-rnn", "linear", "gru" or "local-level", of which `rekalman models` says what each is for; a
             method with its options, such as `rekalman.methods.GRU(states=12)`; or a `StochasticRNN`,
             `RBFNetwork`, `LinearGaussian`, `LinearContinuous`, `NonlinearGaussian` (two functions),
