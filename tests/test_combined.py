@@ -10,7 +10,8 @@ import rekalman
 from rekalman.core.filter import Filter
 from rekalman.core.gaussian import DiagonalGaussian, Gaussian
 from rekalman.data import Sequences
-from rekalman.filters.combined import Combined, averaged
+from rekalman.filters.averaged import averaged
+from rekalman.filters.combined import Combined
 from rekalman.forecasting import rolling_forecast
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.members import read_methods, written

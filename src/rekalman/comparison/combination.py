@@ -10,6 +10,7 @@ from rekalman.comparison.trained_methods import LearnedFit, TrainedMethod
 from rekalman.data import Sequences
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
+from rekalman.filters.averaged import shares_in_words
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.combination import Combination
 from rekalman.methods.members import written
@@ -73,10 +74,7 @@ def combination_of(
     first = candidates[0]
     usual = first.method.default_transform
     transform = usual if first.transform is None else first.transform
-    labels = [
-        f"{each.method.title()} ({100 * weight:.0f} %)"
-        for each, weight in zip(candidates, weights, strict=True)
-    ]
+    labels = shares_in_words((each.method.title() for each in candidates), weights)
     try:
         names = [written(each.method) for each in candidates]
         method = Combination(

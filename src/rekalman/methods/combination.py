@@ -107,12 +107,12 @@ class Combination(Method):
     @classmethod
     def describe(cls, fit: Fit) -> Description:
         """What a report says of a fit of this method."""
+        from rekalman.filters.averaged import shares_in_words
         from rekalman.methods.description import Description
 
         combined: Any = fit.algorithm
         weights = [float(each) for each in combined.weights]
-        pairs = zip(combined.names, weights, strict=True)
-        shares = ", ".join(f"{name} ({100 * weight:.0f} %)" for name, weight in pairs)
+        shares = ", ".join(shares_in_words(combined.names, weights))
         given = [f'"{fit.kind}"', f'members="{", ".join(combined.names)}"']
         if len(set(weights)) > 1:
             given.append(f'weights="{", ".join(f"{each:.4g}" for each in weights)}"')
