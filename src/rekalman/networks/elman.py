@@ -24,6 +24,11 @@ class Elman(Recurrent):
 
     gates: ClassVar[int] = 1
 
-    def step(self, given: Float[Array, "*batch rows"], belief: Hidden) -> Hidden:
+    def units_after(
+        self,
+        given: Float[Array, "*batch rows"],
+        carried: Float[Array, "*batch rows"],
+        belief: Hidden,
+    ) -> Hidden:
         """The equation above."""
-        return Hidden(jnp.tanh(given + belief.hidden @ self.across))
+        return Hidden(jnp.tanh(given + carried))

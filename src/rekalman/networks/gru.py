@@ -37,9 +37,13 @@ class GRU(Recurrent):
 
     gates: ClassVar[int] = 3
 
-    def step(self, given: Float[Array, "*batch rows"], belief: Hidden) -> Hidden:
+    def units_after(
+        self,
+        given: Float[Array, "*batch rows"],
+        carried: Float[Array, "*batch rows"],
+        belief: Hidden,
+    ) -> Hidden:
         """The equations above."""
-        carried = belief.hidden @ self.across
         gates, new = given[..., : 2 * self.units], given[..., 2 * self.units :]
         r, z = jnp.split(sigmoid(gates + carried[..., : 2 * self.units]), 2, -1)
         new = jnp.tanh(new + r * carried[..., 2 * self.units :])

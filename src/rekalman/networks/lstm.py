@@ -43,9 +43,14 @@ class LSTM(Recurrent):
         """Zero, but 1 at the forget gate."""
         return jnp.zeros(4 * units, jnp.float32).at[units : 2 * units].set(1)
 
-    def step(self, given: Float[Array, "*batch rows"], belief: Hidden) -> Hidden:
+    def units_after(
+        self,
+        given: Float[Array, "*batch rows"],
+        carried: Float[Array, "*batch rows"],
+        belief: Hidden,
+    ) -> Hidden:
         """The equations above."""
         assert belief.memory is not None
-        i, f, g, o = jnp.split(given + belief.hidden @ self.across, 4, -1)
+        i, f, g, o = jnp.split(given + carried, 4, -1)
         memory = sigmoid(f) * belief.memory + sigmoid(i) * jnp.tanh(g)
         return Hidden(sigmoid(o) * jnp.tanh(memory), memory)

@@ -100,13 +100,28 @@ class Recurrent(Layer):
         return jnp.zeros(cls.gates * units, jnp.float32)
 
     @abc.abstractmethod
+    def units_after(
+        self,
+        given: Float[Array, "*batch rows"],
+        carried: Float[Array, "*batch rows"],
+        belief: Hidden,
+    ) -> Hidden:
+        """The equations of one step, unit by unit: what belongs to a unit depends on that unit alone.
+
+        Args:
+            given: what is given to the cell, times `into`, plus `bias`.
+            carried: the hidden vector of the step before, times `across`.
+            belief: of the step before.
+        """
+
     def step(self, given: Float[Array, "*batch rows"], belief: Hidden) -> Hidden:
-        """The equations of one step.
+        """One step.
 
         Args:
             given: what is given to the cell, times `into`, plus `bias`.
             belief: of the step before.
         """
+        return self.units_after(given, belief.hidden @ self.across, belief)
 
     def init(self, shape: tuple[int, ...] = ()) -> Hidden:
         """The belief before the first observation: a step from zero, with nothing seen."""
