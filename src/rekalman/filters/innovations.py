@@ -18,9 +18,9 @@ K = J J_o^\top (J_o J_o^\top)^{-1}, \qquad
 $$
 
 where $J - K J_o = J (I - \Pi)$ with the projection $\Pi$ on the rows of $J_o$: no covariance can become
-negative. A step through time is $m \leftarrow f(m, y)$ and $L \leftarrow [F_x\ F_y] J$ with the derivatives of
-$f$ there, as in an extended Kalman filter. A forecast is that with nothing observed. $L$ would gain a column
-for each missing entry; it keeps the `rank` directions of the largest variance.
+negative. A step through time is $m \leftarrow f(m, y)$ and $L \leftarrow [F_x\ F_y] J$ with the derivatives
+of $f$ there, as in an extended Kalman filter. A forecast is that with nothing observed. $L$ would gain a
+column for each missing entry; it keeps the `rank` directions of the largest variance.
 """
 
 from __future__ import annotations
