@@ -9,6 +9,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from rekalman.core.filter import Filter
 from rekalman.core.trajectory import Trajectory
 
 
@@ -162,3 +163,18 @@ class Smooths(EstimatesState):
             smoothed: what it left of the smoother.
         """
         return None
+
+
+class LearnsOnline(eqx.Module):
+    """A filter that was trained online, and can go on learning.
+
+    Examples:
+        >>> from rekalman.core.capabilities import LearnsOnline
+        >>> from rekalman.filters.learning.trained import TrainedOnline
+        >>> issubclass(TrainedOnline, LearnsOnline)
+        True
+    """
+
+    @abc.abstractmethod
+    def learning(self) -> Filter:
+        """The filter that learns from each observation, and begins where the training ended."""

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from rekalman.core.capabilities import LearnsOnline
 from rekalman.core.trajectory import Trajectory
 from rekalman.data import Sequences
 from rekalman.fitting.data import Data, TakesData
@@ -190,6 +191,7 @@ class Forecasts(TakesData):
         self,
         series: str | None = None,
         *,
+        learn: bool = False,
         intervals: str = "model",
         horizon: int | None = None,
         history: Data | None = None,
@@ -198,6 +200,8 @@ class Forecasts(TakesData):
 
         Args:
             series: which series they continue, for a model where each has a scale of its own.
+            learn: whether a network that was trained online goes on learning, from each sample. The weights
+                are then part of the belief, and stand in the file of the stream.
             intervals: "model", or "running", as for `forecast`: the stream remembers the errors of its own
                 forecasts, the last hundred of each horizon and column. Its intervals are those of `roll`.
             horizon: for "running": so many steps ahead it remembers errors and can forecast; default 10,
@@ -209,10 +213,15 @@ class Forecasts(TakesData):
 
         Raises:
             RekalError: no series is named where each has its scale, one that is not known, or one where all
-                share a scale; a horizon beyond that of the model; a horizon or a history without running
-                intervals, which frames, and models for a number of steps, do not have.
+                share a scale; `learn` of a model that was not trained online; a horizon beyond that of the
+                model; a horizon or a history without running intervals, which frames, and models for a number
+                of steps, do not have.
         """
         own = self.standardiser.named(series)
+        if learn:
+            return self._learning().stream(
+                series, intervals=intervals, horizon=horizon, history=history
+            )
         return Stream(
             self.algorithm,
             own,
@@ -222,6 +231,15 @@ class Forecasts(TakesData):
             input_names=self.input_names,
             errors=self._own_errors(intervals, horizon, history, series),
         )
+
+    def _learning(self) -> Forecasts:
+        """The same with a filter that learns."""
+        if not isinstance(self.algorithm, LearnsOnline):
+            raise RekalError(
+                "this model was not trained online, so that it cannot go on learning: leave learn out, or "
+                'train a network by learner="ekf" or another rule'
+            )
+        return dataclasses.replace(self, algorithm=self.algorithm.learning())
 
     def _own_errors(
         self, intervals: str, horizon: int | None, history: Data | None, series: str | None

@@ -37,7 +37,12 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
 
 
 def real(
-    name: str, value: Any, *, above: int | float | None = None, least: int | float | None = None
+    name: str,
+    value: Any,
+    *,
+    above: int | float | None = None,
+    least: int | float | None = None,
+    most: int | float | None = None,
 ) -> float:
     """A finite number within bounds.
 
@@ -46,6 +51,7 @@ def real(
         value: what was given; numbers of NumPy are taken, text and booleans are not.
         above: it must be larger than this, or None.
         least: it must be at least this, or None.
+        most: it must be at most this, or None.
 
     Raises:
         RekalError: it is no number, not finite, or out of bounds.
@@ -59,6 +65,8 @@ def real(
         raise RekalError(f"{name} must be above {above:g}, but is {value}")
     if least is not None and not float(value) >= least:
         raise RekalError(f"{name} must be at least {least:g}, but is {value}")
+    if most is not None and not float(value) <= most:
+        raise RekalError(f"{name} must be at most {most:g}, but is {value}")
     return float(value)
 
 

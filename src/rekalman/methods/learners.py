@@ -10,6 +10,7 @@ LEARNERS = {
     "MaximumLikelihood": "rekalman.learners.likelihood.likelihood",
     "SimulationError": "rekalman.learners.driven.simulation_error",
     "Backprop": "rekalman.learners.gradient.backprop",
+    "Online": "rekalman.learners.online.learner",
 }
 """The learners of the library and the modules in which they stand."""
 
@@ -24,3 +25,12 @@ def learner_class(learner: str | type) -> Any:
 def learner_name(learner: str | type) -> str:
     """The name of a learner, of which nothing is imported."""
     return learner.__name__ if isinstance(learner, type) else learner
+
+
+def learner_of(learner: Any) -> Any:
+    """A learner as it is, or the one of a name: a rule that learns online, such as "rtrl" or "ekf".
+
+    Raises:
+        RekalError: there is no such name.
+    """
+    return learner_class("Online").named(learner) if isinstance(learner, str) else learner

@@ -21,6 +21,7 @@ from rekalman.foundation.arguments import real, seed_of
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.protocol import Learner, Progress
 from rekalman.methods.base import Method
+from rekalman.methods.learners import learner_of
 from rekalman.methods.lookup import methods_that
 from rekalman.methods.selection import select
 from rekalman.methods.train import fit_method
@@ -34,7 +35,7 @@ from rekalman.numerics.compiled_functions import make_room
 def fit(
     data: Data,
     model: str | Method | StateSpaceModel | Structure | ParametricModel | Network | None = None,
-    learner: Learner | None = None,
+    learner: Learner | str | None = None,
     *,
     filtering: str | Filtering | None = None,
     scale: str | None = None,
@@ -64,7 +65,9 @@ def fit(
             `LinearContinuous`, a structure that has a form in continuous time, or a network.
         learner: how to train: `EM` for networks and linear models, `MaximumLikelihood` for structures,
             linear models, models in continuous time and models written as functions, `SimulationError` for
-            "driven-rnn", `Backprop` for recurrent networks; default with settings that fit the model.
+            "driven-rnn", `Backprop` for recurrent networks; default with settings that fit the model. The
+            networks "gru", "lstm" and "elman" are learned online, too, by `Online` or by its names "ekf",
+            "dekf", "rtrl", "snap1", "snap2", "uoro", "kf-rtrl", "rflo", "dni" and "tbptt".
         filtering: what filters the trained model, and so forecasts and follows a stream: "kalman",
             "extended", "unscented", "particles", or a `Filtering` with settings of your own. Default: the
             Kalman filter for linear models, particles for "em-rnn", the unscented filter for "rbf" and
@@ -109,9 +112,9 @@ def fit(
         'local-level'
     """
     make_room()
-    data, choice = read_data(data), ""
+    data, choice, trainer = read_data(data), "", learner_of(learner)
     if model is None:
-        given = {"learner": learner, "filtering": filtering, "checkpoint": checkpoint, **options}
+        given = {"learner": trainer, "filtering": filtering, "checkpoint": checkpoint, **options}
         chosen = _chosen(data, given, budget, seed_of(seed), progress)
         model, choice = chosen.candidate.method, chosen.reason
         transform = chosen.candidate.transform if transform is None else transform
@@ -121,7 +124,7 @@ def fit(
     trained = fit_method(
         data,
         select(model, options),
-        learner=learner,
+        learner=trainer,
         filtering=filtering,
         scale=scale,
         transform=transform,

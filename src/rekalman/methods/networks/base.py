@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.base import Method
 from rekalman.methods.em_rnn import MOST
-from rekalman.methods.options import option
+from rekalman.methods.options import option, options_of
 
 if TYPE_CHECKING:
     from rekalman.data import Sequences
@@ -88,7 +88,7 @@ class RecurrentMethod(Method):
             RekalError: it cannot, or is none.
         """
         super().check_learner(learner)
-        if learner is not None and learner.hold_out:
+        if getattr(learner, "hold_out", None):
             raise RekalError(
                 "hold_out of Backprop is a share of whole series: give that of fit instead"
             )
@@ -154,8 +154,13 @@ class HiddenUnitsMethod(RecurrentMethod):
         units: length of the hidden vector.
     """
 
+    learners: ClassVar[tuple[str | type, ...]] = ("Backprop", "Online")
+
     units: int | None = option(
-        None, help="Length of the hidden vector.", at_most=MOST, by_default="4 for each state"
+        None,
+        help="Length of the hidden vector.",
+        at_most=MOST,
+        by_default="4 for each state, 16 where it is learned online",
     )
 
     @staticmethod
@@ -174,4 +179,41 @@ class HiddenUnitsMethod(RecurrentMethod):
         timed = data.dt is not None
         return self.layer_class().create(
             self.states, units=self.units, inputs=data.n_inputs, timed=timed, key=key
+        )
+
+    def train(self, request: TrainingRequest) -> Fit:
+        """Learn from data, by back-propagation or online; what is learned is not judged yet.
+
+        Raises:
+            RekalError: as for `RecurrentMethod.train`, or `states` or frames where it is learned online.
+        """
+        from rekalman.learners.online.learner import Online
+
+        if not isinstance(request.learner, Online):
+            return super().train(request)
+        from rekalman.training.online import train_online
+
+        if self.states != options_of(type(self))["states"].default:
+            raise RekalError(
+                f"states is of no use to {self.phrase()} learned online, which has no encoder: leave it out, "
+                "and give units"
+            )
+        return train_online(self, request, self.standardiser(request))
+
+    @classmethod
+    def describe(cls, fit: Fit) -> Description:
+        """What a report says of a fit of this method."""
+        from rekalman.core.capabilities import LearnsOnline
+        from rekalman.methods.description import Description
+
+        if not isinstance(fit.algorithm, LearnsOnline):
+            return super().describe(fit)
+        learning: Any = fit.algorithm.learning()
+        network, rule = learning.predictor, learning.rule.long_name
+        return Description(
+            f"a network learned online ({fit.kind})",
+            f"{network.described}, learned forward through time by {rule} to predict each step before it "
+            f"comes; weights changed by {learning.update_rule.name}.",
+            (f'"{fit.kind}"', f"units={network.layer.units}", "learner=..."),
+            (("network", network.described), ("derivatives", rule)),
         )

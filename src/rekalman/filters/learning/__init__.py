@@ -1,0 +1,1 @@
+"""Networks that learn while they filter: derivatives through time online, and what is done with them."""
