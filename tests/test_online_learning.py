@@ -57,9 +57,7 @@ def regression(y, prior, noise):
 def test_a_kalman_filter_of_weights_that_enter_linearly_is_least_squares(decoupled, lanes):
     with jax.enable_x64(True):
         y = series(0, 30, lanes=lanes)
-        update = KalmanUpdate(
-            decoupled=decoupled, prior=2.0, drift=0.0, noise=0.09, noise_rate=0.0
-        )
+        update = KalmanUpdate(decoupled=decoupled, prior=2.0, drift=0.0, noise=0.09, noise_rate=0.0)
         learning = LearningNetwork.create(linear(), RTRL(), update)
         done = learn_from_lanes(
             learning, jnp.asarray(y), jnp.ones(y.shape, bool), key=jax.random.key(0)
@@ -221,7 +219,7 @@ def test_a_fit_forecasts_with_intervals_and_says_how_it_learned(learned):
 
 
 def test_a_stream_that_learns_resumes_exactly(learned, tmp_path):
-    data, fit = learned
+    fit = learned[1]
     fit.save(tmp_path / "fit.rekalman")
     again = rekalman.load(tmp_path / "fit.rekalman")
     values = series(7, 60)[0]
@@ -254,7 +252,7 @@ def test_several_series_with_gaps_and_inputs_are_learned_side_by_side():
 
 
 def test_bad_input_is_refused_in_a_sentence(learned):
-    data, fit = learned
+    data = learned[0]
     refusals = (
         ("unknown learner 'ekff'", lambda: rekalman.fit(data, "gru", learner="ekff")),
         ("states is of no use", lambda: rekalman.fit(data, "gru", learner="ekf", states=3)),

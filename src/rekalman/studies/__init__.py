@@ -65,6 +65,13 @@ STUDIES: dict[str, Study] = {
             takes_known=True,
         ),
         Study(
+            name="online-learning",
+            summary="recurrent networks learned in one pass by online rules and Kalman filters",
+            module="rekalman.studies.online_learning",
+            needs_data=True,
+            default_seeds=10,
+        ),
+        Study(
             name="pendulum",
             summary="the angle of a pendulum from noisy frames: RKN, LSTM, GRU and Elman",
             module="rekalman.studies.films.pendulum",

@@ -40,7 +40,7 @@ class KalmanState(NamedTuple):
     """What the filter knows of the weights.
 
     Attributes:
-        blocks: their covariance, `(blocks, size, size)` arrays, one after the other.
+        blocks: their covariance before the next row, `(blocks, size, size)` arrays, one after the other.
         noise: variances of the rows given the weights, `(obs,)`.
     """
 
@@ -134,22 +134,18 @@ class KalmanUpdate(WeightUpdate):
         )
         error = jnp.where(seen, (lanes.y - mean).ravel(), 0.0)
         rows = self._blocks_of(H)
-        aged = tuple(
-            P / self.forgetting + self.drift * jnp.eye(P.shape[-1], dtype=P.dtype)
-            for P in known.blocks
-        )
-        PH = [jnp.einsum("bij,mbj->bim", P, each) for P, each in zip(aged, rows, strict=True)]
-        HPH = sum(jnp.einsum("mbi,bin->mn", each, of) for each, of in zip(rows, PH, strict=True))
+        PH = [P @ each for P, each in zip(known.blocks, (each.mT for each in rows), strict=True)]
+        HPH = sum((each @ of).sum(0) for each, of in zip(rows, PH, strict=True))
         R = jnp.where(seen, jnp.tile(known.noise, len(lanes.y)), 1.0)
         S = HPH + jnp.diag(R)
         gains = [jnp.linalg.solve(S, of.mT).mT for of in PH]
         change = self._weights_of([gain @ error for gain in gains], weights)
         blocks = []
-        for P, each, of, K in zip(aged, rows, PH, gains, strict=True):
-            left = P - K @ of.mT  # (I - K H) P
-            left = left - jnp.einsum("bim,bjm->bij", jnp.einsum("bij,mbj->bim", left, each), K)
-            new = left + jnp.einsum("bim,m,bjm->bij", K, R, K)
-            blocks.append(0.5 * (new + new.mT))
+        for P, each, of, K in zip(known.blocks, rows, PH, gains, strict=True):
+            left = P - K @ of.mT  # (I - K H) P, and then the rest of Joseph's form as one product
+            new = left + (K * R - left @ each.mT) @ K.mT
+            eye = jnp.eye(P.shape[-1], dtype=P.dtype)
+            blocks.append(0.5 * (new + new.mT) / self.forgetting + self.drift * eye)
         count = lanes.seen.sum(0)
         spread = (error**2 - jnp.diagonal(HPH)).reshape(-1, p)
         target = jnp.where(lanes.seen, spread, 0.0).sum(0) / jnp.maximum(count, 1)
@@ -172,7 +168,7 @@ class KalmanUpdate(WeightUpdate):
         """`H P H'` at a state."""
         rows = self._blocks_of(self._linearised(rule, predictor, weights, state, memory)[1])
         parts = zip(known.blocks, rows, strict=True)
-        return sum(jnp.einsum("mbi,bij,nbj->mn", H, P, H) for P, H in parts)  # pyright: ignore
+        return sum((H @ P @ H.mT).sum(0) for P, H in parts)  # pyright: ignore
 
     def _linearised(
         self,
@@ -192,14 +188,14 @@ class KalmanUpdate(WeightUpdate):
 
         return features @ weights.readout, jax.vmap(of_column)(jnp.eye(p, dtype=features.dtype))
 
-    def _blocks_of(self, H: Weights) -> list[Float[Array, "rows blocks size"]]:
-        """Derivatives as rows of each block of the covariance."""
+    def _blocks_of(self, H: Weights) -> list[Float[Array, "blocks rows size"]]:
+        """Derivatives as rows for each block of the covariance."""
         m = len(H.readout)
         if not self.decoupled:
             flat = [H.units.reshape(m, -1), H.readout.reshape(m, -1)]
-            return [jnp.concatenate(flat, 1)[:, None]]
-        units = jnp.moveaxis(H.units, -1, 1).reshape(m, H.units.shape[-1], -1)
-        return [units, jnp.moveaxis(H.readout, -1, 1)]
+            return [jnp.concatenate(flat, 1)[None]]
+        units = jnp.moveaxis(H.units, -1, 0).reshape(H.units.shape[-1], m, -1)
+        return [units, jnp.moveaxis(H.readout, -1, 0)]
 
     def _weights_of(self, parts: list[Any], like: Weights) -> Weights:
         """Changes of the weights from those of each block."""
