@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cli_helpers import call, refused
 
 import rekalman
 from rekalman.filters.innovations import Innovations
@@ -21,6 +22,7 @@ from rekalman.filters.learning.truncated import TBPTT
 from rekalman.filters.learning.weights import weights_of, with_weights
 from rekalman.learners.online.lanes import learn_from_lanes
 from rekalman.learners.online.learner import NAMED, Online
+from rekalman.methods.learners import ONLINE
 from rekalman.networks.predictors.recurrent import RecurrentPredictor
 
 
@@ -115,10 +117,8 @@ def test_a_step_of_adam_goes_down_the_gradient_of_the_loss(loss):
         def of(weights):
             moved = with_weights(made, weights)
             error = y[1] - moved.output(moved.advance(moved.start(), y[0], u[1]))
-            var = jnp.exp(2 * weights.log_deviation)
-            mean_part = error**2 if loss == "squared" else error**2 / jax.lax.stop_gradient(var)
-            spread = 0.5 * jax.lax.stop_gradient(error**2) / var + weights.log_deviation
-            return 0.5 * mean_part.sum() + spread.sum()
+            var = jax.lax.stop_gradient(jnp.exp(2 * weights.log_deviation))
+            return 0.5 * (error**2 if loss == "squared" else error**2 / var).sum()
 
         start = weights_of(made)
         optimiser = optax.adam(0.01)
@@ -129,7 +129,24 @@ def test_a_step_of_adam_goes_down_the_gradient_of_the_loss(loss):
             jax.tree.leaves(change),
             strict=True,
         ):
-            np.testing.assert_allclose(got, old + step, rtol=1e-9, atol=1e-12)
+            if got is not belief.weights.log_deviation:
+                np.testing.assert_allclose(got, old + step, rtol=1e-9, atol=1e-12)
+        error = y[1] - made.output(made.advance(made.start(), y[0], u[1]))
+        np.testing.assert_allclose(
+            jnp.exp(2 * belief.weights.log_deviation), 1 + 0.01 * (error**2 - 1), rtol=1e-9
+        )
+
+
+def test_the_variance_of_adam_settles_at_that_of_the_errors_though_gradients_are_clipped():
+    rng = np.random.default_rng(0)
+    y = jnp.asarray(0.5 * rng.normal(size=(1, 4000, 1)))
+    with jax.enable_x64(True):
+        start = eqx.tree_at(lambda each: each.noise_factor, linear(), jnp.eye(1))
+        learning = LearningNetwork.create(start, RTRL(), Adam(rate=1e-6, clip=0.1))
+        done = learn_from_lanes(
+            learning, y.astype(float), jnp.ones(y.shape, bool), key=jax.random.key(0)
+        )
+        assert float(jnp.exp(2 * done.weights.log_deviation[0])) == pytest.approx(0.25, rel=0.3)
 
 
 @pytest.mark.parametrize("update", [Adam(rate=0.01), KalmanUpdate(), KalmanUpdate(decoupled=True)])
@@ -266,12 +283,32 @@ def test_bad_input_is_refused_in_a_sentence(learned):
         ("not random", lambda: Online(rule=SyntheticGradient(), update=KalmanUpdate())),
         ("leave every at 1", lambda: Online(rule=TBPTT(5, 5), update=KalmanUpdate())),
     )
-    for sentence, call in refusals:
+    for sentence, wrong in refusals:
         with pytest.raises(rekalman.RekalError, match=sentence):
-            call()
+            wrong()
     plain = rekalman.fit(data, "naive", progress=False)
     with pytest.raises(rekalman.RekalError, match="was not trained online"):
         plain.stream(learn=True)
+
+
+def test_the_command_line_learns_online(tmp_path):
+    model = tmp_path / "nile.rekalman"
+    done = call(
+        "fit", "nile", "--model", "elman", "--learner", "snap1", "--units", 3, "--backtest", 0,
+        "--no-report", "--out", model,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert rekalman.load(model).stream(learn=True).step == 0
+    for wrong, sentence in (
+        (("--learner", "bptt"), "unknown learner 'bptt'"),
+        (("--learner", "ekf", "--epochs", "3"), "--epochs is of no use beside --learner ekf"),
+    ):
+        refused(call("fit", "nile", "--model", "elman", *wrong, "--out", tmp_path / "x"), sentence)
+        assert not (tmp_path / "x").exists()
+
+
+def test_the_names_of_the_command_line_are_those_of_the_learner():
+    assert tuple(NAMED) == ONLINE
 
 
 def test_weights_that_become_infinite_are_named_with_their_row():

@@ -36,6 +36,7 @@ def fit(
     transform: fit_options.Transform = None,
     filter: fit_options.Filter = None,
     filter_iterations: fit_options.FilterIterations = None,
+    learner: fit_options.Learner = None,
     smoother: fit_options.Smoother = None,
     warm_start: fit_options.WarmStart = None,
     particles: fit_options.Particles = None,
@@ -139,7 +140,7 @@ def fit(
         trained = train(
             data,
             method,
-            learner=_learner(method, settings, seed),
+            learner=_learner(method, learner, settings, seed),
             budget=budget,
             filtering=_filtering(filter, filter_iterations),
             scale=None if scale is None else scale.value,
@@ -225,12 +226,19 @@ def _refuse_settings(settings: dict[str, Any]) -> None:
             )
 
 
-def _learner(method: Method | None, settings: dict[str, Any], seed: int) -> Any:
+def _learner(
+    method: Method | None, learner: str | None, settings: dict[str, Any], seed: int
+) -> Any:
     """The learner that the options ask for, or None where none was given."""
     given = {name: value for name, value in settings.items() if value is not None}
     if method is None:
-        _refuse_settings(given)
+        _refuse_settings({**given, "learner": learner})
         return None
+    if learner is not None:
+        for name in given:
+            flag = name.replace("_", "-")
+            raise RekalError(f"--{flag} is of no use beside --learner {learner}: leave one out.")
+        return learner
     if given and "seed" in method.settings():  # the fit gives other learners theirs
         given["seed"] = seed
     return method.default_learner(**given) if given else None

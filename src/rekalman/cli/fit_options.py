@@ -12,6 +12,7 @@ from rekalman.methods.describe import (
     setting_defaults,
     transform_defaults,
 )
+from rekalman.methods.learners import ONLINE
 from rekalman.methods.registry import names
 
 MODEL = "Model"
@@ -46,6 +47,17 @@ Units = Annotated[
         help="driven-rnn: number of bounded units beside the linear ones; lstm, gru, elman: of hidden units.",
         show_default=option_defaults("units"),
         rich_help_panel=MODEL,
+    ),
+]
+Learner = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="gru, lstm, elman: learn row by row, forward through time, by one of "
+        + ", ".join(ONLINE)
+        + ".",
+        show_default="back-propagation",
+        rich_help_panel=TRAINING,
     ),
 ]
 Kernels = Annotated[

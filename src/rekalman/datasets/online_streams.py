@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.suggest import choices
@@ -51,15 +51,27 @@ def online_stream(
     """
     random = np.random.default_rng(seed)
     if name in FILES:
-        raw, period = _measured(name, lanes, random, root)
+        raw = _measured(name, lanes, random, root)
     elif name in STREAMS:
         make = {"henon": henon, "mackey-glass": mackey_glass, "lorenz": lorenz_x}[name]
-        raw, period = make(steps + TRANSIENT, lanes, random)[:, TRANSIENT:], steps
+        raw = make(steps + TRANSIENT, lanes, random)[:, TRANSIENT:]
     else:
         raise RekalError(f"unknown stream {name!r}: {choices(name, STREAMS)}")
     known = raw[:, : min(CAUSAL, raw.shape[1])] if causal else raw
     mean, deviation = known.mean(1, keepdims=True), known.std(1, keepdims=True)
-    return np.tile((raw - mean) / deviation, -(-steps // period))[:, :steps]
+    whole = (raw - mean) / deviation
+    return np.tile(whole, -(-steps // whole.shape[1]))[:, :steps]
+
+
+def begins(name: str, steps: int) -> Bool[np.ndarray, " steps"]:
+    """Rows of a stream that do not follow from the one before: where a measured series begins again.
+
+    Args:
+        name: one of `STREAMS`.
+        steps: length of the stream.
+    """
+    period = FILES[name][1] + 1 if name in FILES else steps
+    return np.arange(steps) % period == 0
 
 
 def henon(steps: int, lanes: int, random: np.random.Generator) -> Lanes:
@@ -96,10 +108,8 @@ def lorenz_x(steps: int, lanes: int, random: np.random.Generator) -> Lanes:
     return np.stack(path, 1)
 
 
-def _measured(
-    name: str, lanes: int, random: np.random.Generator, root: str | Path | None
-) -> tuple[Lanes, int]:
-    """Lanes that begin at even distances of a series and run on in a circle, and their length."""
+def _measured(name: str, lanes: int, random: np.random.Generator, root: str | Path | None) -> Lanes:
+    """Lanes that begin at even distances of a series and run on in a circle: a period and one row more."""
     if root is None and "REKAL_DATA" not in os.environ:
         raise RekalError("give the folder of the measured streams, or set REKAL_DATA")
     folder = Path(os.environ["REKAL_DATA"]) / "online_rnn" if root is None else Path(root)
@@ -110,4 +120,4 @@ def _measured(
     series = np.loadtxt(path, np.float64)
     begin = int(random.integers(len(series))) + TRANSIENT
     first = begin + np.arange(lanes) * (len(series) // lanes)
-    return series[(first[:, None] + np.arange(period)) % len(series)], period
+    return series[(first[:, None] + np.arange(period + 1)) % len(series)]

@@ -14,6 +14,9 @@ LEARNERS = {
 }
 """The learners of the library and the modules in which they stand."""
 
+ONLINE = ("ekf", "dekf", "rtrl", "snap1", "snap2", "uoro", "kf-rtrl", "rflo", "dni", "tbptt")
+"""Names of rules that learn a recurrent network online (`learners/online/learner.py`)."""
+
 
 def learner_class(learner: str | type) -> Any:
     """The class of a learner: a name of `LEARNERS`, or a class as it is."""

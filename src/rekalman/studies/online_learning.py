@@ -21,9 +21,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from rekalman.datasets.online_streams import STREAMS, online_stream
+from rekalman.datasets.online_streams import STREAMS, begins, online_stream
 from rekalman.filters.learning.adam import Adam
 from rekalman.filters.learning.kalman_step import KalmanUpdate
 from rekalman.filters.learning.local_rules import RFLO, SyntheticGradient
@@ -128,7 +128,8 @@ def run(options: StudyOptions) -> StudyResult:
         done += 1
         scores = [
             linear_score(
-                online_stream(stream, setting.steps + 1, setting.lanes, seed, root=options.data)
+                begins(stream, setting.steps + 1),
+                online_stream(stream, setting.steps + 1, setting.lanes, seed, root=options.data),
             )
             for seed in range(options.seed, options.seed + setting.seeds)
         ]
@@ -199,14 +200,18 @@ def scores_of(
         starts = [jax.tree.map(cast, network(entry, seed)) for seed in seeds]
         values = [jnp.asarray(each[..., None], dtype) for each in y]
         keys = [jax.random.key(seed) for seed in seeds]
+        begun = jnp.asarray(begins(stream, setting.steps + 1))
         if entry.rule.every > 1:
             runs = zip(starts, values, keys, strict=True)
-            errors = [_errors(*each, setting.reset_every) for each in runs]
+            errors = [_errors(*each, begun, setting.reset_every) for each in runs]
         else:
             stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
-            run_all = eqx.filter_vmap(_errors, in_axes=(eqx.if_array(0), 0, 0, None))
-            errors = run_all(stacked, jnp.stack(values), jnp.stack(keys), setting.reset_every)
-    return [last_records(np.asarray(each, np.float64)[1:, :, 0]) for each in errors]
+            run_all = eqx.filter_vmap(_errors, in_axes=(eqx.if_array(0), 0, 0, None, None))
+            errors = run_all(
+                stacked, jnp.stack(values), jnp.stack(keys), begun, setting.reset_every
+            )
+    scored = ~np.asarray(begun)
+    return [last_records(np.asarray(each, np.float64)[scored, :, 0]) for each in errors]
 
 
 @eqx.filter_jit
@@ -214,11 +219,13 @@ def _errors(
     learning: LearningNetwork,
     values: Float[Array, "lanes steps obs"],
     key: PRNGKeyArray,
+    begun: Bool[Array, " steps"],
     reset_every: int,
 ) -> Float[Array, "steps lanes obs"]:
     """Errors of every step before it was learned from."""
     seen = jnp.ones(values.shape, bool)
-    return learn_from_lanes(learning, values, seen, reset_every=reset_every, key=key).errors
+    done = learn_from_lanes(learning, values, seen, begins=begun, reset_every=reset_every, key=key)
+    return done.errors
 
 
 def last_records(errors: np.ndarray) -> float:
@@ -228,19 +235,22 @@ def last_records(errors: np.ndarray) -> float:
     return float(recorded.mean()) if np.isfinite(recorded).all() else float("inf")
 
 
-def linear_score(y: np.ndarray) -> float:
+def linear_score(begun: np.ndarray, y: np.ndarray) -> float:
     """The same of an autoregression by recursive least squares, one for all lanes, which never forgets."""
     lanes, steps = y.shape
-    size = LAGS + 1
-    information, moment = 1e-2 * np.eye(size), np.zeros(size)
-    weights, errors = np.zeros(size), np.zeros((steps - 1, lanes))
-    for t in range(1, steps):
-        x = np.ones((lanes, size))
-        known = min(t, LAGS)
-        x[:, :-1] = 0.0
+    information, moment = 1e-2 * np.eye(LAGS + 1), np.zeros(LAGS + 1)
+    weights, errors = np.zeros(LAGS + 1), []
+    first = 0
+    for t in range(steps):
+        if begun[t]:
+            first = t
+            continue
+        x = np.zeros((lanes, LAGS + 1))
+        x[:, -1] = 1.0
+        known = min(t - first, LAGS)
         x[:, :known] = y[:, t - known : t][:, ::-1]
-        errors[t - 1] = y[:, t] - x @ weights
+        errors.append(y[:, t] - x @ weights)
         information += x.T @ x
         moment += x.T @ y[:, t]
         weights = np.linalg.solve(information, moment)
-    return last_records(errors)
+    return last_records(np.array(errors))

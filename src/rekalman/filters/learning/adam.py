@@ -1,14 +1,16 @@
 r"""A step of Adam after each observation, down the gradient of its loss.
 
-The loss is minus the Gaussian log density of the row, whose deviation $\sigma$ is learned, too,
+The loss is minus the Gaussian log density of the row, of which the weights see
 
 $$
 \ell = \sum_k \frac{(y_k - g_k)^2}{2 \sigma_k^2} + \log \sigma_k, \qquad
-\frac{\partial \ell}{\partial g_k} = -\frac{y_k - g_k}{\sigma_k^2}, \qquad
-\frac{\partial \ell}{\partial \log \sigma_k} = 1 - \frac{(y_k - g_k)^2}{\sigma_k^2},
+\frac{\partial \ell}{\partial g_k} = -\frac{y_k - g_k}{\sigma_k^2},
 $$
 
-or half the squared error, by which the weights learn without regard to $\sigma$.
+or half the squared error, by which they learn without regard to $\sigma$. The variance takes a natural
+gradient step, $\sigma_k^2 \leftarrow \sigma_k^2 + \epsilon ((y_k - g_k)^2 - \sigma_k^2)$: a gradient by
+$\log \sigma_k$ would be shortened together with that of the weights where an error is large, and the variance
+would settle too low.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from rekalman.foundation.errors import RekalError
 from rekalman.networks.predictors.recurrent import RecurrentPredictor
 
 LOSSES = ("likelihood", "squared")
+LEAST_VARIANCE = 1e-6
+"""Of an innovation, in standardised units."""
 
 
 class AdamState(NamedTuple):
@@ -55,6 +59,7 @@ class Adam(WeightUpdate):
         rate: size of a step.
         clip: gradients longer than that are shortened to it; None = none are.
         loss: "likelihood" or "squared".
+        noise_rate: share by which the variances of the innovations follow the squared errors.
 
     Examples:
         >>> from rekalman.filters.learning.adam import Adam
@@ -67,9 +72,11 @@ class Adam(WeightUpdate):
     rate: float = eqx.field(static=True, default=1e-3)
     clip: float | None = eqx.field(static=True, default=1.0)
     loss: str = eqx.field(static=True, default="likelihood")
+    noise_rate: float = eqx.field(static=True, default=0.01)
 
     def __check_init__(self) -> None:
         real("rate", self.rate, above=0)
+        real("noise_rate", self.noise_rate, above=0, most=1)
         if self.clip is not None:
             real("clip", self.clip, above=0)
         if self.loss not in LOSSES:
@@ -101,18 +108,18 @@ class Adam(WeightUpdate):
 
         def of_lane(
             state: Array, y: Array, seen: Array, memory: PyTree
-        ) -> tuple[Weights, Array, Any]:
+        ) -> tuple[Weights, Array, Any, Array]:
             error, var = self._errors(predictor, weights, state, y, seen)
             slope = -error if self.loss == "squared" else -error / var
             cotangent = back_through_readout(predictor, weights, state, slope)
             own = Weights(
                 units=jnp.zeros_like(weights.units),
                 readout=jnp.outer(predictor.features_of(state), slope),
-                log_deviation=jnp.where(seen, 1 - error**2 / var, 0.0),
+                log_deviation=jnp.zeros_like(weights.log_deviation),
             )
-            return own, cotangent, rule.seen(memory, cotangent)
+            return own, cotangent, rule.seen(memory, cotangent), error**2
 
-        own, cotangents, memory = jax.vmap(of_lane)(*lanes)
+        own, cotangents, memory, square = jax.vmap(of_lane)(*lanes)
         collected = jax.tree.map(lambda old, new: old + new.mean(0), known.collected, own)
 
         def move(_: None) -> tuple[Weights, AdamState]:
@@ -128,6 +135,10 @@ class Adam(WeightUpdate):
         wait = lambda _: (weights, AdamState(known.moments, collected, count))  # noqa: E731
         due = any_seen & (count >= rule.every)
         weights, known = jax.lax.cond(due, move, wait, None)
+        var, entries = jnp.exp(2 * weights.log_deviation), lanes.seen.sum(0)
+        step = self.noise_rate * (square.sum(0) / jnp.maximum(entries, 1) - var)
+        var = jnp.maximum(var + jnp.where(entries > 0, step, 0.0), LEAST_VARIANCE)
+        weights = Weights(weights.units, weights.readout, 0.5 * jnp.log(var))
         return weights, known, memory
 
     @staticmethod

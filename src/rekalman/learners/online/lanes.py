@@ -49,6 +49,7 @@ def learn_from_lanes(
     *,
     weights: Weights | None = None,
     update: PyTree = None,
+    begins: Bool[Array, " steps"] | None = None,
     reset_every: int | None = None,
     key: PRNGKeyArray,
 ) -> Learned:
@@ -64,6 +65,8 @@ def learn_from_lanes(
         inputs: known inputs.
         weights: to begin with; default those of the predictor.
         update: what the update knows to begin with; default nothing.
+        begins: rows with which another series begins: they are not predicted either, and state and
+            derivatives start anew; default the first row alone.
         reset_every: after so many rows the state and the derivatives start anew, with the next row; None =
             never.
         key: of rules that draw.
@@ -76,9 +79,9 @@ def learn_from_lanes(
     start = jnp.broadcast_to(predictor.start(), (lanes, predictor.states))
 
     def step(carry: _Carry, row: PyTree) -> tuple[_Carry, PyTree]:
-        t, y, seen, u = row
+        t, y, seen, u, begun = row
         weights, update, state, memory = carry
-        predicted = seen & (t > 0)  # the first row is not
+        predicted = seen & ~begun
         mean = jax.vmap(predictor.features_of)(state) @ weights.readout
         error = jnp.where(predicted, y - mean, 0.0)
         deviation = weights.log_deviation
@@ -88,11 +91,11 @@ def learn_from_lanes(
         weights, update, memory = network.update_rule.after(
             update, rule, predictor, weights, Lanes(state, shown, predicted, memory)
         )
-        if reset_every is not None:
-            anew = t % reset_every == 0
-            begun = fresh(jax.random.split(jax.random.fold_in(key, t), lanes))
+        if reset_every is not None or begins is not None:
+            anew = begun if reset_every is None else begun | (t % reset_every == 0)
+            nothing = fresh(jax.random.split(jax.random.fold_in(key, t), lanes))
             state = jnp.where(anew, start, state)
-            memory = jax.tree.map(lambda new, old: jnp.where(anew, new, old), begun, memory)
+            memory = jax.tree.map(lambda new, old: jnp.where(anew, new, old), nothing, memory)
         shown = shown if u is None else jnp.concatenate([shown, u], 1)
         state, moved = jax.vmap(lambda x, r: network.differentiated(weights, x, r))(state, shown)
         memory = jax.vmap(rule.after)(memory, moved)
@@ -102,5 +105,7 @@ def learn_from_lanes(
     after = None if inputs is None else jnp.concatenate([inputs[:, 1:], inputs[:, :1]], 1)
     by_time = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (values, mask, after))
     first = _Carry(weights, update, start, fresh(jax.random.split(key, lanes)))
-    last, (errors, density, finite) = jax.lax.scan(step, first, (jnp.arange(steps), *by_time))
+    begun = jnp.arange(steps) == 0 if begins is None else begins.at[0].set(True)
+    rows = (jnp.arange(steps), *by_time, begun)
+    last, (errors, density, finite) = jax.lax.scan(step, first, rows)
     return Learned(last.weights, last.update, errors, density, finite)

@@ -191,6 +191,8 @@ def refuse_infinite(done: Learned, at: int, passes: int) -> None:
 
 
 NAMED: dict[str, tuple[Rule, WeightUpdate]] = {
+    "ekf": (RTRL(), KalmanUpdate()),
+    "dekf": (RTRL(), KalmanUpdate(decoupled=True)),
     "rtrl": (RTRL(), Adam(rate=3e-3)),
     "snap1": (SnAp(1), Adam(rate=3e-3)),
     "snap2": (SnAp(2), Adam(rate=3e-3)),
@@ -199,7 +201,5 @@ NAMED: dict[str, tuple[Rule, WeightUpdate]] = {
     "rflo": (RFLO(), Adam(rate=3e-3)),
     "dni": (SyntheticGradient(), Adam(rate=3e-3)),
     "tbptt": (TBPTT(25, 25), Adam(rate=3e-3)),
-    "ekf": (RTRL(), KalmanUpdate()),
-    "dekf": (RTRL(), KalmanUpdate(decoupled=True)),
 }
 """Learners by name: a rule and an update with their usual settings."""
