@@ -10,6 +10,7 @@ LEARNERS = {
     "MaximumLikelihood": "rekalman.learners.likelihood.likelihood",
     "SimulationError": "rekalman.learners.driven.simulation_error",
     "Backprop": "rekalman.learners.gradient.backprop",
+    "Evolino": "rekalman.learners.evolution.evolino",
 }
 """The learners of the library and the modules in which they stand."""
 
