@@ -100,7 +100,7 @@ class Generations:
                 "no network of the first generation predicts finite values: use a smaller spread or a "
                 "larger penalty"
             )
-        better = not self.errors or errors[best] < self.errors[-1]
+        better = not self.errors or bool(errors[best] < self.errors[-1])
         own = credit(errors, team, learner.population)
         if better:
             self.readout = judged.readout[best]

@@ -69,9 +69,8 @@ def parts_of(batch: Batch, validation: float, horizon: int | None, washout: int)
     whole_rows = mask.all(-1) & valid
     targets = whole_rows & (at >= first[:, None])
     fitted = targets & (at < heads[:, None])
-    judged = (
-        mask & valid[..., None] & (at >= np.where(validation, heads, first)[:, None])[..., None]
-    )
+    begins = heads if validation else first
+    judged = np.logical_and(mask, (valid & (at >= begins[:, None]))[..., None])
     if not fitted.any() or not judged.any():
         raise RekalError(
             "too little is observed to fit a readout and to judge it: give longer series, or another "
@@ -103,7 +102,9 @@ def origins_of(
         begins: first step of each series that counts.
         horizon: steps of each run; None = to the end of the longest series.
     """
-    ends = np.where(judged.any((1, 2)), judged.shape[1] - judged.any(-1)[:, ::-1].argmax(1), begins)
+    some = np.asarray(judged.any(-1))
+    last = some.shape[1] - some[:, ::-1].argmax(1)
+    ends = np.where(some.any(-1), last, begins)
     longest = int((ends - begins).max())
     length = longest if horizon is None else min(horizon, longest)
     stride = longest if horizon is None else max(1, length // 2)
@@ -116,13 +117,13 @@ def origins_of(
     ahead = step + np.arange(length)[:, None]
     inside = ahead < judged.shape[1]
     ahead = np.where(inside, ahead, 0)
-    last = np.minimum(ahead + 1, judged.shape[1] - 1)
+    after = np.minimum(ahead + 1, judged.shape[1] - 1)
     return Origins(
         series=jnp.asarray(series),
         step=jnp.asarray(step),
         wanted=jnp.asarray(values[series, ahead]),
         counted=jnp.asarray(judged[series, ahead] & inside[..., None]),
-        inputs=None if inputs is None else jnp.asarray(inputs[series, last]),
+        inputs=None if inputs is None else jnp.asarray(inputs[series, after]),
     )
 
 

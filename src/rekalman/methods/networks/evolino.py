@@ -47,12 +47,12 @@ class Evolino(Method):
     hidden: ClassVar[bool] = False
     cost: ClassVar[float] = 20.0
     learners: ClassVar[tuple[str | type, ...]] = ("Evolino",)
-    learner_defaults: ClassVar[dict[str, Any]] = {"horizon": 20}
+    learner_defaults: ClassVar[dict[str, Any]] = {"horizon": 20, "washout": 0}
 
     units: int = option(12, help="LSTM units.", at_most=MOST)
     population: int = option(40, help="Vectors of weights that are bred for each unit.", at_least=4)
     generations: int | None = option(
-        None, help="Generations at most.", by_default="30 to 150, fewer for more samples"
+        None, help="Generations at most.", by_default="30 to 100, fewer for more samples"
     )
     hold_out: int | float = option(
         0.2,

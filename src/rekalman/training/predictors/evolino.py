@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 4000
 """Rows that networks are bred on; of longer data the last ones of each series."""
-WORK = 120_000
+WORK = 80_000
 """Rows of all generations: so many divided by the rows of the data are bred, within the bounds below."""
-GENERATIONS = (30, 150)
+GENERATIONS = (30, 100)
 """At least and at most so many generations by default."""
 
 
