@@ -307,8 +307,6 @@ def test_bad_options_are_refused(sentence, options):
 def test_bad_data_are_refused():
     with pytest.raises(RekalError, match="give run a key"):
         QUICK.run(network(), waves())
-    with pytest.raises(RekalError, match="evolves a RecurrentPredictor"):
-        QUICK.run(network().layer, waves(), key=jax.random.key(0))  # pyright: ignore
     with pytest.raises(RekalError, match="1 columns and 0 inputs, but the data have 2 and 0"):
         QUICK.run(network(), waves(columns=2), key=jax.random.key(0))
     with pytest.raises(RekalError, match="readout of 31 features cannot be fitted"):

@@ -111,13 +111,11 @@ class Evolino(eqx.Module):
             error of the best network after each generation. Ctrl-C ends the evolution with the best so far.
 
         Raises:
-            RekalError: no key, a start that is no `RecurrentPredictor`, data of another width, or too short.
+            RekalError: no key, or data that are too short or of another width.
             KeyboardInterrupt: Ctrl-C before the first generation was judged.
         """
         if key is None:
             raise RekalError("what is evolved is drawn at random: give run a key")
-        if not isinstance(start, RecurrentPredictor):
-            raise RekalError(f"Evolino evolves a RecurrentPredictor, not a {type(start).__name__}")
         began = time.perf_counter()
         with jax.enable_x64(True):
             batch = as_batch(data)
