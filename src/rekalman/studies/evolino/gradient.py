@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from rekalman.learners.evolution.evolino import in_double
 from rekalman.networks.gru import GRU
 from rekalman.networks.predictors.recurrent import RecurrentPredictor
 
@@ -53,8 +54,10 @@ def trained_networks(
         data = (jnp.asarray(rows, jnp.float32), drive, jnp.asarray(counted))
         train = partial(_train, updates=updates, window=window)
         trained = eqx.filter_jit(eqx.filter_vmap(train, in_axes=(0, None, 0)))(stacked, data, keys)
-        trained = jax.device_get(trained)
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], trained) for i in range(len(seeds))]
+    with jax.enable_x64(True):  # they run freely in double precision
+        return [
+            in_double(jax.tree.map(lambda leaf, i=i: leaf[i], trained)) for i in range(len(seeds))
+        ]
 
 
 def _train(
