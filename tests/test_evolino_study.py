@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -73,7 +74,7 @@ def test_free_runs_are_those_of_the_predictor():
     for run, origin in zip(said, (5, 12), strict=True):
         state = network.start()
         for row in rows[:origin].astype(np.float32):
-            state = network.advance(state, row)
+            state = network.advance(state, jnp.asarray(row))
         for value in run:
             output = network.output(state)
             np.testing.assert_allclose(value, output, rtol=1e-4, atol=1e-5)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from rekalman.foundation.errors import RekalError
 
 Series = Float[np.ndarray, " steps"]
-FreeRuns = Callable[[Series, Int[np.ndarray, " runs"], int], Float[np.ndarray, "runs steps"]]
+FreeRuns = Callable[[Series, Int[np.ndarray, " runs"], int], Float[np.ndarray, "runs horizon"]]
 """From a series, first steps and a length to the predictions of a trained model."""
 
 RADII, SIZES, PENALTIES = (0.6, 0.9, 1.1), (0.01, 0.1, 1.0), (1e-13, 1e-10, 1e-7)
@@ -126,7 +126,7 @@ def echo_state(y: Series, split: Split, units: int, seed: int) -> FreeRuns:
     return chosen(y, split, candidates)
 
 
-def _states(network: tuple[np.ndarray, ...], y: Series) -> Float[np.ndarray, "steps units"]:
+def _states(network: tuple[np.ndarray, ...], y: Series) -> Float[np.ndarray, "after units"]:
     """The state before each step, and that after the last one."""
     W, into, bias = network
     made = np.zeros((len(y) + 1, len(W)))

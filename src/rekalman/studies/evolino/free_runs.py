@@ -16,7 +16,7 @@ def free_runs(
     rows: Float[np.ndarray, "steps obs"],
     origins: Int[np.ndarray, " runs"],
     steps: int,
-) -> Float[np.ndarray, "runs steps obs"]:
+) -> Float[np.ndarray, "runs horizon obs"]:
     """Predictions of the steps from each origin on, from the rows before it.
 
     Args:

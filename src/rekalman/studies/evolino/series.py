@@ -54,7 +54,7 @@ class Task(NamedTuple):
     origins: Int[np.ndarray, " runs"]
     steps: int
     last: bool
-    truth: Float[np.ndarray, "runs steps"]
+    truth: Float[np.ndarray, "runs horizon"]
 
     def error(self, run: FreeRuns) -> float:
         """Root mean squared error over the standard deviation of what is predicted."""

@@ -18,7 +18,7 @@ LANGUAGE = Evolino(
 )  # fmt: skip
 """The strings are few and exact: networks are judged on those that the readout is fitted on."""
 CHAOS = Evolino(
-    generations=60, washout=100, validation=0.25, horizon=84, penalty=1e-10, spread=0.2, scale=0.01,
+    generations=40, washout=100, validation=0.25, horizon=84, penalty=1e-12, spread=0.2, scale=0.01,
     patience=5, feedback=0.1,
 )  # fmt: skip
 
@@ -48,9 +48,9 @@ class Setting:
     bred: int = 1000
     origins: int = 100
     reservoir: tuple[int, int] = (200, 400)
-    lstm: tuple[int, int, int] = (15, 8, 15)
+    lstm: tuple[int, int, int] = (15, 8, 25)
     gru: int = 16
-    updates: int = 2000
+    updates: int = 1500
     generations: int | None = None
 
     def limited(self, learner: Evolino) -> Evolino:
