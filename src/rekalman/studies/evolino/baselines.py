@@ -39,13 +39,13 @@ class Split(NamedTuple):
 
 
 def ridge(
-    X: Float[np.ndarray, "rows features"], y: Series, penalty: float
-) -> Float[np.ndarray, " features"]:
-    """Ridge regression on features of unit size."""
+    X: Float[np.ndarray, "rows features"], y: Series, penalties: tuple[float, ...]
+) -> list[Float[np.ndarray, " features"]]:
+    """Ridge regressions on features of unit size, one for each penalty."""
     size = np.sqrt(np.maximum((X * X).mean(0), 1e-30))
-    Z = X / size
-    gram = Z.T @ Z / len(Z) + penalty * np.eye(Z.shape[1])
-    return np.linalg.solve(gram, Z.T @ y / len(Z)) / size
+    gram, moment = X.T @ X / (len(X) * np.outer(size, size)), X.T @ y / (len(X) * size)
+    eye = np.eye(len(size))
+    return [np.linalg.solve(gram + penalty * eye, moment) / size for penalty in penalties]
 
 
 def chosen(y: Series, split: Split, candidates: list[tuple[FreeRuns, FreeRuns]]) -> FreeRuns:
@@ -79,11 +79,14 @@ def autoregression(y: Series, split: Split) -> FreeRuns:
         split: how it is used.
     """
     candidates = []
-    for lags, penalty in itertools.product(LAGS, LAG_PENALTIES):
+    for lags in LAGS:
         windows = np.lib.stride_tricks.sliding_window_view(y, lags + 1)
-        X = np.column_stack([windows[:, :-1], np.ones(len(windows))])
-        fits = (ridge(X[:end], windows[:end, -1], penalty) for end in (split.head - lags, len(X)))
-        candidates.append(tuple(_lagged_runs(weights, lags) for weights in fits))
+        X, last = np.column_stack([windows[:, :-1], np.ones(len(windows))]), windows[:, -1]
+        fits = [ridge(X[:end], last[:end], LAG_PENALTIES) for end in (split.head - lags, len(X))]
+        candidates += [
+            tuple(_lagged_runs(weights, lags) for weights in pair)
+            for pair in zip(*fits, strict=True)
+        ]
     return chosen(y, split, candidates)
 
 
@@ -117,12 +120,14 @@ def echo_state(y: Series, split: Split, units: int, seed: int) -> FreeRuns:
         network = (radius * W, size * into, 0.2 * bias)
         H = _states(network, y)
         X = np.column_stack([H[:-1], np.ones(len(y))])
-        for penalty in PENALTIES:
-            fits = (
-                ridge(X[split.washout : end], y[split.washout : end], penalty)
-                for end in (split.head, len(y))
-            )
-            candidates.append(tuple(_reservoir_runs(network, weights) for weights in fits))
+        fits = [
+            ridge(X[split.washout : end], y[split.washout : end], PENALTIES)
+            for end in (split.head, len(y))
+        ]
+        candidates += [
+            tuple(_reservoir_runs(network, weights, y, H) for weights in pair)
+            for pair in zip(*fits, strict=True)
+        ]
     return chosen(y, split, candidates)
 
 
@@ -135,11 +140,15 @@ def _states(network: tuple[np.ndarray, ...], y: Series) -> Float[np.ndarray, "af
     return made
 
 
-def _reservoir_runs(network: tuple[np.ndarray, ...], weights: np.ndarray) -> FreeRuns:
+def _reservoir_runs(
+    network: tuple[np.ndarray, ...], weights: np.ndarray, known: Series, path: np.ndarray
+) -> FreeRuns:
+    """Free runs of a readout; `path` are the states on the training series `known`."""
     W, into, bias = network
 
     def run(y: Series, origins: Int[np.ndarray, " runs"], steps: int) -> np.ndarray:
-        h, said = _states(network, y)[origins], np.empty((len(origins), steps))
+        states = path if y is known else _states(network, y)
+        h, said = states[origins], np.empty((len(origins), steps))
         for t in range(steps):
             said[:, t] = h @ weights[:-1] + weights[-1]
             h = np.tanh(h @ W.T + np.outer(said[:, t], into) + bias)

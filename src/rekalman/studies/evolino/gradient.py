@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from rekalman.learners.evolution.evolino import in_double
 from rekalman.networks.gru import GRU
@@ -20,9 +20,9 @@ RATE = 1e-2
 
 
 def trained_networks(
-    rows: Float[np.ndarray, "batch steps obs"],
+    rows: Float[np.ndarray, "seeds batch steps obs"],
     inputs: Float[np.ndarray, "batch steps input"] | None,
-    counted: np.ndarray,
+    counted: Bool[np.ndarray, "batch steps"],
     *,
     units: int,
     updates: int,
@@ -32,9 +32,9 @@ def trained_networks(
     """Networks with the least squared error one step ahead, one for each seed.
 
     Args:
-        rows: standardised series.
+        rows: standardised series of each seed.
         inputs: of each step, or None; then the network is given inputs alone, not the rows.
-        counted: True for steps that count, `(batch, steps)`.
+        counted: True for steps that count.
         units: of each network.
         updates: steps of Adam.
         seeds: of the first weights and of the windows.
@@ -53,7 +53,9 @@ def trained_networks(
         drive = None if inputs is None else jnp.asarray(inputs, jnp.float32)
         data = (jnp.asarray(rows, jnp.float32), drive, jnp.asarray(counted))
         train = partial(_train, updates=updates, window=window)
-        trained = eqx.filter_jit(eqx.filter_vmap(train, in_axes=(0, None, 0)))(stacked, data, keys)
+        axes = (0, (0, None, None), 0)
+        trained = eqx.filter_jit(eqx.filter_vmap(train, in_axes=axes))(stacked, data, keys)
+        trained = jax.device_get(trained)
     with jax.enable_x64(True):  # they run freely in double precision
         return [
             in_double(jax.tree.map(lambda leaf, i=i: leaf[i], trained)) for i in range(len(seeds))

@@ -72,7 +72,7 @@ def language_rows(
     counted = np.asarray(strings.valid()).copy()
     counted[:, 0] = False
     networks = trained_networks(
-        np.asarray(strings.values), np.asarray(strings.inputs), counted,
+        np.stack([np.asarray(strings.values)] * len(seeds)), np.asarray(strings.inputs), counted,
         units=setting.gru, updates=setting.updates, seeds=seeds,
     )  # fmt: skip
     made["GRU"] = [

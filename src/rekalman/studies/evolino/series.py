@@ -130,17 +130,19 @@ def errors_of(
         made["ESN"].append(task.error(echo_state(task.train, task.split, reservoir, seed)))
         made["linear"].append(task.error(autoregression(task.train, task.split)))
     options.report(len(seeds), len(seeds), f"{name}, back-propagation")
-    same = all(task is tasks[0] for task in tasks)
-    for group in [list(range(len(seeds)))] if same else [[i] for i in range(len(seeds))]:
-        rows = tasks[group[0]].train[None, :, None]
-        counted = np.ones(rows.shape[:2], bool)
-        networks = trained_networks(
-            rows, None, counted, units=gru, updates=updates, seeds=[seeds[i] for i in group],
-            window=100,
-        )  # fmt: skip
-        made["GRU"] += [
-            tasks[i].error(runs_of(network)) for i, network in zip(group, networks, strict=True)
-        ]
+    rows = np.stack([task.train[None, :, None] for task in tasks])
+    networks = trained_networks(
+        rows,
+        None,
+        np.ones(rows.shape[1:3], bool),
+        units=gru,
+        updates=updates,
+        seeds=seeds,
+        window=100,
+    )
+    made["GRU"] = [
+        task.error(runs_of(network)) for task, network in zip(tasks, networks, strict=True)
+    ]
     return made
 
 

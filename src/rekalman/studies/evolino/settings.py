@@ -8,17 +8,17 @@ from typing import Any
 from rekalman.learners.evolution.evolino import Evolino
 
 SINES = Evolino(
-    generations=80, washout=100, validation=0.25, horizon=None, penalty=1e-13, spread=0.2, scale=0.01,
+    generations=50, washout=100, validation=0.25, horizon=None, penalty=1e-13, spread=0.2, scale=0.01,
     patience=5, feedback=1e-3,
 )  # fmt: skip
 """Weights of the rows are small, so that the units are nearly linear, which sums of sines ask for."""
 LANGUAGE = Evolino(
-    generations=150, washout=0, validation=0.0, horizon=1, penalty=1e-8, spread=3.0, scale=0.3,
+    generations=100, washout=0, validation=0.0, horizon=1, penalty=1e-8, spread=3.0, scale=0.3,
     feedback=0.0, drive=1.0,
 )  # fmt: skip
 """The strings are few and exact: networks are judged on those that the readout is fitted on."""
 CHAOS = Evolino(
-    generations=40, washout=100, validation=0.25, horizon=84, penalty=1e-12, spread=0.2, scale=0.01,
+    generations=25, washout=100, validation=0.25, horizon=84, penalty=1e-12, spread=0.2, scale=0.01,
     patience=5, feedback=0.1,
 )  # fmt: skip
 
@@ -48,9 +48,9 @@ class Setting:
     bred: int = 1000
     origins: int = 100
     reservoir: tuple[int, int] = (200, 400)
-    lstm: tuple[int, int, int] = (15, 8, 25)
+    lstm: tuple[int, int, int] = (15, 8, 20)
     gru: int = 16
-    updates: int = 1500
+    updates: int = 800
     generations: int | None = None
 
     def limited(self, learner: Evolino) -> Evolino:
