@@ -18,6 +18,7 @@ from rekalman.learners.em.priors import PriorStrength
 from rekalman.learners.online.readout import ReadoutData, ReadoutFilter
 from rekalman.learners.protocol import LIKELIHOOD, POSTERIOR, Iterations, Learner, TrainResult
 from rekalman.methods.learners import LEARNERS, learner_class
+from rekalman.networks.predictors.recurrent import RecurrentPredictor
 
 ONE = np.eye(1)
 
@@ -62,6 +63,10 @@ def network(inputs=0):
     return rekalman.StochasticRNN.init(2, 1, key=jax.random.key(1), inputs=inputs)
 
 
+def predictor():
+    return RecurrentPredictor.create(rekalman.LSTM, 1, units=3, key=jax.random.key(1))
+
+
 def kernels():
     return rekalman.RBFNetwork.init(1, 1, key=jax.random.key(1), kernels=3)
 
@@ -92,6 +97,8 @@ RUNS = {
     "back-propagation": lambda: (
         rekalman.Backprop(epochs=2, batch=5), small_network(), small_frames(10)),
     "readout": lambda: (ReadoutFilter(), (1, 3), readout()),
+    "evolution": lambda: (
+        rekalman.Evolino(population=6, generations=4, trials=1), predictor(), series()),
 }  # fmt: skip
 """For each learner a small problem: the learner, where it starts, the data."""
 
@@ -134,7 +141,7 @@ def test_what_theory_lets_rise_is_marked():
         assert learner.run(start, data).history.monotone == (name in always), name
 
 
-@pytest.mark.parametrize("name", ["EM with particles", "NUTS"])
+@pytest.mark.parametrize("name", ["EM with particles", "NUTS", "evolution"])
 def test_what_draws_asks_for_a_key(name):
     learner, start, data = RUNS[name]()
     with pytest.raises(RekalError, match="give run a key"):

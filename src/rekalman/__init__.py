@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rekalman.identification import Identification, distance, identify, responses
     from rekalman.learners.driven.simulation_error import SimulationError
     from rekalman.learners.em.em import EM
+    from rekalman.learners.evolution.evolino import Evolino
     from rekalman.learners.gradient.backprop import Backprop
     from rekalman.learners.gradient.checkpoint_files import load_checkpoint
     from rekalman.learners.likelihood.likelihood import MaximumLikelihood
@@ -99,6 +100,7 @@ __all__ = [
     "Diagnostics",
     "Elman",
     "Evidence",
+    "Evolino",
     "ExtendedKalman",
     "Filtering",
     "Fit",
@@ -195,6 +197,7 @@ _NAMES = {
     "learners.likelihood.likelihood": "MaximumLikelihood",
     "learners.likelihood.nuts": "NUTS",
     "learners.driven.simulation_error": "SimulationError",
+    "learners.evolution.evolino": "Evolino",
     "fitting.loading": "load load_stream",
     "models.base": "StateSpaceModel",
     "models.continuous": "LinearContinuous",

@@ -23,6 +23,7 @@ from rekalman.methods.networks.rkn import RKN
 from rekalman.methods.networks.lstm import LSTM
 from rekalman.methods.networks.gru import GRU
 from rekalman.methods.networks.elman import Elman
+from rekalman.methods.networks.evolino import Evolino
 from rekalman.methods.adaptive import Adaptive
 from rekalman.methods.structures.local_level import LocalLevel
 from rekalman.methods.structures.local_linear_trend import LocalLinearTrend
@@ -55,6 +56,7 @@ __all__ = [
     "Drift",
     "DrivenRNN",
     "Elman",
+    "Evolino",
     "Linear",
     "LocalLevel",
     "LocalLinearTrend",

@@ -11,6 +11,7 @@ LEARNERS = {
     "SimulationError": "rekalman.learners.driven.simulation_error",
     "Backprop": "rekalman.learners.gradient.backprop",
     "Online": "rekalman.learners.online.learner",
+    "Evolino": "rekalman.learners.evolution.evolino",
 }
 """The learners of the library and the modules in which they stand."""
 

@@ -72,6 +72,12 @@ STUDIES: dict[str, Study] = {
             default_seeds=10,
         ),
         Study(
+            name="evolino",
+            summary="evolved networks on sums of sines, a^n b^n c^n and Mackey-Glass, beside ESN and GRU",
+            module="rekalman.studies.evolino",
+            default_seeds=10,
+        ),
+        Study(
             name="pendulum",
             summary="the angle of a pendulum from noisy frames: RKN, LSTM, GRU and Elman",
             module="rekalman.studies.films.pendulum",

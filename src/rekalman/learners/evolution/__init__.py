@@ -1,0 +1,1 @@
+"""Evolution of recurrent networks whose readout is a linear regression: Evolino."""

@@ -1,0 +1,1 @@
+"""Training of networks that predict their next row, which are models in innovations form."""
