@@ -23,6 +23,7 @@ from rekalman.methods.networks.rkn import RKN
 from rekalman.methods.networks.lstm import LSTM
 from rekalman.methods.networks.gru import GRU
 from rekalman.methods.networks.elman import Elman
+from rekalman.methods.reservoirs.esn import ESN
 from rekalman.methods.adaptive import Adaptive
 from rekalman.methods.structures.local_level import LocalLevel
 from rekalman.methods.structures.local_linear_trend import LocalLinearTrend
@@ -43,6 +44,7 @@ from rekalman.methods.naive.rls import RLS
 __all__ = [
     "AR",
     "EMRNN",
+    "ESN",
     "GRU",
     "LSTM",
     "RBF",
