@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Float
 
 from rekalman.data import Sequences
 from rekalman.data.scales.panel import Panel
@@ -143,11 +143,34 @@ def with_innovations(
     heads = series.heads(HELD_OUT)
     early = learn_readout(network, series, washout, penalty, heads)[0]
     errors = innovations(Innovations(early), prepared)
-    steps = np.arange(errors.shape[1])
-    late: Bool[np.ndarray, "batch steps"] = steps >= np.maximum(heads, washout)[:, None]
+    late = np.arange(errors.shape[1]) >= np.maximum(heads, washout)[:, None]
     factor = noise_factor_of(errors, late)
     final, ridge = learn_readout(network, series, washout, penalty)
-    return with_weights(final, ridge.weights, factor)
+    opening = opening_of(innovations(Innovations(final), prepared)[:, :washout], factor)
+    return with_weights(final, ridge.weights, factor, opening)
+
+
+def opening_of(
+    errors: Float[np.ndarray, "batch steps obs"], factor: Float[np.ndarray, "obs obs"]
+) -> Float[np.ndarray, " steps"]:
+    """How much larger errors are at the first steps, when a predictor does not know yet what came before.
+
+    The root mean square of the errors in units of their later deviation, over all series and over steps near
+    each other, which falls from step to step and ends at 1.
+
+    Args:
+        errors: one-step errors of the washout, NaN where nothing was observed.
+        factor: of the covariance of later errors.
+    """
+    square = np.square(errors) / np.square(factor).sum(1)
+    seen = np.isfinite(square)
+    steps = np.arange(square.shape[1])
+    by_step, counts = np.where(seen, square, 0.0).sum((0, 2)), seen.sum((0, 2))
+    found = np.ones(len(steps) + 1)
+    for t in steps:
+        near = (steps >= t - t // 3) & (steps <= t + t // 3)
+        found[t] = max(by_step[near].sum() / max(counts[near].sum(), 1), 1.0)
+    return np.sqrt(np.maximum.accumulate(found[::-1])[::-1])
 
 
 def shown_trials(found: Found) -> tuple[tuple[str, float], ...]:

@@ -118,6 +118,7 @@ def with_weights(
     network: Network,
     weights: Float[np.ndarray, "features obs"],
     noise_factor: Float[np.ndarray, "obs obs"] | None = None,
+    opening: Float[np.ndarray, " steps"] | None = None,
 ) -> Network:
     """The same predictor with a readout, and with a factor of the covariance of its innovations.
 
@@ -125,8 +126,9 @@ def with_weights(
         network: whose readout is replaced.
         weights: of the features.
         noise_factor: of the innovations; None leaves it as it is.
+        opening: how much larger these are at the first steps; None leaves it as it is.
     """
     with precision_of(network):
         dtype = network.readout.dtype
-        factor = None if noise_factor is None else placed(noise_factor, dtype)
-        return network.with_readout(placed(weights, dtype), factor)
+        given = (None if each is None else placed(each, dtype) for each in (noise_factor, opening))
+        return network.with_readout(placed(weights, dtype), *given)

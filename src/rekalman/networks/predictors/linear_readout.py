@@ -6,6 +6,10 @@ $$
 
 with features $\phi$ of the state. `last`, the row observed before, stands there only where the increment is
 what the readout learns. Since the features do not depend on $W$, it is a linear regression, in closed form.
+
+A series begins before its first row, and what came then is not known: the first predictions are worse. The
+last entry of the state counts the steps, and the deviation of the innovations is multiplied by `opening` at
+that step, which is 1 from some step on.
 """
 
 import abc
@@ -28,12 +32,29 @@ class LinearReadout(Predictor):
     Attributes:
         readout: weights of the features, `(features, obs)`.
         noise_factor: factor of the covariance of the innovations, `(obs, obs)`.
+        opening: multiplies the deviation of the innovations at the first steps; its last entry is 1, which
+            holds from there on.
         increment: whether the readout gives the change from the row before.
     """
 
     readout: eqx.AbstractVar[Float[Array, "features obs"]]
     noise_factor: eqx.AbstractVar[Float[Array, "obs obs"]]
+    opening: eqx.AbstractVar[Float[Array, " steps"]]
     increment: eqx.AbstractVar[bool]
+
+    @property
+    @abc.abstractmethod
+    def memory(self) -> int:
+        """Length of the state without the counter of the steps."""
+
+    @abc.abstractmethod
+    def step(
+        self,
+        memory: Float[Array, " memory"],
+        y: Float[Array, " obs"],
+        u: Float[Array, " input"] | None = None,
+    ) -> Float[Array, " memory"]:
+        """What `advance` does to the state without the counter."""
 
     @property
     @abc.abstractmethod
@@ -53,6 +74,21 @@ class LinearReadout(Predictor):
         """Number of observed columns."""
         return self.readout.shape[1]
 
+    @property
+    def states(self) -> int:
+        """Length of the state."""
+        return self.memory + 1
+
+    def advance(
+        self,
+        state: Float[Array, " states"],
+        y: Float[Array, " obs"],
+        u: Float[Array, " input"] | None = None,
+    ) -> Float[Array, " states"]:
+        """The state at the next step, see `Predictor.advance`."""
+        counted = jnp.minimum(state[-1:] + 1, self.opening.shape[-1] - 1)
+        return jnp.concatenate([self.step(state[:-1], y, u), counted])
+
     def start(self) -> Float[Array, " states"]:
         """Zero: all that came before was at its mean."""
         with precision_of(self):
@@ -68,24 +104,26 @@ class LinearReadout(Predictor):
         return self.anchor(state) + self.features_of(state) @ self.readout
 
     def noise(self, state: Float[Array, " states"]) -> Float[Array, "obs obs"]:
-        """The factor of the covariance of the innovations, the same at every state."""
-        return self.noise_factor
+        """The factor of the covariance of the innovations, which depends on the number of the step alone."""
+        return self.noise_factor * self.opening[state[-1].astype(int)]
 
     def with_readout(
         self: Self,
         readout: Float[Array, "features obs"],
         noise_factor: Float[Array, "obs obs"] | None = None,
+        opening: Float[Array, " steps"] | None = None,
     ) -> Self:
         """The same with trained weights.
 
         Args:
             readout: weights of the features.
             noise_factor: of the innovations; None leaves it as it is.
+            opening: how much larger they are at the first steps; None leaves it as it is.
         """
         made = eqx.tree_at(lambda each: each.readout, self, readout)
-        if noise_factor is None:
-            return made
-        return eqx.tree_at(lambda each: each.noise_factor, made, noise_factor)
+        if noise_factor is not None:
+            made = eqx.tree_at(lambda each: each.noise_factor, made, noise_factor)
+        return made if opening is None else eqx.tree_at(lambda each: each.opening, made, opening)
 
     def check_shapes(self) -> None:
         """Refuse a readout that does not fit the features, or a factor that does not fit the readout.

@@ -8,7 +8,8 @@ $$
 g(x_t) = \operatorname{last}(x_t) + R^\top [\text{monomials of } d_t; 1].
 $$
 
-The state is the buffer of the last $(k - 1) s + 1$ rows, the newest first.
+The state is the buffer of the last $(k - 1) s + 1$ rows, the newest first. Polynomials grow without bound
+where they were not learned: rows in the features are held within `bound`, so that no forecast escapes.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class NVAR(LinearReadout):
     Attributes:
         readout: weights of the features, `(features, obs)`.
         noise_factor: factor of the covariance of the innovations, `(obs, obs)`.
+        opening: how much larger their deviation is at the first steps.
+        bound: largest absolute value of an entry of a row in the features, in standardised units.
         taps: number of delayed rows among the features.
         stride: steps between them.
         order: largest order of a monomial.
@@ -46,11 +49,13 @@ class NVAR(LinearReadout):
         >>> from rekalman.networks.predictors.nvar import NVAR
         >>> made = NVAR.create(3, taps=2, order=2)
         >>> made.features, made.states
-        (28, 6)
+        (28, 7)
     """
 
     readout: Float[Array, "features obs"]
     noise_factor: Float[Array, "_ _"]
+    opening: Float[Array, " steps"]
+    bound: Float[Array, ""]
     taps: int = eqx.field(static=True, default=2)
     stride: int = eqx.field(static=True, default=1)
     order: int = eqx.field(static=True, default=2)
@@ -70,6 +75,7 @@ class NVAR(LinearReadout):
         order: int = 2,
         inputs: int = 0,
         increment: bool = True,
+        bound: float = 20.0,
     ) -> NVAR:
         """An autoregression with a readout of zeros.
 
@@ -80,6 +86,7 @@ class NVAR(LinearReadout):
             order: largest order of a monomial, at most 5.
             inputs: number of known inputs.
             increment: whether the readout gives the change from the row before.
+            bound: largest absolute value of an entry of a row in the features, in standardised units.
 
         Raises:
             RekalError: an argument is out of range, or there are more than 5,000 features.
@@ -98,6 +105,8 @@ class NVAR(LinearReadout):
             return cls(
                 readout=placed(np.zeros((features, observations)), dtype),
                 noise_factor=placed(np.eye(observations), dtype),
+                opening=placed(np.ones(1), dtype),
+                bound=placed(np.asarray(bound), dtype),
                 taps=taps,
                 stride=stride,
                 order=order,
@@ -111,7 +120,7 @@ class NVAR(LinearReadout):
         return self.observations + self.n_inputs
 
     @property
-    def states(self) -> int:
+    def memory(self) -> int:
         """Length of the buffer of delayed rows."""
         return ((self.taps - 1) * self.stride + 1) * self.row
 
@@ -129,26 +138,27 @@ class NVAR(LinearReadout):
             f"{self.order}"
         )
 
-    def advance(
+    def step(
         self,
-        state: Float[Array, " states"],
+        memory: Float[Array, " memory"],
         y: Float[Array, " obs"],
         u: Float[Array, " input"] | None = None,
-    ) -> Float[Array, " states"]:
-        """The newest row enters the buffer, the oldest leaves it, see `Predictor.advance`."""
+    ) -> Float[Array, " memory"]:
+        """The newest row enters the buffer, the oldest leaves it."""
         row = [y] if u is None else [y, u]
-        return jnp.concatenate([*row, state[: self.states - self.row]])
+        return jnp.concatenate([*row, memory[: self.memory - self.row]])
 
     def features_of(self, state: Float[Array, " states"]) -> Float[Array, " features"]:
         """The monomials of the delayed rows, and 1."""
-        delayed = state.reshape(-1, self.row)[:: self.stride].reshape(-1)
+        delayed = state[:-1].reshape(-1, self.row)[:: self.stride].reshape(-1)
+        delayed = jnp.clip(delayed, -self.bound, self.bound)
         one = jnp.ones(1, state.dtype)
         which = monomials(len(delayed), self.order)
         return jnp.concatenate([jnp.concatenate([delayed, one])[which].prod(1), one])
 
     def last_row(self, state: Float[Array, " states"]) -> Float[Array, " obs"]:
         """The newest row of the buffer."""
-        return state[: self.observations]
+        return jnp.clip(state[: self.observations], -self.bound, self.bound)
 
 
 def monomials(variables: int, order: int) -> Int[np.ndarray, "monomials order"]:

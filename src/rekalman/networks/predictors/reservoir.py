@@ -35,7 +35,7 @@ UNROLLED = 32
 class Reservoir(LinearReadout):
     """An echo state network, see the text of the module.
 
-    The state is the units' followed by the row that was given last, which the readout sees, too.
+    The state is the units', the row that was given last, which the readout sees, too, and a counter of steps.
 
     Attributes:
         recurrent: `W` times its spectral radius: the matrix, or its cyclic diagonals
@@ -45,6 +45,7 @@ class Reservoir(LinearReadout):
         leak: `a`.
         readout: weights of the features, `(features, obs)`.
         noise_factor: factor of the covariance of the innovations, `(obs, obs)`.
+        opening: how much larger their deviation is at the first steps.
         rotation: `O` of an ES2N, or None.
         offsets: of the diagonals, or None where `recurrent` is the matrix.
         squares: whether the readout sees the squares of the units, too.
@@ -66,6 +67,7 @@ class Reservoir(LinearReadout):
     leak: Float[Array, ""]
     readout: Float[Array, "features obs"]
     noise_factor: Float[Array, "_ _"]
+    opening: Float[Array, " steps"]
     rotation: Float[Array, "units units"] | None = None
     offsets: tuple[int, ...] | None = eqx.field(static=True, default=None)
     squares: bool = eqx.field(static=True, default=False)
@@ -130,6 +132,7 @@ class Reservoir(LinearReadout):
                 leak=placed(np.asarray(leak), dtype),
                 readout=placed(np.zeros((features, observations)), dtype),
                 noise_factor=placed(np.eye(observations), dtype),
+                opening=placed(np.ones(1), dtype),
                 rotation=placed(orthogonal(units, rng), dtype) if topology == "es2n" else None,
                 offsets=W.offsets,
                 squares=squares,
@@ -147,8 +150,8 @@ class Reservoir(LinearReadout):
         return self.into.shape[-1] - self.observations
 
     @property
-    def states(self) -> int:
-        """Length of the state: the units, and the row given last."""
+    def memory(self) -> int:
+        """Length of the state without the counter: the units, and the row given last."""
         return self.units + self.into.shape[-1]
 
     @property
@@ -177,14 +180,14 @@ class Reservoir(LinearReadout):
 
         return jax.lax.fori_loop(0, len(self.offsets), add, jnp.zeros_like(x))
 
-    def advance(
+    def step(
         self,
-        state: Float[Array, " states"],
+        memory: Float[Array, " memory"],
         y: Float[Array, " obs"],
         u: Float[Array, " input"] | None = None,
-    ) -> Float[Array, " states"]:
-        """One step of the units, see `Predictor.advance`."""
-        x = state[: self.units]
+    ) -> Float[Array, " memory"]:
+        """One step of the units, and the row that was given."""
+        x = memory[: self.units]
         row = y if u is None else jnp.concatenate([y, u])
         new = jnp.tanh(self.product(x) + self.into @ row + self.bias)
         old = x if self.rotation is None else self.rotation @ x
@@ -192,7 +195,7 @@ class Reservoir(LinearReadout):
 
     def features_of(self, state: Float[Array, " states"]) -> Float[Array, " features"]:
         """The units, their squares if the readout sees them, the row, and 1."""
-        x, row = state[: self.units], state[self.units :]
+        x, row = state[: self.units], state[self.units : self.memory]
         squared = [x * x] if self.squares else []
         return jnp.concatenate([x, *squared, row, jnp.ones(1, state.dtype)])
 
