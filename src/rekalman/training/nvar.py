@@ -10,8 +10,9 @@ import numpy as np
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
 from rekalman.fitting.result import Fit
+from rekalman.learners.reservoir.held_out import bound_of
 from rekalman.learners.reservoir.learned import Prepared
-from rekalman.learners.reservoir.nvar_search import Shape, bound_of, search_shape, shapes_of
+from rekalman.learners.reservoir.nvar_search import Shape, search_shape, shapes_of
 from rekalman.networks.predictors.nvar import NVAR as Predictor
 from rekalman.training.predictor import predictor_fit
 from rekalman.training.reservoir import latest, with_innovations

@@ -15,7 +15,7 @@ from rekalman.filters.innovations import Innovations
 from rekalman.fitting.progress import progress_bar
 from rekalman.fitting.result import Fit
 from rekalman.learners.protocol import Progress
-from rekalman.learners.reservoir.held_out import Part, parted
+from rekalman.learners.reservoir.held_out import Part, bound_of, parted
 from rekalman.learners.reservoir.learned import Prepared, learn_readout, with_weights
 from rekalman.learners.reservoir.search import Found, Settings, search
 from rekalman.networks.predictors.linear_readout import LinearReadout
@@ -70,6 +70,7 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
     series = Prepared.of(prepared)
     washout = washout_of(method.washout, int(series.lengths.max()))
     units = units_of(method.units, int(series.lengths.sum()))
+    bound = bound_of(series.values)
 
     def make(settings: Settings, seed: int) -> Reservoir:
         return Reservoir.create(
@@ -79,6 +80,7 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
             density=method.density,
             topology=method.topology,
             squares=method.squares,
+            bound=bound,
             seed=seed,
             **settings._asdict(),
         )

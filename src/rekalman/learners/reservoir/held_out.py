@@ -29,8 +29,15 @@ from rekalman.networks.predictors.linear_readout import LinearReadout
 
 ORIGINS = 64
 """From so many held-out steps, at most, networks run freely."""
+BEYOND = 1.5
+"""Rows of free runs are held within so many times the largest absolute value of the data."""
 LEAST_SQUARE = 1e-24
 """Mean square of an error that no score goes below, in standardised units."""
+
+
+def bound_of(values: Float[np.ndarray, "batch steps obs"]) -> float:
+    """How far a row that enters a predictor may go: half more than the largest absolute value of the data."""
+    return BEYOND * float(np.abs(values).max(initial=1.0))
 
 
 class Part(NamedTuple):

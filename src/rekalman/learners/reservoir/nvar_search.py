@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from rekalman.learners.reservoir.held_out import LEAST_SQUARE, Part
+from rekalman.learners.reservoir.held_out import LEAST_SQUARE, Part, bound_of
 from rekalman.learners.reservoir.ridge import spectrum_of
 from rekalman.learners.reservoir.search import SECONDS_PER_OPERATION, TRIED_PENALTIES
 from rekalman.networks.predictors.nvar import monomials, number_of_features
@@ -147,11 +147,6 @@ def search_shape(
     return FoundShape(trials[0][2], trials[0][1], tuple((s, score) for score, _, s in trials))
 
 
-def bound_of(values: Float[np.ndarray, "batch steps obs"]) -> float:
-    """How far a row in the features may go: half more than the largest absolute value of the data."""
-    return 1.5 * float(np.abs(values).max(initial=1.0))
-
-
 def _scores(
     part: Part, shape: Shape, increment: bool, penalties: tuple[float, ...], bound: float
 ) -> np.ndarray:
@@ -207,16 +202,16 @@ def free_run_score(
         buffer = np.concatenate([buffer, inputs], 2)
     p, nats = part.values.shape[2], []
     for k in range(part.horizon):
-        delayed = np.clip(buffer[:, :: shape.stride].reshape(len(buffer), -1), -bound, bound)
-        anchor = np.clip(buffer[:, 0, :p], -bound, bound) if increment else 0.0
+        delayed = buffer[:, :: shape.stride].reshape(len(buffer), -1)
+        anchor = buffer[:, 0, :p] if increment else 0.0
         y = anchor + features_of(delayed, shape.order) @ weights
         at = np.minimum(first + k, last)
         counts = part.mask[series, at] & (first + k <= last)[:, None]
         error = np.where(counts, y - part.values[series, at], 0.0)
         square = np.square(error).sum(0) / np.maximum(counts.sum(0), 1)
         nats.append((-0.5 * np.log(2 * math.pi * math.e * (square + LEAST_SQUARE)))[counts.any(0)])
-        row = y
+        row = np.clip(y, -bound, bound)
         if part.inputs is not None:
-            row = np.concatenate([y, part.inputs[series, np.minimum(at + 1, last)]], 1)
+            row = np.concatenate([row, part.inputs[series, np.minimum(at + 1, last)]], 1)
         buffer = np.concatenate([row[:, None], buffer[:, :-1]], 1)
     return float(np.mean(np.concatenate(nats)))

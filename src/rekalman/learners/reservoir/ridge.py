@@ -16,7 +16,7 @@ $$
 $$
 
 of several columns the least mean of its logarithm. Where the penalty is given, $W$ comes by the Cholesky
-factor of the Gram matrix.
+factor of the Gram matrix, unless the penalty would be lost in its rounding.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ PENALTIES = tuple(10.0 ** (half / 2) for half in range(-28, 3))
 """Penalties that generalised cross-validation compares, as shares of the number of rows."""
 SINGULAR_VALUES_BELOW = 700
 """Up to so many features singular values are computed, with more the eigenvalues of the Gram matrix."""
+GRAM_PRECISION = 1e-13
+"""Share of the largest variance of a feature below which a penalty is lost in the rounding of a Gram matrix."""
 FEWEST = 3
 """Rows with fewer of which nothing is regressed."""
 
@@ -160,7 +162,8 @@ def _complete(X: np.ndarray, Y: np.ndarray, penalty: float | None) -> Ridge:
     """The regression of columns whose every row counts."""
     n, p = Y.shape
     if penalty is not None:
-        W, freedom = _by_cholesky(X, Y, penalty)
+        lost = penalty < GRAM_PRECISION * float(X[:, :-1].var(0).max(initial=0.0))
+        W, freedom = (_by_singular_values if lost else _by_cholesky)(X, Y, penalty)
         return Ridge(W, penalty, np.full(p, freedom), np.full(p, np.nan))
     found = spectrum_of(X, Y, np.ones(n), X.shape[1] <= SINGULAR_VALUES_BELOW)
     best: Ridge | None = None
@@ -189,12 +192,17 @@ def _by_cholesky(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarr
     try:
         factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
-        found = spectrum_of(X, Y, np.ones(n), True)
-        least = max(penalty, 1e-28 * float(found.values.max(initial=1.0)))
-        return found.weights(least), float(found.freedom(least))
+        return _by_singular_values(X, Y, penalty)
     W = scipy.linalg.cho_solve(factor, Z.T @ (Y - level) / n, check_finite=False)
     freedom = float(Z.shape[1] + 1)
     if penalty > 0:  # trace of (G + k)^-1 G = F - k trace of (G + k)^-1, the square of the factor's inverse
         inverse = scipy.linalg.lapack.dtrtri(factor[0], lower=1)[0]
         freedom -= penalty * float(np.square(np.tril(inverse)).sum())
     return np.concatenate([W, (level - mean @ W)[None]]), freedom
+
+
+def _by_singular_values(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
+    """Weights and effective number of weights, for penalties however small."""
+    found = spectrum_of(X, Y, np.ones(len(Y)), True)
+    least = max(penalty, 1e-30 * float(found.values.max(initial=1.0)))
+    return found.weights(least), float(found.freedom(least))

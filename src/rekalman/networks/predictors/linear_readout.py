@@ -10,6 +10,9 @@ what the readout learns. Since the features do not depend on $W$, it is a linear
 A series begins before its first row, and what came then is not known: the first predictions are worse. The
 last entry of the state counts the steps, and the deviation of the innovations is multiplied by `opening` at
 that step, which is 1 from some step on.
+
+Rows enter no larger than `bound`: what a readout makes of rows far from those that it was learned from may be
+anything, and a forecast that feeds on itself must not escape.
 """
 
 import abc
@@ -24,6 +27,8 @@ from rekalman.networks.predictors.predictor import Predictor
 from rekalman.numerics.precision import precision_of
 
 Self = TypeVar("Self", bound="LinearReadout")
+LARGEST_ROW = 20.0
+"""Rows enter no larger than so many standard deviations unless another bound is given."""
 
 
 class LinearReadout(Predictor):
@@ -34,12 +39,14 @@ class LinearReadout(Predictor):
         noise_factor: factor of the covariance of the innovations, `(obs, obs)`.
         opening: multiplies the deviation of the innovations at the first steps; its last entry is 1, which
             holds from there on.
+        bound: largest absolute value of an observed row that enters, in standardised units.
         increment: whether the readout gives the change from the row before.
     """
 
     readout: eqx.AbstractVar[Float[Array, "features obs"]]
     noise_factor: eqx.AbstractVar[Float[Array, "obs obs"]]
     opening: eqx.AbstractVar[Float[Array, " steps"]]
+    bound: eqx.AbstractVar[Float[Array, ""]]
     increment: eqx.AbstractVar[bool]
 
     @property
@@ -87,7 +94,8 @@ class LinearReadout(Predictor):
     ) -> Float[Array, " states"]:
         """The state at the next step, see `Predictor.advance`."""
         counted = jnp.minimum(state[-1:] + 1, self.opening.shape[-1] - 1)
-        return jnp.concatenate([self.step(state[:-1], y, u), counted])
+        held = jnp.clip(y, -self.bound, self.bound)
+        return jnp.concatenate([self.step(state[:-1], held, u), counted])
 
     def start(self) -> Float[Array, " states"]:
         """Zero: all that came before was at its mean."""

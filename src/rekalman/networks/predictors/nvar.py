@@ -8,8 +8,7 @@ $$
 g(x_t) = \operatorname{last}(x_t) + R^\top [\text{monomials of } d_t; 1].
 $$
 
-The state is the buffer of the last $(k - 1) s + 1$ rows, the newest first. Polynomials grow without bound
-where they were not learned: rows in the features are held within `bound`, so that no forecast escapes.
+The state is the buffer of the last $(k - 1) s + 1$ rows, the newest first.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from jaxtyping import Array, Float, Int
 
 from rekalman.foundation.arguments import whole
 from rekalman.foundation.errors import RekalError
-from rekalman.networks.predictors.linear_readout import LinearReadout
+from rekalman.networks.predictors.linear_readout import LARGEST_ROW, LinearReadout
 from rekalman.numerics.placing import placed
 from rekalman.numerics.precision import modelling_dtype, modelling_precision
 
@@ -38,7 +37,7 @@ class NVAR(LinearReadout):
         readout: weights of the features, `(features, obs)`.
         noise_factor: factor of the covariance of the innovations, `(obs, obs)`.
         opening: how much larger their deviation is at the first steps.
-        bound: largest absolute value of an entry of a row in the features, in standardised units.
+        bound: largest absolute value of an observed row that enters, in standardised units.
         taps: number of delayed rows among the features.
         stride: steps between them.
         order: largest order of a monomial.
@@ -75,7 +74,7 @@ class NVAR(LinearReadout):
         order: int = 2,
         inputs: int = 0,
         increment: bool = True,
-        bound: float = 20.0,
+        bound: float = LARGEST_ROW,
     ) -> NVAR:
         """An autoregression with a readout of zeros.
 
@@ -86,7 +85,7 @@ class NVAR(LinearReadout):
             order: largest order of a monomial, at most 5.
             inputs: number of known inputs.
             increment: whether the readout gives the change from the row before.
-            bound: largest absolute value of an entry of a row in the features, in standardised units.
+            bound: largest absolute value of an observed row that enters, in standardised units.
 
         Raises:
             RekalError: an argument is out of range, or there are more than 5,000 features.
@@ -151,14 +150,13 @@ class NVAR(LinearReadout):
     def features_of(self, state: Float[Array, " states"]) -> Float[Array, " features"]:
         """The monomials of the delayed rows, and 1."""
         delayed = state[:-1].reshape(-1, self.row)[:: self.stride].reshape(-1)
-        delayed = jnp.clip(delayed, -self.bound, self.bound)
         one = jnp.ones(1, state.dtype)
         which = monomials(len(delayed), self.order)
         return jnp.concatenate([jnp.concatenate([delayed, one])[which].prod(1), one])
 
     def last_row(self, state: Float[Array, " states"]) -> Float[Array, " obs"]:
         """The newest row of the buffer."""
-        return jnp.clip(state[: self.observations], -self.bound, self.bound)
+        return state[: self.observations]
 
 
 def monomials(variables: int, order: int) -> Int[np.ndarray, "monomials order"]:

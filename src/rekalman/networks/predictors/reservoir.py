@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from rekalman.foundation.arguments import real, whole
 from rekalman.foundation.errors import RekalError
-from rekalman.networks.predictors.linear_readout import LinearReadout
+from rekalman.networks.predictors.linear_readout import LARGEST_ROW, LinearReadout
 from rekalman.networks.predictors.reservoir_weights import orthogonal, recurrence
 from rekalman.numerics.placing import placed
 from rekalman.numerics.precision import modelling_dtype, modelling_precision
@@ -46,6 +46,7 @@ class Reservoir(LinearReadout):
         readout: weights of the features, `(features, obs)`.
         noise_factor: factor of the covariance of the innovations, `(obs, obs)`.
         opening: how much larger their deviation is at the first steps.
+        bound: largest absolute value of an observed row that enters.
         rotation: `O` of an ES2N, or None.
         offsets: of the diagonals, or None where `recurrent` is the matrix.
         squares: whether the readout sees the squares of the units, too.
@@ -68,6 +69,7 @@ class Reservoir(LinearReadout):
     readout: Float[Array, "features obs"]
     noise_factor: Float[Array, "_ _"]
     opening: Float[Array, " steps"]
+    bound: Float[Array, ""]
     rotation: Float[Array, "units units"] | None = None
     offsets: tuple[int, ...] | None = eqx.field(static=True, default=None)
     squares: bool = eqx.field(static=True, default=False)
@@ -92,6 +94,7 @@ class Reservoir(LinearReadout):
         topology: str = "random",
         squares: bool = False,
         increment: bool = False,
+        bound: float = LARGEST_ROW,
         seed: int = 0,
     ) -> Reservoir:
         """A network with random weights, and a readout of zeros.
@@ -109,6 +112,7 @@ class Reservoir(LinearReadout):
             topology: "random", "cycle" or "es2n".
             squares: whether the readout sees the squares of the units, too.
             increment: whether the readout gives the change from the row before.
+            bound: largest absolute value of an observed row that enters, in standardised units.
             seed: of the weights.
 
         Raises:
@@ -133,6 +137,7 @@ class Reservoir(LinearReadout):
                 readout=placed(np.zeros((features, observations)), dtype),
                 noise_factor=placed(np.eye(observations), dtype),
                 opening=placed(np.ones(1), dtype),
+                bound=placed(np.asarray(bound), dtype),
                 rotation=placed(orthogonal(units, rng), dtype) if topology == "es2n" else None,
                 offsets=W.offsets,
                 squares=squares,
