@@ -1,4 +1,4 @@
-r"""Simulated series on which reservoirs are compared: Mackey-Glass, Lorenz, NARMA and superimposed oscillators.
+r"""Simulated series on which reservoirs are compared: Mackey-Glass, Lorenz, NARMA, superimposed oscillators.
 
 Each draws from the generator that it is given, several series at once.
 """
@@ -86,7 +86,7 @@ def lorenz(
     for name, value in (("steps", steps), ("series", series), ("substeps", substeps)):
         whole(name, value)
     h = real("interval", interval, above=0) / substeps
-    state, out = rng.normal(size=(series, 3)) + [0.0, 0.0, 25.0], []
+    state, out = rng.normal(size=(series, 3)) + np.array([0.0, 0.0, 25.0]), []
     first = round(50 / interval)
     for t in range((first + steps) * substeps):
         a = lorenz_rate(state)

@@ -111,7 +111,7 @@ def run_freely(
     steps: int,
     inputs: Float[Array, "steps input"] | None = None,
 ) -> Float[Array, "steps obs"]:
-    """What a predictor says of the step of a state and of those after it, each prediction entering as its row.
+    """What a predictor says of the step of a state and of those after it; each prediction enters as its row.
 
     Args:
         predictor: trained.

@@ -30,12 +30,12 @@ from jaxtyping import Bool, Float
 from rekalman.foundation.errors import RekalError
 from rekalman.numerics.placing import namespace
 
-PENALTIES = tuple(10.0 ** (half / 2) for half in range(-28, 3))
+PENALTIES = tuple(10.0 ** (half / 2) for half in range(-40, 3))
 """Penalties that generalised cross-validation compares, as shares of the number of rows."""
 SINGULAR_VALUES_BELOW = 700
 """Up to so many features singular values are computed, with more the eigenvalues of the Gram matrix."""
 GRAM_PRECISION = 1e-13
-"""Share of the largest variance of a feature below which a penalty is lost in the rounding of a Gram matrix."""
+"""Share of the largest variance of a feature below which a penalty is lost in rounding the Gram matrix."""
 FEWEST = 3
 """Rows with fewer of which nothing is regressed."""
 
@@ -77,7 +77,7 @@ class Ridge(NamedTuple):
         weights: of the features, the constant last.
         penalty: as a share of the number of rows.
         freedom: effective number of weights of each column.
-        criterion: generalised cross-validation of each column, a mean square; NaN where the penalty was given.
+        criterion: generalised cross-validation of each column; NaN where the penalty was given.
     """
 
     weights: Float[np.ndarray, "features obs"]
@@ -195,9 +195,11 @@ def _by_cholesky(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarr
         return _by_singular_values(X, Y, penalty)
     W = scipy.linalg.cho_solve(factor, Z.T @ (Y - level) / n, check_finite=False)
     freedom = float(Z.shape[1] + 1)
-    if penalty > 0:  # trace of (G + k)^-1 G = F - k trace of (G + k)^-1, the square of the factor's inverse
-        inverse = scipy.linalg.lapack.dtrtri(factor[0], lower=1)[0]
-        freedom -= penalty * float(np.square(np.tril(inverse)).sum())
+    if (
+        penalty > 0
+    ):  # trace of (G + k)^-1 G = F - k trace of (G + k)^-1, the square of the factor's inverse
+        inverse = scipy.linalg.solve_triangular(np.tril(factor[0]), np.eye(len(gram)), lower=True)
+        freedom -= penalty * float(np.square(inverse).sum())
     return np.concatenate([W, (level - mean @ W)[None]]), freedom
 
 

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import qmc
 
 from rekalman.foundation.arguments import real, whole
 from rekalman.learners.reservoir.harvest import stacked
@@ -90,7 +89,7 @@ def points_of(count: int, seed: int, fixed: dict[str, float]) -> list[Settings]:
         {0.3}
     """
     usual = [Settings(0.9, 1.0, 0.5, 0.2), Settings(0.95, 1.0, 0.05, 0.1)]
-    unit = qmc.Halton(4, seed=seed).random(max(count - len(usual), 0))
+    unit = halton(max(count - len(usual), 0), 4, seed)
     drawn = [
         Settings(
             spectral_radius=0.1 + 1.2 * a,
@@ -101,6 +100,23 @@ def points_of(count: int, seed: int, fixed: dict[str, float]) -> list[Settings]:
         for a, b, c, d in unit.tolist()
     ]
     return [each._replace(**fixed) for each in [*usual, *drawn][:count]]
+
+
+def halton(count: int, dimensions: int, seed: int) -> Float[np.ndarray, "count dimensions"]:
+    """Points of a Halton sequence in the unit cube, shifted by a random vector (Cranley and Patterson 1976).
+
+    Args:
+        count: how many.
+        dimensions: at most six.
+        seed: of the shift.
+    """
+    points = np.zeros((count, dimensions))
+    for k, base in zip(range(dimensions), (2, 3, 5, 7, 11, 13), strict=False):
+        rest, share = np.arange(1, count + 1), 1.0 / base
+        while rest.any():
+            points[:, k] += share * (rest % base)
+            rest, share = rest // base, share / base
+    return (points + np.random.default_rng(seed).random(dimensions)) % 1.0
 
 
 def affordable_points(budget: float, rows: int, units: int, obs: int, horizon: int) -> int:

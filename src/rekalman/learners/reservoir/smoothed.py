@@ -4,7 +4,8 @@ Regression on noisy rows is biased towards zero, since the noise of the features
 variables). Here the rows are taken to be the state of a system behind noise,
 
 $$
-x_{t+1} = f(x_t) + w_t, \quad y_t = x_t + v_t, \qquad w_t \sim \mathcal{N}(0, Q), \quad v_t \sim \mathcal{N}(0, R),
+x_{t+1} = f(x_t) + w_t, \quad y_t = x_t + v_t, \qquad
+w_t \sim \mathcal{N}(0, Q), \quad v_t \sim \mathcal{N}(0, R),
 $$
 
 with a polynomial $f$ (`nvar.py`, one tap). An extended Kalman filter and Rauch-Tung-Striebel smoother gives

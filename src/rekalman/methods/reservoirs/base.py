@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rekalman.foundation.errors import RekalError
 from rekalman.methods.base import Method
@@ -63,7 +63,8 @@ class ReadoutMethod(Method):
         """What a report says of a fit of this method."""
         from rekalman.methods.description import Description
 
-        predictor = fit.algorithm.predictor
+        filtering: Any = fit.algorithm
+        predictor = filtering.predictor
         chosen = dict(fit.history.criteria)
         return Description(
             f"a predictor with a trained readout ({fit.kind})",

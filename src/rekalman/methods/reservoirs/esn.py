@@ -34,7 +34,9 @@ class ESN(ReadoutMethod):
         (1, 5, 1)
     """
 
-    summary: ClassVar[str] = "nonlinear dynamics learned in closed form: random units, a trained readout"
+    summary: ClassVar[str] = (
+        "nonlinear dynamics learned in closed form: random units, a trained readout"
+    )
 
     units: int | None = option(
         None, help="Number of units.", by_default="a quarter of the samples, from 20 to 300"
@@ -100,7 +102,8 @@ class ESN(ReadoutMethod):
     @classmethod
     def arguments(cls, fit: Fit) -> tuple[str, ...]:
         """The options that a fit shows, as arguments."""
-        return (f"units={fit.algorithm.predictor.units}",)
+        filtering: Any = fit.algorithm
+        return (f"units={filtering.predictor.units}",)
 
     def check(self, data: Sequences) -> None:
         """Refuse data that the method cannot learn from, or that are too short for the washout.

@@ -34,13 +34,17 @@ class NVAR(ReadoutMethod):
         (1, 5, 1)
     """
 
-    summary: ClassVar[str] = "nonlinear dynamics learned in closed form: polynomials of delayed rows"
+    summary: ClassVar[str] = (
+        "nonlinear dynamics learned in closed form: polynomials of delayed rows"
+    )
 
     taps: int | None = option(
         None, help="Number of delayed rows.", by_default="the one that predicts held-out data best"
     )
     stride: int | None = option(
-        None, help="Steps between delayed rows.", by_default="the one that predicts held-out data best"
+        None,
+        help="Steps between delayed rows.",
+        by_default="the one that predicts held-out data best",
     )
     order: int | None = option(
         None,
@@ -78,8 +82,8 @@ class NVAR(ReadoutMethod):
     @classmethod
     def arguments(cls, fit: Fit) -> tuple[str, ...]:
         """The options that a fit shows, as arguments."""
-        predictor: Any = fit.algorithm.predictor
-        return tuple(f"{name}={getattr(predictor, name)}" for name in FORM)
+        filtering: Any = fit.algorithm
+        return tuple(f"{name}={getattr(filtering.predictor, name)}" for name in FORM)
 
     def check(self, data: Sequences) -> None:
         """Refuse data that the method cannot learn from, or that are too short for the delays.

@@ -141,7 +141,9 @@ class LinearReadout(Predictor):
         """
         shape = self.readout.shape
         if len(shape) != 2 or shape[0] != self.features:
-            raise RekalError(f"a readout of {self.features} features is wanted, not of shape {shape}")
+            raise RekalError(
+                f"a readout of {self.features} features is wanted, not of shape {shape}"
+            )
         square = (self.observations, self.observations)
         if self.noise_factor.shape != square:
             raise RekalError(

@@ -41,7 +41,7 @@ class NVAR(LinearReadout):
         taps: number of delayed rows among the features.
         stride: steps between them.
         order: largest order of a monomial.
-        n_inputs: number of known inputs.
+        driven_by: number of known inputs.
         increment: whether the readout gives the change from the row before.
 
     Examples:
@@ -58,7 +58,7 @@ class NVAR(LinearReadout):
     taps: int = eqx.field(static=True, default=2)
     stride: int = eqx.field(static=True, default=1)
     order: int = eqx.field(static=True, default=2)
-    n_inputs: int = eqx.field(static=True, default=0)
+    driven_by: int = eqx.field(static=True, default=0)
     increment: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
@@ -109,9 +109,14 @@ class NVAR(LinearReadout):
                 taps=taps,
                 stride=stride,
                 order=order,
-                n_inputs=inputs,
+                driven_by=inputs,
                 increment=increment,
             )
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of known inputs."""
+        return self.driven_by
 
     @property
     def row(self) -> int:

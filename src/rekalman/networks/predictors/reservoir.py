@@ -176,7 +176,8 @@ class Reservoir(LinearReadout):
         if len(self.offsets) <= UNROLLED:
             rolled = (jnp.roll(x, -offset) for offset in self.offsets)
             return sum(
-                (d * each for d, each in zip(self.recurrent, rolled, strict=True)), jnp.zeros_like(x)
+                (d * each for d, each in zip(self.recurrent, rolled, strict=True)),
+                jnp.zeros_like(x),
             )
         twice, first = jnp.concatenate([x, x]), jnp.asarray(self.offsets)
 
@@ -209,7 +210,9 @@ class Reservoir(LinearReadout):
         return state[self.units : self.units + self.observations]
 
 
-def check_scales(spectral_radius: float, leak: float, input_scale: float, bias_scale: float) -> None:
+def check_scales(
+    spectral_radius: float, leak: float, input_scale: float, bias_scale: float
+) -> None:
     """Refuse settings of a reservoir that are out of range.
 
     Raises:

@@ -2,7 +2,7 @@ r"""Superimposed oscillators: eight sines, 400 steps to learn from, 300 free ste
 
 Without noise a linear recursion of order 16 holds exactly, so that the linear row is the one to look at. With
 noise of deviation 0.1 the floor (the oracle column) is the regression on sines of the true frequencies. The
-series is scaled to a standard deviation of 1, or of one half: the latter has the floor of .045 that is quoted.
+series is scaled to a deviation of 1, or of one half, which has about the floor of .045 that is quoted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def oscillator_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
     rows = [
         figure("oscillators, k = 8: nvar of 60 taps, order 1, a linear autoregression", "nrmse",
                clean["nvar"], published=1.4e-4, source=f"{MEASURED}: autoregression of order 17"),
-        figure("oscillators, k = 8: esn of 100 units near its linear range", "nrmse", clean["esn"],
+        figure("oscillators, k = 8: ES2N of 100 units near its linear range", "nrmse", clean["esn"],
                published=0.05, source="ES2N of 100 units, mean of 10,000 draws (studies of its authors)"),
     ]  # fmt: skip
     for scale in SCALES:
@@ -55,7 +55,7 @@ def oscillator_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
                    published=0.153, source=f"{MEASURED}: autoregression of 200 lags by ridge"),
             figure(f"{name}: nvar of 150 taps, order 1 (ridge autoregression)", "nrmse", take("nvar"),
                    oracle=floor),
-            figure(f"{name}: esn of 100 units", "nrmse", take("esn"), oracle=floor),
+            figure(f"{name}: cycle reservoir of 200 units", "nrmse", take("esn"), oracle=floor),
         ]  # fmt: skip
         if "em" in found[0]:
             rows.append(
@@ -73,7 +73,8 @@ def small_network(seed: int) -> Reservoir:
         spectral_radius=0.95,
         input_scale=1e-3,
         bias_scale=0.0,
-        topology="random",
+        topology="es2n",
+        leak=0.1,
         seed=seed,
     )
 
@@ -102,7 +103,15 @@ def noisy(wave: np.ndarray, seed: int, quick: bool) -> dict[str, float]:
         "likelihood": nrmse(harmonic(seen, likeliest_frequencies(seen)), wave),
         "nvar": after(NVAR.create(1, taps=150, order=1, increment=False), wave, seen, 3e-3),
         "esn": after(
-            Reservoir.create(1, units=100, input_scale=0.02, bias_scale=0.0, seed=seed),
+            Reservoir.create(
+                1,
+                units=200,
+                topology="cycle",
+                spectral_radius=0.98,
+                input_scale=1e-3,
+                bias_scale=0.0,
+                seed=seed,
+            ),
             wave,
             seen,
             1e-7,
@@ -122,7 +131,7 @@ def sines(frequencies: np.ndarray, steps: int) -> np.ndarray:
 
 
 def harmonic(seen: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-    """What follows by regression on sines: the forecast of the linear Gaussian model without process noise."""
+    """What follows by regression on sines: the forecast of a linear Gaussian model without process noise."""
     D = sines(frequencies, LEARNED + AHEAD)
     return D[LEARNED:] @ np.linalg.lstsq(D[:LEARNED], seen, rcond=None)[0]
 
@@ -146,5 +155,3 @@ def likeliest_frequencies(seen: np.ndarray) -> np.ndarray:
         return seen - D @ np.linalg.lstsq(D, seen, rcond=None)[0]
 
     return least_squares(left, angles, method="lm").x
-
-
