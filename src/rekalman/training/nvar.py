@@ -13,9 +13,9 @@ from rekalman.fitting.result import Fit
 from rekalman.learners.reservoir.held_out import bound_of
 from rekalman.learners.reservoir.learned import Prepared
 from rekalman.learners.reservoir.nvar_search import Shape, search_shape, shapes_of
-from rekalman.networks.predictors.nvar import NVAR as Predictor
+from rekalman.networks.predictors.nvar import NVAR as Autoregression
 from rekalman.training.predictor import predictor_fit
-from rekalman.training.reservoir import latest, with_innovations
+from rekalman.training.reservoir import drawing, latest, with_innovations
 
 if TYPE_CHECKING:
     from rekalman.methods.request import TrainingRequest
@@ -42,12 +42,12 @@ def train_nvar(method: NVAR, request: TrainingRequest, standardiser: Standardise
     increment = alike(series) if method.increment is None else method.increment
     width = data.observations + data.n_inputs
     rows, longest = int(series.lengths.sum()), int(series.lengths.max())
-    shapes = shapes_of(rows, longest, width, method.budget, method.given)
+    shapes = shapes_of(rows, longest, width, method.search_seconds, method.given)
     washout = max(each.reach for each in shapes)
     part = latest(series, washout, method.horizon)
     found = search_shape(part, shapes, increment=increment, penalty=method.penalty)
     shape = found.shape
-    predictor = Predictor.create(
+    predictor = Autoregression.create(
         data.observations,
         inputs=data.n_inputs,
         increment=increment,
@@ -60,6 +60,7 @@ def train_nvar(method: NVAR, request: TrainingRequest, standardiser: Standardise
         standardiser,
         method.title(),
         since=since,
+        filtering=drawing,
         trials=tuple((shown(each), score) for each, score in found.trials[:5]),
         criteria=(
             *((name, float(value)) for name, value in shape._asdict().items()),

@@ -19,6 +19,7 @@ from rekalman.learners.reservoir.held_out import Part, bound_of, parted
 from rekalman.learners.reservoir.learned import Prepared, learn_readout, with_weights
 from rekalman.learners.reservoir.search import Found, Settings, search
 from rekalman.networks.predictors.linear_readout import LinearReadout
+from rekalman.networks.predictors.predictor import Predictor
 from rekalman.networks.predictors.reservoir import Reservoir
 from rekalman.training.predictor import innovations, noise_factor_of, predictor_fit
 
@@ -31,6 +32,8 @@ HELD_OUT = 0.2
 MOST_WASHOUT, WASHOUT_SHARE = 100, 10
 """The washout is a tenth of the longest series, at most 100 steps."""
 MOST_UNITS, FEWEST_UNITS, ROWS_PER_UNIT = 300, 20, 4
+DRAWS = 100
+"""Series that a forecast follows."""
 SEARCHED_STEPS, SEARCHED_SERIES = 4000, 20
 """A search looks at the last steps of the first series only; the readout is learned from all."""
 
@@ -91,7 +94,7 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
             latest(series, washout, method.horizon),
             fixed=method.fixed,
             penalty=method.penalty,
-            budget=method.budget,
+            budget=method.search_seconds,
             seed=request.seed,
             report=lambda done, total: bar and bar("networks", Progress(done, total, 0.0)),
         )
@@ -103,6 +106,7 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
         standardiser,
         method.title(),
         since=since,
+        filtering=drawing,
         trials=shown_trials(found),
         criteria=(
             ("units", float(units)),
@@ -112,6 +116,11 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
             ("networks", float(found.networks)),
         ),
     )
+
+
+def drawing(predictor: Predictor) -> Innovations:
+    """The filter of a predictor, whose forecasts are drawn."""
+    return Innovations(predictor, draws=DRAWS)
 
 
 def latest(series: Prepared, washout: int, horizon: int) -> Part:
@@ -154,7 +163,7 @@ def with_innovations(
 
 def opening_of(
     errors: Float[np.ndarray, "batch steps obs"], factor: Float[np.ndarray, "obs obs"]
-) -> Float[np.ndarray, " steps"]:
+) -> Float[np.ndarray, " opening"]:
     """How much larger errors are at the first steps, when a predictor does not know yet what came before.
 
     The root mean square of the errors in units of their later deviation, over all series and over steps near

@@ -29,7 +29,7 @@ class ESN(ReadoutMethod):
     Examples:
         >>> import rekalman
         >>> sunspots = rekalman.load_example("sunspots")
-        >>> fit = rekalman.fit(sunspots, "esn", units=30, budget=0.1, progress=False)
+        >>> fit = rekalman.fit(sunspots, "esn", units=30, search_seconds=0.1, progress=False)
         >>> fit.forecast(sunspots, 5).mean.shape
         (1, 5, 1)
     """
@@ -89,7 +89,7 @@ class ESN(ReadoutMethod):
     horizon: int = option(
         10, help="Steps ahead over which held-out data are scored in the search.", at_most=1000
     )
-    budget: int | float = option(
+    search_seconds: int | float = option(
         10.0, help="CPU seconds for the search, compiled already.", above=0
     )
 

@@ -66,7 +66,7 @@ class NVAR(ReadoutMethod):
     horizon: int = option(
         10, help="Steps ahead over which held-out data are scored in the search.", at_most=1000
     )
-    budget: int | float = option(10.0, help="CPU seconds for the search.", above=0)
+    search_seconds: int | float = option(10.0, help="CPU seconds for the search.", above=0)
 
     @property
     def given(self) -> dict[str, int]:
