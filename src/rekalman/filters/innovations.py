@@ -22,10 +22,11 @@ negative. A step through time is $m \leftarrow f(m, y)$ and $L \leftarrow [F_x\ 
 of $f$ there, as in an extended Kalman filter. A forecast is that with nothing observed. $L$ would gain a
 column for each missing entry; it keeps the `rank` directions of the largest variance.
 
-Over many steps of nonlinear dynamics a linearisation may be far off: its variance grows without end where that
-of the system is bounded. With `draws` a forecast follows so many series that are drawn, in antithetic pairs,
+Over many steps of nonlinear dynamics a linearisation may be far off: its variance grows without end where
+that of the system is bounded. With `draws` a forecast follows so many series that are drawn, in antithetic pairs,
 and its moments are those of the mixture of the laws with the means $g(x^i)$ and the covariances $S(x^i)$. The
-random numbers are the same for all forecasts.
+random numbers are the same for all forecasts, and orthogonal over the draws, as far as there are enough of
+them: then the moments of a linear predictor are exact.
 """
 
 from __future__ import annotations
@@ -237,8 +238,9 @@ class Innovations(Filter):
         mirrored = lambda z: jnp.concatenate([z, -z])  # noqa: E731
         first, later = jax.random.split(jax.random.key(0))
         columns = belief.factor.shape[1]
-        z = mirrored(jax.random.normal(first, (half, columns), belief.factor.dtype))
-        noise = jax.random.normal(later, (steps, half, p), belief.factor.dtype)
+        z = mirrored(orthogonal_draws(first, half, columns, belief.factor.dtype))
+        noise = orthogonal_draws(later, half, steps * p, belief.factor.dtype)
+        noise = noise.reshape(half, steps, p).swapaxes(0, 1)
         joint = jnp.concatenate([belief.state, belief.row]) + z @ belief.factor.T
 
         def step(joint: Array, row: PyTree) -> tuple[Array, tuple[Array, Array]]:
@@ -327,6 +329,22 @@ def complete(mask: Any, lengths: Any = None) -> bool:
         return bool(seen.all())
     real = np.arange(seen.shape[-2]) < np.asarray(lengths)[..., None]
     return bool((seen == real[..., None]).all())
+
+
+def orthogonal_draws(
+    key: PRNGKeyArray, draws: int, count: int, dtype: Any
+) -> Float[Array, "draws count"]:
+    """Normal numbers, each group of `draws` columns made orthogonal, with a mean square of one.
+
+    Args:
+        key: randomness.
+        draws: number of rows.
+        count: number of columns.
+        dtype: of the numbers.
+    """
+    groups = -(-count // draws)
+    Q = jnp.linalg.qr(jax.random.normal(key, (groups, draws, draws), dtype))[0]
+    return jnp.sqrt(draws) * Q.swapaxes(0, 1).reshape(draws, -1)[:, :count]
 
 
 def largest(columns: Float[Array, "states more"], rank: int) -> Float[Array, "states rank"]:

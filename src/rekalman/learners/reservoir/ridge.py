@@ -76,7 +76,7 @@ class Ridge(NamedTuple):
     Attributes:
         weights: of the features, the constant last.
         penalty: as a share of the number of rows.
-        freedom: effective number of weights of each column.
+        freedom: effective number of weights of each column; NaN where the penalty was given.
         criterion: generalised cross-validation of each column; NaN where the penalty was given.
     """
 
@@ -162,7 +162,9 @@ def _complete(X: np.ndarray, Y: np.ndarray, penalty: float | None) -> Ridge:
     """The regression of columns whose every row counts."""
     n, p = Y.shape
     if penalty is not None:
-        lost = penalty < GRAM_PRECISION * float(X[:, :-1].var(0).max(initial=0.0))
+        lost = penalty < 1e-10 and penalty < GRAM_PRECISION * float(
+            X[:, :-1].var(0).max(initial=0.0)
+        )
         W, freedom = (_by_singular_values if lost else _by_cholesky)(X, Y, penalty)
         return Ridge(W, penalty, np.full(p, freedom), np.full(p, np.nan))
     found = spectrum_of(X, Y, np.ones(n), X.shape[1] <= SINGULAR_VALUES_BELOW)
@@ -183,28 +185,22 @@ def _logarithm(criterion: np.ndarray) -> float:
 
 
 def _by_cholesky(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
-    """Weights and effective number of weights; by singular values where the Gram matrix is singular."""
-    n = len(Y)
+    """Weights, and no number of weights; by singular values where the Gram matrix is singular."""
     mean, level = X[:, :-1].mean(0), Y.mean(0)
     Z = X[:, :-1] - mean
-    gram = Z.T @ Z / n
+    # A symmetric product is half the work of a general one; the transpose is in the order of Fortran.
+    gram = scipy.linalg.blas.dsyrk(1.0 / len(Y), Z.T, lower=1)
     gram[np.diag_indices_from(gram)] += penalty
     try:
         factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return _by_singular_values(X, Y, penalty)
-    W = scipy.linalg.cho_solve(factor, Z.T @ (Y - level) / n, check_finite=False)
-    freedom = float(Z.shape[1] + 1)
-    if (
-        penalty > 0
-    ):  # trace of (G + k)^-1 G = F - k trace of (G + k)^-1, the square of the factor's inverse
-        inverse = scipy.linalg.solve_triangular(np.tril(factor[0]), np.eye(len(gram)), lower=True)
-        freedom -= penalty * float(np.square(inverse).sum())
-    return np.concatenate([W, (level - mean @ W)[None]]), freedom
+    W = scipy.linalg.cho_solve(factor, Z.T @ (Y - level) / len(Y), check_finite=False)
+    return np.concatenate([W, (level - mean @ W)[None]]), float("nan")
 
 
 def _by_singular_values(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
-    """Weights and effective number of weights, for penalties however small."""
+    """Weights, and no number of weights, for penalties however small."""
     found = spectrum_of(X, Y, np.ones(len(Y)), True)
     least = max(penalty, 1e-30 * float(found.values.max(initial=1.0)))
-    return found.weights(least), float(found.freedom(least))
+    return found.weights(least), float("nan")

@@ -14,10 +14,11 @@ of a size, so that one compiled function serves them all; a cycle is the one off
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.sparse import csr_matrix, issparse
 from scipy.sparse.linalg import ArpackNoConvergence, eigs
 
 from rekalman.foundation.errors import RekalError
@@ -32,7 +33,7 @@ DENSE_BELOW = 129
 """Matrices of fewer units are stored in full: their product takes less time than ten diagonals."""
 DENSE_FROM = 0.5
 """From this density on a matrix is stored in full."""
-FULL_SPECTRUM = 500
+FULL_SPECTRUM = 250
 """Up to so many units all eigenvalues are computed, which is exact for any matrix."""
 
 
@@ -46,6 +47,17 @@ class Recurrence(NamedTuple):
 
     weights: Float[np.ndarray, "rows units"]
     offsets: tuple[int, ...] | None
+
+    @property
+    def sparse(self) -> Any:
+        """The matrix as SciPy's products take it: in full where it is small or stored so."""
+        if self.offsets is None or self.weights.shape[1] <= FULL_SPECTRUM:
+            return self.matrix
+        units = self.weights.shape[1]
+        columns = (np.arange(units) + np.array(self.offsets)[:, None]) % units
+        rows = np.broadcast_to(np.arange(units), columns.shape)
+        placed = self.weights.ravel(), (rows.ravel(), columns.ravel())
+        return csr_matrix(placed, shape=(units, units))
 
     @property
     def matrix(self) -> Float[np.ndarray, "units units"]:
@@ -95,7 +107,7 @@ def recurrence(
     count = max(1, round(share * units))
     offsets = _offsets(units, count)
     made = Recurrence(rng.uniform(-1.0, 1.0, (count, units)), offsets)
-    made = made._replace(weights=made.weights / spectral_radius(made.matrix))
+    made = made._replace(weights=made.weights / spectral_radius(made.sparse))
     if units < DENSE_BELOW or share >= DENSE_FROM:
         return Recurrence(made.matrix, None)
     return made
@@ -116,12 +128,12 @@ def orthogonal(units: int, rng: np.random.Generator) -> Float[np.ndarray, "units
     return Q * np.sign(np.diagonal(R))
 
 
-def spectral_radius(W: Float[np.ndarray, "units units"]) -> float:
+def spectral_radius(W: Any) -> float:
     """The largest absolute value of an eigenvalue.
 
     Args:
-        W: a square matrix; above 500 units by the Arnoldi iteration to machine precision, which falls back to
-            all eigenvalues where it does not converge.
+        W: a square matrix, of NumPy or sparse; above 250 units by the Arnoldi iteration, which falls
+            back to all eigenvalues where it does not converge.
 
     Examples:
         >>> import numpy as np
@@ -129,14 +141,14 @@ def spectral_radius(W: Float[np.ndarray, "units units"]) -> float:
         >>> spectral_radius(np.array([[0.0, 2.0], [-2.0, 0.0]]))
         2.0
     """
-    if len(W) > FULL_SPECTRUM:
-        from scipy.sparse import csr_matrix
-
-        sparse = csr_matrix(W) if np.count_nonzero(W) < 0.3 * W.size else W
-        start = np.random.default_rng(0).normal(size=len(W))
+    if W.shape[0] > FULL_SPECTRUM:
+        start = np.random.default_rng(0).normal(size=W.shape[0])
         try:
-            found = eigs(sparse, k=6, ncv=60, v0=start, return_eigenvectors=False, maxiter=1000)
+            found = eigs(
+                W, k=4, ncv=60, v0=start, return_eigenvectors=False, maxiter=1000, tol=1e-11
+            )
             return float(np.abs(found).max())
         except ArpackNoConvergence:
             pass
-    return float(np.abs(np.linalg.eigvals(W)).max())
+    full = W.toarray() if issparse(W) else W
+    return float(np.abs(np.linalg.eigvals(full)).max())
