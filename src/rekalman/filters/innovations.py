@@ -23,11 +23,10 @@ of $f$ there, as in an extended Kalman filter. A forecast is that with nothing o
 column for each missing entry; it keeps the `rank` directions of the largest variance.
 
 Over many steps of nonlinear dynamics a linearisation may be far off: its variance grows without end where
-that of the system is bounded. With `draws` a forecast follows so many series that are drawn, in
-antithetic pairs,
-and its moments are those of the mixture of the laws with the means $g(x^i)$ and the covariances $S(x^i)$. The
-random numbers are the same for all forecasts, and orthogonal over the draws, as far as there are enough of
-them: then the moments of a linear predictor are exact.
+that of the system is bounded. With `draws` a forecast follows so many series that are drawn, in antithetic
+pairs, and its moments are those of the mixture of the laws with the means $g(x^i)$ and the covariances
+$S(x^i)$. The random numbers are the same for all forecasts, and orthogonal over the draws, as far as there
+are enough of them: then the moments of a linear predictor are exact.
 """
 
 from __future__ import annotations
