@@ -189,7 +189,8 @@ def _by_cholesky(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarr
     mean, level = X[:, :-1].mean(0), Y.mean(0)
     Z = X[:, :-1] - mean
     # A symmetric product is half the work of a general one; the transpose is in the order of Fortran.
-    gram = scipy.linalg.blas.dsyrk(1.0 / len(Y), Z.T, lower=1)
+    product: Any = scipy.linalg.get_blas_funcs("syrk", (Z,))
+    gram = product(1.0 / len(Y), Z.T, lower=1)
     gram[np.diag_indices_from(gram)] += penalty
     try:
         factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)

@@ -144,9 +144,8 @@ def spectral_radius(W: Any) -> float:
     if W.shape[0] > FULL_SPECTRUM:
         start = np.random.default_rng(0).normal(size=W.shape[0])
         try:
-            found = eigs(
-                W, k=4, ncv=60, v0=start, return_eigenvectors=False, maxiter=1000, tol=1e-11
-            )
+            settings: Any = {"k": 4, "ncv": 60, "v0": start, "maxiter": 1000, "tol": 1e-11}
+            found = eigs(W, return_eigenvectors=False, **settings)
             return float(np.abs(found).max())
         except ArpackNoConvergence:
             pass
