@@ -179,6 +179,22 @@ def test_a_forecast_by_linearisation_is_near_one_by_simulation():
         many = jax.vmap(drawn)(jax.random.split(jax.random.key(0), 20_000))
         np.testing.assert_allclose(law.mean, many.mean(0), atol=0.01)
         np.testing.assert_allclose(law.var, many.var(0), rtol=0.05)
+        law = Innovations(made, draws=4000).forecast(belief, 6)
+        np.testing.assert_allclose(law.mean, many.mean(0), atol=0.01)
+        np.testing.assert_allclose(law.var, many.var(0), rtol=0.05)
+
+
+def test_drawn_forecasts_of_a_linear_predictor_have_the_moments_of_the_filter():
+    with jax.enable_x64(True):
+        model = linear(np.random.default_rng(2))
+        exact, drawn = Innovations(model), Innovations(model, draws=60)
+        y, mask = np.zeros((5, 2)), np.ones((5, 2), bool)
+        path = exact.run(jnp.asarray(y), jnp.asarray(mask), jnp.zeros((5, 1)))
+        belief = jax.tree.map(lambda leaf: leaf[-1], path.belief)
+        belief = exact.restore(belief, jnp.array(4))
+        one, other = (each.forecast(belief, 12, jnp.ones((12, 1))) for each in (exact, drawn))
+        np.testing.assert_allclose(one.mean, other.mean, rtol=1e-9)  # pairs cancel
+        np.testing.assert_allclose(one.cov, other.cov, rtol=1e-8, atol=1e-10)
 
 
 def test_few_directions_keep_the_largest_variances():
@@ -201,6 +217,8 @@ def test_a_file_holds_the_filter():
 def test_bad_arguments_are_refused():
     with pytest.raises(rekalman.RekalError, match="rank must be at least 1"):
         Innovations(network(rekalman.Elman, jnp.float32), rank=0)
+    with pytest.raises(rekalman.RekalError, match="draws must be even, but is 3"):
+        Innovations(network(rekalman.Elman, jnp.float32), draws=3)
     with pytest.raises(rekalman.RekalError, match="columns >= 1"):
         RecurrentPredictor.create(rekalman.Elman, 0, units=3, key=jax.random.key(0))
     made = network(rekalman.Elman, jnp.float32)

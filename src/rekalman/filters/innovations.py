@@ -21,6 +21,12 @@ where $J - K J_o = J (I - \Pi)$ with the projection $\Pi$ on the rows of $J_o$: 
 negative. A step through time is $m \leftarrow f(m, y)$ and $L \leftarrow [F_x\ F_y] J$ with the derivatives
 of $f$ there, as in an extended Kalman filter. A forecast is that with nothing observed. $L$ would gain a
 column for each missing entry; it keeps the `rank` directions of the largest variance.
+
+Over many steps of nonlinear dynamics a linearisation may be far off: its variance grows without end where
+that of the system is bounded. With `draws` a forecast follows so many series that are drawn, in antithetic
+pairs, and its moments are those of the mixture of the laws with the means $g(x^i)$ and the covariances
+$S(x^i)$. The random numbers are the same for all forecasts, and orthogonal over the draws, as far as there
+are enough of them: then the moments of a linear predictor are exact.
 """
 
 from __future__ import annotations
@@ -34,12 +40,14 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
+from rekalman.core.distribution import Distribution
 from rekalman.core.filter import Filter
 from rekalman.core.gaussian import Gaussian
 from rekalman.core.row import observation_row
 from rekalman.core.serial import storable
 from rekalman.core.trajectory import Filtered
 from rekalman.foundation.arguments import whole
+from rekalman.foundation.errors import RekalError
 from rekalman.networks.predictors.predictor import Predictor
 from rekalman.numerics.memory import check_memory
 from rekalman.numerics.precision import in_own_precision
@@ -73,6 +81,7 @@ class Innovations(Filter):
     Attributes:
         predictor: the model in innovations form.
         rank: number of directions in which the state may be uncertain; None = 24, or all of a smaller state.
+        draws: number of series that a forecast draws, an even one; None = it linearises.
 
     Examples:
         >>> import jax
@@ -91,8 +100,11 @@ class Innovations(Filter):
 
     predictor: Predictor
     rank: int | None = eqx.field(static=True, default=None)
+    draws: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
+        if self.draws is not None and whole("draws", self.draws, 2) % 2:
+            raise RekalError(f"draws must be even, but is {self.draws}: they come in pairs")
         if self.rank is not None:
             whole("rank", self.rank)
 
@@ -208,6 +220,40 @@ class Innovations(Filter):
         p, n = self.observations, self.predictor.states
         return moments._replace(factor=jnp.zeros((n + p, self.directions + p), moments.state.dtype))
 
+    @in_own_precision
+    def forecast(
+        self,
+        belief: InnovationsBelief,
+        steps: int,
+        inputs: Float[Array, "steps input"] | None = None,
+        dt: Float[Array, " steps"] | None = None,
+        key: PRNGKeyArray | None = None,
+        particles: int | None = None,
+    ) -> Distribution:
+        """The laws of the next rows, see `Filter.forecast` (`dt`, `key` and `particles` are not used)."""
+        if self.draws is None:
+            return super().forecast(belief, steps, inputs)
+        assert belief.factor is not None
+        n, p, half = self.predictor.states, self.observations, self.draws // 2
+        mirrored = lambda z: jnp.concatenate([z, -z])  # noqa: E731
+        first, later = jax.random.split(jax.random.key(0))
+        columns = belief.factor.shape[1]
+        z = mirrored(orthogonal_draws(first, half, columns, belief.factor.dtype))
+        noise = orthogonal_draws(later, half, steps * p, belief.factor.dtype)
+        noise = noise.reshape(half, steps, p).swapaxes(0, 1)
+        joint = jnp.concatenate([belief.state, belief.row]) + z @ belief.factor.T
+
+        def step(joint: Array, row: PyTree) -> tuple[Array, tuple[Array, Array]]:
+            e, u = row
+            x = jax.vmap(lambda each: self.predictor.advance(each[:n], each[n:], u))(joint)
+            g, N = jax.vmap(self.predictor.output)(x), jax.vmap(self.predictor.noise)(x)
+            mean = g.mean(0)
+            cov = (g - mean).T @ (g - mean) / len(g) + (N @ N.mT).mean(0)
+            y = g + jnp.einsum("mij,mj->mi", N, mirrored(e))
+            return jnp.concatenate([x, y], 1), (mean, cov)
+
+        return Gaussian(*jax.lax.scan(step, joint, (noise, inputs), length=steps)[1])
+
     def run(
         self,
         values: Float[Array, "steps obs"],
@@ -283,6 +329,22 @@ def complete(mask: Any, lengths: Any = None) -> bool:
         return bool(seen.all())
     real = np.arange(seen.shape[-2]) < np.asarray(lengths)[..., None]
     return bool((seen == real[..., None]).all())
+
+
+def orthogonal_draws(
+    key: PRNGKeyArray, draws: int, count: int, dtype: Any
+) -> Float[Array, "draws count"]:
+    """Normal numbers, each group of `draws` columns made orthogonal, with a mean square of one.
+
+    Args:
+        key: randomness.
+        draws: number of rows.
+        count: number of columns.
+        dtype: of the numbers.
+    """
+    groups = -(-count // draws)
+    Q = jnp.linalg.qr(jax.random.normal(key, (groups, draws, draws), dtype))[0]
+    return jnp.sqrt(draws) * Q.swapaxes(0, 1).reshape(draws, -1)[:, :count]
 
 
 def largest(columns: Float[Array, "states more"], rank: int) -> Float[Array, "states rank"]:

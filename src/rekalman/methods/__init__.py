@@ -24,6 +24,8 @@ from rekalman.methods.networks.lstm import LSTM
 from rekalman.methods.networks.gru import GRU
 from rekalman.methods.networks.elman import Elman
 from rekalman.methods.networks.evolino import Evolino
+from rekalman.methods.reservoirs.esn import ESN
+from rekalman.methods.reservoirs.nvar import NVAR
 from rekalman.methods.adaptive import Adaptive
 from rekalman.methods.structures.local_level import LocalLevel
 from rekalman.methods.structures.local_linear_trend import LocalLinearTrend
@@ -44,8 +46,10 @@ from rekalman.methods.naive.rls import RLS
 __all__ = [
     "AR",
     "EMRNN",
+    "ESN",
     "GRU",
     "LSTM",
+    "NVAR",
     "RBF",
     "RKN",
     "RLS",

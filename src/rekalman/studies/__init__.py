@@ -50,6 +50,12 @@ STUDIES: dict[str, Study] = {
             default_seeds=10,
         ),
         Study(
+            name="reservoirs",
+            summary="echo state networks and nonlinear autoregressions on chaotic and noisy series",
+            module="rekalman.studies.reservoirs",
+            default_seeds=10,
+        ),
+        Study(
             name="records",
             summary="default methods on breathing, gas, CO2 and a robot arm beside naive forecasts",
             module="rekalman.studies.records",

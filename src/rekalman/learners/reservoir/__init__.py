@@ -1,0 +1,1 @@
+"""Learning of linear readouts: of echo state networks and of nonlinear autoregressions."""

@@ -1,0 +1,1 @@
+"""Predictors whose readout alone is learned: echo state networks and nonlinear autoregressions."""
