@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import FIGURES, fact, ratio
 
-from rekalman.datasets.chaotic import mackey_glass
+from rekalman.datasets.recurrent.chaotic import mackey_glass
 from rekalman.learners.reservoir.harvest import harvest
 from rekalman.learners.reservoir.learned import with_weights
 from rekalman.learners.reservoir.ridge import ridge

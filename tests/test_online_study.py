@@ -5,14 +5,21 @@ import numpy as np
 import pytest
 
 import rekalman
-from rekalman.datasets.online_streams import STREAMS, begins, online_stream
+from rekalman.datasets.recurrent.online_streams import (
+    STREAMS,
+    begins,
+    henon,
+    lorenz_x,
+    mackey_glass,
+    online_stream,
+)
 from rekalman.filters.learning.adam import Adam
 from rekalman.filters.learning.network import LearningNetwork
 from rekalman.filters.learning.snap import RTRL
 from rekalman.networks.predictors.recurrent import RecurrentPredictor
-from rekalman.studies import online_learning
 from rekalman.studies.base import StudyOptions
-from rekalman.studies.online_costs import remembered
+from rekalman.studies.online import learning as online_learning
+from rekalman.studies.online.costs import remembered
 
 SIMULATED = STREAMS[:3]
 
@@ -31,14 +38,14 @@ def test_a_causal_scale_looks_at_the_first_steps_alone(name):
 
 def test_simulated_streams_obey_their_equations():
     random = np.random.default_rng
-    x = rekalman.datasets.online_streams.henon(50, 2, random(0))
+    x = henon(50, 2, random(0))
     np.testing.assert_allclose(x[:, 2:], 1 - 1.4 * x[:, 1:-1] ** 2 + 0.3 * x[:, :-2], rtol=1e-12)
-    x = rekalman.datasets.online_streams.mackey_glass(100, 2, random(0))
+    x = mackey_glass(100, 2, random(0))
     late = x[:, 30:80]
     np.testing.assert_allclose(
         x[:, 47:97], x[:, 46:96] + 0.2 * late / (1 + late**10) - 0.1 * x[:, 46:96], rtol=1e-12
     )
-    x = rekalman.datasets.online_streams.lorenz_x(4000, 2, random(0))
+    x = lorenz_x(4000, 2, random(0))
     assert 15 < x.max() < 25 and -25 < x.min() < -15  # both wings
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rekalman
-from rekalman.datasets.chaotic import mackey_glass
+from rekalman.datasets.recurrent.chaotic import mackey_glass
 
 SMALL = {
     "esn": {"units": 40, "search_seconds": 0.05, "horizon": 3},

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rekalman.datasets.chaotic import (
+from rekalman.datasets.recurrent.chaotic import (
     LORENZ_TIME,
     lorenz,
     lorenz_rate,
     mackey_glass,
     narma10,
-    superimposed_oscillators,
 )
+from rekalman.datasets.recurrent.oscillators import oscillators
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.reservoir.harvest import stacked
 from rekalman.learners.reservoir.held_out import held_out_scores, parted
@@ -197,7 +197,7 @@ def test_the_simulators_solve_their_equations():
     wanted = 0.3 * y[t] + 0.05 * y[t] * y[t - 9 : t + 1].sum() + 1.5 * u[t - 9] * u[t] + 0.1
     assert y[t + 1] == pytest.approx(wanted) and y.max() <= 1.0
 
-    wave = superimposed_oscillators(10, 2)
+    wave = oscillators(2, 10)
     assert wave[3] == pytest.approx(np.sin(0.6) + np.sin(0.933))
-    with pytest.raises(RekalError, match="count must be from 1 to 8"):
-        superimposed_oscillators(10, 9)
+    with pytest.raises(RekalError, match="count must be"):
+        oscillators(9, 10)

@@ -73,7 +73,7 @@ STUDIES: dict[str, Study] = {
         Study(
             name="online-learning",
             summary="recurrent networks learned in one pass by online rules and Kalman filters",
-            module="rekalman.studies.online_learning",
+            module="rekalman.studies.online.learning",
             needs_data=True,
             default_seeds=10,
         ),

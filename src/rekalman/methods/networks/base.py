@@ -191,7 +191,7 @@ class HiddenUnitsMethod(RecurrentMethod):
 
         if not isinstance(request.learner, Online):
             return super().train(request)
-        from rekalman.training.online import train_online
+        from rekalman.training.predictors.online import train_online
 
         if self.states != options_of(type(self))["states"].default:
             raise RekalError(

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from rekalman.datasets.chaotic import LORENZ_TIME, lorenz
+from rekalman.datasets.recurrent.chaotic import LORENZ_TIME, lorenz
 from rekalman.learners.reservoir.smoothed import (
     NoisyDynamics,
     learn_noisy_dynamics,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rekalman.datasets.chaotic import mackey_glass
+from rekalman.datasets.recurrent.chaotic import mackey_glass
 from rekalman.filters.innovations import Innovations
 from rekalman.learners.reservoir.search import Settings
 from rekalman.networks.predictors.linear_readout import LinearReadout

@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from rekalman.datasets.chaotic import narma10
+from rekalman.datasets.recurrent.chaotic import narma10
 from rekalman.networks.predictors.linear_readout import LinearReadout
 from rekalman.networks.predictors.nvar import NVAR
 from rekalman.networks.predictors.reservoir import Reservoir

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from scipy.optimize import least_squares
 
 import rekalman
-from rekalman.datasets.chaotic import FREQUENCIES, superimposed_oscillators
+from rekalman.datasets.recurrent.oscillators import FREQUENCIES, oscillators
 from rekalman.networks.predictors.linear_readout import LinearReadout
 from rekalman.networks.predictors.nvar import NVAR
 from rekalman.networks.predictors.reservoir import Reservoir
@@ -38,7 +38,7 @@ RIDGE: dict[str, Any] = {
 def oscillator_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
     """Without noise and with it."""
     count = len(FREQUENCIES)
-    wave = superimposed_oscillators(LEARNED + AHEAD, count)
+    wave = oscillators(count, LEARNED + AHEAD)
     wave = wave / wave.std()
     clean = {"nvar": [], "esn": []}
     for seed in options.all_seeds:

@@ -21,7 +21,7 @@ from rekalman.learners.evolution.readout import with_readout
 from rekalman.networks.lstm import LSTM
 from rekalman.networks.predictors.recurrent import RecurrentPredictor
 from rekalman.numerics.precision import modelling_dtype, modelling_precision
-from rekalman.training.predictor import innovations, noise_factor_of, predictor_fit
+from rekalman.training.predictors.as_fit import innovations, noise_factor_of, predictor_fit
 
 if TYPE_CHECKING:
     from rekalman.methods.networks.evolino import Evolino as Method

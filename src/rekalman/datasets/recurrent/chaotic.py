@@ -1,4 +1,4 @@
-r"""Simulated series on which reservoirs are compared: Mackey-Glass, Lorenz, NARMA, superimposed oscillators.
+r"""Simulated series on which reservoirs are compared: Mackey-Glass, Lorenz, NARMA.
 
 Each draws from the generator that it is given, several series at once.
 """
@@ -9,10 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rekalman.foundation.arguments import real, whole
-from rekalman.foundation.errors import RekalError
 
-FREQUENCIES = (0.2, 0.311, 0.42, 0.51, 0.63, 0.74, 0.85, 0.97)
-"""Of the superimposed oscillators, in radians a step."""
 LORENZ_TIME = 1 / 0.9056
 """One Lyapunov time of the Lorenz system, in its units of time (Viswanath 1998)."""
 
@@ -40,7 +37,7 @@ def mackey_glass(
 
     Examples:
         >>> import numpy as np
-        >>> from rekalman.datasets.chaotic import mackey_glass
+        >>> from rekalman.datasets.recurrent.chaotic import mackey_glass
         >>> mackey_glass(100, np.random.default_rng(0), series=2).shape
         (2, 100)
     """
@@ -79,7 +76,7 @@ def lorenz(
 
     Examples:
         >>> import numpy as np
-        >>> from rekalman.datasets.chaotic import lorenz
+        >>> from rekalman.datasets.recurrent.chaotic import lorenz
         >>> lorenz(100, np.random.default_rng(0), series=2).shape
         (2, 100, 3)
     """
@@ -124,7 +121,7 @@ def narma10(
 
     Examples:
         >>> import numpy as np
-        >>> from rekalman.datasets.chaotic import narma10
+        >>> from rekalman.datasets.recurrent.chaotic import narma10
         >>> u, y = narma10(50, np.random.default_rng(0))
         >>> u.shape, y.shape
         ((50,), (50,))
@@ -140,24 +137,3 @@ def narma10(
                 break
         else:
             return u[200:], y[200:]
-
-
-def superimposed_oscillators(steps: int, count: int) -> Float[np.ndarray, " steps"]:
-    """The sum of the first so many sines (`FREQUENCIES`), which repeats only after very long.
-
-    Args:
-        steps: length.
-        count: number of oscillators, from 1 to 8.
-
-    Raises:
-        RekalError: `steps` or `count` is out of range.
-
-    Examples:
-        >>> from rekalman.datasets.chaotic import superimposed_oscillators
-        >>> float(superimposed_oscillators(3, 2)[0])
-        0.0
-    """
-    whole("steps", steps)
-    if not 1 <= count <= len(FREQUENCIES):
-        raise RekalError(f"count must be from 1 to {len(FREQUENCIES)}, but is {count}")
-    return np.sin(np.outer(np.arange(steps), FREQUENCIES[:count])).sum(1)

@@ -21,7 +21,7 @@ from rekalman.learners.reservoir.search import Found, Settings, search
 from rekalman.networks.predictors.linear_readout import LinearReadout
 from rekalman.networks.predictors.predictor import Predictor
 from rekalman.networks.predictors.reservoir import Reservoir
-from rekalman.training.predictor import innovations, noise_factor_of, predictor_fit
+from rekalman.training.predictors.as_fit import innovations, noise_factor_of, predictor_fit
 
 if TYPE_CHECKING:
     from rekalman.methods.request import TrainingRequest

@@ -20,7 +20,7 @@ from rekalman.fitting.result import Fit
 from rekalman.foundation.errors import RekalError
 from rekalman.networks.predictors.recurrent import RecurrentPredictor
 from rekalman.numerics.precision import modelling_dtype, modelling_precision
-from rekalman.training.predictor import innovations, noise_factor_of, predictor_fit
+from rekalman.training.predictors.as_fit import innovations, noise_factor_of, predictor_fit
 
 if TYPE_CHECKING:
     from rekalman.learners.online.learner import Online

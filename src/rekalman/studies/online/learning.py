@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from rekalman.datasets.online_streams import STREAMS, begins, online_stream
+from rekalman.datasets.recurrent.online_streams import STREAMS, begins, online_stream
 from rekalman.filters.learning.adam import Adam
 from rekalman.filters.learning.kalman_step import KalmanUpdate
 from rekalman.filters.learning.local_rules import RFLO, SyntheticGradient
@@ -38,7 +38,7 @@ from rekalman.networks.elman import Elman
 from rekalman.networks.predictors.recurrent import RecurrentPredictor
 from rekalman.numerics.precision import modelling_precision
 from rekalman.studies.base import Row, StudyOptions, StudyResult
-from rekalman.studies.online_costs import cost_rows
+from rekalman.studies.online.costs import cost_rows
 
 SOURCE = "sonaradarcn/sketched-rtrl (MIT, 2026), mean of 10 seeds computed from its result files"
 BEST = f"the best trained network there: {SOURCE}"

@@ -1,0 +1,1 @@
+"""Recurrent networks learned online: accuracy and costs."""
