@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from rekalman.datasets.recurrent.oscillators import FREQUENCIES, oscillators
+from rekalman.datasets.recurrent.oscillators import FREQUENCIES
+from rekalman.datasets.recurrent.oscillators import oscillators as superimposed
 from rekalman.studies import STUDIES
 from rekalman.studies.base import StudyOptions
 from rekalman.studies.reservoirs import lorenz, oscillators
@@ -38,7 +39,7 @@ def test_figures_that_hold_even_in_a_small_run(result):
 
 
 def test_frequencies_are_estimated_near_the_floor():
-    wave = oscillators(8, 700)
+    wave = superimposed(8, 700)
     seen = wave[:400] / wave.std() + 0.1 * np.random.default_rng(0).normal(size=400)
     found = np.sort(oscillators.likeliest_frequencies(seen))
     np.testing.assert_allclose(found, FREQUENCIES, atol=1e-3)
