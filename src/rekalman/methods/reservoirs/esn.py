@@ -120,7 +120,7 @@ class ESN(ReadoutMethod):
         Raises:
             RekalError: a filter was asked for, or too few rows remain after the washout.
         """
-        from rekalman.training.reservoir import train_esn
+        from rekalman.training.reservoirs.esn import train_esn
 
         self.refuse_filtering(request)
         return train_esn(self, request, self.standardiser(request))

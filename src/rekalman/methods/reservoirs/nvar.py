@@ -106,7 +106,7 @@ class NVAR(ReadoutMethod):
         Raises:
             RekalError: a filter was asked for, or there are too few rows.
         """
-        from rekalman.training.nvar import train_nvar
+        from rekalman.training.reservoirs.nvar import train_nvar
 
         self.refuse_filtering(request)
         return train_nvar(self, request, self.standardiser(request))

@@ -15,7 +15,7 @@ from rekalman.learners.reservoir.learned import Prepared
 from rekalman.learners.reservoir.nvar_search import Shape, search_shape, shapes_of
 from rekalman.networks.predictors.nvar import NVAR as Autoregression
 from rekalman.training.predictor import predictor_fit
-from rekalman.training.reservoir import drawing, latest, with_innovations
+from rekalman.training.reservoirs.esn import drawing, latest, with_innovations
 
 if TYPE_CHECKING:
     from rekalman.methods.request import TrainingRequest

@@ -1,0 +1,1 @@
+"""Training of predictors whose readout is learned in closed form."""
