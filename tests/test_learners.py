@@ -15,9 +15,11 @@ import rekalman
 from rekalman.fitting.history import REASONS
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.priors import PriorStrength
+from rekalman.learners.gradient.prediction_error import PredictionError
 from rekalman.learners.online.readout import ReadoutData, ReadoutFilter
 from rekalman.learners.protocol import LIKELIHOOD, POSTERIOR, Iterations, Learner, TrainResult
 from rekalman.methods.learners import LEARNERS, learner_class
+from rekalman.networks.predictors.recurrent import RecurrentPredictor
 
 ONE = np.eye(1)
 
@@ -91,6 +93,9 @@ RUNS = {
         rekalman.SimulationError(iterations=5), network(1), series(inputs=True)),
     "back-propagation": lambda: (
         rekalman.Backprop(epochs=2, batch=5), small_network(), small_frames(10)),
+    "prediction error": lambda: (
+        PredictionError(epochs=3, hold_out=0), RecurrentPredictor.create(
+            rekalman.GRU, 1, units=3, key=jax.random.key(0)), series()),
     "readout": lambda: (ReadoutFilter(), (1, 3), readout()),
 }  # fmt: skip
 """For each learner a small problem: the learner, where it starts, the data."""
