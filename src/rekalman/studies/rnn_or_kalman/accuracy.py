@@ -20,7 +20,7 @@ from rekalman.networks.recurrent import Recurrent
 from rekalman.studies.base import Row, StudyOptions
 from rekalman.studies.rnn_or_kalman.networks import Trained, outputs, train
 from rekalman.studies.rnn_or_kalman.rows import row
-from rekalman.studies.rnn_or_kalman.setting import SYSTEMS, UNITS, Setting, learner
+from rekalman.studies.rnn_or_kalman.setting import INTO, SYSTEMS, UNITS, Setting, learner
 from rekalman.studies.rnn_or_kalman.systems import (
     Drawn,
     Exact,
@@ -73,7 +73,8 @@ def network(kind: str, some: list[Case], count: int, setting: Setting) -> Traine
     """
     values = np.stack([case.train.values[:count] for case in some])
     inputs = np.stack([case.train.inputs[:count] for case in some])
-    return train(KINDS[kind], UNITS[kind], learner(kind, setting.updates, count), values, inputs)
+    how = learner(kind, setting.updates, count)
+    return train(KINDS[kind], UNITS[kind], how, values, inputs, into=INTO[kind])
 
 
 def ratios(trained: Trained, some: list[Case]) -> list[float]:
@@ -98,18 +99,32 @@ def em_ratio(case: Case, count: int, states: int, iterations: int) -> float:
         states: its number of states.
         iterations: of EM.
     """
-    values, inputs = case.train.values[:count], case.train.inputs[:count]
+    learned = linear_model(case.train.values[:count], case.train.inputs[:count], states, iterations)
+    told = exact(learned, case.test)
+    return 1 + excess(told.forecast, case.exact.forecast, case.test.values)
+
+
+def linear_model(
+    values: np.ndarray, inputs: np.ndarray, states: int, iterations: int
+) -> LinearGaussian:
+    """A linear model of some series, by EM from subspace identification.
+
+    Args:
+        values: the series `(series, steps, obs)`.
+        inputs: their inputs.
+        states: number of states.
+        iterations: of EM.
+    """
     given = inputs if inputs.shape[-1] else None
     with jax.enable_x64(True):
         start = n4sid(values, np.ones_like(values, bool), states, inputs=given)
         batch = as_batch(Sequences.from_arrays(values, inputs=given))
         model = linear_em(start, batch, iterations=iterations, freeze=("c", "d")).model
-    m, P = np.asarray(model.m, float), np.asarray(model.P, float)
-    zero = {name: np.asarray(getattr(model, name), float) for name in "ABCDQR"}
-    floor = 1e-12 * np.eye(len(m))
-    learned = LinearGaussian.create(**{**zero, "Q": zero["Q"] + floor}, P=P + floor)
-    told = exact(learned, case.test)
-    return 1 + excess(told.forecast, case.exact.forecast, case.test.values)
+        blocks = {name: np.asarray(getattr(model, name), float) for name in "ABCDQRP"}
+        floor = 1e-12 * np.eye(states)
+        return LinearGaussian.create(
+            **{**blocks, "Q": blocks["Q"] + floor, "P": blocks["P"] + floor}
+        )
 
 
 def em_rnn_ratio(case: Case, count: int, states: int, seed: int) -> float:

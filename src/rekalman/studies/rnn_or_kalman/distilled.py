@@ -10,7 +10,7 @@ from rekalman.studies.base import Row, StudyOptions
 from rekalman.studies.rnn_or_kalman.accuracy import KINDS
 from rekalman.studies.rnn_or_kalman.networks import Trained, outputs, train
 from rekalman.studies.rnn_or_kalman.rows import row
-from rekalman.studies.rnn_or_kalman.setting import SYSTEMS, UNITS, Setting, learner
+from rekalman.studies.rnn_or_kalman.setting import INTO, SYSTEMS, UNITS, Setting, learner
 from rekalman.studies.rnn_or_kalman.systems import STEPS, draw, exact, excess, stationary_system
 
 SYSTEM = "4 states"
@@ -41,14 +41,8 @@ def distilled(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
     for i, kind in enumerate(KINDS):
         options.report(i, len(KINDS), f"distillation, {kind}")
         for teacher, targets in (("the Kalman filter", taught), ("the data", None)):
-            trained = train(
-                KINDS[kind],
-                UNITS[kind],
-                learner(kind, setting.updates, count),
-                values,
-                inputs,
-                targets,
-            )
+            how = learner(kind, setting.updates, count)
+            trained = train(KINDS[kind], UNITS[kind], how, values, inputs, targets, into=INTO[kind])
             for where, (gain, times) in BEYOND.items():
                 figures = _figures(trained, systems, seeds, setting.test, gain, times)
                 label = f"{kind} taught by {teacher}, {SYSTEM}, {count} sequences, {where}"

@@ -44,6 +44,7 @@ def train(
     inputs: Float[np.ndarray, "nets series steps inputs"],
     targets: Float[np.ndarray, "nets series steps out"] | None = None,
     *,
+    into: float = 1.0,
     direct: bool = True,
     seed: int = 0,
 ) -> Trained:
@@ -56,6 +57,7 @@ def train(
         values: the series, in raw units.
         inputs: their inputs.
         targets: what is to be said before each row, instead of the row.
+        into: factor of the first weights of what is given to the units.
         direct: whether the readout sees the row before.
         seed: of the first weights.
     """
@@ -66,6 +68,7 @@ def train(
     made = create(
         kind, units, values.shape[-1], inputs.shape[-1], wanted.shape[-1], nets, direct, seed
     )
+    made = eqx.tree_at(lambda each: each.layer.into, made, into * made.layer.into)
     as_rows = lambda part: Rows(  # noqa: E731
         jnp.asarray(values[:, part] / scales[:, None, None], jnp.float32),
         None,
