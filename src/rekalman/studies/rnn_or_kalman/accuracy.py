@@ -44,6 +44,10 @@ class Case(NamedTuple):
     exact: Exact
 
 
+Learned = dict[tuple[str, str, int], tuple[Trained | list[LinearGaussian], list[Case]]]
+"""What was trained, with its systems: by system, method and number of sequences."""
+
+
 def cases(name: str, options: StudyOptions, setting: Setting) -> list[Case]:
     """A system for each seed, with as many training sequences as are ever used.
 
@@ -90,17 +94,26 @@ def ratios(trained: Trained, some: list[Case]) -> list[float]:
     ]
 
 
-def em_ratio(case: Case, count: int, states: int, iterations: int) -> float:
-    """The same of a linear model of the true order, by EM from subspace identification.
+def em_models(
+    case_list: list[Case], count: int, states: int, iterations: int
+) -> list[LinearGaussian]:
+    """A linear model of the true order for each system, by EM from subspace identification.
 
     Args:
-        case: a system.
+        case_list: the systems.
         count: number of sequences.
-        states: its number of states.
+        states: number of states.
         iterations: of EM.
     """
-    learned = linear_model(case.train.values[:count], case.train.inputs[:count], states, iterations)
-    told = exact(learned, case.test)
+    return [
+        linear_model(case.train.values[:count], case.train.inputs[:count], states, iterations)
+        for case in case_list
+    ]
+
+
+def em_ratio(model: LinearGaussian, case: Case) -> float:
+    """The mean squared error of a learned linear model over that of the exact filter."""
+    told = exact(model, case.test)
     return 1 + excess(told.forecast, case.exact.forecast, case.test.values)
 
 
@@ -147,7 +160,7 @@ def em_rnn_ratio(case: Case, count: int, states: int, seed: int) -> float:
 
 def accuracy(
     options: StudyOptions, setting: Setting, methods: tuple[str, ...] = METHODS
-) -> tuple[list[Row], dict[str, Any], dict[tuple[str, str, int], tuple[Trained, list[Case]]]]:
+) -> tuple[list[Row], dict[str, Any], Learned]:
     """Part (a).
 
     Args:
@@ -156,11 +169,11 @@ def accuracy(
         methods: those of `METHODS` that are run.
 
     Returns:
-        Rows, the figures of each seed, and the trained networks by system, kind and count of sequences.
+        Rows, the figures of each seed, and what was trained.
     """
     rows: list[Row] = []
     record: dict[str, Any] = {}
-    networks: dict[tuple[str, str, int], tuple[Trained, list[Case]]] = {}
+    networks: Learned = {}
     total = len(setting.systems) * len(setting.counts)
     for i, name in enumerate(setting.systems):
         some = cases(name, options, setting)
@@ -173,7 +186,9 @@ def accuracy(
                 networks[name, kind, count] = trained, some
                 figures[kind] = ratios(trained, some)
             if "linear EM" in methods:
-                figures["linear EM"] = [em_ratio(case, count, states, setting.em) for case in some]
+                models = em_models(some, count, states, setting.em)
+                networks[name, "linear EM", count] = models, some
+                figures["linear EM"] = [em_ratio(*pair) for pair in zip(models, some, strict=True)]
             systems, counts, seeds = setting.em_rnn
             if "EM-RNN" in methods and name in systems and count in counts:
                 figures["EM-RNN"] = [
@@ -182,7 +197,7 @@ def accuracy(
                 ]
             for method, each in figures.items():
                 label = f"{method}, {name}, {count} sequences"
-                if method == "EM-RNN":
+                if len(each) < len(some):
                     label += f" ({len(each)} seeds)"
                 rows.append(row(label, METRIC, each, oracle=1.0))
                 record[f"{method}, {name}, {count}"] = each

@@ -10,9 +10,11 @@ from scipy.optimize import linear_sum_assignment
 from rekalman.core.innovations_form import InnovationsForm
 from rekalman.foundation.errors import RekalError
 from rekalman.identification.balancing import balanced, observation_noise
+from rekalman.models.linear import LinearGaussian
 from rekalman.studies.base import Row
-from rekalman.studies.rnn_or_kalman.accuracy import Case
-from rekalman.studies.rnn_or_kalman.networks import Trained, each
+from rekalman.studies.rnn_or_kalman.accuracy import Case, Learned
+from rekalman.studies.rnn_or_kalman.along import along_data
+from rekalman.studies.rnn_or_kalman.networks import Trained, each, outputs
 from rekalman.studies.rnn_or_kalman.rows import row
 from rekalman.studies.rnn_or_kalman.systems import settled
 
@@ -21,6 +23,8 @@ READ_OFF = {
     "dynamics": "eigenvalues of A",
     "innovations": "covariance of the innovations",
     "noise": "covariance R of the observation noise",
+    "predictor along data": "eigenvalues of A (I - K C), read along the data",
+    "dynamics along data": "eigenvalues of A, read along the data",
 }
 
 
@@ -62,34 +66,43 @@ def errors(learned: InnovationsForm, truth: InnovationsForm, R: np.ndarray) -> d
     }
 
 
-def read_off(trained: Trained, which: int, case: Case) -> dict[str, Any] | None:
-    """What one network says of its system; None where it does not rest.
+def read_off(
+    trained: Trained | list[LinearGaussian], which: int, case: Case
+) -> dict[str, Any] | None:
+    """What one network, or one learned linear model, says of its system; None where it does not rest.
 
     Args:
-        trained: the networks.
+        trained: the networks, or the models.
         which: the number of it.
         case: its system.
     """
-    truth = settled(case.system)
+    truth, R = settled(case.system), np.asarray(case.system.R, float)
+    if isinstance(trained, list):
+        return errors(settled(trained[which]), truth, R)
     try:
         form = each(trained, which).innovations_form()
         result = balanced(form, len(truth.A))
     except RekalError:
         return None
-    scale = np.diag(trained.scales[which])
-    inverse = np.diag(1 / trained.scales[which])
+    scale, inverse = np.diag(trained.scales[which]), np.diag(1 / trained.scales[which])
     raw = result.form._replace(
         C=scale @ result.form.C,
         K=result.form.K @ inverse,
         S=scale @ result.form.S @ scale,
     )
-    told = errors(raw, truth, np.asarray(case.system.R, float))
-    return {**told, "hankel": (result.hankel / result.hankel[0]).tolist()}
+    test = case.test
+    told = outputs(trained, which, test.values, test.inputs)
+    F, K, C = along_data(told, test.values, test.inputs, len(truth.A))
+    of_predictor, of_dynamics = matched(F, truth.predictor)[0], matched(F + K @ C, truth.A)[0]
+    return {
+        **errors(raw, truth, R),
+        "predictor along data": of_predictor,
+        "dynamics along data": of_dynamics,
+        "hankel": (result.hankel / result.hankel[0]).tolist(),
+    }
 
 
-def dynamics(
-    networks: dict[tuple[str, str, int], tuple[Trained, list[Case]]], counts: tuple[int, ...]
-) -> tuple[list[Row], dict[str, Any]]:
+def dynamics(networks: Learned, counts: tuple[int, ...]) -> tuple[list[Row], dict[str, Any]]:
     """Part (b), from the networks of part (a).
 
     Args:
@@ -110,6 +123,7 @@ def dynamics(
             rows += [
                 row(f"{label}: {said}", "relative_error", [one[key] for one in known], oracle=0.0)
                 for key, said in READ_OFF.items()
+                if key in known[0]
             ]
         record[f"{kind}, {name}, {count}"] = told
     return rows, record

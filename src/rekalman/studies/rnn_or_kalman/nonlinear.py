@@ -76,7 +76,7 @@ def nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
             test, key = tests[pair], (f"{count} sequences", pair[0])
             empty = np.zeros((*test.shape[:2], 0))
             told = {"GRU": outputs(trained, i, test, empty)}
-            model = linear_model(data[pair][:count], empty[:0], STATES, setting.em)
+            model = linear_model(data[pair][:count], empty[:0], STATES, setting.em[0] // 5)
             told["linear EM"] = exact(model, Drawn(test, empty, empty)).forecast
             if count == min(counts) and pair[1] == seeds[0] and not options.quick:
                 options.report(i, len(pairs), f"EM-RNN, {pair[0]}")

@@ -10,6 +10,7 @@ Shape = tuple[int, int, int]
 
 SYSTEMS: dict[str, Shape] = {
     "1 state": (1, 1, 0),
+    "2 states": (2, 1, 0),
     "4 states": (4, 2, 0),
     "8 states": (8, 3, 0),
     "4 states, driven": (4, 2, 1),
@@ -26,7 +27,7 @@ class Setting(NamedTuple):
         test: series that are scored, of each system.
         em_rnn: systems and counts of sequences on which EM-RNN is trained, and over how many seeds.
         updates: steps of Adam of each network.
-        em: iterations of EM of the linear model.
+        em: iterations of EM of the linear model, over how many seeds, and on how many sequences at most.
         particles: of the exact answer on nonlinear systems, and of its check.
         nonlinear_seeds: seeds of the nonlinear part.
     """
@@ -40,7 +41,7 @@ class Setting(NamedTuple):
         3,
     )
     updates: int = 1500
-    em: int = 60
+    em: tuple[int, int, int] = (300, 4, 500)
     particles: tuple[int, int] = (1000, 10_000)
     nonlinear_seeds: int = 3
 
@@ -55,7 +56,7 @@ QUICK = Setting(
     test=5,
     em_rnn=((), (), 0),
     updates=4,
-    em=2,
+    em=(2, 1, 500),
     particles=(50, 100),
     nonlinear_seeds=1,
 )

@@ -9,7 +9,7 @@ deviation .1, and a standard normal state one step before the first row.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -56,7 +56,9 @@ def stationary_system(shape: tuple[int, int, int], seed: int) -> LinearGaussian:
     with jax.enable_x64(True):
         system = random_system(*shape, seed)
         A, Q = np.asarray(system.A, float), np.asarray(system.Q, float)
-        blocks = {name: np.asarray(getattr(system, name), float) for name in "ABCDQR"}
+        blocks: dict[str, Any] = {
+            name: np.asarray(getattr(system, name), float) for name in "ABCDQR"
+        }
         return LinearGaussian.create(**blocks, P=solve_discrete_lyapunov(A, Q))
 
 
