@@ -113,7 +113,7 @@ def test_a_small_run_of_accuracy_and_dynamics():
     assert [row.metric for row in rows] == ["mse_ratio"] and rows[0].ours > 1
     assert list(figures) == ["GRU, 4 states, driven, 12"]
     more, told = dynamics(networks, (12,))
-    assert len(more) == 4 and json.dumps(told)
+    assert len(more) == 6 and json.dumps(told)
 
 
 @pytest.mark.nightly

@@ -100,14 +100,14 @@ def em_models(
     """A linear model of the true order for each system, by EM from subspace identification.
 
     Args:
-        case_list: the systems.
+        some: the systems.
         count: number of sequences.
         states: number of states.
         iterations: of EM.
     """
     return [
         linear_model(case.train.values[:count], case.train.inputs[:count], states, iterations)
-        for case in case_list
+        for case in some
     ]
 
 
@@ -185,10 +185,11 @@ def accuracy(
                 trained = network(kind, some, count, setting)
                 networks[name, kind, count] = trained, some
                 figures[kind] = ratios(trained, some)
-            if "linear EM" in methods:
-                models = em_models(some, count, states, setting.em)
-                networks[name, "linear EM", count] = models, some
-                figures["linear EM"] = [em_ratio(*pair) for pair in zip(models, some, strict=True)]
+            iterations, runs, most = setting.em
+            if "linear EM" in methods and count <= most:
+                models = em_models(some[:runs], count, states, iterations)
+                networks[name, "linear EM", count] = models, some[:runs]
+                figures["linear EM"] = [em_ratio(*pair) for pair in zip(models, some, strict=False)]
             systems, counts, seeds = setting.em_rnn
             if "EM-RNN" in methods and name in systems and count in counts:
                 figures["EM-RNN"] = [
