@@ -94,9 +94,7 @@ def ratios(trained: Trained, some: list[Case]) -> list[float]:
     ]
 
 
-def em_models(
-    case_list: list[Case], count: int, states: int, iterations: int
-) -> list[LinearGaussian]:
+def em_models(some: list[Case], count: int, states: int, iterations: int) -> list[LinearGaussian]:
     """A linear model of the true order for each system, by EM from subspace identification.
 
     Args:
