@@ -59,7 +59,7 @@ def nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
     few, many = setting.particles
     for i, (name, seed) in enumerate(pairs):
         options.report(i, len(pairs), f"particle filter, {name}")
-        test = drawn(systems[name], max(3, setting.test // 5), seed + 500)[1]
+        test = drawn(systems[name], max(3, setting.test // 20), seed + 500)[1]
         tests[name, seed] = test
         best[name, seed] = particle_answer(systems[name], test, many, seed)[0]
         again = particle_answer(systems[name], test, few, seed + 1)[0]

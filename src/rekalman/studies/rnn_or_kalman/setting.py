@@ -41,9 +41,9 @@ class Setting(NamedTuple):
         3,
     )
     updates: int = 1500
-    em: tuple[int, int, int] = (300, 4, 500)
-    particles: tuple[int, int] = (1000, 10_000)
-    nonlinear_seeds: int = 3
+    em: tuple[int, int, int] = (200, 3, 500)
+    particles: tuple[int, int] = (1000, 5000)
+    nonlinear_seeds: int = 2
 
     def to_dict(self) -> dict[str, Any]:
         """As the record of a run has it."""
