@@ -1,6 +1,7 @@
 """What is read off a predictor: exactly for linear ones, by linearisation for networks."""
 
 import dataclasses
+import json
 
 import equinox as eqx
 import jax
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_discrete_are
 from test_innovations import Linear, linear
+from typer.testing import CliRunner
 
 import rekalman
+from rekalman.cli.app import app
 from rekalman.core.innovations_form import InnovationsForm
 from rekalman.data.scales.standardiser import Standardiser
 from rekalman.filters.innovations import Innovations
@@ -204,6 +207,23 @@ def test_a_report_tells_the_dynamics_of_a_network():
     data = wave()
     html = report_html(fit_of(oscillating()[0], data), data)
     assert "The dynamics that the network learned" in html and "Spectrum" in html
+
+
+@pytest.mark.returns_nan(
+    "the noise of a network that was not trained is not that of an observation"
+)
+def test_the_file_of_a_network_is_identified_on_the_command_line(tmp_path):
+    data = wave()
+    fit = fit_of(network(rekalman.GRU), data)
+    path = tmp_path / "network.rekalman"
+    fit.save(path)
+    result = CliRunner().invoke(app, ["identify", str(path), "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)["linear"]
+    here = fit.identify().linear
+    np.testing.assert_allclose(
+        told["predictor"]["poles"], [[p.real, p.imag] for p in here.predictor.poles], atol=1e-7
+    )
 
 
 class Restless(Predictor):
