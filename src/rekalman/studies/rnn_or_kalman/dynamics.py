@@ -81,7 +81,8 @@ def read_off(
         return errors(settled(trained[which]), truth, R)
     try:
         form = each(trained, which).innovations_form()
-        result = balanced(form, len(truth.A))
+        # An input that is seen at once is part of the state of a network: what innovations move is compared.
+        result = balanced(form._replace(B=form.B[:, :0], inputs=form.inputs[:0]), len(truth.A))
     except RekalError:
         return None
     scale, inverse = np.diag(trained.scales[which]), np.diag(1 / trained.scales[which])
