@@ -60,7 +60,7 @@ def nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
     few, many = setting.particles
     for i, (name, seed) in enumerate(pairs):
         options.report(i, len(pairs), f"particle filter, {name}")
-        test = drawn(systems[name], max(3, setting.test // 20), seed + 500)[1]
+        test = drawn(systems[name], max(3, setting.test // 30), seed + 500)[1]
         tests[name, seed] = test
         best[name, seed] = particle_answer(systems[name], test, many, seed)[0]
         again = particle_answer(systems[name], test, few, seed + 1)[0]
@@ -71,7 +71,7 @@ def nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
         options.report(0, 1, f"networks, {count} sequences")
         values = np.stack([data[pair][:count] for pair in pairs])
         inputs = np.broadcast_to(none, (*values.shape[:3], 0))
-        how = learner("GRU", setting.updates, count)
+        how = learner("GRU", setting.updates // 2, count)
         trained = train(GRU, UNITS, how, values, inputs, into=INTO["GRU"])
         for i, pair in enumerate(pairs):
             test, key = tests[pair], (f"{count} sequences", pair[0])

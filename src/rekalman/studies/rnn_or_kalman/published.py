@@ -19,7 +19,7 @@ LINEAR = {1: 0.045426 / 0.045274, 4: 0.012011 / 0.011927}
 """Published error of a GRU over that of the time-varying filter, by the number of states."""
 GRU_4, PARTICLES_4 = 0.976323, 1.809432
 """Published errors of a GRU and of 1,024 particles with four nonlinear states."""
-UNITS = {"linear": 16, "nonlinear": 32}
+UNITS = {"linear": 8, "nonlinear": 24}
 COUNT = 500
 SEEDS = 2
 """Systems of the nonlinear table."""
@@ -92,7 +92,7 @@ def _nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
     count = min(COUNT, max(setting.counts))
     train_on = [drawn(system, count, seed, 1) for seed, system in zip(seeds, systems, strict=True)]
     tests = [
-        drawn(system, max(3, setting.test // 36), seed + 500, 1)
+        drawn(system, max(3, setting.test // 50), seed + 500, 1)
         for seed, system in zip(seeds, systems, strict=True)
     ]
     mse = lambda one, x: float(np.square(one - x)[:, SKIPPED:].mean())  # noqa: E731
