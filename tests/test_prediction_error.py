@@ -107,6 +107,13 @@ def test_a_linear_system_is_learned_to_near_the_kalman_filter():
     assert noise == pytest.approx(error, rel=0.05)  # the noise is learned, too
 
 
+def test_the_noise_stays_where_it_is_not_learned():
+    start = network()
+    made = dataclasses.replace(QUICK, learn_noise=False).run(start, waves()).model
+    np.testing.assert_array_equal(made.noise_factor, start.noise_factor)
+    assert not np.array_equal(made.readout, start.readout)
+
+
 def test_training_stops_when_nothing_gets_better():
     learner = dataclasses.replace(QUICK, epochs=200, rate=0.1, patience=3, average=0.0)
     result = learner.run(network(), waves(count=4, steps=12))

@@ -89,16 +89,21 @@ def run_open(predictor: Predictor, rows: Rows) -> Float[Array, "steps states"]:
     return jax.lax.scan(step, predictor.start(), (rows.values, rows.seen, after))[1]
 
 
-def log_densities(predictor: Predictor, rows: Rows, washout: int = 1) -> Tally:
+def log_densities(
+    predictor: Predictor, rows: Rows, washout: int = 1, learn_noise: bool = True
+) -> Tally:
     """The one-step log density of one series, in nats.
 
     Args:
         predictor: the model.
         rows: one series.
         washout: so many first steps do not count.
+        learn_noise: whether the covariance of the innovations has a gradient.
     """
     states = run_open(predictor, rows)
     N = jax.vmap(predictor.noise)(states)
+    if not learn_noise:
+        N = jax.lax.stop_gradient(N)
     law = Gaussian(jax.vmap(predictor.output)(states), N @ N.mT)
     wanted = rows.values if rows.targets is None else rows.targets
     if rows.targets is None and rows.seen is not None:
@@ -108,7 +113,9 @@ def log_densities(predictor: Predictor, rows: Rows, washout: int = 1) -> Tally:
     return Tally(density.sum(), counts.sum(dtype=density.dtype))
 
 
-def loss_of(predictor: Predictor, rows: Rows, counts: Array, washout: int) -> Float[Array, ""]:
+def loss_of(
+    predictor: Predictor, rows: Rows, counts: Array, washout: int, learn_noise: bool = True
+) -> Float[Array, ""]:
     """Minus the mean log density of several series, in nats a step.
 
     Args:
@@ -116,8 +123,9 @@ def loss_of(predictor: Predictor, rows: Rows, counts: Array, washout: int) -> Fl
         rows: the series.
         counts: False for series that only fill up a batch.
         washout: so many first steps of each do not count.
+        learn_noise: whether the covariance of the innovations has a gradient.
     """
-    each = jax.vmap(lambda one: log_densities(predictor, one, washout))(rows)
+    each = jax.vmap(lambda one: log_densities(predictor, one, washout, learn_noise))(rows)
     steps = jnp.where(counts, each.steps, 0.0).sum()
     return -jnp.where(counts, each.total, 0.0).sum() / jnp.maximum(steps, 1.0)
 
@@ -133,6 +141,7 @@ def epoch(
     order: Int[Array, "nets batches size"],
     counts: Bool[Array, "batches size"],
     washout: int,
+    learn_noise: bool = True,
 ) -> tuple[State, Best, Float[Array, " nets"], Float[Array, " nets"]]:
     """One epoch of all networks, and their loss on held-out series after it.
 
@@ -146,13 +155,15 @@ def epoch(
         order: numbers of the series of each minibatch.
         counts: False where a series only fills up a minibatch.
         washout: first steps of each series that do not count.
+        learn_noise: whether the covariance of the innovations is learned.
 
     Returns:
         State and best after the epoch, the mean loss while parameters moved, the loss on held-out series.
     """
 
     def of_parameters(parameters: Array, some: Rows, counts: Array) -> Array:
-        return loss_of(with_parameters(template, parameters), some, counts, washout)
+        predictor = with_parameters(template, parameters)
+        return loss_of(predictor, some, counts, washout, learn_noise)
 
     def one(state: State, best: Best, rows: Rows, held_out: Rows, order: Array) -> Any:
         def minibatch(state: State, batch: tuple[Array, Array]) -> tuple[State, Array]:

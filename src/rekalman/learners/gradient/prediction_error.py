@@ -64,6 +64,8 @@ class PredictionError:
         clip: largest norm of the gradient; None = none.
         average: decay of a moving average of the parameters, which is validated and handed out; 0 = none.
         washout: so many first steps of each series do not count: the state begins at zero, not at its own.
+        learn_noise: whether the covariance of the innovations is learned; else it stays, and with one that is
+            the identity the loss is that of squared errors.
         hold_out: share of the series that chooses the epoch; 0 = the last epoch is taken.
         patience: stop after so many epochs without a better one; None = never.
         seed: start of all randomness.
@@ -90,6 +92,7 @@ class PredictionError:
     clip: int | float | None = 1.0
     average: int | float = 0.99
     washout: int = 1
+    learn_noise: bool = True
     hold_out: int | float = 0.2
     patience: int | None = None
     seed: int = 0
@@ -207,8 +210,9 @@ class PredictionError:
             for number in range(epochs):
                 order, counts = self._order(count, size, seeds, number)
                 state, best, *each = epoch(
-                    settings, template, state, best, rows, validation, order, counts, self.washout
-                )
+                    settings, template, state, best, rows, validation, order, counts,
+                    self.washout, self.learn_noise,
+                )  # fmt: skip
                 train, judged = map(np.asarray, each)
                 if not (np.isfinite(train).all() and np.isfinite(judged).all()):
                     bad = int(np.argmin(np.isfinite(train) & np.isfinite(judged)))

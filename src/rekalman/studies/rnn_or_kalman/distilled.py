@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ def distilled(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
         options.report(i, len(KINDS), f"distillation, {kind}")
         for teacher, targets in (("the Kalman filter", taught), ("the data", None)):
             how = learner(kind, setting.updates, count)
+            if targets is not None:  # a forecast has no noise of its own to be learned
+                how = dataclasses.replace(how, learn_noise=False)
             trained = train(KINDS[kind], UNITS[kind], how, values, inputs, targets, into=INTO[kind])
             for where, (gain, times) in BEYOND.items():
                 figures = _figures(trained, systems, seeds, setting.test, gain, times)

@@ -43,7 +43,7 @@ class Setting(NamedTuple):
     updates: int = 1500
     em: tuple[int, int, int] = (200, 3, 500)
     particles: tuple[int, int] = (1000, 5000)
-    nonlinear_seeds: int = 2
+    nonlinear_seeds: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """As the record of a run has it."""
