@@ -127,16 +127,20 @@ def nonlinear(figures: dict) -> go.Figure:
     figure = go.Figure()
     names = list(dict.fromkeys(key.split("; ")[1] for key in figures))
     for method, colour in methods.items():
-        values = [figures.get(f"{method}; {name}") for name in names]
-        figure.add_bar(
-            x=names,
-            y=[None if each is None else 100 * (float(np.median(each)) - 1) for each in values],
+        known = [name for name in names if f"{method}; {name}" in figures]
+        if not known:
+            continue
+        figure.add_scatter(
+            x=known,
+            y=[100 * (float(np.median(figures[f"{method}; {name}"])) - 1) for name in known],
             name=method,
-            marker_color=f"rgb({colour})",
+            mode="markers",
+            marker={"size": 12, "color": f"rgb({colour})"},
         )
+    figure.update_xaxes(categoryorder="array", categoryarray=names)
     figure.update_yaxes(type="log", title_text="error beyond the particle filter's (%)", dtick=1)
     figure = styled(figure, 1150, 470)
-    figure.update_layout(barmode="group", margin={"b": 120})
+    figure.update_layout(margin={"b": 120, "r": 60})
     return figure
 
 
