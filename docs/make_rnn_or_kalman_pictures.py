@@ -154,16 +154,13 @@ def distilled(figures: dict) -> go.Figure:
                 np.array([figures[f"{kind}, {teacher}, {place}"] for place in places]) - 1
             )
             middle = np.median(table, 1)
+            symbol = "circle" if dash == "solid" else "circle-open"
             figure.add_scatter(
-                x=places, y=middle, name=f"{kind} taught by {teacher}", mode="lines+markers",
-                line={"color": f"rgb({COLOURS[kind]})", "dash": dash},
-                error_y={
-                    "type": "data", "symmetric": False, "array": table.max(1) - middle,
-                    "arrayminus": middle - table.min(1), "width": 3, "thickness": 1,
-                },
+                x=places, y=middle, name=f"{kind} taught by {teacher}", mode="markers",
+                marker={"size": 13, "symbol": symbol, "color": f"rgb({COLOURS[kind]})"},
             )  # fmt: skip
     figure.update_yaxes(type="log", title_text="error beyond the Kalman filter's (%)", dtick=1)
-    return styled(figure, 900, 430)
+    return styled(figure, 1050, 400)
 
 
 if __name__ == "__main__":
