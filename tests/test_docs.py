@@ -59,6 +59,12 @@ def test_the_page_on_networks_runs(
     assert "(1, 3, 1)" in capsys.readouterr().out
 
 
+@pytest.mark.nightly
+def test_the_page_on_networks_and_kalman_filters_runs(capsys):
+    assert run("rnn-or-kalman.md") == 1
+    assert "Poles of the predictor" in capsys.readouterr().out
+
+
 def test_the_page_on_recurrent_kalman_networks_runs(capsys):
     assert run("rkn.md") == 3
     assert capsys.readouterr().out == "True\n" * 3

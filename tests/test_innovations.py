@@ -45,7 +45,8 @@ class Linear(Predictor):
         return jnp.zeros(self.states)
 
     def advance(self, state, y, u=None):
-        return self.A @ state + self.K @ (y - self.C @ state) + self.B @ u
+        driven = 0.0 if u is None else self.B @ u
+        return self.A @ state + self.K @ (y - self.C @ state) + driven
 
     def output(self, state):
         return self.C @ state

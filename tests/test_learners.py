@@ -15,6 +15,7 @@ import rekalman
 from rekalman.fitting.history import REASONS
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.em.priors import PriorStrength
+from rekalman.learners.gradient.prediction_error import PredictionError
 from rekalman.learners.online.readout import ReadoutData, ReadoutFilter
 from rekalman.learners.protocol import LIKELIHOOD, POSTERIOR, Iterations, Learner, TrainResult
 from rekalman.methods.learners import LEARNERS, learner_class
@@ -96,6 +97,9 @@ RUNS = {
         rekalman.SimulationError(iterations=5), network(1), series(inputs=True)),
     "back-propagation": lambda: (
         rekalman.Backprop(epochs=2, batch=5), small_network(), small_frames(10)),
+    "prediction error": lambda: (
+        PredictionError(epochs=3, hold_out=0), RecurrentPredictor.create(
+            rekalman.GRU, 1, units=3, key=jax.random.key(0)), series()),
     "readout": lambda: (ReadoutFilter(), (1, 3), readout()),
     "evolution": lambda: (
         rekalman.Evolino(population=6, generations=4, trials=1), predictor(), series()),

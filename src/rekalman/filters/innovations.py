@@ -43,6 +43,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from rekalman.core.distribution import Distribution
 from rekalman.core.filter import Filter
 from rekalman.core.gaussian import Gaussian
+from rekalman.core.innovations_form import InnovationsForm, LinearisesPaths
 from rekalman.core.row import observation_row
 from rekalman.core.serial import storable
 from rekalman.core.trajectory import Filtered
@@ -72,7 +73,7 @@ class InnovationsBelief(NamedTuple):
 
 
 @storable
-class Innovations(Filter):
+class Innovations(Filter, LinearisesPaths):
     """The filter of a predictor, see the text of the module.
 
     The first row is taken to be standard normal, since data are standardised; the state begins at
@@ -123,6 +124,14 @@ class Innovations(Filter):
         """Number of directions in which the state may be uncertain."""
         most = RANK if self.rank is None else self.rank
         return min(most, self.predictor.states)
+
+    def innovations_form(self, u: Any = None, visited: Any = None) -> InnovationsForm:
+        """That of the predictor, see `Linearises`."""
+        return self.predictor.innovations_form(u, visited)
+
+    def visited_states(self, path: Any) -> Float[Array, "batch steps states"]:
+        """The mean of the state at each step."""
+        return path.belief.state
 
     @property
     def settings(self) -> tuple[tuple[str, int | str], ...]:

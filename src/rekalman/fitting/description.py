@@ -5,17 +5,22 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
+from jaxtyping import Float
 
+from rekalman.core.innovations_form import LinearisesPaths
 from rekalman.data import Sequences
 from rekalman.data.scales.panel import Panel
 from rekalman.data.scales.standardiser import Standardiser
 from rekalman.fitting.members import explaining, weight_of
+from rekalman.fitting.verbs import filter_paths
 from rekalman.forecasting import Labels
 from rekalman.foundation.errors import RekalError
 from rekalman.foundation.printable import printable_line
 from rekalman.identification import Identification, identify
 from rekalman.learners.likelihood.uncertainty import model_uncertainty
+from rekalman.numerics.precision import precision_of
 
 if TYPE_CHECKING:
     from rekalman.fitting.result import Fit
@@ -36,14 +41,16 @@ def identification(fit: Fit, prepared: Sequences | None, series: str | None) -> 
         prepared: the training data in standardised units, for intervals, or None.
         series: in whose units, where each has a scale of its own.
     """
-    member = None if fit.has_model else explaining(fit)
+    linearises = isinstance(fit.algorithm, LinearisesPaths)
+    member = None if fit.has_model or linearises else explaining(fit)
     if member is not None:
         result = identification(member.fit, prepared, series)
         note = f"These are the dynamics of {member.name}, {weight_of(member)}."
         return dataclasses.replace(result, warnings=(note, *result.warnings))
     sure, notes = fit.uncertainty, ()
-    model = fit.model
-    if prepared is not None and sure is None:
+    model: Any = fit.algorithm if linearises else fit.model
+    visited = None if prepared is None or not linearises else visited_states(fit, prepared)
+    if not linearises and prepared is not None and sure is None:
         try:
             sure = model_uncertainty(model, prepared, fit.labels.interval)
         except RekalError as why:
@@ -71,11 +78,28 @@ def identification(fit: Fit, prepared: Sequences | None, series: str | None) -> 
         input_scale=None if driven is None else np.asarray(driven),
         input_names=fit.input_names,
         uncertainty=sure,
+        visited=visited,
     )
     if fit.parameters:  # the states of a structure have the units of the data
         spread = result.process_std * float(own.scale[0])
         result = dataclasses.replace(result, process_std=spread)
     return dataclasses.replace(result, warnings=(*result.warnings, *notes))
+
+
+def visited_states(fit: Fit, prepared: Sequences) -> Float[np.ndarray, "count states"]:
+    """The states that a filter visits on data, those of all series together.
+
+    Args:
+        fit: whose filter can be linearised.
+        prepared: series in standardised units.
+    """
+    algorithm = fit.algorithm
+    assert isinstance(algorithm, LinearisesPaths)
+    with precision_of(algorithm):
+        path = filter_paths(algorithm, prepared, jax.random.key(fit.seed))
+        states = np.asarray(algorithm.visited_states(path), np.float64)
+    inside = np.arange(states.shape[1]) < np.asarray(prepared.lengths)[:, None]
+    return states[inside]
 
 
 def summary_lines(fit: Fit, data: Any = None) -> list[str]:
@@ -102,6 +126,8 @@ def summary_lines(fit: Fit, data: Any = None) -> list[str]:
         lines += _scale_lines(fit.standardiser, fit.labels)
         lines += [f"parameters      {UNIT_OF_PANEL}"] if fit.parameters else []
     lines += [f"{each.name:<{width}} {each}" for each in fit.parameters]
+    if isinstance(fit.algorithm, LinearisesPaths):
+        return [*lines, "", *linearised_lines(fit, data)]
     if not fit.has_model and explaining(fit) is None:
         return lines
     if fit.algorithm.limited:
@@ -111,6 +137,19 @@ def summary_lines(fit: Fit, data: Any = None) -> list[str]:
             "The matrices change from step to step: there is no one set of dynamics to tell of.",
         ]
     return [*lines, "", fit.identify(data).summary()]
+
+
+def linearised_lines(fit: Fit, data: Any = None) -> list[str]:
+    """What a summary says of the dynamics of a network, or why it cannot.
+
+    Args:
+        fit: whose filter can be linearised.
+        data: what it was trained on, or None.
+    """
+    try:
+        return ["Linearised where it rests:", fit.identify(data).summary()]
+    except RekalError as why:
+        return [f"There is no linear model of its dynamics: {why}."]
 
 
 def _transform_lines(fit: Fit) -> list[str]:

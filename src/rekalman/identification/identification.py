@@ -19,8 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from rekalman.core.innovations_form import Linearises
 from rekalman.foundation.errors import RekalError
 from rekalman.identification.attractor import Attractor, attractor
+from rekalman.identification.innovations import identify_predictor
 from rekalman.identification.linear import linear_facts
 from rekalman.identification.modes import FixedPoint, fixed_points
 from rekalman.identification.rest import identify_linear
@@ -41,7 +43,7 @@ LENGTH, TRANSIENT, RECORD = 1024, 4000, 4096
 
 @in_own_precision
 def identify(
-    model: GaussianModel,
+    model: GaussianModel | Linearises,
     interval: int | float = 1.0,
     scale: Any = None,
     location: Any = None,
@@ -53,11 +55,14 @@ def identify(
     input_scale: Any = None,
     input_names: Sequence[str] = (),
     uncertainty: Uncertainty | None = None,
+    states: int | None = None,
+    visited: Any = None,
 ) -> Identification:
     """Describe the dynamics and the noise of a model.
 
     Args:
-        model: a `StochasticRNN`, or any other model with additive Gaussian noise.
+        model: a `StochasticRNN`, or any other model with additive Gaussian noise; or a predictor, such as a
+            trained recurrent network, or its filter: it is linearised where it rests.
         interval: time units between two steps.
         scale: one number for each output that turns it into original units; default 1.
         location: likewise added to it; default 0.
@@ -68,10 +73,13 @@ def identify(
         input_scale: one number for each input of a linear model that turns it into original units.
         input_names: names of the inputs of a linear model.
         uncertainty: of a linear model (`model_uncertainty`), which gives its numbers 95 % intervals.
+        states: of a predictor, how many states are described; default those that count for forecasts.
+        visited: of a predictor, states `(count, states)` that it visits on data, at whose mean it is
+            linearised where it does not rest.
 
     Raises:
-        RekalError: the model has no mean dynamics, the interval is not positive, or an argument has a
-            wrong shape.
+        RekalError: the model has no mean dynamics, the interval is not positive, an argument has a wrong
+            shape, or a predictor does not rest and `visited` is not given.
 
     Examples:
         >>> import numpy as np
@@ -82,21 +90,38 @@ def identify(
         >>> round(description.spectral_radius, 2)
         0.95
     """
-    if not isinstance(model, GaussianModel):
+    if not isinstance(model, GaussianModel | Linearises):
         raise RekalError(f"{type(model).__name__} has no mean dynamics that could be identified")
     if not interval > 0:
         raise RekalError(f"the interval must be above 0, but is {interval}")
-    obs = model.observations
+    obs = cast(Any, model).observations
     default = ("y",) if obs == 1 else tuple(f"y{k + 1}" for k in range(obs))
     named = default if names is None else tuple(names)
     if len(named) != obs:
         raise RekalError(f"{len(named)} names do not fit a model with {obs} outputs")
     by = _vector(1.0 if scale is None else scale, obs, "scale")
     at = _vector(0.0 if location is None else location, obs, "location")
-    width = model.n_inputs
+    width = cast(Any, model).n_inputs
     held = None if width == 0 else _vector(0.0 if u is None else u, width, "u")
     if width == 0 and u is not None:
         raise RekalError("the model takes no inputs, so leave u out")
+    if isinstance(model, Linearises):
+        per = _vector(1.0 if input_scale is None else input_scale, width, "input_scale")
+        return identify_predictor(
+            model,
+            held,
+            float(interval),
+            by,
+            at,
+            named,
+            time_unit,
+            per,
+            input_names,
+            states,
+            visited,
+        )
+    if states is not None or visited is not None:
+        raise RekalError("states and visited are for predictors: leave them out")
 
     model = model.discrete(float(interval))
     if model.linear and model.time_invariant:

@@ -20,6 +20,29 @@ SHOWN = 100  # steps of the impulse and step responses
 
 
 @dataclass(frozen=True)
+class PredictorFacts:
+    """What is known of a predictor beyond its dynamics.
+
+    Attributes:
+        poles: eigenvalues of the predictor `A - K C`, the largest modulus first: how fast it forgets.
+        gain: `K`, the effect of an innovation on each state, per unit of the output `(states, obs)`.
+        hankel: Hankel singular values of all states, in falling order: what each counts for forecasts.
+    """
+
+    poles: tuple[complex, ...]
+    gain: np.ndarray
+    hankel: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, for JSON: complex ones as pairs."""
+        return {
+            "poles": [[p.real, p.imag] for p in self.poles],
+            "gain": listed(self.gain),
+            "hankel_singular_values": listed(self.hankel),
+        }
+
+
+@dataclass(frozen=True)
 class LinearFacts:
     """What is known of a linear model beyond what every model has.
 
@@ -29,6 +52,7 @@ class LinearFacts:
         input_names: names of the inputs.
         hidden: what cannot be identified, one sentence each.
         intervals: 95 % intervals of these, or None where they were not worked out.
+        predictor: of a linearised predictor, what is known of it beyond its dynamics.
     """
 
     poles: tuple[complex, ...]
@@ -36,6 +60,7 @@ class LinearFacts:
     input_names: tuple[str, ...]
     hidden: tuple[str, ...]
     intervals: Confidence | None = None
+    predictor: PredictorFacts | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, for JSON: complex ones as pairs."""
@@ -54,6 +79,7 @@ class LinearFacts:
             "input_names": list(self.input_names),
             "not_identifiable": list(self.hidden),
             **({} if self.intervals is None else {"intervals": self.intervals.to_dict()}),
+            **({} if self.predictor is None else {"predictor": self.predictor.to_dict()}),
         }
 
     def lines(self, names: Sequence[str]) -> list[str]:
@@ -62,6 +88,9 @@ class LinearFacts:
         errors = np.zeros((len(self.poles), 2)) if known is None else known.poles
         each = [_pole(p, e) for p, e in zip(self.poles, errors, strict=True) if p.imag >= 0]
         said = [f"Poles: {', '.join(each)}"]
+        if self.predictor is not None:
+            each = [_pole(p, np.zeros(2)) for p in self.predictor.poles if p.imag >= 0]
+            said.append(f"Poles of the predictor, which are those of A - K C: {', '.join(each)}")
         gain = np.asarray(self.responses.gain)
         for j, source in enumerate(self.input_names):
             for i, name in enumerate(names):

@@ -104,7 +104,8 @@ def summary(result: Identification) -> str:
     shares = zip(result.names, result.observation_std, result.explained, strict=True)
     for name, std, share in shares:
         known = "" if np.isnan(share) else f", {100 * share:.1f} % of the variance is state"
-        lines.append(f"  {name:<11} standard deviation {std:.4g}{known}")
+        level = f"standard deviation {std:.4g}{known}" if np.isfinite(std) else "unknown"
+        lines.append(f"  {name:<11} {level}")
     if result.linear is not None:
         lines += result.linear.lines(result.names)
     lines += [f"Warning: {sentence}" for sentence in result.warnings]

@@ -14,6 +14,7 @@ from rekalman.fitting.members import explaining, weight_of
 from rekalman.fitting.result import Fit
 from rekalman.foundation.files import write_whole
 from rekalman.numerics.precision import precision_of
+from rekalman.report.learned import learned_html
 from rekalman.report.page import Page
 from rekalman.report.sections import (
     add_calibration,
@@ -60,6 +61,14 @@ def _page(fit: Fit, data: Sequences, held_out: Sequences | None) -> Page:
         page.heading("The dynamics of a member")
         page.add(f"<p>What follows is {text(member.name)} alone, {text(weight_of(member))}.</p>")
         _add_model(page, view(member.fit, data))
+    elif seen.identified is not None:
+        page.heading("The dynamics that the network learned")
+        page.add(
+            "<p>The network is linearised where it rests: what follows is the linear model that forecasts "
+            "as it does near there.</p>"
+        )
+        page.add(learned_html(seen.identified, data))
+        add_responses(page, seen)
     add_calibration(page, seen, held_out)
     if len(fit.history.held_out):
         add_epochs(page, fit)

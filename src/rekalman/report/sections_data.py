@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from rekalman.core.innovations_form import LinearisesPaths
 from rekalman.data import Sequences
 from rekalman.data.scales.panel import Panel
 from rekalman.fitting.result import Fit
 from rekalman.forecasting.labels import Labels
+from rekalman.foundation.errors import RekalError
 from rekalman.identification import Identification
 from rekalman.methods.made_by import description_of, method_class
 from rekalman.report.evidence import (
@@ -77,6 +80,9 @@ def view(fit: Fit, data: Sequences) -> View:
         trained_on = data if same and method_class(fit).intervals_from_data else None
         first = data.series_names[0] if isinstance(fit.standardiser, Panel) else None
         result = fit.identify(trained_on, series=first)
+    elif isinstance(fit.algorithm, LinearisesPaths):
+        with suppress(RekalError):  # of what is not stable anywhere there is nothing to tell
+            result = fit.identify(data)
     columns = list(range(min(data.observations, MOST_COLUMNS)))
     count = min(data.batch, MOST_SERIES, max(1, MOST_PANELS // len(columns)))
     series = [data.series(i) for i in range(count)]

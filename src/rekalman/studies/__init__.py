@@ -30,6 +30,12 @@ STUDIES: dict[str, Study] = {
             default_seeds=8,
         ),
         Study(
+            name="rnn-or-kalman",
+            summary="recurrent networks against exact filters, and the dynamics read off them",
+            module="rekalman.studies.rnn_or_kalman.study",
+            default_seeds=10,
+        ),
+        Study(
             name="kalman-floors",
             summary="what Kalman filters and smoothers reach on the systems of KalmanNet and RTSNet",
             module="rekalman.studies.kalman_floors",

@@ -14,7 +14,6 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 from rekalman.data import AnyArray
-from rekalman.networks.network import Network
 
 Schedule = Literal["cosine", "constant"]
 
@@ -67,8 +66,8 @@ def flatten(network: PyTree) -> Float[Array, " parameters"]:
 
 
 @eqx.filter_jit
-def with_parameters(network: Network, vector: Float[Array, " parameters"]) -> Network:
-    """The network with other parameters."""
+def with_parameters(network: Any, vector: Float[Array, " parameters"]) -> Any:
+    """The network, or any tree of arrays, with other parameters."""
     arrays, rest = eqx.partition(network, eqx.is_inexact_array)
     return eqx.combine(ravel_pytree(arrays)[1](vector), rest)
 

@@ -15,12 +15,15 @@ of this form. How it filters series with gaps, and how it forecasts, is written 
 from __future__ import annotations
 
 import abc
+from typing import Any
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
+from rekalman.core.innovations_form import InnovationsForm, Linearises
+from rekalman.networks.predictors.linearise import linearise
 
-class Predictor(eqx.Module):
+
+class Predictor(Linearises):
     """A model in innovations form, in standardised units: mean 0 and variance 1 of each column."""
 
     @property
@@ -69,3 +72,7 @@ class Predictor(eqx.Module):
     @abc.abstractmethod
     def noise(self, state: Float[Array, " states"]) -> Float[Array, "obs obs"]:
         """A factor `N` of the covariance of the innovation, `S = N N'`."""
+
+    def innovations_form(self, u: Any = None, visited: Any = None) -> InnovationsForm:
+        """The linear model near where it rests, or at the mean of visited states (`linearise`)."""
+        return linearise(self, u, visited)
