@@ -113,6 +113,11 @@ def eigenvalues(figures: dict) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(range=[-1.05, 1.05], dtick=0.5)
     figure.update_yaxes(range=[-1.05, 1.05], dtick=0.5)
+    for i in range(1, 5):  # circles are round
+        across = f"x{i}" if i > 1 else "x"
+        figure.layout[f"yaxis{i}" if i > 1 else "yaxis"].update(
+            scaleanchor=across, constrain="domain"
+        )
     return styled(figure, 1150, 390)
 
 

@@ -68,6 +68,15 @@ def test_the_command_line_gives_the_same_fit(here, network: rekalman.Fit, how: s
     assert np.array_equal(read.history.held_out, network.history.held_out)
 
 
+@pytest.mark.parametrize("method", ["rls", "nvar", "combination"])
+def test_filters_without_a_state_answer_in_json(here, method: str):
+    """The size of the filter and its parameters are there, whatever kind it is."""
+    more = ["--set", "members=naive, mean"] if method == "combination" else []
+    options = ("--model", method, *more, "--backtest", 0, "--no-report", "--json", "-q")
+    printed = answer(call("fit", "y.csv", *options))
+    assert printed["network"] and printed["parameters"] > 0 and printed["kind"] == method
+
+
 REFUSED = {
     "states=0": "states must be at least 1, but is 0 (of elman: whole number of at least 1",
     "states=2.5": "states must be a whole number, but is '2.5'",

@@ -221,9 +221,19 @@ class Filter(eqx.Module):
         """What a report says of the filter: names and values."""
         return (("filter", self.long_name or type(self).__name__),)
 
+    @property
+    def size(self) -> str:
+        """The size of the filter in words."""
+        return self.long_name or type(self).__name__
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it holds."""
+        return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(self, eqx.is_inexact_array)))
+
     def size_lines(self) -> tuple[str, ...]:
         """What a summary says of the size of the filter, a line each."""
-        return (f"{'filter':<15} {type(self).__name__}",)
+        return (f"{'filter':<15} {self.size}",)
 
     @property
     @in_own_precision

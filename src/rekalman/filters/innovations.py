@@ -138,9 +138,20 @@ class Innovations(Filter, LinearisesPaths):
         """What a report says of the filter."""
         return (("filter", self.long_name), ("network", self.predictor.described))
 
+    @property
+    def size(self) -> str:
+        """The size of the predictor in words."""
+        return self.predictor.described
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the predictor holds."""
+        leaves = jax.tree.leaves(eqx.filter(self.predictor, eqx.is_inexact_array))
+        return sum(leaf.size for leaf in leaves)
+
     def size_lines(self) -> tuple[str, ...]:
         """The size of the predictor in words."""
-        return (f"{'network':<15} {self.predictor.described}",)
+        return (f"{'network':<15} {self.size}",)
 
     def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:
         """Refuse series whose beliefs no memory could hold.

@@ -142,10 +142,10 @@ class RecursiveLeastSquares(Filter):
             ("forgetting factor", f"{float(self.forgetting):g}"),
         )
 
-    def size_lines(self) -> tuple[str, ...]:
-        """What a summary says of the size of the filter."""
-        factor = f"forgetting factor {float(self.forgetting):g}"
-        return (f"{'filter':<15} {self.long_name}, lags {self.lags}, {factor}",)
+    @property
+    def size(self) -> str:
+        """The size of the filter in words."""
+        return f"{self.long_name}, lags {self.lags}, forgetting factor {float(self.forgetting):g}"
 
     def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:
         """Refuse series whose beliefs no memory could hold.

@@ -118,9 +118,14 @@ class LearningNetwork(Filter):
             ("update", self.update_rule.name),
         )
 
+    @property
+    def size(self) -> str:
+        """The size of the network in words."""
+        return f"{self.predictor.described}, learning by {self.rule.long_name}"
+
     def size_lines(self) -> tuple[str, ...]:
         """The size of the network in words."""
-        return (f"{'network':<15} {self.predictor.described}, learning by {self.rule.long_name}",)
+        return (f"{'network':<15} {self.size}",)
 
     def check_memory(self, series: int, steps: int, smoothing: bool = False) -> None:
         """Refuse series whose beliefs, weights included, no memory could hold.
