@@ -126,15 +126,16 @@ def as_linear_gaussian(form: InnovationsForm) -> LinearGaussian:
     """
     n, p = form.K.shape
     B = np.vstack([form.B, np.zeros((p, form.B.shape[1]))])
+    noise = np.asarray(block_diag(np.zeros((n, n)), form.S), np.float64)
     return LinearGaussian.create(
         A=np.block([[form.A, form.K], [np.zeros((p, n + p))]]),
         B=B,
         c=-B @ form.inputs,
         C=np.hstack([form.C, np.eye(p)]),
         d=form.output,
-        Q=block_diag(np.zeros((n, n)), form.S),
+        Q=noise,
         R=np.zeros((p, p)),
-        P=block_diag(np.zeros((n, n)), form.S),
+        P=noise,
     )
 
 
