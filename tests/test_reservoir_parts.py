@@ -1,5 +1,6 @@
 """Reservoirs and nonlinear autoregressions against NumPy loops, brute force and closed forms."""
 
+import dataclasses
 from itertools import combinations_with_replacement
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import rekalman
 from rekalman.foundation.errors import RekalError
 from rekalman.learners.reservoir.harvest import harvest, run_freely, stacked, states_along
 from rekalman.learners.reservoir.learned import Prepared, learn_readout
@@ -101,13 +103,10 @@ def test_a_network_runs_freely_through_gaps_and_no_number_behind_a_mask_counts()
     network = Reservoir.create(1, units=25, input_scale=0.5)
 
     def trained(values):
-        return learn_readout(network, Prepared(values, mask, None, np.array([120])), 10, 1e-6)[0]
+        data = dataclasses.replace(rekalman.Sequences.from_arrays(y), values=values, mask=mask)
+        return learn_readout(network, Prepared.of(data), 10, 1e-6)[0]
 
-    filled_in = np.where(mask, y, np.nanmean(y[mask]))
-    one, other = (
-        trained(np.where(mask, filled_in, filled_in)),
-        trained(np.where(mask, filled_in, filled_in)),
-    )
+    one, other = (trained(np.where(mask, y, fill)) for fill in (0.0, 1e6))
     np.testing.assert_array_equal(one.readout, other.readout)
     with jax.enable_x64(True):
         seen = jnp.asarray(mask[0])
