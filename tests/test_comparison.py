@@ -332,3 +332,26 @@ def test_series_that_never_move_are_compared_on_a_shared_scale():
     assert set(comparison.names) == set(NAIVE)
     with pytest.raises(rekalman.RekalError, match="unknown scale 'share'"):
         compared(scale="share")
+
+
+@pytest.mark.parametrize(("significant", "equals", "says"), [
+    (False, ("line", "net"), "cannot be told apart"),
+    (False, ("line",), "does not pay"),
+    (True, ("line", "net"), "does not pay"),
+])  # fmt: skip
+def test_the_verdict_on_nonlinearity_agrees_with_the_confidence_set(significant, equals, says):
+    from types import SimpleNamespace as Stand
+
+    from rekalman.comparison.verdict import _nonlinearity
+
+    ranked = (
+        Stand(name="line", dynamics="linear", hidden=True),
+        Stand(name="net", dynamics="nonlinear", hidden=False),
+    )
+    comparison = Stand(
+        candidates_by_rank=ranked,
+        equals=equals,
+        difference=lambda one, other: Stand(significant=significant, mean=0.5),
+        average=lambda name: {"scaled_crps": 1.0},
+    )
+    assert says in _nonlinearity(comparison)  # pyright: ignore[reportArgumentType]

@@ -65,7 +65,7 @@ def _nonlinearity(c: Comparison) -> str:
     if linear is None or nonlinear is None:
         return ""
     d = c.difference(nonlinear, linear)
-    if not d.significant:
+    if not _apart(c, nonlinear, linear):
         return (
             f"Nonlinearity: the best network, {nonlinear}, and the best linear model, {linear}, cannot be "
             "told apart, so that the data do not pay for it."
@@ -88,7 +88,7 @@ def _noise(c: Comparison) -> str:
     if hidden is None or seen is None:
         return ""
     d = c.difference(seen, hidden)
-    if not d.significant:
+    if not _apart(c, seen, hidden):
         return (
             f"Noise: a hidden state behind noise ({hidden}) and a regression on past values ({seen}) do "
             "equally well."
@@ -102,6 +102,15 @@ def _noise(c: Comparison) -> str:
         f"Noise: a regression on past values ({seen}) forecasts better than a hidden state behind noise "
         f"({hidden}): what is measured is nearly the state itself."
     )
+
+
+def _apart(c: Comparison, one: str, other: str) -> bool:
+    """Whether two methods differ: by their own difference, or since one alone is in the confidence set.
+
+    The set may leave out a method whose interval beside the best one holds zero; two sentences about the same
+    pair must not contradict each other.
+    """
+    return c.difference(one, other).significant or (one in c.equals) != (other in c.equals)
 
 
 def _best_of(c: Comparison, dynamics: str, hidden: bool | None = None) -> str | None:
