@@ -178,9 +178,9 @@ def wave():
     )
 
 
-def oscillating(dtype=jnp.float32):
-    """A linear predictor of a damped oscillation, in single precision as fits have it."""
-    form = settled(TURN, np.eye(1, 2), 0.05 * np.eye(2), np.eye(1))
+def oscillating(dtype=jnp.float32, growth=1.0):
+    """A linear predictor of an oscillation, in single precision as fits have it."""
+    form = settled(growth * TURN, np.eye(1, 2), 0.05 * np.eye(2), np.eye(1))
     blocks = (form.A, form.B, form.C, form.K, np.linalg.cholesky(form.S))
     return Linear(*(jnp.asarray(each, dtype) for each in blocks)), form
 
@@ -207,6 +207,14 @@ def test_a_report_tells_the_dynamics_of_a_network():
     data = wave()
     html = report_html(fit_of(oscillating()[0], data), data)
     assert "The dynamics that the network learned" in html and "Spectrum" in html
+    assert "damped oscillation" in html
+
+
+def test_a_report_does_not_give_a_growing_network_a_spectrum():
+    data = wave()
+    html = report_html(fit_of(oscillating(growth=1.2)[0], data), data)
+    assert "growing oscillation" in html and "grows by a factor e" in html
+    assert "Spectrum" not in html and "falls by a factor e" not in html
 
 
 @pytest.mark.returns_nan(

@@ -49,9 +49,10 @@ def learned_html(result: Identification, data: Sequences, standardised: bool = T
         rows.append(("period", f"{number(result.period)} {text(unit)}{steps}"))
     elif (damped := _damped(result)) is not None and damped.period is not None:
         steps = f" ({number(period_steps(result))} steps)" if unit != "steps" else ""
-        dies = f"falls by a factor e in {number(damped.time_constant)} {text(unit)}"
-        near = f"{number(damped.period)} {text(unit)}{steps} near the fixed point, where it {dies}"
-        rows.append(("damped oscillation", near))
+        name, moves = ("growing", "grows") if damped.growing else ("damped", "falls")
+        moves += f" by a factor e in {number(damped.time_constant)} {text(unit)}"
+        near = f"{number(damped.period)} {text(unit)}{steps} near the fixed point, where it {moves}"
+        rows.append((f"{name} oscillation", near))
     moving = result.attractor not in ("fixed point", "diverges")
     if moving:
         for k in range(len(result.names)):

@@ -24,7 +24,10 @@ def add_responses(page: Page, seen: View) -> None:
         or not np.isfinite(np.asarray(facts.responses.spectrum)).all()
     ):
         return
-    page.heading("Responses and spectrum")
+    grows = seen.dynamics.attractor == "diverges"  # noise then makes no stationary signal
+    if grows and not facts.input_names:
+        return
+    page.heading("Responses" if grows else "Responses and spectrum")
     labels = Labels.of(seen.data)
     unit = f" ({text(seen.dynamics.time_unit)})" if seen.dynamics.time_unit else " (steps)"
     sure = " The band holds the true curve at each point with 95 %." if facts.intervals else ""
@@ -37,6 +40,8 @@ def add_responses(page: Page, seen: View) -> None:
                 f"frequency.{sure}",
             )
         )
+    if grows:
+        return
     page.add(
         page.figure(
             _spectrum_figure(seen, facts, titles),

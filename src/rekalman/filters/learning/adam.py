@@ -68,6 +68,7 @@ class Adam(WeightUpdate):
     """
 
     name: ClassVar[str] = "adam"
+    long_name: ClassVar[str] = "Adam"
 
     rate: float = eqx.field(static=True, default=1e-3)
     clip: float | None = eqx.field(static=True, default=1.0)

@@ -87,6 +87,12 @@ class KalmanUpdate(WeightUpdate):
         """What it is called in options."""
         return "dekf" if self.decoupled else "gekf"
 
+    @property
+    def long_name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What it is called in a sentence."""
+        each = " for each unit" if self.decoupled else ""
+        return f"an extended Kalman filter{each}"
+
     def check(self, rule: Rule) -> None:
         """Refuse derivatives that are random or learned, and those of several steps at once.
 

@@ -115,7 +115,7 @@ class LearningNetwork(Filter):
             ("filter", self.long_name),
             ("network", self.predictor.described),
             ("derivatives", self.rule.long_name),
-            ("update", self.update_rule.name),
+            ("update", self.update_rule.long_name),
         )
 
     @property

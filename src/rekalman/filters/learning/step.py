@@ -34,9 +34,11 @@ class WeightUpdate(eqx.Module):
 
     Attributes:
         name: what it is called in options.
+        long_name: what it is called in a sentence.
     """
 
     name: ClassVar[str] = ""
+    long_name: ClassVar[str] = ""
 
     def check(self, rule: Rule) -> None:
         """Refuse a rule whose derivatives it cannot take.

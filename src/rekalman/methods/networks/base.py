@@ -213,7 +213,7 @@ class HiddenUnitsMethod(RecurrentMethod):
         return Description(
             f"a network learned online ({fit.kind})",
             f"{network.described}, learned forward through time by {rule} to predict each step before it "
-            f"comes; weights changed by {learning.update_rule.name}.",
+            f"comes; weights changed by {learning.update_rule.long_name}.",
             (f'"{fit.kind}"', f"units={network.layer.units}", "learner=..."),
             (("network", network.described), ("derivatives", rule)),
         )
