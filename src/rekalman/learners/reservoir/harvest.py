@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from rekalman.networks.predictors.linear_readout import LinearReadout
+from rekalman.numerics.precision import in_own_precision
 
 
 class Regression(NamedTuple):
@@ -65,6 +66,7 @@ def regression_of(
     return Regression(features, values - jax.vmap(predictor.anchor)(states))
 
 
+@in_own_precision
 @eqx.filter_jit
 def harvest(
     predictor: LinearReadout,

@@ -138,7 +138,7 @@ def spectral_radius(W: Any) -> float:
     Examples:
         >>> import numpy as np
         >>> from rekalman.networks.predictors.reservoir_weights import spectral_radius
-        >>> spectral_radius(np.array([[0.0, 2.0], [-2.0, 0.0]]))
+        >>> round(spectral_radius(np.array([[0.0, 2.0], [-2.0, 0.0]])), 12)
         2.0
     """
     if W.shape[0] > FULL_SPECTRUM:
