@@ -87,14 +87,14 @@ def eigenvalues(figures: dict) -> go.Figure:
     figure = make_subplots(1, 2 * len(wanted), subplot_titles=titles)
     turn = np.exp(1j * np.linspace(0, 2 * np.pi, 200))
     for i, name in enumerate(wanted):
-        told = [each for each in figures[f"GRU, {name}, 2500"] if each is not None]
+        predictions = [each for each in figures[f"GRU, {name}, 2500"] if each is not None]
         for j, part in enumerate(parts):
             place = {"row": 1, "col": 2 * i + j + 1}
             figure.add_scatter(
                 x=turn.real, y=turn.imag, mode="lines", line={"color": GREY, "width": 1},
                 showlegend=False, **place,
             )  # fmt: skip
-            pairs = [each["eigenvalues"][part] for each in told]
+            pairs = [each["eigenvalues"][part] for each in predictions]
             ours, true = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
             gap = np.full(len(ours), np.nan)
             figure.add_scatter(

@@ -77,10 +77,10 @@ def balanced(form: InnovationsForm, states: int | None = None) -> Balanced:
     reached = _root(solve_discrete_lyapunov(steady, form.K @ form.S @ form.K.T + form.B @ form.B.T))
     seen = _root(solve_discrete_lyapunov(steady.T, whitened.T @ whitened))
     left, hankel, right = svd(seen.T @ reached)
-    kept = int((hankel >= NEGLIGIBLE * hankel[0]).sum()) if states is None else states
-    kept = max(1, min(kept, int((hankel > 1e-14 * hankel[0]).sum())))
-    scale = 1 / np.sqrt(hankel[:kept])
-    into, back = (seen @ left[:, :kept] * scale).T, reached @ right[:kept].T * scale
+    retained = int((hankel >= NEGLIGIBLE * hankel[0]).sum()) if states is None else states
+    retained = max(1, min(retained, int((hankel > 1e-14 * hankel[0]).sum())))
+    scale = 1 / np.sqrt(hankel[:retained])
+    into, back = (seen @ left[:, :retained] * scale).T, reached @ right[:retained].T * scale
     reduced = form._replace(
         A=into @ form.A @ back, B=into @ form.B, C=form.C @ back, K=into @ form.K
     )

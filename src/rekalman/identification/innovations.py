@@ -145,11 +145,11 @@ def _ordered(matrix: np.ndarray) -> tuple[complex, ...]:
 
 
 def _notes(whole: InnovationsForm, result: Balanced) -> tuple[str, ...]:
-    n, kept = len(whole.A), len(result.form.A)
-    if kept == n:
+    n, retained = len(whole.A), len(result.form.A)
+    if retained == n:
         return ()
-    left = result.hankel[kept:].sum() / result.hankel.sum()
+    left = result.hankel[retained:].sum() / result.hankel.sum()
     return (
-        f"Of {n} states of the network {kept} count for forecasts; the others hold "
+        f"Of {n} states of the network {retained} count for forecasts; the others hold "
         f"{100 * left:.2g} % of the sum of the Hankel singular values and are left out.",
     )

@@ -52,6 +52,20 @@ class StepDerivatives(NamedTuple):
     own: Float[Array, "kinds kinds units"]
     across: Float[Array, "units gates units"]
 
+    @classmethod
+    def nothing(cls, predictor: RecurrentPredictor) -> StepDerivatives:
+        """Derivatives of zero, of the sizes of a network: before any step."""
+        layer, dtype = predictor.layer, predictor.readout.dtype
+        kinds, units, gates = 1 + layer.has_memory, layer.units, layer.gates
+        return cls(
+            after=jnp.zeros((kinds, units), dtype),
+            shown=jnp.zeros(predictor.row + units + 1, dtype),
+            given=jnp.zeros((kinds, gates, units), dtype),
+            carried=jnp.zeros((kinds, gates, units), dtype),
+            own=jnp.zeros((kinds, kinds, units), dtype),
+            across=jnp.zeros((units, gates, units), dtype),
+        )
+
     @property
     def immediate(self) -> Float[Array, "kinds rows gates units"]:
         """Of the new states of each unit by the weights of that unit."""

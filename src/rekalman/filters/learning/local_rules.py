@@ -107,19 +107,9 @@ class SyntheticGradient(Rule):
 
     def start(self, predictor: RecurrentPredictor, key: PRNGKeyArray) -> Interface:
         """A prediction of zero (`key` is not used)."""
-        layer, dtype = predictor.layer, predictor.readout.dtype
-        kinds, units, gates = 1 + layer.has_memory, layer.units, layer.gates
-        zeros = lambda *shape: jnp.zeros(shape, dtype)  # noqa: E731
-        step = StepDerivatives(
-            after=zeros(kinds, units),
-            shown=zeros(predictor.row + units + 1),
-            given=zeros(kinds, gates, units),
-            carried=zeros(kinds, gates, units),
-            own=zeros(kinds, kinds, units),
-            across=zeros(units, gates, units),
-        )
-        size = predictor.recurrent
-        return Interface(zeros(size, size + 1), _features(step.after), step)
+        step, size = StepDerivatives.nothing(predictor), predictor.recurrent
+        start = jnp.zeros((size, size + 1), predictor.readout.dtype)
+        return Interface(start, _features(step.after), step)
 
     def after(self, memory: Interface, step: StepDerivatives) -> Interface:
         """The step to here is the one that counts now."""

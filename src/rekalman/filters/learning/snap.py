@@ -124,8 +124,8 @@ class SnAp(Rule):
         own = step.own[:, :, at]  # kinds, kinds, a, units
         through = jnp.einsum("kabu,brgu->kargu", jacobian, memory[0])
         through += jnp.einsum("klau,largu->kargu", own, memory)
-        kept = jnp.where(there.T[:, None, None], through, 0.0)
-        return kept.at[:, 0].add(step.immediate)
+        retained = jnp.where(there.T[:, None, None], through, 0.0)
+        return retained.at[:, 0].add(step.immediate)
 
     def gradient(self, memory: Array, cotangent: Float[Array, "kinds units"]) -> Array:
         """The loss derivative times the kept influence."""

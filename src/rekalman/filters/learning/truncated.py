@@ -73,18 +73,9 @@ class TBPTT(Rule):
 
     def start(self, predictor: RecurrentPredictor, key: PRNGKeyArray) -> Window:
         """No step yet: derivatives of zero (`key` is not used)."""
-        layer, dtype = predictor.layer, predictor.readout.dtype
-        kinds, units, gates = 1 + layer.has_memory, layer.units, layer.gates
-        zeros = lambda *shape: jnp.zeros((self.window, *shape), dtype)  # noqa: E731
-        steps = StepDerivatives(
-            after=zeros(kinds, units),
-            shown=zeros(predictor.row + units + 1),
-            given=zeros(kinds, gates, units),
-            carried=zeros(kinds, gates, units),
-            own=zeros(kinds, kinds, units),
-            across=zeros(units, gates, units),
-        )
-        return Window(steps, zeros(kinds, units))
+        nothing = StepDerivatives.nothing(predictor)
+        steps = jax.tree.map(lambda leaf: jnp.tile(leaf, (self.window, *[1] * leaf.ndim)), nothing)
+        return Window(steps, jnp.zeros_like(steps.after))
 
     def after(self, memory: Window, step: StepDerivatives) -> Window:
         """The window moves on by a step whose loss is not known yet."""

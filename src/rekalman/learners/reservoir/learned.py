@@ -103,15 +103,15 @@ def learn_readout(
         dtype = modelling_dtype()
         values = placed(series.values, dtype)
         inputs = None if series.inputs is None else placed(series.inputs, dtype)
-        seen, found = None, None
+        seen, fitted = None, None
         for _ in range(1 + PASSES * series.gaps):
             rows = harvest(network, values, seen, inputs)
             X, Y = (np.asarray(each, np.float64).reshape(-1, each.shape[-1]) for each in rows)
-            found = ridge(X, Y, counted, penalty)
-            network = with_weights(network, found.weights)
+            fitted = ridge(X, Y, counted, penalty)
+            network = with_weights(network, fitted.weights)
             seen = placed(series.mask | ~series.valid[..., None])
-    assert found is not None
-    return network, found
+    assert fitted is not None
+    return network, fitted
 
 
 def with_weights(

@@ -84,13 +84,13 @@ def shapes_of(
     if len(given) == len(Shape._fields) or not fits:
         fits = [min(every, key=lambda s: size[s])]
     fits.sort(key=lambda s: (size[s], s.reach))
-    spent, kept = 0.0, []
+    spent, retained = 0.0, []
     for each in fits:
         work = rows * size[each] ** 2 / 2 + 12 * size[each] ** 3 + rows * size[each] * 20.0
         spent += SECONDS_PER_OPERATION * work + 5e-3
-        if not kept or spent <= budget:
-            kept.append(each)
-    return kept
+        if not retained or spent <= budget:
+            retained.append(each)
+    return retained
 
 
 def delayed_rows(

@@ -167,10 +167,10 @@ def _complete(X: np.ndarray, Y: np.ndarray, penalty: float | None) -> Ridge:
         )
         W, freedom = (_by_singular_values if lost else _by_cholesky)(X, Y, penalty)
         return Ridge(W, penalty, np.full(p, freedom), np.full(p, np.nan))
-    found = spectrum_of(X, Y, np.ones(n), X.shape[1] <= SINGULAR_VALUES_BELOW)
+    fitted = spectrum_of(X, Y, np.ones(n), X.shape[1] <= SINGULAR_VALUES_BELOW)
     best: Ridge | None = None
     for each in PENALTIES:
-        W, freedom = found.weights(each), float(found.freedom(each))
+        W, freedom = fitted.weights(each), float(fitted.freedom(each))
         spare = max(1.0 - freedom / n, 1e-12)
         criterion = np.square(Y - X @ W).mean(0) / spare**2
         if best is None or _logarithm(criterion) < _logarithm(best.criterion):
@@ -202,6 +202,6 @@ def _by_cholesky(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarr
 
 def _by_singular_values(X: np.ndarray, Y: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
     """Weights, and no number of weights, for penalties however small."""
-    found = spectrum_of(X, Y, np.ones(len(Y)), True)
-    least = max(penalty, 1e-30 * float(found.values.max(initial=1.0)))
-    return found.weights(least), float("nan")
+    fitted = spectrum_of(X, Y, np.ones(len(Y)), True)
+    least = max(penalty, 1e-30 * float(fitted.values.max(initial=1.0)))
+    return fitted.weights(least), float("nan")

@@ -183,8 +183,8 @@ def search(
                 some = work[start : start + AT_ONCE]
                 padded = [*some, *some[:1] * (AT_ONCE - len(some))]
                 networks = stacked([make(points[i], seed + 1000 * k) for i, k in padded])
-                found = np.asarray(held_out_scores(networks, prepared, jnp.asarray(penalties)))
-                for (i, _), each in zip(some, found, strict=False):
+                fitted = np.asarray(held_out_scores(networks, prepared, jnp.asarray(penalties)))
+                for (i, _), each in zip(some, fitted, strict=False):
                     scores[i].append(np.where(np.isfinite(each), each, -1e6))
                 done += len(some)
                 report(done, done + len(work) - start - len(some))

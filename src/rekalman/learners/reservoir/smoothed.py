@@ -152,10 +152,10 @@ def learn_noisy_dynamics(
     with jax.enable_x64(True):
         for turn in range(rounds):
             X, Y = features_of(x[:-1], order), np.diff(x, axis=0)
-            found = ridge(X, Y, penalty=None if turn else FIRST_PENALTY)
-            predictor = with_weights(predictor, found.weights)
+            fitted = ridge(X, Y, penalty=None if turn else FIRST_PENALTY)
+            predictor = with_weights(predictor, fitted.weights)
             if not turn:
-                residual = Y - X @ found.weights
+                residual = Y - X @ fitted.weights
                 total = residual.T @ residual / len(residual)
                 Q, R = total / 10, np.diag(np.diagonal(total)) / 3
             rows = jnp.asarray(values)

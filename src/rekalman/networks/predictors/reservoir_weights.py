@@ -145,8 +145,8 @@ def spectral_radius(W: Any) -> float:
         start = np.random.default_rng(0).normal(size=W.shape[0])
         try:
             settings: Any = {"k": 4, "ncv": 60, "v0": start, "maxiter": 1000, "tol": 1e-11}
-            found = eigs(W, return_eigenvectors=False, **settings)
-            return float(np.abs(found).max())
+            fitted = eigs(W, return_eigenvectors=False, **settings)
+            return float(np.abs(fitted).max())
         except ArpackNoConvergence:
             pass
     full = W.toarray() if issparse(W) else W

@@ -27,9 +27,9 @@ def run(options: StudyOptions) -> StudyResult:
     seeds = list(options.all_seeds)[: 2 if options.quick else None]
     rows, records = [], {}
     for task in (language_rows, oscillator_rows, mackey_glass_rows):
-        made, kept = task(options, setting, seeds)
+        made, retained = task(options, setting, seeds)
         rows.extend(made)
-        records |= kept
+        records |= retained
     return StudyResult(
         study="evolino",
         rows=tuple(rows),

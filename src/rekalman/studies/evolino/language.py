@@ -63,8 +63,8 @@ def language_rows(
     made: Errors = {"Evolino": [], "best random LSTM": [], "ESN": [], "GRU": [], "linear": []}
     for i, seed in enumerate(seeds):
         options.report(i, len(seeds), name)
-        for title, how in (("Evolino", learner), ("best random LSTM", first)):
-            network = evolved(strings, how, setting.lstm[1], seed)
+        for title, setup in (("Evolino", learner), ("best random LSTM", first)):
+            network = evolved(strings, setup, setting.lstm[1], seed)
             made[title].append(largest_accepted(outputs(network, setting.longest), setting.longest))
         made["ESN"].append(echo_state(setting, seed))
         made["linear"].append(linear(setting))

@@ -125,8 +125,8 @@ def errors_of(
     first = dataclasses.replace(learner, generations=1)
     for i, (task, seed) in enumerate(zip(tasks, seeds, strict=True)):
         options.report(i, len(seeds), name)
-        for title, how in (("Evolino", learner), ("best random LSTM", first)):
-            made[title].append(task.error(runs_of(evolved(task, how, lstm, seed))))
+        for title, setup in (("Evolino", learner), ("best random LSTM", first)):
+            made[title].append(task.error(runs_of(evolved(task, setup, lstm, seed))))
         made["ESN"].append(task.error(echo_state(task.train, task.split, reservoir, seed)))
         made["linear"].append(task.error(autoregression(task.train, task.split)))
     options.report(len(seeds), len(seeds), f"{name}, back-propagation")

@@ -121,8 +121,8 @@ def run(options: StudyOptions) -> StudyResult:
             seeds = [options.seed + i for i in range(min(setting.seeds, entry.seeds))]
             for causal in (True, False)[: 1 + entry.theirs]:
                 scores = scores_of(entry, stream, seeds, setting, causal, options.data)
-                how = "" if causal else ", standardised as a whole"
-                rows.append(_row(f"{entry.name}, {stream}{how}", scores, entry, at))
+                setup = "" if causal else ", standardised as a whole"
+                rows.append(_row(f"{entry.name}, {stream}{setup}", scores, entry, at))
                 records[rows[-1].system] = scores
         options.report(done, total, f"recursive least squares, {stream}")
         done += 1

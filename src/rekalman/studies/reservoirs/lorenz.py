@@ -43,7 +43,7 @@ def lorenz_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
     lengths = (400,) if options.quick else tuple(ORDERS)
     for steps in lengths:
         for noise, published in zip((0.0, NOISE), PUBLISHED[steps], strict=True):
-            found = [one_seed(steps, noise, seed, options.quick) for seed in options.all_seeds]
+            outcomes = [one_seed(steps, noise, seed, options.quick) for seed in options.all_seeds]
             name = f"Lorenz, {steps} rows, noise {100 * noise:g} %"
             kinds = {
                 "smoothed": f"polynomial of order {ORDERS[steps]} learned from smoothed rows",
@@ -56,7 +56,7 @@ def lorenz_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
                 rest: dict[str, Any] = {}
                 if key != "linear":
                     rest = {"published": published, "source": SOURCE}
-                values = [each[key] for each in found]
+                values = [each[key] for each in outcomes]
                 rows.append(
                     figure(
                         f"{name}: {kind}", "valid_lyapunov_times", values, better="higher", **rest

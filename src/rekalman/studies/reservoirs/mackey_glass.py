@@ -77,10 +77,10 @@ def mackey_glass_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]
     for setting in SETTINGS[:: 2 if options.quick else 1]:
         if options.quick:
             setting = setting._replace(steps=1200, units=60, penalty=1e-9)
-        found = [one_seed(setting, runs, seed) for seed in options.all_seeds]
+        outcomes = [one_seed(setting, runs, seed) for seed in options.all_seeds]
         name = f"Mackey-Glass {setting.tau}, {setting.steps} training steps"
         kind = f"esn of {setting.units} units" + (" and their squares" if setting.squares else "")
-        take = lambda key, found=found: [each[key] for each in found]  # noqa: E731
+        take = lambda key, outcomes=outcomes: [each[key] for each in outcomes]  # noqa: E731
         rows += [
             figure(f"{name}: {kind}", "nrmse", take("nrmse84"), horizon=84,
                    published=setting.nrmse, source=f"{JAEGER}, 400 units"),

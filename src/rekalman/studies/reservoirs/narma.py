@@ -25,8 +25,8 @@ WAY = "free run on the input, learned with teacher forcing"
 
 def narma_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
     """NMSE of two reservoirs and of a linear model."""
-    found = [one_seed(seed, options.quick) for seed in options.all_seeds]
-    take = lambda key: [each[key] for each in found]  # noqa: E731
+    outcomes = [one_seed(seed, options.quick) for seed in options.all_seeds]
+    take = lambda key: [each[key] for each in outcomes]  # noqa: E731
     rows = [
         figure(f"NARMA10: nvar of 10 taps, order 2 ({WAY})", "nmse", take("nvar"),
                published=0.0130, source="measured for this project: quadratic regression on 30 inputs"),

@@ -51,13 +51,13 @@ def oscillator_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
                published=0.05, source="ES2N of 100 units, mean of 10,000 draws (studies of its authors)"),
     ]  # fmt: skip
     for scale in SCALES[: 1 if options.quick else None]:
-        found = [
+        outcomes = [
             noisy(scale * wave, seed, not options.quick and number < EM_SEEDS)
             for number, seed in enumerate(options.all_seeds)
         ]
         name = f"oscillators, k = 8, noise .1 on a series of deviation {scale:g}"
-        floor = float(np.median([each["floor"] for each in found]))
-        take = lambda key, found=found: [each[key] for each in found]  # noqa: E731
+        floor = float(np.median([each["floor"] for each in outcomes]))
+        take = lambda key, outcomes=outcomes: [each[key] for each in outcomes]  # noqa: E731
         rows += [
             figure(f"{name}: linear Gaussian model, 8 rotations, maximum likelihood", "nrmse",
                    take("likelihood"), oracle=floor, **(RIDGE if scale == SCALES[1] else {})),
@@ -65,10 +65,10 @@ def oscillator_rows(options: StudyOptions) -> tuple[list[Row], dict[str, Any]]:
                    oracle=floor),
             figure(f"{name}: cycle reservoir of 200 units", "nrmse", take("esn"), oracle=floor),
         ]  # fmt: skip
-        if "em" in found[0]:
+        if "em" in outcomes[0]:
             rows.append(
                 figure(f"{name}: linear Gaussian model of 16 states by EM, {EM_SEEDS} seeds", "nrmse",
-                       [each["em"] for each in found[:EM_SEEDS]], oracle=floor)
+                       [each["em"] for each in outcomes[:EM_SEEDS]], oracle=floor)
             )  # fmt: skip
     return rows, {"learned": LEARNED, "ahead": AHEAD, "noise": NOISE, "window": WINDOW}
 

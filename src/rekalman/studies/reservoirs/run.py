@@ -32,8 +32,8 @@ def run(options: StudyOptions) -> StudyResult:
         for number, (name, part) in enumerate(PARTS.items()):
             options.report(number, len(PARTS), name)
             since = time.perf_counter()
-            found, setting = part(options)
-            rows.extend(found)
+            outcomes, setting = part(options)
+            rows.extend(outcomes)
             config[name] = {**setting, "seconds": time.perf_counter() - since}
     return StudyResult(
         study="reservoirs",

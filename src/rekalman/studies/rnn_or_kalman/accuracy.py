@@ -77,8 +77,8 @@ def network(kind: str, some: list[Case], count: int, setting: Setting) -> Traine
     """
     values = np.stack([case.train.values[:count] for case in some])
     inputs = np.stack([case.train.inputs[:count] for case in some])
-    how = learner(kind, setting.updates, count)
-    return train(KINDS[kind], UNITS[kind], how, values, inputs, into=INTO[kind])
+    setup = learner(kind, setting.updates, count)
+    return train(KINDS[kind], UNITS[kind], setup, values, inputs, into=INTO[kind])
 
 
 def ratios(trained: Trained, some: list[Case]) -> list[float]:
@@ -111,8 +111,8 @@ def em_models(some: list[Case], count: int, states: int, iterations: int) -> lis
 
 def em_ratio(model: LinearGaussian, case: Case) -> float:
     """The mean squared error of a learned linear model over that of the exact filter."""
-    told = exact(model, case.test)
-    return 1 + excess(told.forecast, case.exact.forecast, case.test.values)
+    predictions = exact(model, case.test)
+    return 1 + excess(predictions.forecast, case.exact.forecast, case.test.values)
 
 
 def linear_model(
@@ -152,8 +152,8 @@ def em_rnn_ratio(case: Case, count: int, states: int, seed: int) -> float:
     test = Sequences.from_arrays(case.test.values)
     prepared = fit.prepare(test)
     path = filter_paths(fit.algorithm, prepared, jax.random.key(seed))
-    told = np.asarray(fit.standardiser.unscale(one_step(path, prepared)[0]), float)
-    return 1 + excess(told, case.exact.forecast, case.test.values)
+    predictions = np.asarray(fit.standardiser.unscale(one_step(path, prepared)[0]), float)
+    return 1 + excess(predictions, case.exact.forecast, case.test.values)
 
 
 def accuracy(

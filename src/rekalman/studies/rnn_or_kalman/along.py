@@ -20,7 +20,7 @@ LAGS = 24
 
 
 def along_data(
-    told: Float[np.ndarray, "series steps obs"],
+    predictions: Float[np.ndarray, "series steps obs"],
     values: Float[np.ndarray, "series steps obs"],
     inputs: Float[np.ndarray, "series steps inputs"],
     states: int,
@@ -28,7 +28,7 @@ def along_data(
     """The matrices `F, K, C` of the linear predictor nearest to some forecasts.
 
     Args:
-        told: the forecasts of each row.
+        predictions: the forecasts of each row.
         values: the rows.
         inputs: their inputs.
         states: number of states.
@@ -38,7 +38,7 @@ def along_data(
     past += [inputs[:, LAGS - k : steps - k] for k in range(LAGS)]
     X = np.concatenate([*past, np.ones((*past[0].shape[:2], 1))], -1)
     weights = np.linalg.lstsq(
-        X.reshape(-1, X.shape[-1]), told[:, LAGS:].reshape(-1, p), rcond=None
+        X.reshape(-1, X.shape[-1]), predictions[:, LAGS:].reshape(-1, p), rcond=None
     )[0]
     G = weights[: LAGS * p].reshape(LAGS, p, p).swapaxes(1, 2)
     half = LAGS // 2

@@ -42,10 +42,12 @@ def distilled(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
     for i, kind in enumerate(KINDS):
         options.report(i, len(KINDS), f"distillation, {kind}")
         for teacher, targets in (("the Kalman filter", taught), ("the data", None)):
-            how = learner(kind, setting.updates, count)
+            setup = learner(kind, setting.updates, count)
             if targets is not None:  # a forecast has no noise of its own to be learned
-                how = dataclasses.replace(how, learn_noise=False)
-            trained = train(KINDS[kind], UNITS[kind], how, values, inputs, targets, into=INTO[kind])
+                setup = dataclasses.replace(setup, learn_noise=False)
+            trained = train(
+                KINDS[kind], UNITS[kind], setup, values, inputs, targets, into=INTO[kind]
+            )
             for where, (gain, times) in BEYOND.items():
                 figures = _figures(trained, systems, seeds, setting.test, gain, times)
                 label = f"{kind} taught by {teacher}, {SYSTEM}, {count} sequences, {where}"
@@ -63,7 +65,7 @@ def _figures(
         count = max(5, test // times)
         drawn = draw(system, count, seed + 700, steps=times * STEPS, gain=gain)
         best = exact(system, drawn).forecast
-        told = outputs(trained, i, drawn.values, drawn.inputs)
+        predictions = outputs(trained, i, drawn.values, drawn.inputs)
         skipped = STEPS if times > 1 else 10
-        figures.append(1 + excess(told, best, drawn.values, skipped))
+        figures.append(1 + excess(predictions, best, drawn.values, skipped))
     return figures

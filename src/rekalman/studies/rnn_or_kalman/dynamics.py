@@ -92,8 +92,8 @@ def read_off(
         S=scale @ result.form.S @ scale,
     )
     test = case.test
-    told = outputs(trained, which, test.values, test.inputs)
-    F, K, C = along_data(told, test.values, test.inputs, len(truth.A))
+    predictions = outputs(trained, which, test.values, test.inputs)
+    F, K, C = along_data(predictions, test.values, test.inputs, len(truth.A))
     of_predictor, of_dynamics = matched(F, truth.predictor)[0], matched(F + K @ C, truth.A)[0]
     return {
         **errors(raw, truth, R),
@@ -115,16 +115,16 @@ def dynamics(networks: Learned, counts: tuple[int, ...]) -> tuple[list[Row], dic
     for (name, kind, count), (trained, some) in networks.items():
         if count not in counts:
             continue
-        told = [read_off(trained, i, case) for i, case in enumerate(some)]
-        known = [one for one in told if one is not None]
+        predictions = [read_off(trained, i, case) for i, case in enumerate(some)]
+        known = [one for one in predictions if one is not None]
         label = f"{kind}, {name}, {count} sequences"
-        if len(known) < len(told):
-            label += f" ({len(told) - len(known)} of {len(told)} do not rest)"
+        if len(known) < len(predictions):
+            label += f" ({len(predictions) - len(known)} of {len(predictions)} do not rest)"
         if known:
             rows += [
                 row(f"{label}: {said}", "relative_error", [one[key] for one in known], oracle=0.0)
                 for key, said in READ_OFF.items()
                 if key in known[0]
             ]
-        record[f"{kind}, {name}, {count}"] = told
+        record[f"{kind}, {name}, {count}"] = predictions
     return rows, record

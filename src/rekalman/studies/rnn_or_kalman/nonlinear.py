@@ -64,25 +64,25 @@ def nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[
         tests[name, seed] = test
         best[name, seed] = particle_answer(systems[name], test, many, seed)[0]
         again = particle_answer(systems[name], test, few, seed + 1)[0]
-        told = excess(again, best[name, seed], test)
-        figures.setdefault((f"particle filter, {few} particles", name), []).append(1 + told)
+        predictions = excess(again, best[name, seed], test)
+        figures.setdefault((f"particle filter, {few} particles", name), []).append(1 + predictions)
     none = np.zeros((1, 1, 1, 0))
     for count in counts:
         options.report(0, 1, f"networks, {count} sequences")
         values = np.stack([data[pair][:count] for pair in pairs])
         inputs = np.broadcast_to(none, (*values.shape[:3], 0))
-        how = learner("GRU", setting.updates // 2, count)
-        trained = train(GRU, UNITS, how, values, inputs, into=INTO["GRU"])
+        setup = learner("GRU", setting.updates // 2, count)
+        trained = train(GRU, UNITS, setup, values, inputs, into=INTO["GRU"])
         for i, pair in enumerate(pairs):
             test, key = tests[pair], (f"{count} sequences", pair[0])
             empty = np.zeros((*test.shape[:2], 0))
-            told = {"GRU": outputs(trained, i, test, empty)}
+            predictions = {"GRU": outputs(trained, i, test, empty)}
             model = linear_model(data[pair][:count], empty[:0], STATES, setting.em[0] // 5)
-            told["linear EM"] = exact(model, Drawn(test, empty, empty)).forecast
+            predictions["linear EM"] = exact(model, Drawn(test, empty, empty)).forecast
             if count == min(counts) and pair in EM_RNN_ON:
                 options.report(i, len(pairs), f"EM-RNN, {pair[0]}")
-                told["EM-RNN"] = em_rnn(data[pair][:count], test, pair[1])
-            for method, each in told.items():
+                predictions["EM-RNN"] = em_rnn(data[pair][:count], test, pair[1])
+            for method, each in predictions.items():
                 figures.setdefault((f"{method}, {key[0]}", pair[0]), []).append(
                     1 + excess(each, best[pair], test)
                 )

@@ -67,7 +67,7 @@ def _linear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[st
         systems = [published_system(states, seed) for seed in options.all_seeds]
         train_on = [draw(system, count, seed) for seed, system in enumerate(systems)]
         tests = [draw(system, setting.test, seed + 500) for seed, system in enumerate(systems)]
-        told = _network(
+        predictions = _network(
             "linear",
             np.stack([each.values for each in train_on]),
             np.stack([each.states for each in train_on]),
@@ -76,7 +76,7 @@ def _linear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict[st
         )
         figures = [
             1 + excess(one, exact(system, test).filtered, test.states)
-            for one, system, test in zip(told, systems, tests, strict=True)
+            for one, system, test in zip(predictions, systems, tests, strict=True)
         ]
         label = f"GRU taught the states, published rule, {states} states, {count} sequences"
         rows.append(
@@ -96,7 +96,7 @@ def _nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
         for seed, system in zip(seeds, systems, strict=True)
     ]
     mse = lambda one, x: float(np.square(one - x)[:, SKIPPED:].mean())  # noqa: E731
-    told = _network(
+    predictions = _network(
         "nonlinear",
         np.stack([y for _, y in train_on]),
         np.stack([x for x, _ in train_on]),
@@ -106,7 +106,7 @@ def _nonlinear(options: StudyOptions, setting: Setting) -> tuple[list[Row], dict
     label = f"published rule, 4 nonlinear states, {len(seeds)} systems"
     figures: dict[str, list[float]] = {
         f"GRU taught the states, {count} sequences": [
-            mse(one, x) for one, (x, _) in zip(told, tests, strict=True)
+            mse(one, x) for one, (x, _) in zip(predictions, tests, strict=True)
         ]
     }
     counts = (50, 100) if options.quick else (1024, 16_384, 65_536)

@@ -68,8 +68,8 @@ def train_evolino(method: Method, request: TrainingRequest, standardiser: Any) -
             key=of_start,
         )
         with progress_bar(request.progress, prefix=request.prefix) as report:
-            told = None if report is None else lambda progress: report("evolution", progress)
-            result = learner.run(start, last_rows(head), key=of_run, callback=told)
+            predictions = None if report is None else lambda progress: report("evolution", progress)
+            result = learner.run(start, last_rows(head), key=of_run, callback=predictions)
         judged = with_readout(result.model, head, learner.penalty, learner.washout)
         noise = noise_factor_of(
             innovations(Innovations(judged), prepared), tail[:, : prepared.steps]

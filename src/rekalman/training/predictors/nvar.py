@@ -45,8 +45,8 @@ def train_nvar(method: NVAR, request: TrainingRequest, standardiser: Standardise
     shapes = shapes_of(rows, longest, width, method.search_seconds, method.given)
     washout = max(each.reach for each in shapes)
     part = latest(series, washout, method.horizon)
-    found = search_shape(part, shapes, increment=increment, penalty=method.penalty)
-    shape = found.shape
+    fitted = search_shape(part, shapes, increment=increment, penalty=method.penalty)
+    shape = fitted.shape
     predictor = Autoregression.create(
         data.observations,
         inputs=data.n_inputs,
@@ -55,17 +55,17 @@ def train_nvar(method: NVAR, request: TrainingRequest, standardiser: Standardise
         **shape._asdict(),
     )
     return predictor_fit(
-        with_innovations(predictor, prepared, series, shape.reach, found.penalty),
+        with_innovations(predictor, prepared, series, shape.reach, fitted.penalty),
         request,
         standardiser,
         method.title(),
         since=since,
         filtering=drawing,
-        trials=tuple((shown(each), score) for each, score in found.trials[:5]),
+        trials=tuple((shown(each), score) for each, score in fitted.trials[:5]),
         criteria=(
             *((name, float(value)) for name, value in shape._asdict().items()),
             ("features", float(predictor.features)),
-            ("penalty", found.penalty),
+            ("penalty", fitted.penalty),
         ),
     )
 

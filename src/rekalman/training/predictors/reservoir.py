@@ -89,7 +89,7 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
         )
 
     with progress_bar(request.progress, prefix=request.prefix) as bar:
-        found = search(
+        fitted = search(
             make,
             latest(series, washout, method.horizon),
             fixed=method.fixed,
@@ -98,8 +98,8 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
             seed=request.seed,
             report=lambda done, total: bar and bar("networks", Progress(done, total, 0.0)),
         )
-    network = make(found.settings, found.seed)
-    trained = with_innovations(network, prepared, series, washout, found.penalty)
+    network = make(fitted.settings, fitted.seed)
+    trained = with_innovations(network, prepared, series, washout, fitted.penalty)
     return predictor_fit(
         trained,
         request,
@@ -107,13 +107,13 @@ def train_esn(method: ESN, request: TrainingRequest, standardiser: Standardiser 
         method.title(),
         since=since,
         filtering=drawing,
-        trials=shown_trials(found),
+        trials=shown_trials(fitted),
         criteria=(
             ("units", float(units)),
-            *((name.replace("_", " "), value) for name, value in found.settings._asdict().items()),
-            ("penalty", found.penalty),
+            *((name.replace("_", " "), value) for name, value in fitted.settings._asdict().items()),
+            ("penalty", fitted.penalty),
             ("washout", float(washout)),
-            ("networks", float(found.networks)),
+            ("networks", float(fitted.networks)),
         ),
     )
 
@@ -177,18 +177,18 @@ def opening_of(
     seen = np.isfinite(square)
     steps = np.arange(square.shape[1])
     by_step, counts = np.where(seen, square, 0.0).sum((0, 2)), seen.sum((0, 2))
-    found = np.ones(len(steps) + 1)
+    fitted = np.ones(len(steps) + 1)
     for t in steps:
         near = (steps >= t - t // 3) & (steps <= t + t // 3)
-        found[t] = max(by_step[near].sum() / max(counts[near].sum(), 1), 1.0)
-    return np.sqrt(np.maximum.accumulate(found[::-1])[::-1])
+        fitted[t] = max(by_step[near].sum() / max(counts[near].sum(), 1), 1.0)
+    return np.sqrt(np.maximum.accumulate(fitted[::-1])[::-1])
 
 
-def shown_trials(found: Found) -> tuple[tuple[str, float], ...]:
+def shown_trials(fitted: Found) -> tuple[tuple[str, float], ...]:
     """The five best points of a search, for the history of a fit."""
     names = ("radius", "leak", "input", "bias")
     shown = []
-    for settings, score in found.trials[:5]:
+    for settings, score in fitted.trials[:5]:
         text = ", ".join(f"{n} {v:.2g}" for n, v in zip(names, settings, strict=True))
         shown.append((text, score))
     return tuple(shown)
